@@ -1,0 +1,107 @@
+"""The scalar functions h from which GAN losses are built.
+
+Sun et al. 2020 write a separable loss as ``h1(f(x)) + h2(-f(y))`` (eq. 2) and a relativistic
+pairing loss as ``h(f(x) - f(y))`` (eq. 3). Everything the book says about a loss in function
+space follows from its h, so each h is written down once, here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.functional import softplus
+
+
+@dataclass(frozen=True)
+class ScalarFunction:
+    """A concave function h of one real variable, with a smooth stand-in where h has a kink.
+
+    Calling it evaluates h elementwise on a tensor. ``softened(t, width)`` is what an
+    interior-point method maximises in its place: twice differentiable, and h as width -> 0.
+
+    >>> LOGISTIC(torch.tensor(0.0))
+    tensor(-0.6931)
+    """
+
+    name: str
+    formula: str
+    value: Callable[[Tensor], Tensor]
+    smooth_value: Callable[[Tensor, float], Tensor] | None = None
+
+    def __call__(self, t: Tensor) -> Tensor:
+        return self.value(t)
+
+    def softened(self, t: Tensor, width: float) -> Tensor:
+        return self.value(t) if self.smooth_value is None else self.smooth_value(t, width)
+
+
+# Not torch's logsigmoid: that one starts its threads even for a handful of numbers, which on a
+# busy machine costs a hundred times the work. Beyond the threshold softplus(t) is t to rounding.
+LOGISTIC = ScalarFunction("logistic", "-log(1 + exp(-t))", lambda t: -softplus(-t, threshold=50.0))
+IDENTITY = ScalarFunction("identity", "t", lambda t: t)
+
+
+def hinge(a: float = 1.0) -> ScalarFunction:
+    """h(t) = -max(0, a - t) (Sun et al. 2020, remarks to Theorems 1 and 2).
+
+    >>> hinge()(torch.tensor([-1.0, 1.0, 3.0])) + 0.0
+    tensor([-2.,  0.,  0.])
+    """
+    return ScalarFunction(
+        f"hinge({a:g})",
+        f"-max(0, {a:g} - t)",
+        lambda t: -torch.relu(a - t),
+        lambda t, width: _hinge_barrier(t - a, width),
+    )
+
+
+def _hinge_barrier(u: Tensor, width: float) -> Tensor:
+    """max over s < min(0, u) of s + width (log(-s / width) + log((u - s) / width)).
+
+    The barrier of the hypograph of min(0, u), its slack s solved for: unlike a softplus it is
+    self-concordant, so that Newton's method copes with the kink.
+    """
+    # -s and u - s from the roots of s^2 - (u - 2 width) s - width u, without cancellation, and
+    # without an abs(), whose derivative at 0 would be that of neither side.
+    size = torch.where(u > 0, u, -u)
+    total = size + torch.hypot(size, torch.full_like(u, 2 * width))
+    large, small = width + total / 2, width + 2 * width**2 / total
+    below_0, below_u = torch.where(u > 0, small, large), torch.where(u > 0, large, small)
+    return width * (torch.log(below_0 / width) + torch.log(below_u / width)) - below_0
+
+
+def least_squares(a: float = 1.0) -> ScalarFunction:
+    """h(t) = -(a - t)^2 (Sun et al. 2020, remarks to Theorems 1 and 2).
+
+    >>> least_squares()(torch.tensor([0.0, 1.0])) + 0.0
+    tensor([-1.,  0.])
+    """
+    return ScalarFunction(f"least-squares({a:g})", f"-({a:g} - t)^2", lambda t: -((a - t) ** 2))
+
+
+# (h1, h2) of the separable losses and h of the pairing losses, as the paper defines them.
+SEPARABLE: dict[str, tuple[ScalarFunction, ScalarFunction]] = {
+    "js": (LOGISTIC, LOGISTIC),
+    "hinge": (hinge(1.0), hinge(1.0)),
+    "ls": (least_squares(1.0), least_squares(0.0)),
+}
+PAIRING: dict[str, ScalarFunction] = {
+    "rs": LOGISTIC,
+    "rp-hinge": hinge(1.0),
+    "rp-ls": least_squares(1.0),
+}
+
+
+def check_loss(name: str) -> str:
+    """Return a loss's name, or raise a ValueError that lists the names there are.
+
+    >>> check_loss("rs")
+    'rs'
+    """
+    if name not in SEPARABLE and name not in PAIRING:
+        known = ", ".join([*SEPARABLE, *PAIRING])
+        raise ValueError(f"unknown loss {name!r}; the losses with an exact landscape are {known}")
+    return name
