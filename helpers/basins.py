@@ -1,0 +1,73 @@
+"""Basins of a landscape sampled on a grid: where steepest descent ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Basins:
+    """Local minima of a grid of values, and which of them each node descends to."""
+
+    minima: NDArray[np.intp]  # (M, 2): row and column of each local minimum, lowest first
+    values: NDArray[np.float64]  # (M,)
+    label: NDArray[np.intp]  # (rows, columns): number of the minimum reached
+    next_node: NDArray[np.intp]  # (rows, columns): flat index of the lowest neighbour, or itself
+
+    @property
+    def share(self) -> NDArray[np.float64]:
+        """(M,) part of the grid that descends to each minimum."""
+        return np.bincount(self.label.ravel(), minlength=len(self.minima)) / self.label.size
+
+    def path(self, row: int, column: int) -> NDArray[np.intp]:
+        """(steps, 2) rows and columns of the descent from a node to its minimum."""
+        walk = [int(np.ravel_multi_index((row, column), self.label.shape))]
+        while (step := int(self.next_node.ravel()[walk[-1]])) != walk[-1]:
+            walk.append(step)
+        return np.stack(np.unravel_index(walk, self.label.shape), axis=1)
+
+
+def find_basins(values: NDArray[np.float64], *, tolerance: float = 0.0) -> Basins:
+    """Follow the steepest step to one of the eight neighbours from every node of a grid.
+
+    Args:
+        values: (rows, columns) heights, finite.
+        tolerance: slopes (height per grid step) that differ by no more than this count as equal,
+            the first neighbour in reading order winning, and a slope of no more than this as
+            none: noise in the heights then makes no minima and moves no border.
+
+    Raises:
+        ValueError: if values is not a finite two-dimensional grid or the tolerance is negative.
+
+    >>> heights = np.array([[3.0, 1.0, 2.0, 0.0]])
+    >>> find_basins(heights).label  # 0.0 is the lowest minimum, 1.0 the other one
+    array([[1, 1, 0, 0]])
+    """
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 2 or not np.isfinite(values).all() or not tolerance >= 0:
+        raise ValueError(f"find_basins needs a finite grid and tolerance >= 0, got {values.shape}")
+    rows, columns = values.shape
+    index = np.arange(values.size).reshape(values.shape)
+    padded = np.pad(values, 1, constant_values=np.inf)
+    best, target = np.zeros(values.shape), index.copy()
+    for down in (-1, 0, 1):
+        for right in (-1, 0, 1):
+            if down == right == 0:
+                continue
+            there = padded[1 + down : 1 + down + rows, 1 + right : 1 + right + columns]
+            slope = (values - there) / np.hypot(down, right)
+            steeper = slope > best + tolerance
+            best[steeper] = slope[steeper]
+            target[steeper] = index[steeper] + down * columns + right
+    end = target.ravel().copy()
+    while not np.array_equal(end, end[end]):
+        end = end[end]
+    found = np.unique(end)
+    found = found[np.argsort(values.ravel()[found], kind="stable")]
+    place = np.zeros(values.size, dtype=np.intp)
+    place[found] = np.arange(len(found))
+    minima = np.stack(np.unravel_index(found, values.shape), axis=1)
+    return Basins(minima, values.ravel()[found], place[end].reshape(values.shape), target)
