@@ -1,0 +1,293 @@
+"""The ledger: a measured number is recorded against a claim, and the claim gets its verdict.
+
+`record` is called in a chapter. It shows the verdict box and leaves the numbers in the output's
+metadata, so that the executed notebook is the only place where a measurement is kept; `collect`
+reads it back, for the scoreboard and the regression check.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from numbers import Integral
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+from IPython.display import publish_display_data
+
+from helpers import rules
+
+_KEY = "ganscapes"  # of a record in an output's metadata
+PROFILES = ("quick", "full")
+PAPERS = {
+    "A": "Durall et al. 2021",
+    "B": "Berard et al. 2020",
+    "C": "Sun et al. 2020",
+}
+# Mark and colour of each verdict; the mark carries the meaning where the colour is not seen.
+MARKS = {
+    rules.REPRODUCED: ("✓", "#1f8f4e"),
+    rules.CAVEAT: ("≈", "#b58900"),
+    rules.NOT_REPRODUCED: ("✗", "#d1492e"),
+    rules.PAPER_IN_ERROR: ("!", "#8b5fd0"),
+    rules.NEEDS_FULL: ("…", "#4a8fc7"),
+    rules.NO_RUN: ("–", "#8a8f98"),
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """Numbers measured for one claim, and what the claim's rules make of them."""
+
+    claim: str
+    values: Mapping[str, float | list[float]]  # one entry a quantity; lists hold one number a seed
+    verdicts: Mapping[str, str]  # one entry a quantity
+    verdict: str  # the worst of them, or "needs the full profile"
+    profile: str
+
+    def as_json(self) -> dict[str, Any]:
+        return {"claim": self.claim, "values": dict(self.values), "profile": self.profile}
+
+
+@functools.cache
+def claims() -> dict[str, dict[str, Any]]:
+    """All claims of data/claims.json by id, checked.
+
+    >>> claims()["C03"]["paper"]
+    'C'
+    """
+    here = Path(__file__).parent
+    # In an installed package the file lies beside this module, in a checkout under data/.
+    found = [p for p in (here / "claims.json", here.parent / "data/claims.json") if p.exists()]
+    if not found:
+        raise FileNotFoundError(f"no claims.json beside {here} nor in {here.parent / 'data'}")
+    table = {claim["id"]: claim for claim in json.loads(found[0].read_text(encoding="utf-8"))}
+    for claim in table.values():
+        for quantity in claim["quantities"]:
+            rules.check_rule(quantity)
+    return table
+
+
+def judge(claim_id: str, values: float | Sequence[float] | Mapping, *, profile: str) -> Record:
+    """Apply a claim's rules to measured numbers, without showing or storing anything.
+
+    Args:
+        claim_id: id in data/claims.json.
+        values: one entry a quantity of the claim; a bare number or list where it has just one.
+            A list holds one number a seed (or the pair of a ratio).
+        profile: "quick" or "full". A claim that needs the full profile gets no other verdict
+            from a quick run.
+
+    Raises:
+        ValueError: for an unknown claim, quantities missing or not known, NaN.
+
+    >>> judge("C14", 1e6, profile="quick").verdict
+    'reproduced'
+    """
+    claim = find(claim_id)
+    known = {quantity["name"]: quantity for quantity in claim["quantities"]}
+    if not known:
+        raise ValueError(f"{claim_id} cannot be measured: {claim['untestable']}")
+    if profile not in PROFILES:
+        raise ValueError(f"unknown profile {profile!r}; there are {', '.join(PROFILES)}")
+    if not isinstance(values, Mapping):
+        if len(known) != 1:
+            raise ValueError(f"{claim_id} has {len(known)} quantities: {', '.join(known)}")
+        values = {next(iter(known)): values}
+    if set(values) != set(known):
+        raise ValueError(f"{claim_id} wants {', '.join(known)}; got {', '.join(values)}")
+    plain = {name: _plain(values[name]) for name in known}
+    verdicts = {
+        name: quantity.get("if_holds", rules.REPRODUCED)
+        if rules.holds(plain[name], quantity)
+        else quantity.get("if_fails", rules.NOT_REPRODUCED)
+        for name, quantity in known.items()
+    }
+    verdict = rules.worst(list(verdicts.values()))
+    if claim["needs"] == "full" and profile != "full":
+        verdict = rules.NEEDS_FULL
+    return Record(claim_id, plain, verdicts, verdict, profile)
+
+
+def record(
+    claim_id: str, values: float | Sequence[float] | Mapping, *, profile: str = "quick"
+) -> None:
+    """Judge a claim, show its verdict box and store the numbers in the executed notebook.
+
+    Arguments and errors as `judge`.
+
+    >>> record("C14", 1e6)  # doctest: +ELLIPSIS
+    C14 reproduced: ...
+    """
+    made = judge(claim_id, values, profile=profile)
+    publish_display_data(
+        {"text/plain": _as_text(made), "text/html": as_html(made)}, {_KEY: made.as_json()}
+    )
+
+
+def glue(name: str, value: float | int | str) -> None:
+    """Name a value, so that a page's prose can print it with ``{glue:text}`name```.
+
+    Stores what MyST-NB's glue stores, and works where MyST-NB is not installed (Colab). Floats
+    keep ten significant digits, so that a notebook reads the same on every machine.
+
+    >>> glue("answer", 42)
+    """
+    if isinstance(value, Integral):
+        value = int(value)
+    elif not isinstance(value, str):
+        value = float(f"{float(value):.10g}")
+    prefix = "application/papermill.record/"
+    publish_display_data(
+        {prefix + "text/plain": repr(value)}, {"scrapbook": {"name": name, "mime_prefix": prefix}}
+    )
+
+
+def collect(notebook: Mapping[str, Any]) -> Iterator[Record]:
+    """Records in an executed notebook's outputs, judged anew by the rules of today.
+
+    >>> list(collect({"cells": []}))
+    []
+    """
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            stored = output.get("metadata", {}).get(_KEY)
+            if stored:
+                yield judge(stored["claim"], stored["values"], profile=stored["profile"])
+
+
+@dataclass(frozen=True)
+class Row:
+    """One claim on the scoreboard."""
+
+    claim: Mapping[str, Any]
+    verdict: str
+    chapter: str | None = None  # that recorded it
+    quick: Record | None = None
+    full: Record | None = None
+    full_run: Mapping[str, Any] | None = None  # device, date, commit, seeds of the full run
+
+
+def scoreboard(
+    executed: Mapping[str, Mapping[str, Any]], full_runs: Sequence[Mapping[str, Any]] = ()
+) -> list[Row]:
+    """All claims with what the book measured for them, in the order of data/claims.json.
+
+    Args:
+        executed: executed notebooks by chapter name.
+        full_runs: the files of data/recorded, each with "chapter" and "records"; where a claim
+            has a full run, that one gives the verdict.
+
+    Raises:
+        ValueError: if two chapters record the same claim.
+
+    >>> {row.verdict for row in scoreboard({})} <= {"no run yet"}
+    True
+    """
+    quick: dict[str, tuple[str, Record]] = {}
+    for chapter, notebook in executed.items():
+        for made in collect(notebook):
+            if made.claim in quick:
+                both = f"{quick[made.claim][0]} and {chapter}"
+                raise ValueError(f"{made.claim} is recorded twice, by {both}")
+            quick[made.claim] = (chapter, made)
+    full: dict[str, tuple[Record, Mapping[str, Any]]] = {}
+    for run in full_runs:
+        for stored in run["records"]:
+            made = judge(stored["claim"], stored["values"], profile=stored["profile"])
+            full[made.claim] = (made, run)
+    rows = []
+    for claim_id, claim in claims().items():
+        chapter, made = quick.get(claim_id, (None, None))
+        full_made, run = full.get(claim_id, (None, None))
+        best = full_made or made
+        verdict = best.verdict if best else rules.NO_RUN
+        rows.append(Row(claim, verdict, chapter, made, full_made, run))
+    return rows
+
+
+def count(rows: Sequence[Row]) -> dict[str, int]:
+    """Number of claims with each verdict, in the order of `rules.VERDICTS`.
+
+    >>> sum(count(scoreboard({})).values())
+    100
+    """
+    return {v: sum(row.verdict == v for row in rows) for v in rules.VERDICTS}
+
+
+def find(claim_id: str) -> dict[str, Any]:
+    """The claim with this id, or a ValueError.
+
+    >>> find("C03")["place"]
+    'Claim 3.1'
+    """
+    if claim_id not in claims():
+        raise ValueError(f"unknown claim {claim_id!r}: data/claims.json holds {len(claims())}")
+    return claims()[claim_id]
+
+
+def show_value(value: float | Sequence[float], rule: str) -> str:
+    """A measured value as the verdict box prints it; many seeds as median and quartiles.
+
+    >>> show_value([1.0, 2.0, 4.0], "at_most")
+    '2 (1.5 to 3, 3 seeds)'
+    """
+    if not isinstance(value, Sequence):
+        return _short(value)
+    if rule == "ratio_at_least":
+        return f"{_short(value[0])} / {_short(value[1])}"
+    if len(value) < 2:
+        return f"{_short(value[0])} (1 seed)"
+    low, _, high = quantiles(value, n=4, method="inclusive")
+    return f"{_short(median(value))} ({_short(low)} to {_short(high)}, {len(value)} seeds)"
+
+
+def as_html(made: Record) -> str:
+    """The verdict box: its styles are inline, its colours translucent, so it reads anywhere."""
+    claim = find(made.claim)
+    mark, colour = MARKS[made.verdict]
+    cell = 'style="text-align:left;padding:.1rem .8rem .1rem 0;border:0;background:none"'
+    rows = "".join(
+        f"<tr><td {cell}>{MARKS[made.verdicts[q['name']]][0]} "
+        f"{escape(q['what'])}</td><td {cell}>{escape(rules.describe(q))}</td>"
+        f"<td {cell}>{escape(show_value(made.values[q['name']], q['rule']))}</td></tr>"
+        for q in claim["quantities"]
+    )
+    return (
+        f'<div class="verdict" id="claim-{made.claim}" style="border-left:.3rem solid {colour};'
+        f'background:{colour}1c;border-radius:.25rem;padding:.6rem 1rem;margin:.5rem 0">'
+        f"<strong>{mark} {made.claim}: {escape(made.verdict)}</strong><br>"
+        f"{escape(claim['claim'])} <em>({PAPERS[claim['paper']]}, {escape(claim['place'])})</em>"
+        '<div style="overflow-x:auto"><table style="margin:.4rem 0 0;border:0;font-size:.92em">'
+        f"<tr><th {cell}>measured</th><th {cell}>the paper's</th><th {cell}>ours</th></tr>"
+        f"{rows}</table></div></div>"
+    )
+
+
+def _as_text(made: Record) -> str:
+    shown = (
+        f"{q['name']} = {show_value(made.values[q['name']], q['rule'])} [{rules.describe(q)}]"
+        for q in find(made.claim)["quantities"]
+    )
+    return f"{made.claim} {made.verdict}: " + "; ".join(shown)
+
+
+def _plain(value: Any) -> float | list[float]:
+    numbers = value.tolist() if hasattr(value, "tolist") else value
+    try:
+        plain = [float(v) for v in numbers] if isinstance(numbers, Sequence) else float(numbers)
+    except (TypeError, ValueError):
+        raise ValueError(f"a record holds numbers or lists of numbers, got {value!r}") from None
+    if any(math.isnan(v) for v in (plain if isinstance(plain, list) else [plain])):
+        raise ValueError(f"a record must not hold NaN, got {value!r}")
+    return plain
+
+
+def _short(value: float) -> str:
+    # Differences of rounding size would print other digits on every machine.
+    return "0" if abs(value) < 1e-12 else f"{value:.5g}"

@@ -1,0 +1,137 @@
+"""How a recorded number becomes a verdict: rules fixed in data/claims.json before a run.
+
+A claim lists quantities; each has a rule that compares what a chapter measured with what the
+paper says. The claim's verdict is the worst of its quantities' verdicts.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import median
+from typing import Any
+
+REPRODUCED = "reproduced"
+CAVEAT = "reproduced, with a caveat"
+NOT_REPRODUCED = "not reproduced"
+PAPER_IN_ERROR = "the paper is in error"
+NEEDS_FULL = "needs the full profile"
+NO_RUN = "no run yet"
+# From best to worst; the last two are not judgements but say that one is still missing.
+VERDICTS = (REPRODUCED, CAVEAT, NOT_REPRODUCED, PAPER_IN_ERROR, NEEDS_FULL, NO_RUN)
+JUDGEMENTS = VERDICTS[:4]
+
+Value = float | Sequence[float]
+
+
+def _ratio(value: Sequence[float]) -> float:
+    if value[1]:
+        return value[0] / value[1]
+    return math.copysign(math.inf, value[0]) if value[0] else math.nan  # 0 / 0 holds no rule
+
+
+def _sign(value: float, paper: float, margin: float) -> bool:
+    if paper == 0:
+        return abs(value) <= margin
+    return math.copysign(1.0, value) == paper and abs(value) > margin
+
+
+# What each rule needs beside "paper", and how it decides about one number.
+_RULES: dict[str, tuple[set[str], Any]] = {
+    "equal": ({"within"}, lambda v, r: abs(v - r["paper"]) <= r["within"]),
+    "at_most": (set(), lambda v, r: v <= r["paper"]),
+    "at_least": (set(), lambda v, r: v >= r["paper"]),
+    "ratio_at_least": (set(), lambda v, r: _ratio(v) >= r["paper"]),
+    "sign": ({"margin"}, lambda v, r: _sign(v, r["paper"], r["margin"])),
+    "fraction": ({"each"}, lambda v, r: _share(v, r["each"]) >= r["paper"]),
+}
+
+
+def holds(value: Value, rule: Mapping[str, Any]) -> bool:
+    """Whether a measured value satisfies a rule.
+
+    Args:
+        value: a number; a list with one number a seed, which is judged by its median, except
+            under "fraction", where each seed is judged by the nested rule; a pair under
+            "ratio_at_least".
+        rule: a quantity of data/claims.json: "rule", "paper" and what the rule needs besides
+            ("within", "margin", "each").
+
+    Raises:
+        ValueError: for an unknown or incomplete rule, an empty list, NaN, a ratio that is not
+            of two numbers.
+
+    >>> holds(-0.47739, {"rule": "equal", "paper": -0.4774, "within": 5e-5})
+    True
+    >>> holds([0.1, 0.4, 0.9], {"rule": "at_most", "paper": 0.3})  # the median decides
+    False
+    >>> each = {"rule": "at_most", "paper": 0.5}
+    >>> holds([0.1, 0.4, 0.9], {"rule": "fraction", "paper": 0.6, "each": each})
+    True
+    """
+    check_rule(rule)
+    numbers = [float(v) for v in value] if isinstance(value, Sequence) else [float(value)]
+    if not numbers or any(math.isnan(v) for v in numbers):
+        raise ValueError(f"a rule needs numbers, none of them NaN; got {value!r}")
+    if rule["rule"] == "ratio_at_least":
+        if len(numbers) != 2:
+            raise ValueError(f"ratio_at_least compares a pair (a, b), got {value!r}")
+        return bool(_RULES["ratio_at_least"][1](numbers, rule))
+    if rule["rule"] == "fraction":
+        return bool(_RULES["fraction"][1](numbers, rule))
+    return bool(_RULES[rule["rule"]][1](median(numbers), rule))
+
+
+def check_rule(rule: Mapping[str, Any]) -> None:
+    """Raise a ValueError unless the rule is one that `holds` can apply.
+
+    >>> check_rule({"rule": "about", "paper": 1})
+    Traceback (most recent call last):
+    ...
+    ValueError: unknown rule 'about'; rules are equal, at_most, at_least, ratio_at_least, ...
+    """
+    name = rule.get("rule")
+    if name not in _RULES:
+        raise ValueError(f"unknown rule {name!r}; rules are {', '.join(_RULES)}")
+    missing = ({"paper"} | _RULES[name][0]) - set(rule)
+    if missing:
+        raise ValueError(f"rule {name!r} lacks {', '.join(sorted(missing))}: {dict(rule)}")
+    if name == "fraction":
+        check_rule(rule["each"])
+        if rule["each"]["rule"] in ("fraction", "ratio_at_least"):
+            raise ValueError("the rule for each seed must be one that judges a single number")
+
+
+def worst(verdicts: Sequence[str]) -> str:
+    """The worst of some verdicts, in the order of `VERDICTS`.
+
+    >>> worst(["reproduced", "not reproduced", "reproduced"])
+    'not reproduced'
+    """
+    return max(verdicts, key=VERDICTS.index)
+
+
+def describe(rule: Mapping[str, Any]) -> str:
+    """What a rule asks for, in the fewest signs.
+
+    >>> describe({"rule": "equal", "paper": -0.4774, "within": 5e-5})
+    '-0.4774 ± 5e-05'
+    """
+    name, paper = rule["rule"], rule["paper"]
+    if name == "equal":
+        return f"{paper:g} ± {rule['within']:g}" if rule["within"] else f"{paper:g}"
+    if name == "sign":
+        return f"|value| ≤ {rule['margin']:g}" if paper == 0 else _one_sided(paper, rule["margin"])
+    if name == "ratio_at_least":
+        return f"ratio ≥ {paper:g}"
+    if name == "fraction":
+        return f"{describe(rule['each'])}, in ≥ {100 * paper:g}% of seeds"
+    return f"{'≤' if name == 'at_most' else '≥'} {paper:g}"
+
+
+def _one_sided(sign: float, margin: float) -> str:
+    return f"> {margin:g}" if sign > 0 else f"< {-margin:g}"
+
+
+def _share(values: Sequence[float], each: Mapping[str, Any]) -> float:
+    return sum(holds(v, each) for v in values) / len(values)

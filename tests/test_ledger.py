@@ -1,0 +1,295 @@
+"""The ledger: verdicts from numbers, what a notebook keeps of them, and the table of claims."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+import torch
+from IPython.core import formatters
+
+from helpers import ledger, rules
+from helpers.ledger import collect, count, glue, judge, record, scoreboard, show_value
+
+KEYS = {"id", "paper", "place", "kind", "claim", "paper_value", "chapters", "needs", "quantities"}
+QUANTITIES = [(claim["id"], q) for claim in ledger.claims().values() for q in claim["quantities"]]
+# The values of Claim 3.1, the last one the number of states to which two cases apply.
+C03 = {
+    "s2": -math.log(2),
+    "s1b": -math.log(2) / 2,
+    "s1a": -0.477386,
+    "s0": 0,
+    "doubly_matched_states": 1,
+}
+MADE_UP = {
+    "id": "Z1",
+    "paper": "A",
+    "place": "Fig. <1>",
+    "kind": "figure",
+    "claim": "a < b & <script>alert('b')</script>",
+    "paper_value": "",
+    "chapters": [],
+    "needs": "quick",
+    "quantities": [
+        {"name": "one", "what": "<b>one</b>", "rule": "at_most", "paper": 1.0},
+        {
+            "name": "two",
+            "what": "two",
+            "rule": "at_least",
+            "paper": 1.0,
+            "if_holds": rules.CAVEAT,
+            "if_fails": rules.PAPER_IN_ERROR,
+        },
+        {"name": "pair", "what": "a to b", "rule": "ratio_at_least", "paper": 2.0},
+    ],
+}
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """What is published instead of displayed: a list of (data, metadata)."""
+    published = []
+    monkeypatch.setattr(ledger, "publish_display_data", lambda *args: published.append(args))
+    return published
+
+
+@pytest.fixture
+def made_up(monkeypatch):
+    """A table that holds one made-up claim."""
+    claim = json.loads(json.dumps(MADE_UP))
+    monkeypatch.setattr(ledger, "claims", lambda: {claim["id"]: claim})
+    return claim
+
+
+def notebook(published):
+    """A notebook with a cell for each output, as it comes back from its file."""
+    cells = [
+        {"outputs": [{"output_type": "display_data", "data": data, "metadata": metadata}]}
+        for data, metadata in published
+    ]
+    prose = {"cell_type": "markdown", "source": ""}
+    stream = {"outputs": [{"output_type": "stream", "text": "1"}]}
+    return json.loads(json.dumps({"cells": [prose, stream, *cells]}))
+
+
+def test_claims_have_what_they_need():
+    """100 claims, unique ids, all keys, and quantities or a reason for having none."""
+    path = ledger.Path(ledger.__file__).parents[1] / "data/claims.json"
+    table = json.loads(path.read_text(encoding="utf-8"))
+    assert len(table) == len({claim["id"] for claim in table}) == len(ledger.claims()) == 100
+    for claim in table:
+        assert set(claim) - {"untestable"} == KEYS, claim["id"]
+        assert claim["id"][0] == claim["paper"] and claim["paper"] in ledger.PAPERS
+        assert claim["needs"] in ("quick", "full"), claim["id"]
+        names = [quantity["name"] for quantity in claim["quantities"]]
+        assert len(names) == len(set(names)), claim["id"]
+        assert bool(names) != bool(claim.get("untestable")), claim["id"]
+        assert claim["claim"] and claim["place"] and type(claim["chapters"]) is list, claim["id"]
+
+
+@pytest.mark.parametrize("claim_id, quantity", QUANTITIES)
+def test_quantities(claim_id, quantity):
+    """Rules are complete and satisfiable, verdicts are judgements, nothing is misspelt."""
+    rules.check_rule(quantity)
+    needs = {"equal": {"within"}, "sign": {"margin"}, "fraction": {"each"}}
+    allowed = {"name", "what", "rule", "paper", "if_holds", "if_fails"}
+    assert set(quantity) <= allowed | needs.get(quantity["rule"], set())
+    assert {quantity.get("if_holds", rules.REPRODUCED)} <= set(rules.JUDGEMENTS)
+    assert {quantity.get("if_fails", rules.NOT_REPRODUCED)} <= set(rules.JUDGEMENTS)
+    assert quantity["name"].isidentifier() and quantity["what"] and math.isfinite(quantity["paper"])
+    for rule in (quantity, quantity.get("each", {})):
+        assert rule.get("rule") != "sign" or rule["paper"] in (-1, 0, 1)
+        assert rule.get("within", 0) >= 0 and rule.get("margin", 0) >= 0
+    assert quantity["rule"] != "fraction" or 0 < quantity["paper"] <= 1
+
+
+def test_verdict_texts_have_marks():
+    """Every verdict has its own mark, which carries the meaning where colour is not seen."""
+    assert list(ledger.MARKS) == list(rules.VERDICTS)
+    assert len({mark for mark, _ in ledger.MARKS.values()}) == len(rules.VERDICTS)
+
+
+def test_judge():
+    """Claim 3.1: the worst quantity decides, and if_fails says what a failure means."""
+    made = judge("C03", C03, profile="quick")
+    good = dict.fromkeys(["s2", "s1a", "s0"], rules.REPRODUCED)
+    caveats = dict.fromkeys(["s1b", "doubly_matched_states"], rules.CAVEAT)
+    assert made.verdicts == good | caveats  # -0.3466 is not the -0.3467 printed
+    assert made.verdict == rules.CAVEAT
+    assert judge("C03", C03 | {"s0": 0.1}, profile="full").verdict == rules.NOT_REPRODUCED
+    fixed = C03 | {"s1b": -0.3467, "doubly_matched_states": 0}
+    assert judge("C03", fixed, profile="quick").verdict == rules.REPRODUCED
+
+
+def test_judge_with_own_verdicts(made_up):
+    """if_holds and if_fails replace the usual verdicts, and only for their quantity."""
+    values = {"one": 1.0, "two": 1.0, "pair": [2.0, 1.0]}
+    assert judge("Z1", values, profile="quick").verdict == rules.CAVEAT
+    assert judge("Z1", values | {"two": 0.5}, profile="quick").verdict == rules.PAPER_IN_ERROR
+    assert (
+        judge("Z1", values | {"pair": [1.0, 1.0]}, profile="quick").verdict == rules.NOT_REPRODUCED
+    )
+
+
+def test_judge_one_quantity():
+    """A claim with a single quantity takes its bare number, or one number a seed."""
+    bare = judge("C14", 1e6, profile="quick")
+    assert bare == judge("C14", {"supremum_to_1e6": 1e6}, profile="quick")
+    assert bare.verdict == rules.REPRODUCED
+    assert judge("C14", [0, 2e6, 3e6], profile="quick").values == {
+        "supremum_to_1e6": [0.0, 2e6, 3e6]
+    }
+    assert judge("C14", 1e5, profile="quick").verdict == rules.NOT_REPRODUCED
+
+
+@pytest.mark.parametrize("needs", ["quick", "full"])
+def test_needs_full(made_up, needs):
+    """A claim that needs the full profile gets no other verdict from a quick run, good or bad."""
+    made_up["needs"] = needs
+    for pair, full in (([2, 1], rules.CAVEAT), ([1, 1], rules.NOT_REPRODUCED)):
+        values = {"one": 1, "two": 1, "pair": pair}
+        quick = judge("Z1", values, profile="quick")
+        assert quick.verdict == (rules.NEEDS_FULL if needs == "full" else full)
+        assert rules.worst(list(quick.verdicts.values())) == full
+        assert judge("Z1", values, profile="full").verdict == full
+
+
+@pytest.mark.parametrize(
+    "claim_id, values, message",
+    [
+        ("C99", 1.0, "unknown claim 'C99'"),
+        ("c14", 1.0, "unknown claim"),
+        ("C03", 1.0, "C03 has 5 quantities"),
+        ("C03", [1.0] * 5, "C03 has 5 quantities"),
+        ("C03", {k: v for k, v in C03.items() if k != "s0"}, "C03 wants s2, .*; got"),
+        ("C03", C03 | {"s3": 0.0}, "C03 wants .*; got .*s3"),
+        ("C14", {}, "C14 wants"),
+        ("C14", math.nan, "NaN"),
+        ("C14", [1.0, math.nan], "NaN"),
+        ("C14", [], "needs numbers"),
+        ("C03", C03 | {"s0": math.nan}, "NaN"),
+    ],
+)
+def test_judge_errors(shown, claim_id, values, message):
+    """Wrong claims, quantities and NaN are refused, and then nothing is shown or stored."""
+    for refuse in (judge, record):
+        with pytest.raises(ValueError, match=message):
+            refuse(claim_id, values, profile="quick")
+    assert shown == []
+
+
+@pytest.mark.parametrize("container", [np.array, torch.tensor, tuple, list])
+def test_plain_numbers(container):
+    """Arrays and tensors are stored as plain numbers, which JSON can hold."""
+    made = judge("C14", container([1e6, 2e6]), profile="quick")
+    assert json.loads(json.dumps(made.as_json()))["values"] == {"supremum_to_1e6": [1e6, 2e6]}
+    for number in (np.float64(1e6), np.array(1e6), torch.tensor(1e6), 1_000_000):
+        assert type(judge("C14", number, profile="quick").values["supremum_to_1e6"]) is float
+
+
+def test_record_is_collected(shown):
+    """What `record` leaves in a notebook reads back as the same records, in order."""
+    values = C03 | {"s0": 0.1 + 0.2 - 0.3}  # digits that rounding would lose
+    record("C03", values)
+    glue("between", 1)
+    record("C14", np.array([1e6, 3e6]), profile="full")
+    expected = [judge("C03", values, profile="quick"), judge("C14", [1e6, 3e6], profile="full")]
+    assert list(collect(notebook(shown))) == expected
+
+
+def test_record_is_shown(shown):
+    """The output has a box for pages and a line for terminals, both with verdict and value."""
+    record("C14", 2e6)
+    ((data, metadata),) = shown
+    assert set(data) == {"text/plain", "text/html"}
+    assert data["text/plain"] == "C14 reproduced: supremum_to_1e6 = 2e+06 [≥ 1e+06]"
+    assert metadata == {
+        "ganscapes": {"claim": "C14", "values": {"supremum_to_1e6": 2e6}, "profile": "quick"}
+    }
+    for part in ('id="claim-C14"', "✓ C14: reproduced", "Sun et al. 2020", "2e+06", "≥ 1e+06"):
+        assert part in data["text/html"]
+
+
+def test_html_is_escaped(made_up):
+    """Claims, places and quantities may hold < and &: they print, and are no markup."""
+    values = {"one": 1, "two": 1, "pair": [2, 1]}
+    html = ledger.as_html(judge("Z1", values, profile="quick"))
+    assert "<script>" not in html and "<b>" not in html and "<1>" not in html
+    assert "a &lt; b &amp; &lt;script&gt;" in html
+    assert "Fig. &lt;1&gt;" in html and "&lt;b&gt;one&lt;/b&gt;" in html
+
+
+def test_collect_judges_by_todays_rules(made_up):
+    """A stored verdict does not outlive its rule."""
+    stored = {"claim": "Z1", "values": {"one": 1, "two": 1, "pair": [2, 1]}, "profile": "quick"}
+    book = {"cells": [{"outputs": [{"metadata": {"ganscapes": stored}}]}]}
+    assert [made.verdict for made in collect(book)] == [rules.CAVEAT]
+    made_up["quantities"][0]["paper"] = 0.5
+    assert [made.verdict for made in collect(book)] == [rules.NOT_REPRODUCED]
+
+
+@pytest.mark.parametrize("value", [42, -0.25, 1 / 3, "two words", 1e-20])
+def test_glue_is_myst_nbs(shown, monkeypatch, value):
+    """`glue` publishes what MyST-NB's own publishes, floats to ten digits."""
+    theirs = pytest.importorskip("myst_nb.ext.glue")
+    published = []
+    monkeypatch.setattr(
+        theirs, "ipy_display", lambda data, raw, metadata: published.append((data, metadata))
+    )
+    monkeypatch.setattr(formatters, "format_display_data", formatters.DisplayFormatter().format)
+    rounded = float(f"{value:.10g}") if isinstance(value, float) else value
+    theirs.glue("name", rounded, display=False)
+    glue("name", value)
+    assert shown == published
+
+
+def test_glue_format(shown):
+    """The format as such, where MyST-NB is not installed, and numbers that are no Python ones."""
+    glue("third", np.float64(1) / 3)
+    glue("tensor", torch.tensor(0.25))
+    key = "application/papermill.record/text/plain"
+    assert [data for data, _ in shown] == [{key: "0.3333333333"}, {key: "0.25"}]
+    book = {"name": "third", "mime_prefix": "application/papermill.record/"}
+    assert shown[0][1] == {"scrapbook": book}
+
+
+def test_scoreboard(shown):
+    """All claims in order; a full run overrides the quick one, and the rest wait for a run."""
+    record("C14", 1e5)
+    record("C03", C03)
+    book = notebook(shown)
+    stored = judge("C14", 1e6, profile="full").as_json()
+    rows = {r.claim["id"]: r for r in scoreboard({"two_points": book}, [{"records": [stored]}])}
+    assert list(rows) == list(ledger.claims())
+    assert rows["C14"].verdict == rows["C14"].full.verdict == rules.REPRODUCED
+    assert rows["C14"].quick.verdict == rules.NOT_REPRODUCED
+    assert rows["C14"].chapter == rows["C03"].chapter == "two_points"
+    assert rows["C03"].verdict == rules.CAVEAT and rows["C03"].full is None
+    counts = count(list(rows.values()))
+    assert list(counts) == list(rules.VERDICTS)
+    assert [counts[v] for v in (rules.REPRODUCED, rules.CAVEAT, rules.NO_RUN)] == [1, 1, 98]
+
+
+def test_claim_recorded_twice(shown):
+    """A claim has one chapter, and is recorded there once."""
+    record("C14", 1e6)
+    book = notebook(shown)
+    for executed in ({"one": book, "two": book}, {"one": notebook(shown * 2)}):
+        with pytest.raises(ValueError, match=r"C14 is recorded .*by one and"):
+            scoreboard(executed)
+
+
+@pytest.mark.parametrize(
+    "value, rule, expected",
+    [
+        (0.1 + 0.2 - 0.3, "equal", "0"),
+        (-0.693147, "equal", "-0.69315"),
+        (math.inf, "at_least", "inf"),
+        ([3.0, 2.0], "ratio_at_least", "3 / 2"),
+        ([0.5], "at_most", "0.5 (1 seed)"),
+        ([4.0, 1.0, 2.0], "at_most", "2 (1.5 to 3, 3 seeds)"),
+    ],
+)
+def test_show_value(value, rule, expected):
+    """Values print in five digits, seeds as median and quartiles, rounding noise as 0."""
+    assert show_value(value, rule) == expected

@@ -1,0 +1,160 @@
+"""Rules at their boundaries; numbers are dyadic, so that the boundary is where it is printed."""
+
+import math
+from itertools import pairwise
+
+import pytest
+
+from helpers import rules
+from helpers.rules import check_rule, describe, holds, worst
+
+EQUAL = {"rule": "equal", "paper": 1.5, "within": 0.25}
+AT_MOST = {"rule": "at_most", "paper": 0.5}
+AT_LEAST = {"rule": "at_least", "paper": 0.5}
+RATIO = {"rule": "ratio_at_least", "paper": 2.0}
+POSITIVE = {"rule": "sign", "paper": 1, "margin": 0.25}
+NEGATIVE = {"rule": "sign", "paper": -1, "margin": 0.25}
+ZERO = {"rule": "sign", "paper": 0, "margin": 0.25}
+FRACTION = {"rule": "fraction", "paper": 0.6, "each": AT_MOST}
+ALL = [EQUAL, AT_MOST, AT_LEAST, RATIO, POSITIVE, NEGATIVE, ZERO, FRACTION]
+UP, DOWN = math.nextafter(0.25, 1), math.nextafter(0.25, 0)
+
+
+@pytest.mark.parametrize(
+    "value, rule, expected",
+    [
+        (1.25, EQUAL, True),
+        (1.75, EQUAL, True),
+        (math.nextafter(1.25, 0), EQUAL, False),
+        (math.nextafter(1.75, 2), EQUAL, False),
+        (21, {"rule": "equal", "paper": 21, "within": 0}, True),
+        (22, {"rule": "equal", "paper": 21, "within": 0}, False),
+        (math.inf, EQUAL, False),
+        (0.5, AT_MOST, True),
+        (math.nextafter(0.5, 1), AT_MOST, False),
+        (-math.inf, AT_MOST, True),
+        (0.5, AT_LEAST, True),
+        (math.nextafter(0.5, 0), AT_LEAST, False),
+        (math.inf, AT_LEAST, True),
+        (UP, POSITIVE, True),
+        (0.25, POSITIVE, False),
+        (-UP, POSITIVE, False),
+        (-UP, NEGATIVE, True),
+        (-0.25, NEGATIVE, False),
+        (UP, NEGATIVE, False),
+        (0.25, ZERO, True),
+        (-0.25, ZERO, True),
+        (UP, ZERO, False),
+        (-UP, ZERO, False),
+        (-0.0, {"rule": "sign", "paper": -1, "margin": 0.0}, False),
+        ([4.0, 2.0], RATIO, True),
+        ((4.0, 2.0), RATIO, True),
+        ([math.nextafter(4, 0), 2.0], RATIO, False),
+        ([-4.0, -2.0], RATIO, True),
+        ([1.0, 0.0], RATIO, True),
+        ([-1.0, 0.0], RATIO, False),
+        ([0.0, 1.0], RATIO, False),
+    ],
+)
+def test_boundaries(value, rule, expected):
+    """Each rule holds up to its boundary and not a rounding further."""
+    assert holds(value, rule) is expected
+
+
+@pytest.mark.parametrize(
+    "values, expected",
+    [
+        ([0.0, 0.5, 9.0], True),
+        ([0.0, 0.75, 9.0], False),
+        ([0.25, 0.75], True),
+        ([0.25, 1.0], False),
+    ],
+)
+def test_median_of_seeds(values, expected):
+    """Many seeds are judged by their median, in any order, an even number by the middle two."""
+    assert holds(values, AT_MOST) is expected
+    assert holds(values[::-1], AT_MOST) is expected
+    assert holds(tuple(values), AT_MOST) is expected
+
+
+@pytest.mark.parametrize("seeds", [5, 10, 15, 35])
+def test_fraction(seeds):
+    """The share of seeds may equal the one asked for; one seed fewer is too few."""
+    enough = round(0.6 * seeds)
+    good, bad = [0.5] * seeds, [1.0] * seeds
+    assert holds(good[:enough] + bad[enough:], FRACTION)
+    assert not holds(good[: enough - 1] + bad[enough - 1 :], FRACTION)
+    assert holds(0.5, FRACTION) and not holds(1.0, FRACTION)
+
+
+@pytest.mark.parametrize("rule", ALL, ids=describe)
+@pytest.mark.parametrize("value", [math.nan, [math.nan, 1.0], [0.0, math.nan], []])
+def test_nan_and_nothing(rule, value):
+    """NaN and an empty list are never judged, not even as a failure."""
+    with pytest.raises(ValueError, match="NaN"):
+        holds(value, rule)
+
+
+@pytest.mark.parametrize("value", [1.0, [1.0], [3.0, 2.0, 1.0]])
+def test_ratio_of_a_pair(value):
+    """A ratio is of two numbers."""
+    with pytest.raises(ValueError, match="pair"):
+        holds(value, RATIO)
+
+
+@pytest.mark.parametrize(
+    "rule, message",
+    [
+        ({"rule": "about", "paper": 1}, "unknown rule 'about'"),
+        ({"paper": 1}, "unknown rule None"),
+        ({"rule": "equal", "paper": 1}, "lacks within"),
+        ({"rule": "equal"}, "lacks paper, within"),
+        ({"rule": "sign", "paper": 1}, "lacks margin"),
+        ({"rule": "at_most"}, "lacks paper"),
+        ({"rule": "fraction", "paper": 0.5}, "lacks each"),
+        ({"rule": "fraction", "paper": 0.5, "each": {"rule": "equal", "paper": 1}}, "lacks within"),
+        ({"rule": "fraction", "paper": 0.5, "each": RATIO}, "single number"),
+        ({"rule": "fraction", "paper": 0.5, "each": FRACTION}, "single number"),
+    ],
+)
+def test_bad_rules(rule, message):
+    """Unknown and incomplete rules are refused, by `holds` as well, nested ones too."""
+    for refuse in (check_rule, lambda r: holds(1.0, r)):
+        with pytest.raises(ValueError, match=message):
+            refuse(rule)
+
+
+@pytest.mark.parametrize("rule", ALL, ids=describe)
+def test_good_rules(rule):
+    """Complete rules pass, and what they do not know is left alone (name, what, if_fails)."""
+    check_rule(rule | {"name": "n", "what": "w", "if_fails": rules.CAVEAT})
+
+
+def test_worst():
+    """The worst verdict wins whatever the order; no verdicts and unknown ones are errors."""
+    for better, worse in pairwise(rules.VERDICTS):
+        assert worst([better, worse]) == worst([worse, better, better]) == worse
+        assert worst([better]) == better
+    assert rules.VERDICTS[:4] == rules.JUDGEMENTS
+    for bad in ([], ["reproduced", "fine"]):
+        with pytest.raises(ValueError):
+            worst(bad)
+
+
+@pytest.mark.parametrize(
+    "rule, expected",
+    [
+        (EQUAL, "1.5 ± 0.25"),
+        ({"rule": "equal", "paper": 21, "within": 0}, "21"),
+        (AT_MOST, "≤ 0.5"),
+        (AT_LEAST, "≥ 0.5"),
+        (RATIO, "ratio ≥ 2"),
+        (POSITIVE, "> 0.25"),
+        (NEGATIVE, "< -0.25"),
+        (ZERO, "|value| ≤ 0.25"),
+        (FRACTION, "≤ 0.5, in ≥ 60% of seeds"),
+    ],
+)
+def test_describe(rule, expected):
+    """A rule is printed as the condition that `holds` checks."""
+    assert describe(rule) == expected
