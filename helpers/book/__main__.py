@@ -1,0 +1,140 @@
+"""Command line of the book: ``python -m helpers.book {sync,run,check,regress,site}``."""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import platform
+import subprocess
+import sys
+
+import nbformat
+import torch
+
+from helpers import ledger
+from helpers.book import execute, pairing, parameters, readme, regress, site
+from helpers.book.layout import Layout, checkout
+
+
+def main(arguments: list[str] | None = None, layout: Layout | None = None) -> int:
+    """Run one command; the exit code says whether all went well."""
+    options = _parser().parse_args(arguments)
+    try:
+        return options.command(layout or checkout(), options)
+    except (ValueError, FileNotFoundError, RuntimeError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+
+
+def _sync(layout: Layout, options: argparse.Namespace) -> int:
+    for chapter in pairing.sync(layout):
+        print(f"wrote {layout.notebook(chapter).name}")
+    if readme.sync(layout):
+        print("wrote README.md or its figure")
+    return 0
+
+
+def _run(layout: Layout, options: argparse.Namespace) -> int:
+    if options.publish and (options.profile or options.set):
+        raise ValueError("--publish is for runs with default parameters only")
+    if options.record and options.profile != "full":
+        raise ValueError("--record is for runs with --profile full")
+    results = execute.run(
+        layout,
+        chapter=options.chapter,
+        profile=options.profile,
+        settings=options.set,
+        force=options.force,
+    )
+    print(execute.report(results))
+    failed = any(result.error for result in results)
+    if options.publish and not failed:
+        for result in results:
+            pairing.publish(layout, result.chapter)
+    if options.record and not failed:
+        for result in results:
+            _record(layout, result, options)
+    return int(failed)
+
+
+def _check(layout: Layout, options: argparse.Namespace) -> int:
+    faults = pairing.check(layout) + readme.check(layout)
+    print("\n".join(faults) or "pairs and README are in order")
+    return int(bool(faults))
+
+
+def _regress(layout: Layout, options: argparse.Namespace) -> int:
+    results = execute.run(layout, chapter=options.chapter, force=True)
+    print(execute.report(results))
+    if any(result.error for result in results):
+        return 1
+    if options.accept:
+        for result in results:
+            regress.accept(layout, result.chapter)
+    comparisons = [c for r in results for c in regress.compare(layout, r.chapter)]
+    print("\n" + regress.table(comparisons))
+    drifted = sum(c.drifted for c in comparisons)
+    print(f"\n{len(comparisons)} numbers compared, {drifted} drifted")
+    return int(drifted > 0)
+
+
+def _site(layout: Layout, options: argparse.Namespace) -> int:
+    print(f"open {site.build(layout) / 'index.html'}")
+    return 0
+
+
+def _record(layout: Layout, result: execute.Result, options: argparse.Namespace) -> None:
+    """Write a full run's numbers to data/recorded, with where and when they were measured."""
+    source = pairing.to_notebook(layout, result.chapter)
+    values = execute.chosen_values(source, options.profile, options.set)
+    path = execute.output_path(layout, result.chapter, values)
+    records = [r.as_json() for r in ledger.collect(nbformat.read(path, as_version=4))]
+    cuda = torch.cuda.is_available()
+    git = ["git", "-C", str(layout.root), "describe", "--always", "--dirty"]
+    run = {
+        "chapter": result.chapter,
+        "device": torch.cuda.get_device_name() if cuda else f"CPU ({platform.machine()})",
+        "date": datetime.date.today().isoformat(),
+        "commit": subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip(),
+        "seeds": str({**parameters.declared(source), **values}.get("seed")),
+        "torch": torch.__version__,
+        "seconds": round(result.seconds, 1),
+        "parameters": values,
+        "records": records,
+    }
+    layout.recorded.mkdir(parents=True, exist_ok=True)
+    target = layout.recorded / f"{result.chapter}.json"
+    target.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+    print(f"recorded {len(records)} claims in {target.relative_to(layout.root)}")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m helpers.book", description=__doc__)
+    commands = parser.add_subparsers(required=True)
+
+    def add(name: str, command, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(command=command)
+        return sub
+
+    add("sync", _sync, "write the notebooks and the README's parts from their sources")
+    run = add("run", _run, "execute chapters by papermill; unchanged ones come from a cache")
+    run.add_argument("--chapter", help="only this one")
+    run.add_argument("--profile", help="quick (two CPU cores) or full (the paper's scale)")
+    run.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter")
+    run.add_argument("--force", action="store_true", help="run unchanged chapters too")
+    # Neither makes sense with other parameters than the ones it is about.
+    keep = run.add_mutually_exclusive_group()
+    keep.add_argument("--publish", action="store_true", help="copy the outputs to book/")
+    keep.add_argument("--record", action="store_true", help="write data/recorded (full profile)")
+    add("check", _check, "fail on drift between source and notebook, or on missing outputs")
+    again = add("regress", _regress, "execute anew and compare with data/references")
+    again.add_argument("--chapter", help="only this one")
+    again.add_argument("--accept", action="store_true", help="make the new numbers the reference")
+    add("site", _site, "build the site from the last execution")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

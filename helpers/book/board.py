@@ -1,0 +1,97 @@
+"""The scoreboard page, and the counts that the intro and the README print."""
+
+from __future__ import annotations
+
+import json
+from html import escape
+
+import nbformat
+
+from helpers import ledger, rules
+from helpers.book.layout import Layout
+from helpers.ledger import Record, Row
+
+
+def rows(layout: Layout, *, committed: bool) -> list[Row]:
+    """Scoreboard rows from the notebooks beside the sources, or from the last execution."""
+    folder = layout.book if committed else layout.executed
+    paths = {name: folder / f"{name}.ipynb" for name in layout.chapters()}
+    executed = {n: nbformat.read(p, as_version=4) for n, p in paths.items() if p.exists()}
+    runs = [
+        json.loads(p.read_text(encoding="utf-8")) for p in sorted(layout.recorded.glob("*.json"))
+    ]
+    return ledger.scoreboard(executed, runs)
+
+
+def counts_line(board: list[Row]) -> str:
+    """The counts in one sentence of Markdown."""
+    parts = [
+        f"{ledger.MARKS[verdict][0]} {number} {verdict}"
+        for verdict, number in ledger.count(board).items()
+        if number
+    ]
+    return f"Of {len(board)} claims: " + ", ".join(parts) + "."
+
+
+def table(board: list[Row]) -> str:
+    """The filterable table as HTML; `_static/scoreboard.js` brings the filters to life."""
+    papers = "".join(f'<option value="{k}">{escape(v)}</option>' for k, v in ledger.PAPERS.items())
+    verdicts = "".join(
+        f'<option value="{escape(v)}">{escape(v)} ({n})</option>'
+        for v, n in ledger.count(board).items()
+    )
+    return (
+        '<div id="scoreboard"><p class="filters">'
+        f'<label>Paper <select id="filter-paper"><option value="">all</option>{papers}</select>'
+        '</label> <label>Verdict <select id="filter-verdict"><option value="">all</option>'
+        f"{verdicts}</select></label> "
+        f'<span id="filter-count" role="status">{len(board)} claims</span></p>'
+        '<table class="claims"><thead><tr><th>claim</th><th>the paper\'s number</th><th>ours</th>'
+        f"<th>verdict</th></tr></thead><tbody>{''.join(map(_row, board))}</tbody></table></div>"
+    )
+
+
+def _row(row: Row) -> str:
+    claim = row.claim
+    mark, colour = ledger.MARKS[row.verdict]
+    verdict = f"{mark} {escape(row.verdict)}"
+    if row.chapter:
+        link = f"{row.chapter}.html#claim-{claim['id']}"
+        verdict = f'<a href="{link}">{verdict}</a>'
+    return (
+        f'<tr id="{claim["id"]}" data-paper="{claim["paper"]}" data-verdict="{row.verdict}" '
+        f'style="--verdict:{colour}">'
+        f'<td data-label="claim"><strong>{claim["id"]}</strong> {escape(claim["claim"])} '
+        f"<em>{ledger.PAPERS[claim['paper']]}, {escape(claim['place'])}</em></td>"
+        f'<td data-label="the paper\'s number">{escape(claim["paper_value"])}</td>'
+        f'<td data-label="ours">{_ours(row)}</td>'
+        f'<td data-label="verdict" class="verdict-cell">{verdict}</td></tr>'
+    )
+
+
+def _ours(row: Row) -> str:
+    if row.quick is None and row.full is None:
+        if "untestable" in row.claim:
+            return f"not measurable: {escape(row.claim['untestable'])}"
+        planned = ", ".join(row.claim["chapters"])
+        return "no run yet" + (f"; planned in <code>{planned}</code>" if planned else "")
+    parts = []
+    if row.full is not None:
+        run = row.full_run
+        about = f"{run['device']}, {run['date']}, commit {run['commit']}, seeds {run['seeds']}"
+        parts.append(f"<em>full profile ({escape(about)}):</em> {_numbers(row.full)}")
+    if row.quick is not None:
+        head = "<em>quick profile:</em> " if row.full is not None else ""
+        parts.append(head + _numbers(row.quick))
+    return "<br>".join(parts)
+
+
+def _numbers(made: Record) -> str:
+    quantities = ledger.find(made.claim)["quantities"]
+    values = {q["name"]: ledger.show_value(made.values[q["name"]], q["rule"]) for q in quantities}
+    shown = (
+        f"{escape(q['what'])}: <b>{escape(values[q['name']])}</b>"
+        f" <small>(asked: {escape(rules.describe(q))})</small>"
+        for q in quantities
+    )
+    return "<ul><li>" + "</li><li>".join(shown) + "</li></ul>"

@@ -1,0 +1,64 @@
+"""What a chapter's result depends on, as one key."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+import platform
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from nbformat import NotebookNode
+
+from helpers.book.layout import Layout
+
+
+def key(layout: Layout, notebook: NotebookNode, parameters: dict) -> str:
+    """Hash of a chapter's code and text, the helpers it imports, parameters, claims and pins."""
+    digest = hashlib.sha256()
+    cells = [(cell.cell_type, cell.source, dict(cell.metadata)) for cell in notebook.cells]
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    parts = [json.dumps(cells), json.dumps(parameters, sort_keys=True), platform.python_version()]
+    for path in [*helper_files(layout.root / "helpers", code), layout.root / "requirements.txt"]:
+        parts += [path.name, path.read_text(encoding="utf-8")]
+    parts.append(_claims(layout.root / "data" / "claims.json", code))
+    for part in parts:
+        digest.update(part.encode() + b"\0")
+    return digest.hexdigest()
+
+
+def helper_files(package: Path, code: Iterable[str]) -> list[Path]:
+    """Files of the package that some code imports, directly or through one another."""
+    found: set[Path] = set()
+    waiting = [package / "__init__.py", *_imported(package, code)]
+    while waiting:
+        path = waiting.pop()
+        if path not in found and path.exists():
+            found.add(path)
+            waiting += _imported(package, [path.read_text(encoding="utf-8")])
+    return sorted(found)
+
+
+def _imported(package: Path, code: Iterable[str]) -> list[Path]:
+    modules: set[str] = set()
+    for source in code:
+        # IPython magics are no Python; they import nothing of ours.
+        plain = re.sub(r"^(\s*)[%!].*$", r"\1pass", source, flags=re.MULTILINE)
+        for node in ast.walk(ast.parse(plain)):
+            if isinstance(node, ast.Import):
+                modules |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                modules |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
+    parts = [module.split(".")[1:] for module in modules if module.split(".")[0] == package.name]
+    return [package.joinpath(*p).with_suffix(".py") for p in parts if p]
+
+
+def _claims(path: Path, code: Iterable[str]) -> str:
+    """The claims whose ids the code names: their rules decide the verdict boxes."""
+    if not path.exists():
+        return ""
+    named = set(re.findall(r"[\"']([ABC]\d\d[-\w]*)[\"']", "\n".join(code)))
+    listed = json.loads(path.read_text(encoding="utf-8"))
+    return json.dumps([claim for claim in listed if claim["id"] in named])

@@ -1,0 +1,86 @@
+"""Where everything lies, and what the book's configuration says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths of a checkout; tests point it at a small book of their own."""
+
+    root: Path
+
+    @property
+    def book(self) -> Path:
+        return self.root / "book"
+
+    @property
+    def build(self) -> Path:
+        return self.root / "_build"
+
+    @property
+    def executed(self) -> Path:
+        """Executed chapters, default parameters only: what the site is built from."""
+        return self.build / "executed"
+
+    @property
+    def failed(self) -> Path:
+        """Notebooks of runs that failed, for a look; never published."""
+        return self.build / "failed"
+
+    @property
+    def html(self) -> Path:
+        return self.build / "html"
+
+    @property
+    def references(self) -> Path:
+        return self.root / "data" / "references"
+
+    @property
+    def recorded(self) -> Path:
+        return self.root / "data" / "recorded"
+
+    def source(self, chapter: str) -> Path:
+        return self.book / f"{chapter}.md"
+
+    def notebook(self, chapter: str) -> Path:
+        return self.book / f"{chapter}.ipynb"
+
+    def chapters(self) -> list[str]:
+        """Chapters in the order of _toc.yml: the entries that are notebooks."""
+        toc = yaml.safe_load((self.root / "_toc.yml").read_text(encoding="utf-8"))
+        entries = [part for block in toc.get("parts", [toc]) for part in block["chapters"]]
+        files = [Path(entry["file"]) for entry in entries]
+        return [file.stem for file in files if file.suffix == ".ipynb"]
+
+    def pages(self) -> list[Path]:
+        """Pages of plain text: the .md files that are no chapter's source."""
+        sources = {self.source(chapter) for chapter in self.chapters()}
+        return [page for page in sorted(self.book.glob("*.md")) if page not in sources]
+
+    def repository(self) -> str:
+        """The repository's address; _config.yml is the one place that holds it."""
+        config = yaml.safe_load((self.root / "_config.yml").read_text(encoding="utf-8"))
+        return str(config["repository"]["url"]).rstrip("/")
+
+    def select(self, chapter: str | None) -> list[str]:
+        """All chapters, or the one asked for.
+
+        Raises:
+            ValueError: for an unknown chapter, with the list of those there are.
+        """
+        known = self.chapters()
+        if chapter is None:
+            return known
+        if chapter not in known:
+            raise ValueError(f"unknown chapter {chapter!r}; there are: {', '.join(known)}")
+        return [chapter]
+
+
+def checkout() -> Layout:
+    """The checkout that this package is part of."""
+    return Layout(Path(__file__).resolve().parents[2])

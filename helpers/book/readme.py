@@ -1,0 +1,69 @@
+"""The parts of the README that follow from the book: badges, counts and the figure."""
+
+from __future__ import annotations
+
+import re
+
+import nbformat
+
+from helpers.book import board
+from helpers.book.layout import Layout
+
+FIGURE_TAG = "readme-figure"
+
+
+def render(layout: Layout) -> str:
+    """The README with its generated parts as they should be now."""
+    text = (layout.root / "README.md").read_text(encoding="utf-8")
+    parts = {
+        "badges": _badges(layout),
+        "counts": board.counts_line(board.rows(layout, committed=True)),
+    }
+    for name, content in parts.items():
+        pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
+        new = content + "\n"
+        text, found = re.subn(pattern, lambda m, c=new: m[1] + c + m[2], text, flags=re.DOTALL)
+        if found != 1:
+            raise ValueError(f"README.md has no single part between <!-- {name} --> markers")
+    return text
+
+
+def sync(layout: Layout) -> bool:
+    """Bring README.md and its figure up to date; whether anything changed."""
+    wanted = {layout.root / "README.md": render(layout), **_figures(layout)}
+    stale = [p for p, t in wanted.items() if not p.exists() or p.read_text("utf-8") != t]
+    for path in stale:
+        path.write_text(wanted[path], encoding="utf-8")
+    return bool(stale)
+
+
+def check(layout: Layout) -> list[str]:
+    """Faults of the README: parts that no longer say what the committed notebooks say."""
+    if render(layout) != (layout.root / "README.md").read_text(encoding="utf-8"):
+        return ["README.md: badges or counts are out of date; run `make sync`"]
+    return []
+
+
+def _badges(layout: Layout) -> str:
+    address = layout.repository().removeprefix("https://github.com/")
+    lines = ["| chapter | open |", "|---|---|"]
+    for chapter in layout.chapters():
+        colab = f"https://colab.research.google.com/github/{address}/blob/main/book/{chapter}.ipynb"
+        badge = "https://colab.research.google.com/assets/colab-badge.svg"
+        title = nbformat.read(layout.notebook(chapter), as_version=4).cells[0].source
+        heading = title.splitlines()[0].lstrip("# ")
+        lines.append(f"| {heading} | [![Open in Colab]({badge})]({colab}) |")
+    return "\n".join(lines)
+
+
+def _figures(layout: Layout) -> dict:
+    """Pictures of the cells tagged for the README, as files beside the book's other static ones."""
+    found = {}
+    for chapter in layout.chapters():
+        for cell in nbformat.read(layout.notebook(chapter), as_version=4).cells:
+            if FIGURE_TAG in cell.metadata.get("tags", []):
+                for output in cell.outputs:
+                    picture = output.get("data", {}).get("image/svg+xml")
+                    if picture:
+                        found[layout.book / "_static" / f"{chapter}.svg"] = picture
+    return found

@@ -1,0 +1,83 @@
+"""The site: stage pages and executed chapters in one folder, build it there, swap it in."""
+
+from __future__ import annotations
+
+import importlib.resources
+import importlib.util
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from helpers.book import board
+from helpers.book.layout import Layout
+
+# Files of MathJax that a page with TeX loads; the rest of the package stays behind.
+_MATHJAX = ("tex-chtml.js", "output/chtml/fonts/woff-v2")
+
+
+def build(layout: Layout) -> Path:
+    """Build the site from the last execution, warnings as errors.
+
+    The last good site stays in place unless the new one is complete.
+
+    Returns:
+        The folder of the site.
+
+    Raises:
+        FileNotFoundError: if a chapter has not been executed.
+        RuntimeError: if the build fails or warns, with its output.
+    """
+    missing = [c for c in layout.chapters() if not (layout.executed / f"{c}.ipynb").exists()]
+    if missing:
+        raise FileNotFoundError(f"not executed yet: {', '.join(missing)}; run `make book`")
+    stage, fresh = layout.build / "stage", layout.build / "fresh"
+    for folder in (stage, fresh):
+        shutil.rmtree(folder, ignore_errors=True)
+    _stage(layout, stage)
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(stage)]
+    command += [
+        "--builder",
+        "html",
+        "--config",
+        str(stage / "_config.yml"),
+        "--toc",
+        str(stage / "_toc.yml"),
+    ]
+    command += ["--path-output", str(fresh), "-W", "-n", "--keep-going", "-q"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"the site was not built:\n{done.stdout}\n{done.stderr}")
+    old = layout.build / "html.old"
+    shutil.rmtree(old, ignore_errors=True)
+    if layout.html.exists():
+        layout.html.replace(old)
+    (fresh / "_build" / "html").replace(layout.html)
+    for folder in (old, fresh):
+        shutil.rmtree(folder, ignore_errors=True)
+    return layout.html
+
+
+def _stage(layout: Layout, stage: Path) -> None:
+    book = stage / "book"
+    shutil.copytree(layout.book / "_static", book / "_static")
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(layout.root / name, stage / name)
+    shutil.copy(layout.book / "references.bib", book)
+    rows = board.rows(layout, committed=False)
+    html = f"```{{raw}} html\n{board.table(rows)}\n```"
+    for page in layout.pages():
+        text = page.read_text(encoding="utf-8")
+        text = text.replace("<!-- scoreboard -->", html)
+        text = text.replace("<!-- counts -->", board.counts_line(rows))
+        (book / page.name).write_text(text, encoding="utf-8")
+    for chapter in layout.chapters():
+        shutil.copy(layout.executed / f"{chapter}.ipynb", book)
+    # Both are shipped inside packages, so that the site can be read without a network.
+    plotly = importlib.resources.files("plotly") / "package_data" / "plotly.min.js"
+    shutil.copy(str(plotly), book / "_static" / "plotly.min.js")
+    mathjax = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent
+    for name in _MATHJAX:
+        source, target = mathjax / "static" / "mathjax" / name, book / "_static" / "mathjax" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)

@@ -1,0 +1,306 @@
+"""The book's tool, on a small book of its own."""
+
+import json
+import shutil
+
+import nbformat
+import pytest
+
+from helpers.book import cache, execute, pairing, parameters, readme, regress, site
+from helpers.book.__main__ import main
+from helpers.book.layout import Layout, checkout
+
+HEADER = "---\njupytext:\n  text_representation:\n    format_name: myst\n---\n\n"
+CHAPTER = (
+    HEADER
+    + """# A chapter that {does}
+
+```{{code-cell}} ipython3
+:tags: [parameters]
+
+profile = "quick"
+seed = 0
+scale = 1.0
+```
+
+```{{code-cell}} ipython3
+from helpers.ledger import record
+
+{code}
+record("C14", 1e6 * scale, profile=profile)
+```
+"""
+)
+README = "<!-- counts -->\n<!-- /counts -->\n<!-- badges -->\n<!-- /badges -->\n"
+
+
+def chapter(does="works", code="value = 1"):
+    return CHAPTER.format(does=does, code=code)
+
+
+@pytest.fixture
+def book(tmp_path):
+    """A checkout with one working chapter, not executed."""
+    layout = Layout(tmp_path)
+    layout.book.mkdir()
+    config = "repository:\n  url: https://github.com/somebody/abook\n"
+    (tmp_path / "_config.yml").write_text(config)
+    (tmp_path / "requirements.txt").write_text("a==1\n")
+    (tmp_path / "README.md").write_text(README)
+    write(layout, good=chapter())
+    return layout
+
+
+def write(layout, **chapters):
+    for name, text in chapters.items():
+        layout.source(name).write_text(text)
+    names = sorted(path.stem for path in layout.book.glob("*.md"))
+    entries = "".join(f"  - file: book/{name}.ipynb\n" for name in names)
+    (layout.root / "_toc.yml").write_text(f"format: jb-book\nroot: book/x\nchapters:\n{entries}")
+
+
+def pretend_executed(layout, *, outputs=(), count=1):
+    """Give the chapter's notebook outputs without a kernel."""
+    notebook = nbformat.read(layout.notebook("good"), as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.execution_count = count
+    cell.outputs = [nbformat.from_dict(output) for output in outputs]
+    layout.notebook("good").write_text(pairing.dump(notebook))
+
+
+def test_notebook_follows_from_source(book):
+    """Fixed kernel, positional ids, tags kept, and a Colab cell with the configured address."""
+    assert pairing.sync(book) == ["good"]
+    notebook = nbformat.read(book.notebook("good"), as_version=4)
+    assert notebook.metadata == {"kernelspec": pairing._KERNEL}
+    assert [cell.id for cell in notebook.cells] == [f"cell-{i:03d}" for i in range(4)]
+    colab = notebook.cells[1]
+    assert "git+https://github.com/somebody/abook" in colab.source
+    assert "--no-deps" in colab.source and colab.metadata.tags == ["remove-cell"]
+    assert notebook.cells[2].metadata.tags == ["parameters"]
+    assert pairing.sync(book) == []
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("code", "cell 3 differs from the source"),
+        ("text", "cell 0 differs from the source"),
+        ("missing", "good.ipynb is missing"),
+        ("unexecuted", "cell 2 is not executed"),
+        ("error", "cell 3 holds the error ValueError"),
+        ("warning", "cell 3 prints a warning"),
+    ],
+)
+def test_check_catches(book, fault, words):
+    """Drift in code or text, a missing notebook, cells not run, stored errors and warnings."""
+    pairing.sync(book)
+    pretend_executed(book)
+    assert pairing.check(book) == []
+    if fault == "code":
+        write(book, good=chapter(code="value = 2"))
+    elif fault == "text":
+        write(book, good=chapter(does="drifts"))
+    elif fault == "missing":
+        book.notebook("good").unlink()
+    elif fault == "unexecuted":
+        pretend_executed(book, count=None)
+    elif fault == "error":
+        error = {"output_type": "error", "ename": "ValueError", "evalue": "", "traceback": []}
+        pretend_executed(book, outputs=[error])
+    else:
+        pretend_executed(book, outputs=[{"output_type": "stream", "name": "stderr", "text": "!"}])
+    assert any(words in line for line in pairing.check(book))
+    assert main(["check"], book) == 1
+
+
+def test_sync_keeps_outputs_up_to_the_change(book):
+    """A new text keeps all outputs; new code drops its own and those after it."""
+    pairing.sync(book)
+    pretend_executed(book)
+    write(book, good=chapter(does="reads better"))
+    pairing.sync(book)
+    assert pairing.check(book) == []
+    write(book, good=chapter(code="value = 3"))
+    pairing.sync(book)
+    counts = [c.get("execution_count") for c in nbformat.read(book.notebook("good"), 4).cells]
+    assert counts == [None, 1, 1, None]
+
+
+def test_run_reports_and_caches(book):
+    """A chapter runs once; a change to source, parameters, pins or force makes it run again."""
+    first = execute.run(book)[0]
+    assert (first.error, first.claims, first.cached) == ("", 1, False)
+    assert first.peak_mb > 50 and first.seconds > 0
+    assert execute.run(book)[0].cached
+    assert "unchanged" in execute.report(execute.run(book))
+    executed = nbformat.read(book.executed / "good.ipynb", as_version=4)
+    assert not any("papermill" in cell.metadata for cell in executed.cells)
+    assert "papermill" not in executed.metadata
+    (book.root / "requirements.txt").write_text("a==2\n")
+    assert not execute.run(book)[0].cached
+
+
+def test_parameters_reach_the_chapter_and_not_the_site(book):
+    """A run with a parameter goes to a folder of its own and records what it computed."""
+    assert main(["run", "--chapter", "good", "--set", "scale=2", "--set", "seed=3"], book) == 0
+    (made,) = (book.build / "runs").glob("*/good.ipynb")
+    notebook = nbformat.read(made, as_version=4)
+    stored = [o.metadata["ganscapes"] for c in notebook.cells for o in c.get("outputs", [])]
+    assert stored[0]["values"] == {"supremum_to_1e6": 2e6}
+    assert not (book.executed / "good.ipynb").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--chapter", "god"], ["unknown chapter 'god'", "good"]),
+        (["--set", "sed=3"], ["unknown parameter 'sed'", "seed (int, 0)", "scale (float, 1.0)"]),
+        (["--set", "seed=three"], ["'seed' takes int, got 'three'"]),
+        (["--set", "seed=0.5"], ["'seed' takes int, got '0.5'"]),
+        (["--set", "seed"], ["NAME=VALUE"]),
+        (["--profile", "huge"], ["unknown profile 'huge'", "quick, full"]),
+        (["--publish", "--set", "seed=3"], ["default parameters"]),
+        (["--record"], ["--profile full"]),
+    ],
+)
+def test_refused_before_anything_runs(book, capsys, arguments, words):
+    """Unknown names and wrong types are refused with the list of what there is."""
+    assert main(["run", *arguments], book) == 1
+    message = capsys.readouterr().err
+    assert all(word in message for word in words), message
+    assert not book.build.exists()
+
+
+def test_parameter_types():
+    """Each value takes the type of the default; an int will do for a float, not a bool."""
+    known = {"a": 1, "b": 1.0, "c": "x", "d": True}
+    given = ["a=2", "b=3", "c=4", "d=False"]
+    assert parameters.parse(given, known) == {"a": 2, "b": 3.0, "c": "4", "d": False}
+    with pytest.raises(ValueError, match="'a' takes int"):
+        parameters.parse(["a=True"], known)
+
+
+def test_failing_cell_is_reported_and_not_published(book, capsys):
+    """The others still run, the report names chapter, cell, line and error, the good one stays."""
+    write(book, bad=chapter("fails", "numbers = [1]\nnumbers[7]"))
+    good_before = chapter()
+    write(book, bad=chapter("works still"), good=good_before)
+    assert main(["run", "--chapter", "bad"], book) == 0
+    last_good = (book.executed / "bad.ipynb").read_text()
+    write(book, bad=chapter("fails", "numbers = [1]\nnumbers[7]"))
+    assert main(["run", "--publish"], book) == 1
+    out = capsys.readouterr().out
+    assert "bad, cell 3, line 4: numbers[7]" in out
+    assert "IndexError: list index out of range" in out
+    assert (book.executed / "good.ipynb").exists()
+    assert (book.executed / "bad.ipynb").read_text() == last_good
+    assert (book.failed / "bad.ipynb").exists()
+    assert not book.notebook("good").exists()  # nothing is published from a failed run
+
+
+def test_time_limit(book):
+    """A chapter that hangs is stopped, and the report says so."""
+    write(book, good=chapter(code="import time; time.sleep(60)"))
+    (result,) = execute.run(book, time_limit=8)
+    assert "time limit of 8 s" in result.error
+    assert result.seconds < 30
+
+
+def test_cache_key_covers_what_a_chapter_depends_on(book):
+    """Helpers imported through one another and the claims named are in the key, others not."""
+    package, data = book.root / "helpers", book.root / "data"
+    package.mkdir()
+    data.mkdir()
+    for name, text in {
+        "__init__": "",
+        "ledger": "from helpers import rules",
+        "rules": "import helpers.deep",
+        "deep": "",
+        "other": "",
+    }.items():
+        (package / f"{name}.py").write_text(text)
+    claims = [{"id": "C14", "paper_value": "1"}, {"id": "C15", "paper_value": "1"}]
+
+    def key():
+        (data / "claims.json").write_text(json.dumps(claims))
+        return cache.key(book, pairing.to_notebook(book, "good"), {})
+
+    keys = [key()]
+    (package / "other.py").write_text("changed = 1")
+    claims[1]["paper_value"] = "2"
+    assert key() == keys[0]
+    for name in ("ledger", "rules", "deep", "__init__"):
+        with (package / f"{name}.py").open("a") as file:
+            file.write("\nchanged = 1")
+        keys.append(key())
+    claims[0]["paper_value"] = "2"
+    keys.append(key())
+    assert len(set(keys)) == len(keys)
+
+
+def test_regress_catches_a_changed_number(book, capsys):
+    """Accepted numbers pass; a moved, a missing and a new one are drift, within tolerance not."""
+    assert main(["regress", "--accept"], book) == 0
+    path = book.references / "good.json"
+    (number,) = json.loads(path.read_text())
+    assert number["value"] == 1e6
+
+    def drifted(**change):
+        path.write_text(json.dumps([{**number, **change}]))
+        return [c.drifted for c in regress.compare(book, "good")]
+
+    assert drifted(value=1e6 * (1 + 1e-5)) == [True]
+    assert drifted(value=1e6 * (1 + 1e-7)) == [False]
+    assert drifted(value=1e6 * (1 + 1e-5), relative=1e-4) == [False]
+    assert drifted(quantity="gone") == [True, True]
+    assert main(["regress"], book) == 1
+    assert "2 drifted" in capsys.readouterr().out
+
+
+def test_regress_accept_keeps_tolerances(book):
+    """A tolerance set by hand survives the next acceptance."""
+    execute.run(book)
+    regress.accept(book, "good")
+    path = book.references / "good.json"
+    path.write_text(path.read_text().replace('"relative": 1e-06', '"relative": 0.5'))
+    regress.accept(book, "good")
+    assert json.loads(path.read_text())[0]["relative"] == 0.5
+
+
+def test_readme_parts_follow_the_book(book):
+    """Badges hold the configured address, counts the committed verdicts; drift is a fault."""
+    pairing.sync(book)
+    assert readme.check(book)
+    assert readme.sync(book)
+    text = (book.root / "README.md").read_text()
+    assert "github/somebody/abook/blob/main/book/good.ipynb" in text
+    assert "100 no run yet" in text
+    assert readme.check(book) == []
+
+
+def test_site_needs_executed_chapters(book):
+    """The site is never built from notebooks that did not run."""
+    with pytest.raises(FileNotFoundError, match="not executed yet: good"):
+        site.build(book)
+
+
+def test_last_good_site_stays(book):
+    """A build that warns is an error, and the site that was there is still there."""
+    here = checkout()
+    shutil.copytree(here.book / "_static", book.book / "_static")
+    shutil.copy(here.book / "references.bib", book.book)
+    (book.book / "x.md").write_text("# A page\n\n[nowhere](missing_page)\n")
+    book.source("good").unlink()
+    (book.book / "y.md").write_text("# Another\n")
+    toc = "format: jb-book\nroot: book/x\nchapters:\n  - file: book/y\n"
+    (book.root / "_toc.yml").write_text(toc)
+    book.html.mkdir(parents=True)
+    (book.html / "index.html").write_text("good")
+    with pytest.raises(RuntimeError, match="missing_page"):
+        site.build(book)
+    assert (book.html / "index.html").read_text() == "good"
+    (book.book / "x.md").write_text("# A page\n")
+    site.build(book)
+    assert "A page" in (book.html / "book" / "x.html").read_text()
