@@ -1,0 +1,240 @@
+"""The built site, in a browser: what a reader meets."""
+
+import functools
+import http.server
+import json
+import shutil
+import threading
+import urllib.request
+
+import pytest
+import yaml
+
+from helpers.book.layout import checkout
+
+LAYOUT = checkout()
+BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-sync "
+    "--disable-background-networking --disable-component-update --hide-scrollbars "
+    "--enable-unsafe-swiftshader"
+)
+pytestmark = [
+    pytest.mark.skipif(not (BROWSER and DRIVER), reason="no Chromium and ChromeDriver found"),
+    pytest.mark.skipif(not LAYOUT.html.exists(), reason="no site built; run `make book`"),
+]
+PHONE, DESK = (390, 844), (1400, 900)
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture(scope="module")
+def site():
+    """The site's address, served from its folder."""
+    handler = functools.partial(Quiet, directory=str(LAYOUT.html))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from selenium import webdriver
+
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER
+    for flag in FLAGS.split():
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(executable_path=DRIVER)
+    driver = webdriver.Chrome(options=options, service=service)
+    yield driver
+    driver.quit()
+
+
+def documents():
+    toc = yaml.safe_load((LAYOUT.root / "_toc.yml").read_text())
+    entries = [toc["root"], *(c["file"] for part in toc["parts"] for c in part["chapters"])]
+    return [entry.removesuffix(".ipynb") + ".html" for entry in entries]
+
+
+def visit(browser, address, *, theme="light", size=DESK):
+    """Open a page in a theme and at a size, as if the reader had chosen both before."""
+    browser.set_window_size(*size)
+    browser.get(address)
+    choose = (
+        "localStorage.setItem('mode', arguments[0]); localStorage.setItem('theme', arguments[0])"
+    )
+    browser.execute_script(choose, theme)
+    browser.get_log("browser")
+    browser.get(address)
+    browser.execute_async_script("setTimeout(arguments[0], 300)")
+
+
+@pytest.mark.parametrize("page", documents())
+def test_page_answers_cleanly(site, browser, page):
+    """Every page of the toc is there, has one title, logs no error and loads nothing from afar."""
+    visit(browser, f"{site}/{page}")
+    assert len(browser.find_elements("css selector", "article h1")) == 1
+    errors = [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert errors == []
+    loaded = browser.execute_script(
+        "return performance.getEntriesByType('resource').map(e => e.name)"
+    )
+    assert [name for name in loaded if not name.startswith((site, "data:"))] == []
+    assert loaded
+
+
+@pytest.mark.parametrize("page", documents())
+@pytest.mark.parametrize("size", [PHONE, DESK], ids=["phone", "desk"])
+def test_nothing_sticks_out(site, browser, page, size):
+    """No page is wider than its window; wide figures scroll within the page."""
+    visit(browser, f"{site}/{page}", size=size)
+    wide = browser.execute_script(
+        "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    )
+    assert wide <= 0
+
+
+def test_links_within_the_site_lead_somewhere(site, browser):
+    """Every link to a page or a place of the site exists, the scoreboard's verdicts among them."""
+    places = {}
+    for page in documents():
+        visit(browser, f"{site}/{page}")
+        ids = browser.execute_script("return [...document.querySelectorAll('[id]')].map(e => e.id)")
+        links = browser.execute_script("return [...document.links].map(a => a.href)")
+        places[f"{site}/{page}"] = (set(ids), links)
+    verdicts = 0
+    for page, (_, links) in places.items():
+        for address, _, anchor in (link.partition("#") for link in links):
+            if not address.startswith(site):
+                continue
+            if address in places:
+                assert not anchor or anchor in places[address][0], f"{page} -> {address}#{anchor}"
+                verdicts += anchor.startswith("claim-")
+            else:
+                assert urllib.request.urlopen(address).status == 200
+    assert verdicts == len(claims_with_a_run())
+
+
+def claims_with_a_run():
+    notebooks = [LAYOUT.executed / f"{chapter}.ipynb" for chapter in LAYOUT.chapters()]
+    cells = [cell for path in notebooks for cell in json.loads(path.read_text())["cells"]]
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    return [o for o in outputs if "ganscapes" in o.get("metadata", {})]
+
+
+def test_colab_opens_this_chapter(site, browser):
+    """The rocket's link names the configured repository and a notebook that exists in it."""
+    for chapter in LAYOUT.chapters():
+        visit(browser, f"{site}/book/{chapter}.html")
+        links = browser.execute_script("return [...document.links].map(a => a.href)")
+        (colab,) = {link for link in links if "colab.research.google.com" in link}
+        address = LAYOUT.repository().removeprefix("https://")
+        _, _, path = colab.partition(f"{address.replace('.com', '')}/blob/main/")
+        assert path == f"book/{chapter}.ipynb"
+        assert (LAYOUT.root / path).exists()
+
+
+def test_scoreboard_filters(site, browser):
+    """Each filter shows the rows it names and counts them; both together intersect."""
+    from selenium.webdriver.support.select import Select
+
+    visit(browser, f"{site}/book/scoreboard.html")
+    rows = browser.execute_script(
+        "return [...document.querySelectorAll('#scoreboard tbody tr')]"
+        ".map(r => [r.id, r.dataset.paper, r.dataset.verdict])"
+    )
+    assert len(rows) == 100
+
+    def shown(paper, verdict):
+        Select(browser.find_element("id", "filter-paper")).select_by_value(paper)
+        Select(browser.find_element("id", "filter-verdict")).select_by_value(verdict)
+        visible = [
+            row.get_attribute("id")
+            for row in browser.find_elements("css selector", "#scoreboard tbody tr")
+            if row.is_displayed()
+        ]
+        assert browser.find_element("id", "filter-count").text == f"{len(visible)} claims"
+        return visible
+
+    for paper, verdict in (("", ""), ("B", ""), ("", "reproduced"), ("C", "the paper is in error")):
+        wanted = [i for i, p, v in rows if paper in ("", p) and verdict in ("", v)]
+        assert wanted
+        assert shown(paper, verdict) == wanted
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_is_legible(site, browser, theme):
+    """Text has contrast 4.5 (WCAG AA) with what is behind it, in boxes and on the scoreboard."""
+    script = """
+      const parse = (c) => c.match(/[\\d.]+/g).map(Number);
+      function behind(e) {
+        let layers = [];
+        for (; e; e = e.parentElement) {
+          const c = parse(getComputedStyle(e).backgroundColor);
+          if (c.length < 4 || c[3] > 0) layers.push(c);
+          if (c.length < 4 || c[3] === 1) break;
+        }
+        let colour = [255, 255, 255];
+        for (const c of layers.reverse()) {
+          const a = c.length < 4 ? 1 : c[3];
+          colour = colour.map((v, i) => (1 - a) * v + a * c[i]);
+        }
+        return colour;
+      }
+      const bright = (c) => {
+        const [r, g, b] = c.slice(0, 3).map((v) => v / 255)
+          .map((v) => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b + 0.05;
+      };
+      return [...document.querySelectorAll(arguments[0])].map((e) => {
+        const [a, b] = [bright(parse(getComputedStyle(e).color)), bright(behind(e))];
+        return Math.max(a, b) / Math.min(a, b);
+      });
+    """
+    for page, selector in (
+        ("two_point_landscape", ".verdict td, .verdict strong, article p"),
+        ("scoreboard", "#scoreboard td, #scoreboard th, #scoreboard td a"),
+    ):
+        visit(browser, f"{site}/book/{page}.html", theme=theme)
+        assert browser.execute_script("return document.documentElement.dataset.theme") == theme
+        contrasts = browser.execute_script(script, selector)
+        assert len(contrasts) > 20
+        assert min(contrasts) > 4.5
+
+
+def test_figures_follow_the_theme(site, browser, tmp_path):
+    """A figure's paper is dark in the dark theme and white in the light one."""
+    from PIL import Image
+
+    for theme, light in (("light", True), ("dark", False)):
+        visit(browser, f"{site}/book/two_point_landscape.html", theme=theme)
+        figure = browser.find_element("css selector", ".cell_output img")
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", figure)
+        figure.screenshot(str(tmp_path / f"{theme}.png"))
+        corner = Image.open(tmp_path / f"{theme}.png").convert("L").getpixel((3, 3))
+        assert (corner > 240) if light else (corner < 40)
+
+
+def test_surface_turns(site, browser):
+    """The surfaces are drawn once the reader gets there, from the site's own files."""
+    visit(browser, f"{site}/book/two_point_landscape.html")
+    box = browser.find_element("css selector", ".turnable")
+    assert not box.find_elements("css selector", "canvas")
+    browser.execute_script("arguments[0].scrollIntoView()", box)
+    browser.set_script_timeout(30)
+    drawn = browser.execute_async_script(
+        "const [box, done] = arguments; const start = Date.now();"
+        "const drawn = () => box.querySelectorAll('canvas').length;"
+        "(function look() { drawn() || Date.now() - start > 25000"
+        " ? done(drawn()) : setTimeout(look, 200) })()",
+        box,
+    )
+    assert drawn > 0
