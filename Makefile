@@ -1,0 +1,59 @@
+# Two commands matter: `make book` and `make test`. Set-up comes by itself, once.
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin/python
+READY := $(VENV)/.ready
+# Chapters whose printed numbers are the same on every machine; nbval compares them to the letter.
+DETERMINISTIC := book/two_point_landscape.ipynb
+PORT ?= 8000
+
+.DEFAULT_GOAL := help
+.PHONY: help book test notebooks sync check regress lint bench serve clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(READY): requirements.txt pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
+	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	$(RUN) -m pip install -q --disable-pip-version-check -r requirements.txt
+	$(RUN) -m pip install -q --disable-pip-version-check --no-deps -e .
+	touch $@
+
+book: $(READY)  ## execute every chapter and build the site in _build/html
+	$(RUN) -m helpers.book run
+	$(RUN) -m helpers.book site
+
+test: $(READY) lint  ## everything that must hold: lint, tests, pairs, numbers, notebooks, site
+	$(RUN) -m helpers.book check
+	$(RUN) -m helpers.book regress
+	$(RUN) -m pytest -q --nbval --nbval-current-env -p no:cacheprovider $(DETERMINISTIC)
+	$(RUN) -m helpers.book site
+	$(RUN) -m pytest -q
+
+notebooks: $(READY)  ## execute the chapters and copy the outputs beside their sources
+	$(RUN) -m helpers.book sync
+	$(RUN) -m helpers.book run --publish
+	$(RUN) -m helpers.book sync
+
+sync: $(READY)  ## write the notebooks and the README's generated parts from the sources
+	$(RUN) -m helpers.book sync
+
+check: $(READY)  ## fail on drift between sources and notebooks
+	$(RUN) -m helpers.book check
+
+regress: $(READY)  ## execute anew and compare every number with data/references
+	$(RUN) -m helpers.book regress
+
+lint: $(READY)  ## style and mistakes a reader of the code would see
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+
+bench: $(READY)  ## timings of the tools (not part of the tests)
+	$(RUN) -m pytest tests/benchmarks -q --benchmark-only -o norecursedirs= -o addopts=
+
+serve: $(READY)  ## serve the built site on this machine
+	$(RUN) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
+
+clean:  ## remove what was built; the virtual environment stays
+	rm -rf _build .pytest_cache .ruff_cache .benchmarks .hypothesis
