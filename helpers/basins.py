@@ -22,6 +22,12 @@ class Basins:
         """(M,) part of the grid that descends to each minimum."""
         return np.bincount(self.label.ravel(), minlength=len(self.minima)) / self.label.size
 
+    @property
+    def is_global(self) -> NDArray[np.bool_]:
+        """(rows, columns) nodes that descend to a lowest minimum, to a millionth of the range."""
+        slack = 1e-6 * (self.values.max() - self.values.min() + 1)
+        return (self.values <= self.values.min() + slack)[self.label]
+
     def path(self, row: int, column: int) -> NDArray[np.intp]:
         """(steps, 2) rows and columns of the descent from a node to its minimum."""
         walk = [int(np.ravel_multi_index((row, column), self.label.shape))]

@@ -264,6 +264,14 @@ _TURNABLE = """<div id="{name}" class="turnable" style="width:100%;height:26rem"
 (function () {{
   const box = document.getElementById("{name}"), figure = {content};
   function draw() {{
+    const scenes = Object.values(figure.layout).filter((part) => part.camera);
+    if (box.clientWidth < 520) {{  // a phone: one above the other
+      box.style.height = 20 * scenes.length + "rem";
+      scenes.forEach((scene, i) => {{
+        const top = 1 - i / scenes.length;
+        scene.domain = {{x: [0, 1], y: [top - 1 / scenes.length, top]}};
+      }});
+    }}
     Plotly.newPlot(box, figure.data, figure.layout, {{responsive: true, displaylogo: false}});
   }}
   function load(sources) {{

@@ -31,7 +31,7 @@ record("C14", 1e6 * scale, profile=profile)
 ```
 """
 )
-README = "<!-- counts -->\n<!-- /counts -->\n<!-- badges -->\n<!-- /badges -->\n"
+README = "".join(f"<!-- {n} -->\n<!-- /{n} -->\n" for n in ("install", "counts", "badges"))
 
 
 def chapter(does="works", code="value = 1"):

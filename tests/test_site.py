@@ -36,6 +36,8 @@ def site():
     """The site's address, served from its folder."""
     handler = functools.partial(Quiet, directory=str(LAYOUT.html))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        # A browser that moves on breaks off what it was loading; that is no error.
+        server.handle_error = lambda *_: None
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"

@@ -79,11 +79,12 @@ def _ours(row: Row) -> str:
     if row.full is not None:
         run = row.full_run
         about = f"{run['device']}, {run['date']}, commit {run['commit']}, seeds {run['seeds']}"
-        parts.append(f"<em>full profile ({escape(about)}):</em> {_numbers(row.full)}")
+        parts.append(f"<em>full profile ({escape(about)})</em>{_numbers(row.full)}")
     if row.quick is not None:
-        head = "<em>quick profile:</em> " if row.full is not None else ""
-        parts.append(head + _numbers(row.quick))
-    return "<br>".join(parts)
+        numbers = _numbers(row.quick)
+        folded = f"<details><summary>quick profile</summary>{numbers}</details>"
+        parts.append(folded if parts else numbers)
+    return "".join(parts)
 
 
 def _numbers(made: Record) -> str:

@@ -1,4 +1,4 @@
-"""The parts of the README that follow from the book: badges, counts and the figure."""
+"""The parts of the README that follow from the book: badges, counts, address and figure."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ def render(layout: Layout) -> str:
     """The README with its generated parts as they should be now."""
     text = (layout.root / "README.md").read_text(encoding="utf-8")
     parts = {
+        "install": f"```bash\npip install --no-deps git+{layout.repository()}\n```",
         "badges": _badges(layout),
         "counts": board.counts_line(board.rows(layout, committed=True)),
     }
