@@ -55,6 +55,7 @@ _STYLE = {
     "svg.fonttype": "path",
     "svg.hashsalt": "ganscapes",
 }
+_COLUMN = 3.4  # distance between the columns of a ladder, in the units of its boxes
 _PLOTLY = "4.1.1"
 
 
@@ -173,22 +174,23 @@ def state_ladder(
         values, stuck: one entry a state, by title of the panel.
         moves: (E, 2) states between which the objective does not rise, by title.
     """
-    figure, panels = plt.subplots(1, len(values), figsize=(9.4, 5.2), sharey=True, squeeze=False)
+    size = (8.4, 3.9 * len(values))
+    figure, panels = plt.subplots(len(values), 1, figsize=size, sharex=True, squeeze=False)
     columns = np.asarray(columns)
     x = _spread(columns)
     arrow = {"arrowstyle": "-|>", "color": PALETTE[4], "shrinkA": 15, "shrinkB": 15}
-    for axes, (title, heights) in zip(panels[0], values.items(), strict=True):
+    low, high = (f(map(f, values.values())) for f in (min, max))
+    for axes, (title, heights) in zip(panels[:, 0], values.items(), strict=True):
         for a, b in moves[title]:
             axes.annotate("", (x[b], heights[b]), (x[a], heights[a]), arrowprops=arrow)
         for place, height, name, bad in zip(x, heights, names, stuck[title], strict=True):
             box = {"boxstyle": "round,pad=0.25", "fc": _PAPER, "ec": BAD if bad else GOOD, "lw": 2}
-            axes.text(place, height, name, ha="center", va="center", fontsize=8.5, bbox=box)
-        axes.set(title=title, xlabel="points on a real one")
-        axes.set_xticks(2 * np.unique(columns), np.unique(columns))
-        axes.set_xlim(x.min() - 0.6, x.max() + 0.6)
+            axes.text(place, height, name, ha="center", va="center", fontsize=9.5, bbox=box)
+        axes.set(title=title, ylabel="outer objective", ylim=(1.1 * low, high - 0.1 * low))
+        axes.set_xticks(_COLUMN * np.unique(columns), np.unique(columns))
+        axes.set_xlim(x.min() - 0.8, x.max() + 0.7)
         axes.grid(visible=False, axis="x")
-    low, high = (f(map(f, values.values())) for f in (min, max))
-    panels[0, 0].set(ylabel="outer objective", ylim=(1.08 * low, high - 0.08 * low))
+    axes.set_xlabel("points on a real one")
     return figure
 
 
@@ -222,7 +224,7 @@ def turnable_surfaces(
     (Colab).
     """
     scenes, data = {}, []
-    for number, (title, values) in enumerate(surfaces.items()):
+    for number, values in enumerate(surfaces.values()):
         scene = "scene" + (str(number + 1) if number else "")
         left, width = number / len(surfaces), 1 / len(surfaces)
         axis = {"color": "#808890", "gridcolor": "#808890", "zerolinecolor": "#808890"}
@@ -230,7 +232,7 @@ def turnable_surfaces(
             "domain": {"x": [left, left + width - 0.02], "y": [0, 1]},
             "xaxis": {"title": {"text": "y₁"}, **axis},
             "yaxis": {"title": {"text": "y₂"}, **axis},
-            "zaxis": {"title": {"text": title}, **axis},
+            "zaxis": {"title": {"text": "objective"}, **axis},
             "camera": {"eye": {"x": -1.5, "y": -1.5, "z": 1.1}},
         }
         # plotly's rows are its y axis
@@ -245,17 +247,18 @@ def turnable_surfaces(
         **scenes,
     }
     # Named after its content, so that the same picture is the same output at every run.
-    content = json.dumps({"data": data, "layout": layout}, separators=(",", ":"))
+    figure = {"data": data, "layout": layout, "titles": list(surfaces)}
+    content = json.dumps(figure, separators=(",", ":"))
     name = f"surface-{uuid.uuid5(uuid.NAMESPACE_OID, content).hex[:8]}"
     return HTML(_TURNABLE.format(name=name, content=content, version=_PLOTLY))
 
 
 def _spread(columns: NDArray[np.intp]) -> NDArray[np.float64]:
     """Horizontal places of states, side by side within a column."""
-    x = 2.0 * columns
+    x = _COLUMN * columns
     for column in np.unique(columns):
         same = np.flatnonzero(columns == column)
-        x[same] += 0.45 * (np.arange(len(same)) - (len(same) - 1) / 2)
+        x[same] += 0.85 * (np.arange(len(same)) - (len(same) - 1) / 2)
     return x
 
 
@@ -272,7 +275,11 @@ _TURNABLE = """<div id="{name}" class="turnable" style="width:100%;height:26rem"
         scene.domain = {{x: [0, 1], y: [top - 1 / scenes.length, top]}};
       }});
     }}
-    Plotly.newPlot(box, figure.data, figure.layout, {{responsive: true, displaylogo: false}});
+    figure.layout.annotations = scenes.map(({{domain}}, i) => ({{
+      text: figure.titles[i], x: (domain.x[0] + domain.x[1]) / 2, y: domain.y[1],
+      xref: "paper", yref: "paper", yanchor: "top", showarrow: false, font: {{size: 15}},
+    }}));
+    Plotly.newPlot(box, figure.data, figure.layout, {{responsive: true, displayModeBar: false}});
   }}
   function load(sources) {{
     if (window.Plotly) return draw();

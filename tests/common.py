@@ -60,7 +60,7 @@ def supremum(x: NDArray, y: NDArray, loss: str) -> float:
     """Outer value in function space, by convex optimisation over f's values at the points."""
     family, margin, rows, weight, _ = _terms(x, y, loss)
     if family == "square":
-        f = np.linalg.lstsq(rows, margin)[0]
+        f = np.linalg.lstsq(rows, margin, rcond=None)[0]
         return -weight * float(((margin - rows @ f) ** 2).sum())
     size, k = rows.shape
     if family == "hinge":  # minimise the slacks s >= 0, s >= margin - rows f
