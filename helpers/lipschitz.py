@@ -2,7 +2,7 @@
 
 In function space the objective of Sun et al. (2020, eqs. 5 and 6) only jumps where points meet.
 If f may change by at most L per unit of distance, it becomes continuous, and tends to the exact
-values of `helpers.outer` as L grows. A function on finitely many points extends to one of the
+values of `helpers.values` as L grows. A function on finitely many points extends to one of the
 same Lipschitz constant everywhere (McShane), so the supremum is a concave problem in the values
 of f at the points, solved here by a log-barrier Newton method for a whole batch of Y at once.
 """
@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from helpers.devices import pick_device
-from helpers.outer import check_points
 from helpers.scalars import PAIRING, SEPARABLE, ScalarFunction, check_loss
+from helpers.values import check_points
 
 _SHRINK = 0.1  # of the barrier's weight, from one centring to the next
 _NEWTON_STEPS = 60  # at most, per centring; a handful is usual
@@ -91,7 +91,7 @@ def phi_lipschitz(
         device: where the batch is solved, see `devices.pick_device`.
 
     Returns:
-        (...,) array, never above the exact value of `helpers.outer`.
+        (...,) array, never above the exact value of `helpers.values`.
 
     Raises:
         ValueError: for an unknown loss, L or gap not positive and finite, bad point sets, or a

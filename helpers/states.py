@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from helpers.outer import on_cycle, xi
 from helpers.scalars import PAIRING, SEPARABLE, check_loss
+from helpers.values import on_cycle, xi
 
 # Two values of one loss differ by far more than this, or are equal up to rounding.
 _TIE = 1e-9

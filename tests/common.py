@@ -13,8 +13,8 @@ from hypothesis.configuration import set_hypothesis_home_dir
 from numpy.typing import NDArray
 from scipy.optimize import linprog, minimize
 
-from helpers.outer import phi_pairing, phi_separable
 from helpers.scalars import PAIRING, SEPARABLE
+from helpers.values import phi_pairing, phi_separable
 
 # On tensors as small as these a second thread gains nothing, and on a busy machine it is waited
 # for.

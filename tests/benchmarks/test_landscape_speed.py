@@ -3,9 +3,7 @@
 import numpy as np
 import pytest
 
-from helpers.lipschitz import phi_lipschitz
-from helpers.outer import phi_js, phi_rs
-from helpers.states import stuck_states
+from helpers.outer import phi_js, phi_lipschitz, phi_rs, stuck_states
 
 
 @pytest.mark.parametrize("d", [1, 3])
