@@ -11,7 +11,7 @@ import functools
 import io
 import json
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ParamSpec
 
 import matplotlib as mpl
@@ -99,20 +99,12 @@ def curves(
     xlabel: str,
     ylabel: str,
     marker: str = "o",
-    colours: Mapping[str, str] | None = None,
 ) -> Figure:
-    """Named curves over one axis, each with its own marker and a legend beside them."""
+    """Named curves over one axis, each with its own line style, and a legend beside them."""
     figure, axes = plt.subplots(figsize=(7.2, 3.8))
     styles = ("-", "--", ":", "-.")
     for number, (name, y) in enumerate(lines.items()):
-        axes.plot(
-            x,
-            y,
-            marker=marker,
-            linestyle=styles[number % len(styles)],
-            label=name,
-            color=(colours or {}).get(name),
-        )
+        axes.plot(x, y, marker=marker, linestyle=styles[number % len(styles)], label=name)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
@@ -138,10 +130,10 @@ def landscapes(
         outlines: (m, m) part of the grid to outline, by title: a basin.
         paths: (steps, 2) routes by title.
     """
-    figure, panels = plt.subplots(1, len(surfaces), figsize=(8.4, 4.3), sharey=True, squeeze=False)
+    figure, panels = _planes(surfaces, height=4.3)
     low = min(values.min() for values in surfaces.values())
     levels = np.linspace(low, 0, 19)
-    for axes, (title, values) in zip(panels[0], surfaces.items(), strict=True):
+    for axes, (title, values) in zip(panels, surfaces.items(), strict=True):
         filled = axes.contourf(grid, grid, values.T, levels=levels, cmap="viridis")
         if title in outlines and outlines[title].any():
             axes.contour(grid, grid, outlines[title].T, levels=[0.5], colors=[_WHITE], linewidths=2)
@@ -150,9 +142,6 @@ def landscapes(
         axes.plot(*np.transpose(stars), "*", color=_WHITE, markersize=15, markeredgecolor="#000")
         if crosses.get(title):
             axes.plot(*np.transpose(crosses[title]), "X", color=BAD, markersize=12, mec=_WHITE)
-        axes.set(title=title, xlabel="$y_1$", aspect="equal")
-        axes.grid(False)
-    panels[0, 0].set_ylabel("$y_2$")
     bar = figure.colorbar(filled, ax=panels, shrink=0.75, label="outer objective")
     bar.set_ticks(np.round(np.linspace(low, 0, 5), 2))
     return figure
@@ -202,14 +191,11 @@ def basin_maps(
     stars: Sequence[tuple[float, float]],
 ) -> Figure:
     """Where descent ends, start by start: recovery in one colour, anything else in the other."""
-    figure, panels = plt.subplots(1, len(maps), figsize=(8.4, 3.2), sharey=True, squeeze=False)
+    figure, panels = _planes(maps, height=3.2)
     both = mpl.colors.ListedColormap([BAD, GOOD])
-    for axes, (title, recovered) in zip(panels[0], maps.items(), strict=True):
+    for axes, recovered in zip(panels, maps.values(), strict=True):
         axes.contourf(grid, grid, recovered.T.astype(float), levels=[-0.5, 0.5, 1.5], cmap=both)
         axes.plot(*np.transpose(stars), "*", color=_WHITE, markersize=13, markeredgecolor="#000")
-        axes.set(title=title, xlabel="$y_1$", aspect="equal")
-        axes.grid(False)
-    panels[0, 0].set_ylabel("$y_2$")
     handles = [mpl.patches.Patch(color=c, label=t) for c, t in ((GOOD, "recovers"), (BAD, "stuck"))]
     figure.legend(handles=handles, loc="outside lower center", ncols=2)
     return figure
@@ -251,6 +237,17 @@ def turnable_surfaces(
     content = json.dumps(figure, separators=(",", ":"))
     name = f"surface-{uuid.uuid5(uuid.NAMESPACE_OID, content).hex[:8]}"
     return HTML(_TURNABLE.format(name=name, content=content, version=_PLOTLY))
+
+
+def _planes(titles: Iterable[str], *, height: float) -> tuple[Figure, NDArray]:
+    """Empty panels over (y1, y2), side by side, one a title."""
+    titles = list(titles)
+    figure, panels = plt.subplots(1, len(titles), figsize=(8.4, height), sharey=True, squeeze=False)
+    for axes, title in zip(panels[0], titles, strict=True):
+        axes.set(title=title, xlabel="$y_1$", aspect="equal")
+        axes.grid(False)
+    panels[0, 0].set_ylabel("$y_2$")
+    return figure, panels[0]
 
 
 def _spread(columns: NDArray[np.intp]) -> NDArray[np.float64]:

@@ -247,6 +247,17 @@ def show_value(value: float | Sequence[float], rule: str) -> str:
     return f"{_short(median(value))} ({_short(low)} to {_short(high)}, {len(value)} seeds)"
 
 
+def show_quantities(made: Record) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Each quantity of a record's claim, with what its rule asks and what we got, as printed.
+
+    >>> [(asked, ours) for _, asked, ours in show_quantities(judge("C14", 2e6, profile="quick"))]
+    [('≥ 1e+06', '2e+06')]
+    """
+    for quantity in find(made.claim)["quantities"]:
+        ours = show_value(made.values[quantity["name"]], quantity["rule"])
+        yield quantity, rules.describe(quantity), ours
+
+
 def as_html(made: Record) -> str:
     """The verdict box: its styles are inline, its colours translucent, so it reads anywhere."""
     claim = find(made.claim)
@@ -254,9 +265,9 @@ def as_html(made: Record) -> str:
     cell = 'style="text-align:left;padding:.1rem .8rem .1rem 0;border:0;background:none"'
     rows = "".join(
         f"<tr><td {cell}>{MARKS[made.verdicts[q['name']]][0]} "
-        f"{escape(q['what'])}</td><td {cell}>{escape(rules.describe(q))}</td>"
-        f"<td {cell}>{escape(show_value(made.values[q['name']], q['rule']))}</td></tr>"
-        for q in claim["quantities"]
+        f"{escape(q['what'])}</td><td {cell}>{escape(asked)}</td>"
+        f"<td {cell}>{escape(ours)}</td></tr>"
+        for q, asked, ours in show_quantities(made)
     )
     return (
         f'<div class="verdict" id="claim-{made.claim}" style="border-left:.3rem solid {colour};'
@@ -270,10 +281,7 @@ def as_html(made: Record) -> str:
 
 
 def _as_text(made: Record) -> str:
-    shown = (
-        f"{q['name']} = {show_value(made.values[q['name']], q['rule'])} [{rules.describe(q)}]"
-        for q in find(made.claim)["quantities"]
-    )
+    shown = (f"{q['name']} = {ours} [{asked}]" for q, asked, ours in show_quantities(made))
     return f"{made.claim} {made.verdict}: " + "; ".join(shown)
 
 

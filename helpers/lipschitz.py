@@ -108,14 +108,13 @@ def phi_lipschitz(
     batch = y.shape[: y.ndim - x.ndim]
     if y.size == 0 or y.shape[len(batch) :] != x.shape:
         raise ValueError(f"y must be (..., *{x.shape}) like x; got {y.shape}")
-    for_check = y.reshape(-1, *x.shape)
-    if not np.isfinite(for_check).all():
+    if not np.isfinite(y).all():
         raise ValueError("y holds NaN or infinite coordinates")
-    x, _ = check_points(x, for_check[0])
+    x, _ = check_points(x, y.reshape(-1, *x.shape)[0])
     if loss in PAIRING and len(np.unique(x, axis=0)) < len(x):
         raise ValueError("x must hold distinct points for a pairing loss")
 
-    fakes = torch.from_numpy(for_check.reshape(-1, *x.shape)).to(pick_device(device))
+    fakes = torch.from_numpy(y.reshape(-1, *x.shape)).to(pick_device(device))
     reals = torch.from_numpy(x).to(fakes.device).expand_as(fakes)
     points = torch.cat([reals, fakes], dim=1)
     distance = torch.linalg.vector_norm(points[:, :, None] - points[:, None], dim=-1)

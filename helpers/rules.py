@@ -45,6 +45,8 @@ _RULES: dict[str, tuple[set[str], Any]] = {
     "sign": ({"margin"}, lambda v, r: _sign(v, r["paper"], r["margin"])),
     "fraction": ({"each"}, lambda v, r: _share(v, r["each"]) >= r["paper"]),
 }
+# Rules that judge all the numbers of a value together, not one.
+_OF_MANY = ("ratio_at_least", "fraction")
 
 
 def holds(value: Value, rule: Mapping[str, Any]) -> bool:
@@ -73,13 +75,10 @@ def holds(value: Value, rule: Mapping[str, Any]) -> bool:
     numbers = [float(v) for v in value] if isinstance(value, Sequence) else [float(value)]
     if not numbers or any(math.isnan(v) for v in numbers):
         raise ValueError(f"a rule needs numbers, none of them NaN; got {value!r}")
-    if rule["rule"] == "ratio_at_least":
-        if len(numbers) != 2:
-            raise ValueError(f"ratio_at_least compares a pair (a, b), got {value!r}")
-        return bool(_RULES["ratio_at_least"][1](numbers, rule))
-    if rule["rule"] == "fraction":
-        return bool(_RULES["fraction"][1](numbers, rule))
-    return bool(_RULES[rule["rule"]][1](median(numbers), rule))
+    if rule["rule"] == "ratio_at_least" and len(numbers) != 2:
+        raise ValueError(f"ratio_at_least compares a pair (a, b), got {value!r}")
+    judged = numbers if rule["rule"] in _OF_MANY else median(numbers)
+    return bool(_RULES[rule["rule"]][1](judged, rule))
 
 
 def check_rule(rule: Mapping[str, Any]) -> None:
@@ -98,7 +97,7 @@ def check_rule(rule: Mapping[str, Any]) -> None:
         raise ValueError(f"rule {name!r} lacks {', '.join(sorted(missing))}: {dict(rule)}")
     if name == "fraction":
         check_rule(rule["each"])
-        if rule["each"]["rule"] in ("fraction", "ratio_at_least"):
+        if rule["each"]["rule"] in _OF_MANY:
             raise ValueError("the rule for each seed must be one that judges a single number")
 
 

@@ -111,16 +111,13 @@ def stuck_states(n: int, loss: str, *, on_line: bool = False) -> StateGraph:
     values = _values(states, loss)
     index = np.arange(len(states)).reshape((places,) * n)
 
-    def edges() -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-        pairs = [
-            (np.take(index, p, axis=i).ravel(), np.take(index, q, axis=i).ravel())
-            for i in range(n)
-            for p, q in steps
-        ]
-        first, second = (np.concatenate(side) for side in zip(*pairs, strict=True))
-        return np.concatenate([first, second]), np.concatenate([second, first])
-
-    source, target = edges()
+    pairs = [
+        (np.take(index, p, axis=i).ravel(), np.take(index, q, axis=i).ravel())
+        for i in range(n)
+        for p, q in steps
+    ]
+    first, second = (np.concatenate(side) for side in zip(*pairs, strict=True))
+    source, target = np.concatenate([first, second]), np.concatenate([second, first])
     rises = values[target] > values[source] + _TIE
     best = values.min()
     next_state = np.where(values <= best + _TIE, np.arange(len(states)), -1)

@@ -7,7 +7,7 @@ from html import escape
 
 import nbformat
 
-from helpers import ledger, rules
+from helpers import ledger
 from helpers.book.layout import Layout
 from helpers.ledger import Record, Row
 
@@ -88,11 +88,8 @@ def _ours(row: Row) -> str:
 
 
 def _numbers(made: Record) -> str:
-    quantities = ledger.find(made.claim)["quantities"]
-    values = {q["name"]: ledger.show_value(made.values[q["name"]], q["rule"]) for q in quantities}
     shown = (
-        f"{escape(q['what'])}: <b>{escape(values[q['name']])}</b>"
-        f" <small>(asked: {escape(rules.describe(q))})</small>"
-        for q in quantities
+        f"{escape(q['what'])}: <b>{escape(ours)}</b> <small>(asked: {escape(asked)})</small>"
+        for q, asked, ours in ledger.show_quantities(made)
     )
     return "<ul><li>" + "</li><li>".join(shown) + "</li></ul>"

@@ -43,17 +43,14 @@ def compare(layout: Layout, chapter: str) -> list[Comparison]:
     stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
     references = {(n["claim"], n["quantity"]): n for n in stored}
     now = dict(_numbers(layout, chapter))
-    return [
-        Comparison(
-            chapter,
-            *key,
-            reference=references.get(key, {}).get("value"),
-            now=now.get(key),
-            relative=references.get(key, {}).get("relative", _RELATIVE),
-            absolute=references.get(key, {}).get("absolute", _ABSOLUTE),
+    comparisons = []
+    for key in dict.fromkeys([*references, *now]):
+        stored = references.get(key, {})
+        tolerances = {k: stored[k] for k in ("relative", "absolute") if k in stored}
+        comparisons.append(
+            Comparison(chapter, *key, stored.get("value"), now.get(key), **tolerances)
         )
-        for key in dict.fromkeys([*references, *now])
-    ]
+    return comparisons
 
 
 def accept(layout: Layout, chapter: str) -> None:
