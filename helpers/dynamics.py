@@ -1,0 +1,206 @@
+"""How players move: the gradient flow, and gradient steps one after the other.
+
+The flow is ``d omega / dt = -v(omega)`` (Berard et al. 2020, eq. 9, with the sign of eq. 10). The
+methods are those that the GAN literature compares: both players at once, one after the other,
+and Korpelevich's extragradient.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.integrate import solve_ivp
+from scipy.optimize import brentq
+from torch import Tensor
+from torch.func import vmap
+
+from helpers.games import Game
+from helpers.operators import jacobian
+
+Step = Callable[[Game, Tensor, float], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """Solutions of the gradient flow from several starts, at common times."""
+
+    times: NDArray[np.float64]  # (T,)
+    points: NDArray[np.float64]  # (T, N, n)
+
+
+def flow(
+    game: Game,
+    starts: ArrayLike | Tensor,
+    times: ArrayLike,
+    *,
+    speed: float | None = None,
+    rtol: float = 1e-8,
+    atol: float = 1e-10,
+) -> Flow:
+    """Follow d omega / dt = -v(omega) from many starts, by scipy's solve_ivp (DOP853).
+
+    All starts are one system, so they share the step size that the hardest of them asks for.
+
+    Args:
+        game: any game.
+        starts: (N, n) points.
+        times: (T,) increasing, the first is that of the starts.
+        speed: follow the same orbits at another pace, -v / sqrt(1 + |v|^2 / speed^2): the same
+            flow near a stationary point, and never faster than this. Orbits that reach infinity
+            in finite time can then be followed too; times are no longer those of the flow.
+        rtol, atol: tolerances of the solver.
+
+    Raises:
+        ValueError: for bad starts or times, or a speed that is not positive.
+        RuntimeError: if the solver gives up, as it must where an orbit reaches infinity.
+
+    >>> from helpers.games import quadratic_game
+    >>> pull = quadratic_game([[1.0]], [[1.0]], [[0.0]], [[0.0]])
+    >>> flow(pull, [[1.0, 0.0]], [0.0, 1.0]).points[-1].round(6)
+    array([[0.367879, 0.      ]])
+    """
+    points = game.point(starts).to(torch.float64)
+    times = np.asarray(times, dtype=np.float64)
+    if points.ndim != 2 or 0 in points.shape:
+        raise ValueError(f"starts are points (N, {game.dimension}), got {tuple(points.shape)}")
+    if times.ndim != 1 or len(times) < 2 or not (np.diff(times) > 0).all():
+        raise ValueError(f"times increase and are two or more, got {times}")
+    if speed is not None and not speed > 0:
+        raise ValueError(f"speed must be positive, got {speed}")
+    field = vmap(game.field_at)
+
+    def velocity(_: float, flat: NDArray) -> NDArray:
+        v = field(torch.from_numpy(flat).view(points.shape))
+        if speed is not None:
+            v = v / (1 + v.square().sum(dim=1, keepdim=True) / speed**2).sqrt()
+        return -v.numpy().ravel()
+
+    found = solve_ivp(
+        velocity,
+        (times[0], times[-1]),
+        points.numpy().ravel(),
+        method="DOP853",
+        t_eval=times,
+        rtol=rtol,
+        atol=atol,
+    )
+    if not found.success:
+        raise RuntimeError(f"the flow of {game.name} was not solved: {found.message}")
+    return Flow(times, found.y.T.reshape(len(times), *points.shape))
+
+
+def simultaneous_step(game: Game, omega: Tensor, size: float) -> Tensor:
+    """Both players step at once: omega - size v(omega)."""
+    return omega - size * game.field_at(omega)
+
+
+def alternating_step(game: Game, omega: Tensor, size: float) -> Tensor:
+    """G steps, then D answers to where G has gone."""
+    theta, phi = game.split(omega)
+    theta = theta - size * game.gradient_at("G", omega)
+    return torch.cat([theta, phi - size * game.gradient_at("D", torch.cat([theta, phi]))])
+
+
+def extragradient_step(game: Game, omega: Tensor, size: float) -> Tensor:
+    """Step by the field at the point where a plain step would lead (Korpelevich 1976)."""
+    return omega - size * game.field_at(omega - size * game.field_at(omega))
+
+
+STEPS: dict[str, Step] = {
+    "simultaneous": simultaneous_step,
+    "alternating": alternating_step,
+    "extragradient": extragradient_step,
+}
+
+
+def iterate(
+    game: Game, start: ArrayLike | Tensor, method: str, *, size: float, steps: int
+) -> Tensor:
+    """Every iterate of a method from one start or many, (steps + 1, ..., n).
+
+    A start that leaves the range of floats stays at its last finite point.
+
+    Raises:
+        ValueError: for an unknown method, a bad start, a size that is not positive or a negative
+            number of steps.
+
+    >>> from helpers.games import dirac_gan
+    >>> iterate(dirac_gan("js"), [1.0, 0.0], "simultaneous", size=0.1, steps=1)[-1]
+    tensor([ 1.0000, -0.0500], dtype=torch.float64)
+    """
+    step = _method(method)
+    if not (0 < size < np.inf and steps >= 0):
+        raise ValueError(f"size must be positive and steps 0 or more, got {size} and {steps}")
+    omega = game.point(start)
+    one = lambda w: step(game, w, size)  # noqa: E731
+    move = vmap(one) if omega.ndim > 1 else one
+    flat = omega.reshape(-1, game.dimension) if omega.ndim > 1 else omega
+    path = [flat]
+    for _ in range(steps):
+        after = move(path[-1])
+        path.append(torch.where(after.isfinite().all(-1, keepdim=True), after, path[-1]))
+    return torch.stack(path).reshape(steps + 1, *omega.shape)
+
+
+def largest_stable_step(game: Game, omega: ArrayLike | Tensor, method: str) -> float:
+    """The step size below which a method is drawn to a stationary point, from the linearisation.
+
+    With J the Jacobian there and lambda its eigenvalues, the linearised step of size s has the
+    eigenvalues 1 - s lambda (simultaneous) or 1 - s lambda + (s lambda)^2 (extragradient); for
+    alternating steps it is the matrix I - s J + s^2 K, where K holds what D sees of G's move. The
+    result is the end of the interval of sizes, from 0 on, for which all lie within the unit
+    circle: 2 Re(lambda) / |lambda|^2, least over lambda, for simultaneous steps; 0 if there is no
+    such interval.
+
+    Raises:
+        ValueError: for an unknown method or a bad point. It is the caller's business that the
+            point be stationary.
+
+    >>> from helpers.games import rotating_saddle
+    >>> round(largest_stable_step(rotating_saddle(), [1.0, 1.0, 0.0], "simultaneous"), 4)
+    0.0752
+    """
+    _method(method)
+    J = jacobian(game, omega).dense().cpu().numpy()
+    values = np.linalg.eigvals(J)
+    if method == "simultaneous":
+        return float(max(0.0, np.min(2 * values.real / np.abs(values) ** 2)))
+    if method == "extragradient":
+        return min(_extragradient_limit(value) for value in values)
+    return _alternating_limit(J, game.sizes[0])
+
+
+def _extragradient_limit(value: complex) -> float:
+    """Smallest s > 0 at which |1 - s lambda + (s lambda)^2| = 1."""
+    a, size = value.real, abs(value) ** 2
+    # |...|^2 - 1, divided by s
+    roots = np.roots([size**2, -2 * size * a, 3 * a**2 - value.imag**2, -2 * a])
+    real = roots.real[(np.abs(roots.imag) < 1e-9 * np.abs(roots)) & (roots.real > 0)]
+    return 0.0 if a < 0 or not len(real) else float(real.min())
+
+
+def _alternating_limit(J: NDArray, p: int) -> float:
+    K = np.zeros_like(J)
+    K[p:] = J[p:, :p] @ J[:p]
+
+    def excess(s: float) -> float:
+        return np.abs(np.linalg.eigvals(np.eye(len(J)) - s * J + s**2 * K)).max() - 1
+
+    # To first order in s every method is the simultaneous one, whose limit gives the scale.
+    scale = 1 / np.linalg.norm(J, 2)
+    sizes = scale * np.geomspace(1e-4, 1e2, 600)
+    stable = np.array([excess(s) < -1e-13 for s in sizes])
+    if not stable[0] or stable.all():
+        return 0.0 if not stable[0] else np.inf
+    last = int(np.argmin(stable)) - 1
+    return float(brentq(excess, sizes[last], sizes[last + 1], xtol=1e-14 * scale))
+
+
+def _method(name: str) -> Step:
+    if name not in STEPS:
+        raise ValueError(f"unknown method {name!r}; there are {', '.join(STEPS)}")
+    return STEPS[name]

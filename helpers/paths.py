@@ -1,0 +1,94 @@
+"""Path-angle and path-norm: the field of a game along the straight line between two points.
+
+Berard et al. 2020, section 4.2. The line leads from a point early in training to one late in
+training, and beyond it. The paper's eq. 7 takes the cosine with ``end - start``; its released code
+with ``start - end``, and so do its figures: attraction reads +1 before the end point and -1
+beyond it. The code's sign is the one used here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from helpers.games import Game
+
+
+@dataclass(frozen=True, eq=False)
+class PathProfile:
+    """The field along straight paths, one for each of m end points."""
+
+    alphas: NDArray[np.float64]  # (k,): 0 at the start, 1 at the end
+    angle: NDArray[np.float64]  # (m, k) path-angle, a cosine; NaN where the field vanishes
+    norm: NDArray[np.float64]  # (m, k) path-norm |v|
+    norm_g: NDArray[np.float64]  # (m, k) norm of G's part of the field
+    norm_d: NDArray[np.float64]  # (m, k) norm of D's part
+
+    def quartiles(self, what: str = "angle") -> NDArray[np.float64]:
+        """(3, k): lower quartile, median and upper quartile over the end points.
+
+        Raises:
+            ValueError: unless what is angle, norm, norm_g or norm_d.
+        """
+        if what not in ("angle", "norm", "norm_g", "norm_d"):
+            raise ValueError(f"quartiles of angle, norm, norm_g or norm_d, got {what!r}")
+        return np.quantile(getattr(self, what), [0.25, 0.5, 0.75], axis=0)
+
+    def sign_switches(self) -> NDArray[np.intp]:
+        """(m,) how often the path-angle changes sign; zeros count as neither sign."""
+        signs = [np.sign(row[np.isfinite(row) & (row != 0)]) for row in self.angle]
+        return np.array([np.count_nonzero(np.diff(sign)) for sign in signs])
+
+
+def path_profile(
+    game: Game, start: ArrayLike | Tensor, end: ArrayLike | Tensor, alphas: ArrayLike
+) -> PathProfile:
+    """Path-angle and path-norm on the lines (1 - alpha) start + alpha end.
+
+    ``c(alpha) = <start - end, v> / (|start - end| |v|)``: Berard et al. 2020, eq. 7, with the
+    released code's sign. As printed, the equation gives -c.
+
+    Args:
+        game: any game.
+        start: (n,) one point.
+        end: (n,) one point or (m, n) several, as robust to the choice as B's Appendix C.3 asks.
+        alphas: (k,) finite positions on the line.
+
+    Raises:
+        ValueError: for bad points, alphas that are not finite numbers in a row, and an end that
+            is the start.
+
+    >>> from helpers.games import quadratic_game
+    >>> pull = quadratic_game([[1.0]], [[1.0]], [[0.0]], [[0.0]])
+    >>> path_profile(pull, [1.0, 1.0], [0.01, 0.01], [0.0, 2.0]).angle.round(6)
+    array([[ 1., -1.]])
+    """
+    start, ends = game.point(start), game.point(end)
+    alphas = np.asarray(alphas, dtype=np.float64)
+    if start.ndim != 1 or ends.ndim > 2 or not len(ends):
+        raise ValueError(
+            "path_profile wants one start (n,) and ends (n,) or (m, n), "
+            f"got {tuple(start.shape)} and {tuple(ends.shape)}"
+        )
+    if alphas.ndim != 1 or not len(alphas) or not np.isfinite(alphas).all():
+        raise ValueError(f"alphas are finite numbers in a row, got {alphas}")
+    where = torch.from_numpy(alphas).to(start)[:, None]
+    rows = [_along(game, start, each, where) for each in torch.atleast_2d(ends)]
+    angle, norm, norm_g, norm_d = np.stack(rows, axis=1)
+    return PathProfile(alphas, angle, norm, norm_g, norm_d)
+
+
+def _along(game: Game, start: Tensor, end: Tensor, where: Tensor) -> NDArray[np.float64]:
+    """(4, k): angle and the three norms on one path."""
+    towards = start - end
+    length = towards.norm()
+    if not length > 0:
+        raise ValueError("a path needs an end apart from its start")
+    field = game.vector_field((1 - where) * start + where * end)
+    norm = field.norm(dim=1)
+    own = [part.norm(dim=1) for part in game.split(field)]
+    return torch.stack([field @ towards / (length * norm), norm, *own]).double().cpu().numpy()

@@ -1,0 +1,142 @@
+"""What kind of point is it? Stationary, locally stable, a differential Nash equilibrium.
+
+Berard et al. 2020: Definition 1 (DNE: v = 0, both own Hessians positive definite) and Definition
+2 (LSSP: v = 0, every eigenvalue of the Jacobian of v with a positive real part). The paper
+concludes an LSSP from the eigenvalues of largest magnitude; a negative one among the others is
+then missed, so here part of a spectrum can refute stability, but never show it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import eig, eigvalsh
+from scipy.sparse.linalg import eigs, eigsh
+from torch import Tensor
+
+from helpers.games import PLAYERS, Game
+from helpers.operators import Operator, hessian, jacobian
+
+
+@dataclass(frozen=True, eq=False)
+class Classification:
+    """A point of a game and the numbers that say what it is.
+
+    A margin is the smallest real part (or eigenvalue) on which a property hangs. Within its
+    resolution, the rounding error to be expected of it, it counts as zero, and then the
+    property does not hold. Where only part of a spectrum is known, a property is False if that
+    part refutes it, and else None: not decided.
+    """
+
+    gradient_norm: float
+    is_stationary: bool
+    spectrum: NDArray[np.complex128]  # (n,) eigenvalues of the Jacobian, or the top (k,)
+    spectrum_g: NDArray[np.float64]  # (p,) eigenvalues of G's own Hessian, or the top (k,)
+    spectrum_d: NDArray[np.float64]  # (q,) of D's, or the top (k,)
+    stability_resolution: float
+    nash_resolution: float
+    is_complete: bool  # whether the spectra are whole
+
+    @property
+    def stability_margin(self) -> float:
+        """Smallest real part of the known eigenvalues of the Jacobian."""
+        return float(self.spectrum.real.min())
+
+    @property
+    def nash_margin(self) -> float:
+        """Smallest known eigenvalue of the two own Hessians."""
+        return float(min(self.spectrum_g.min(), self.spectrum_d.min()))
+
+    @property
+    def is_lssp(self) -> bool | None:
+        """Whether the point is a locally stable stationary point."""
+        return self._holds(self.stability_margin, self.stability_resolution)
+
+    @property
+    def is_dne(self) -> bool | None:
+        """Whether the point is a differential Nash equilibrium."""
+        return self._holds(self.nash_margin, self.nash_resolution)
+
+    def _holds(self, margin: float, resolution: float) -> bool | None:
+        if not self.is_stationary or margin < -resolution:
+            return False
+        if not self.is_complete:
+            return None
+        return margin > resolution
+
+
+def classify(
+    game: Game, omega: ArrayLike | Tensor, *, tolerance: float = 1e-8, top: int | None = None
+) -> Classification:
+    """Say whether a point is stationary, an LSSP, a DNE, and by what margins.
+
+    Args:
+        game: any game.
+        omega: (p + q,) the point.
+        tolerance: largest norm of the field at a point that counts as stationary.
+        top: compute only so many eigenvalues of each matrix, the largest in magnitude, by
+            Arnoldi's and Lanczos' methods, as Berard et al. do for nets. All of them, and dense
+            matrices, by default.
+
+    Raises:
+        ValueError: for a bad point, a negative tolerance, or a top that a spectrum is too small
+            for: 1 <= top < n - 1 for the Jacobian, top < p and top < q for the Hessians.
+
+    >>> from helpers.games import rotating_saddle
+    >>> saddle = classify(rotating_saddle(), [1.0, 1.0, 0.0])
+    >>> saddle.is_lssp, saddle.is_dne
+    (True, False)
+    """
+    if not tolerance >= 0:
+        raise ValueError(f"tolerance must be 0 or more, got {tolerance}")
+    norm = float(game.vector_field(omega).norm())
+    operators = [jacobian(game, omega), *(hessian(game, player, omega) for player in PLAYERS)]
+    if top is None:
+        (joint, error), *own = _all_eigenvalues(*operators)
+    else:
+        room = min(len(operators[0].at) - 2, *(len(each.at) - 1 for each in operators[1:]))
+        if not 1 <= top <= room:
+            raise ValueError(f"top must be 1 to {room} in {game.name}, got {top}")
+        (joint, error), *own = _top_eigenvalues(top, *operators)
+    return Classification(
+        gradient_norm=norm,
+        is_stationary=norm <= tolerance,
+        spectrum=joint,
+        spectrum_g=own[0][0],
+        spectrum_d=own[1][0],
+        stability_resolution=error,
+        nash_resolution=max(error for _, error in own),
+        is_complete=top is None,
+    )
+
+
+def _all_eigenvalues(joint: Operator, *own: Operator) -> list[tuple[NDArray, float]]:
+    """Eigenvalues with the rounding error to be expected of those that decide."""
+    J = joint.dense().cpu().numpy()
+    unit = np.finfo(J.dtype).eps * len(J)
+    values, left, right = eig(J.astype(np.float64), left=True, right=True)
+    # First-order perturbation theory: an eigenvalue moves by |E| / |y' x|. It grows without
+    # bound where the matrix is not diagonalisable, as it should.
+    cosine = np.abs(np.sum(left.conj() * right, axis=0))
+    shift = unit * np.linalg.norm(J, 2) / np.maximum(cosine, unit)
+    found = [(values, float(shift[np.argmin(values.real)]))]
+    for operator in own:
+        H = operator.dense().cpu().numpy().astype(np.float64)
+        found.append((eigvalsh((H + H.T) / 2), unit * float(np.linalg.norm(H, 2))))
+    return found
+
+
+def _top_eigenvalues(top: int, joint: Operator, *own: Operator) -> list[tuple[NDArray, float]]:
+    """Eigenvalues of largest magnitude, with the error of a pair that nearly coincides."""
+    found = []
+    for solve, operator in [(eigs, joint), *((eigsh, each) for each in own)]:
+        products = operator.as_scipy()
+        start = np.random.default_rng(0).normal(size=len(operator.at))  # the same at every call
+        values = solve(
+            products, k=top, which="LM", v0=start.astype(products.dtype), return_eigenvectors=False
+        )
+        error = np.sqrt(np.finfo(products.dtype).eps) * np.abs(values).max()
+        found.append((np.sort(values), float(error)))
+    return found
