@@ -4,7 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 # Chapters whose printed numbers are the same on every machine; nbval compares them to the letter.
-DETERMINISTIC := book/two_point_landscape.ipynb
+DETERMINISTIC := $(addprefix book/,two_point_landscape.ipynb rotating_saddle.ipynb path_angle.ipynb)
 PORT ?= 8000
 
 .DEFAULT_GOAL := help

@@ -16,7 +16,6 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 from torch import Tensor
-from torch.func import vmap
 
 from helpers.games import Game
 from helpers.operators import jacobian
@@ -71,10 +70,9 @@ def flow(
         raise ValueError(f"times increase and are two or more, got {times}")
     if speed is not None and not speed > 0:
         raise ValueError(f"speed must be positive, got {speed}")
-    field = vmap(game.field_at)
 
     def velocity(_: float, flat: NDArray) -> NDArray:
-        v = field(torch.from_numpy(flat).view(points.shape))
+        v = game.fields(torch.from_numpy(flat).view(points.shape))
         if speed is not None:
             v = v / (1 + v.square().sum(dim=1, keepdim=True) / speed**2).sqrt()
         return -v.numpy().ravel()
@@ -95,19 +93,20 @@ def flow(
 
 def simultaneous_step(game: Game, omega: Tensor, size: float) -> Tensor:
     """Both players step at once: omega - size v(omega)."""
-    return omega - size * game.field_at(omega)
+    return omega - size * game.fields(omega)
 
 
 def alternating_step(game: Game, omega: Tensor, size: float) -> Tensor:
     """G steps, then D answers to where G has gone."""
     theta, phi = game.split(omega)
-    theta = theta - size * game.gradient_at("G", omega)
-    return torch.cat([theta, phi - size * game.gradient_at("D", torch.cat([theta, phi]))])
+    theta = theta - size * game.gradients("G", omega)
+    answered = torch.cat([theta, phi], dim=-1)
+    return torch.cat([theta, phi - size * game.gradients("D", answered)], dim=-1)
 
 
 def extragradient_step(game: Game, omega: Tensor, size: float) -> Tensor:
     """Step by the field at the point where a plain step would lead (Korpelevich 1976)."""
-    return omega - size * game.field_at(omega - size * game.field_at(omega))
+    return omega - size * game.fields(omega - size * game.fields(omega))
 
 
 STEPS: dict[str, Step] = {
@@ -135,15 +134,11 @@ def iterate(
     step = _method(method)
     if not (0 < size < np.inf and steps >= 0):
         raise ValueError(f"size must be positive and steps 0 or more, got {size} and {steps}")
-    omega = game.point(start)
-    one = lambda w: step(game, w, size)  # noqa: E731
-    move = vmap(one) if omega.ndim > 1 else one
-    flat = omega.reshape(-1, game.dimension) if omega.ndim > 1 else omega
-    path = [flat]
+    path = [game.point(start)]
     for _ in range(steps):
-        after = move(path[-1])
+        after = step(game, path[-1], size)
         path.append(torch.where(after.isfinite().all(-1, keepdim=True), after, path[-1]))
-    return torch.stack(path).reshape(steps + 1, *omega.shape)
+    return torch.stack(path)
 
 
 def largest_stable_step(game: Game, omega: ArrayLike | Tensor, method: str) -> float:

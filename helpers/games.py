@@ -73,39 +73,58 @@ class Game:
 
     def losses(self, omega: ArrayLike | Tensor) -> Tensor:
         """(..., 2): L_G and L_D at one point or many."""
-        return _each(
-            lambda w: torch.stack([self.loss_at(k, w) for k in PLAYERS]), self.point(omega)
-        )
+        point = self.point(omega)
+        return torch.stack([self._many(player, *self.split(point)) for player in PLAYERS], -1)
 
     def gradient(self, player: str, omega: ArrayLike | Tensor) -> Tensor:
         """(..., p) or (..., q): the gradient of one player's loss in its own parameters."""
         check_player(player)
-        return _each(lambda w: self.gradient_at(player, w), self.point(omega))
+        return self.gradients(player, self.point(omega))
 
     def vector_field(self, omega: ArrayLike | Tensor) -> Tensor:
         """(..., p + q): the field v at one point or many."""
-        return _each(self.field_at, self.point(omega))
+        return self.fields(self.point(omega))
 
-    # What follows checks only shapes: torch.func may be tracing, and then a value is not there
-    # to be looked at.
-    def loss_at(self, player: str, omega: Tensor) -> Tensor:
-        """One player's loss at one point (p + q,), for torch.func to transform."""
+    def gradients(self, player: str, omega: Tensor) -> Tensor:
+        """As `gradient`, of a tensor that is taken as it is: steps may run to infinity."""
+        parts = [part.detach() for part in self.split(omega)]
+        own = parts[PLAYERS.index(player)].requires_grad_()
+        # A point's loss depends on no other point, so the sum's gradient holds all of theirs.
+        total = self._many(player, *parts).sum()
+        if not total.requires_grad:  # a loss in which the player has no say
+            return torch.zeros_like(own)
+        return torch.autograd.grad(total, own, materialize_grads=True)[0]
+
+    def fields(self, omega: Tensor) -> Tensor:
+        """As `vector_field`, of a tensor that is taken as it is."""
+        return torch.cat([self.gradients(player, omega) for player in PLAYERS], dim=-1)
+
+    def _many(self, player: str, theta: Tensor, phi: Tensor) -> Tensor:
+        """(...): one player's loss at every point of a batch."""
+        if theta.ndim == 1:
+            return self._scalar(player, theta, phi)
+        rows = [part.reshape(-1, part.shape[-1]) for part in (theta, phi)]
+        values = vmap(lambda t, f: self._scalar(player, t, f))(*rows)
+        return values.unflatten(0, theta.shape[:-1])
+
+    def _scalar(self, player: str, theta: Tensor, phi: Tensor) -> Tensor:
         loss = self.generator_loss if player == "G" else self.discriminator_loss
-        value = loss(*self.split(omega))
+        value = loss(theta, phi)
         if not isinstance(value, Tensor) or value.ndim:
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise ValueError(f"{player}'s loss of {self.name} must be a scalar tensor, got {got}")
         return value
 
+    # One point, in the terms of torch.func, which may be tracing: values cannot be looked at.
     def gradient_at(self, player: str, omega: Tensor) -> Tensor:
-        """One player's own gradient at one point, for torch.func to transform."""
+        """One player's own gradient at one point (p + q,), for torch.func to differentiate."""
         theta, phi = self.split(omega)
         if player == "G":
-            return grad(lambda own: self.loss_at("G", torch.cat([own, phi])))(theta)
-        return grad(lambda own: self.loss_at("D", torch.cat([theta, own])))(phi)
+            return grad(lambda own: self._scalar("G", own, phi))(theta)
+        return grad(lambda own: self._scalar("D", theta, own))(phi)
 
     def field_at(self, omega: Tensor) -> Tensor:
-        """The field at one point, for torch.func to transform."""
+        """The field at one point (p + q,), for torch.func to differentiate."""
         return torch.cat([self.gradient_at(player, omega) for player in PLAYERS])
 
 
@@ -230,13 +249,6 @@ def quadratic_game(S1: ArrayLike, S2: ArrayLike, A: ArrayLike, B: ArrayLike) -> 
         (p, q),
         "a quadratic game",
     )
-
-
-def _each(function: Callable[[Tensor], Tensor], omega: Tensor) -> Tensor:
-    """Apply a function of one point to every point of a batch."""
-    if omega.ndim == 1:
-        return function(omega)
-    return vmap(function)(omega.reshape(-1, omega.shape[-1])).unflatten(0, omega.shape[:-1])
 
 
 def _first_bad(values: Tensor) -> float:

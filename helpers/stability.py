@@ -64,7 +64,7 @@ class Classification:
             return False
         if not self.is_complete:
             return None
-        return margin > resolution
+        return bool(margin > resolution)
 
 
 def classify(
@@ -124,7 +124,7 @@ def _all_eigenvalues(joint: Operator, *own: Operator) -> list[tuple[NDArray, flo
     found = [(values, float(shift[np.argmin(values.real)]))]
     for operator in own:
         H = operator.dense().cpu().numpy().astype(np.float64)
-        found.append((eigvalsh((H + H.T) / 2), unit * float(np.linalg.norm(H, 2))))
+        found.append((eigvalsh((H + H.T) / 2), float(unit * np.linalg.norm(H, 2))))
     return found
 
 

@@ -5,6 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from helpers import figures
+from helpers.figures import style
 
 
 def draw():
@@ -20,7 +21,7 @@ def test_follows_the_theme():
     """Ink and paper are swapped by a style sheet inside the picture, and both are used."""
     picture = figures.show(draw()).data
     assert "@media (prefers-color-scheme: dark)" in picture
-    for colour in (figures._INK, figures._PAPER):
+    for colour in (style.INK, style.PAPER):
         assert picture.count(f"fill: {colour}") > 1  # in the sheet, and in the drawing
 
 
@@ -41,10 +42,10 @@ def test_players_are_told_apart():
 
 def test_colours_read_on_light_and_dark():
     """Every colour of the palette has contrast 2.3 at least on both papers (graphics, not text)."""
-    papers = [figures._PAPER, figures._DARK[figures._PAPER]]
+    papers = [style.PAPER, style.DARK[style.PAPER]]
     for colour in (*figures.PALETTE, *figures.PLAYERS.values()):
         assert min(contrast(colour, paper) for paper in papers) > 2.3, colour
-    for ink, paper in ((figures._INK, papers[0]), (figures._DARK[figures._INK], papers[1])):
+    for ink, paper in ((style.INK, papers[0]), (style.DARK[style.INK], papers[1])):
         assert contrast(ink, paper) > 7  # text
 
 

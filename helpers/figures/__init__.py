@@ -1,0 +1,26 @@
+"""The book's figures. Each function draws what it is given; `show` puts it on the page."""
+
+from helpers.figures.fields import archetypes, path_profiles, spectra, streams
+from helpers.figures.ladder import state_ladder
+from helpers.figures.lines import curves, shares
+from helpers.figures.planes import basin_maps, landscapes, turning_contours
+from helpers.figures.style import PALETTE, PLAYERS, show
+from helpers.figures.surfaces import sliding_surface, turnable_surfaces
+
+__all__ = [
+    "PALETTE",
+    "PLAYERS",
+    "archetypes",
+    "basin_maps",
+    "curves",
+    "landscapes",
+    "path_profiles",
+    "shares",
+    "show",
+    "sliding_surface",
+    "spectra",
+    "state_ladder",
+    "streams",
+    "turnable_surfaces",
+    "turning_contours",
+]

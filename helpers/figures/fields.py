@@ -1,0 +1,151 @@
+"""Vector fields, the orbits in them, spectra, and path-angles: how a game moves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from helpers.figures.style import BAD, INK, PALETTE, PAPER, styled
+from helpers.paths import PathProfile
+
+_ORBIT = PALETTE[0]
+
+
+@styled
+def streams(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    fields: Mapping[str, NDArray[np.float64] | None],
+    orbits: Mapping[str, Sequence[NDArray[np.float64]]],
+    *,
+    point: tuple[float, float],
+    xlabel: str,
+    ylabel: str,
+) -> Figure:
+    """Planes side by side: streamlines of a field, orbits from ring to arrow, a stationary point.
+
+    Args:
+        x, y: (k,) and (m,) evenly spaced coordinates.
+        fields: (k, m, 2) the velocity at each place, by title, or None for an empty plane.
+        orbits: (steps, 2) curves by title.
+        point: the stationary point.
+    """
+    figure, panels = plt.subplots(1, len(fields), figsize=(8.4, 4.2), sharey=True, squeeze=False)
+    for axes, (title, field) in zip(panels[0], fields.items(), strict=True):
+        if field is not None:
+            _stream(axes, x, y, field)
+        for orbit in orbits[title]:
+            _orbit(axes, orbit)
+        axes.plot(*point, "*", color=BAD, markersize=13, markeredgecolor=PAPER, zorder=5)
+        axes.set(title=title, xlabel=xlabel, xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+        axes.grid(visible=False)
+    panels[0, 0].set_ylabel(ylabel)
+    return figure
+
+
+@styled
+def archetypes(
+    grid: NDArray[np.float64],
+    fields: Mapping[str, NDArray[np.float64]],
+    path: NDArray[np.float64],
+    arrows: Mapping[str, NDArray[np.float64]],
+    profiles: Mapping[str, PathProfile],
+) -> Figure:
+    """Berard et al. 2020, Fig. 2: fields with a path above, path-angle and path-norm below.
+
+    Args:
+        grid: (k,) values of both coordinates.
+        fields: (k, k, 2) -v at each place, by title.
+        path: (s, 2) points of the path, the first its start, at which arrows are drawn.
+        arrows: (s, 2) -v at the points of the path, by title.
+        profiles: path profiles by title; median and quartiles over their end points are drawn.
+    """
+    size = (3 * len(fields), 5.6)
+    figure, panels = plt.subplots(2, len(fields), figsize=size, sharey="row")
+    for axes, (title, field) in zip(panels[0], fields.items(), strict=True):
+        _stream(axes, grid, grid, field)
+        axes.plot(*path.T, color=INK, linewidth=1)
+        length = np.linalg.norm(arrows[title], axis=1, keepdims=True)
+        unit = arrows[title] / np.where(length > 0, length, 1)
+        axes.quiver(*path.T, *unit.T, color=INK, scale=9, width=0.012, zorder=4)
+        axes.plot(*path[0], "o", color=INK)
+        axes.plot(0, 0, "*", color=BAD, markersize=13, markeredgecolor=PAPER, zorder=5)
+        axes.set(title=title, aspect="equal", xlim=grid[[0, -1]], ylim=grid[[0, -1]])
+        axes.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1])
+        axes.grid(visible=False)
+    _profile_row(panels[1], profiles)
+    return figure
+
+
+@styled
+def path_profiles(profiles: Mapping[str, PathProfile]) -> Figure:
+    """Path-angle and path-norm side by side: median and quartiles over the end points."""
+    size = (3 * len(profiles), 3)
+    figure, panels = plt.subplots(1, len(profiles), figsize=size, sharey=True, squeeze=False)
+    _profile_row(panels[0], profiles)
+    for axes, title in zip(panels[0], profiles, strict=True):
+        axes.set_title(title)
+    return figure
+
+
+@styled
+def spectra(
+    values: Mapping[str, NDArray[np.complex128]], *, zoom: tuple[float, float] | None = None
+) -> Figure:
+    """Eigenvalues in the complex plane, a marker for each set; left of the line is unstable.
+
+    Args:
+        values: eigenvalues by name, drawn one over the other.
+        zoom: real parts to show in a second panel, closer.
+    """
+    figure, panels = plt.subplots(1, 1 + (zoom is not None), figsize=(8.4, 3.9), squeeze=False)
+    markers = ("o", "x", "D", "s")
+    for axes in panels[0]:
+        axes.axvline(0, color=INK, linewidth=1)
+        for number, (name, points) in enumerate(values.items()):
+            look = {"marker": markers[number], "color": PALETTE[number], "s": 22 + 18 * number}
+            axes.scatter(points.real, points.imag, label=name, linewidth=1.2, alpha=0.8, **look)
+        axes.set(xlabel="real part")
+    panels[0, 0].set_ylabel("imaginary part")
+    if zoom is not None:
+        panels[0, 1].set_xlim(zoom)
+        panels[0, 1].set_title("the same, closer to the line", fontsize=11)
+    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    return figure
+
+
+def _profile_row(panels: Sequence[Axes], profiles: Mapping[str, PathProfile]) -> None:
+    top = 1.1 * max(profile.quartiles("norm").max() for profile in profiles.values())
+    for number, (axes, profile) in enumerate(zip(panels, profiles.values(), strict=True)):
+        right = axes.twinx()
+        for side, what, colour in ((axes, "angle", PALETTE[0]), (right, "norm", PALETTE[2])):
+            low, middle, high = profile.quartiles(what)
+            side.fill_between(profile.alphas, low, high, color=colour, alpha=0.3, linewidth=0)
+            side.plot(profile.alphas, middle, color=colour, linestyle="-" if side is axes else "--")
+        axes.set(xlabel="α", ylim=(-1.1, 1.1))
+        right.set(ylim=(0, top))
+        right.grid(visible=False)
+        right.tick_params(colors=PALETTE[2], labelright=number == len(panels) - 1)
+        axes.tick_params(axis="y", colors=PALETTE[0])
+    right.set_ylabel("path-norm", color=PALETTE[2])
+    panels[0].set_ylabel("path-angle", color=PALETTE[0])
+
+
+def _stream(axes: Axes, x: NDArray, y: NDArray, field: NDArray) -> None:
+    u, v = np.moveaxis(np.asarray(field), (2, 1, 0), (0, 1, 2))  # matplotlib's rows are its y axis
+    axes.streamplot(x, y, u, v, color=PALETTE[4], density=0.9, linewidth=0.7, arrowsize=0.8)
+
+
+def _orbit(axes: Axes, orbit: NDArray) -> None:
+    axes.plot(*orbit.T, color=_ORBIT, linewidth=1.8)
+    axes.plot(
+        *orbit[0], "o", color=_ORBIT, markersize=6, markerfacecolor=PAPER, markeredgewidth=1.8
+    )
+    look = {"arrowstyle": "-|>", "color": _ORBIT, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 16}
+    place = max(len(orbit) // 3, 1)
+    axes.annotate("", orbit[place], orbit[place - 1], arrowprops=look)

@@ -1,0 +1,177 @@
+"""Surfaces that the reader can turn, and one that changes under a slider, drawn by plotly.js.
+
+The script comes from the site's own files, or from plotly's server where there are none (Colab),
+and is loaded when the figure is scrolled to.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from IPython.display import HTML
+from numpy.typing import NDArray
+
+_PLOTLY = "4.1.1"
+_GREY = "#808890"  # legible on light and on dark
+_LAYOUT = {
+    "margin": {"l": 0, "r": 0, "t": 0, "b": 0},
+    "paper_bgcolor": "rgba(0,0,0,0)",
+    "font": {"color": _GREY},
+}
+
+
+def turnable_surfaces(
+    grid: NDArray[np.float64], surfaces: Mapping[str, NDArray[np.float64]]
+) -> HTML:
+    """Surfaces over (y1, y2), side by side, that the reader can turn."""
+    scenes, data = {}, []
+    for number, values in enumerate(surfaces.values()):
+        scene = "scene" + (str(number + 1) if number else "")
+        left, width = number / len(surfaces), 1 / len(surfaces)
+        camera = {"eye": {"x": -1.5, "y": -1.5, "z": 1.1}}
+        domain = {"x": [left, left + width - 0.02], "y": [0, 1]}
+        scenes[scene] = {"domain": domain, "camera": camera, **_axes("y₁", "y₂", "objective")}
+        data.append({**_surface(grid, values, digits=4), "scene": scene})
+    layout = {**_LAYOUT, **scenes}
+    return _embed({"data": data, "layout": layout, "titles": list(surfaces)}, _SIDE_BY_SIDE)
+
+
+def sliding_surface(
+    grid: NDArray[np.float64],
+    surfaces: NDArray[np.float64],
+    ball: NDArray[np.float64],
+    captions: Sequence[str],
+    *,
+    names: tuple[str, str, str],
+    slider: str,
+) -> HTML:
+    """A surface that changes as the reader moves a slider, with a ball that lies on it.
+
+    Args:
+        grid: (m,) values of both coordinates.
+        surfaces: (frames, m, m) heights, first axis the first coordinate.
+        ball: (frames, 3) where the ball is: both coordinates and the height.
+        captions: what to print beside the slider, one a frame.
+        names: of the two coordinates and the height.
+        slider: what the slider changes, for those who cannot see it.
+    """
+    low, high = float(surfaces.min()), float(surfaces.max())
+    path = dict(zip("xyz", np.round(ball, 3).T.tolist(), strict=True))
+    shown = {axis: values[:1] for axis, values in path.items()}
+    marker = {"type": "scatter3d", "mode": "markers", "marker": {"size": 7, "color": "#c8558f"}}
+    trail = {"type": "scatter3d", "mode": "lines", "line": {"width": 5, "color": "#c8558f"}}
+    scene = {**_axes(*names), "camera": {"eye": {"x": 1.3, "y": -1.5, "z": 0.9}}}
+    scene["zaxis"]["range"] = [low, high]
+    figure = {
+        "data": [
+            {**_surface(grid, surfaces[0], digits=3), "cmin": low, "cmax": high, "opacity": 0.9},
+            {**marker, **shown},
+            {**trail, **shown},
+        ],
+        "layout": {**_LAYOUT, "scene": scene, "showlegend": False},
+        "heights": [np.round(values.T, 3).tolist() for values in surfaces],
+        "ball": path,
+        "captions": list(captions),
+    }
+    return _embed(figure, _SLIDE, _SLIDER.format(last=len(surfaces) - 1, slider=slider))
+
+
+def _axes(*names: str) -> dict[str, Any]:
+    look = {"color": _GREY, "gridcolor": _GREY, "zerolinecolor": _GREY}
+    titles = zip(("xaxis", "yaxis", "zaxis"), names, strict=True)
+    return {axis: {"title": {"text": name}, **look} for axis, name in titles}
+
+
+def _surface(grid: NDArray, values: NDArray, *, digits: int) -> dict[str, Any]:
+    x = np.round(grid, 4).tolist()
+    # plotly's rows are its y axis
+    heights = np.round(values.T, digits).tolist()
+    surface = {"type": "surface", "x": x, "y": x, "z": heights}
+    return {**surface, "colorscale": "Viridis", "showscale": False}
+
+
+def _embed(figure: Mapping[str, Any], draw: str, controls: str = "") -> HTML:
+    """A box with the figure's data, named after them: the same picture is the same output."""
+    content = json.dumps(figure, separators=(",", ":"))
+    name = f"surface-{uuid.uuid5(uuid.NAMESPACE_OID, content).hex[:8]}"
+    page = _PAGE.replace("DRAW", draw).replace("VERSION", _PLOTLY).replace("NAME", name)
+    return HTML(page.replace("CONTROLS", controls).replace("FIGURE", content))
+
+
+_PAGE = """<div id="NAME" class="turnable" style="width:100%;height:26rem"></div>CONTROLS
+<script>
+(function () {
+  const box = document.getElementById("NAME"), figure = FIGURE;
+  function draw() {
+DRAW
+  }
+  function load(sources) {
+    if (window.Plotly) return draw();
+    // RequireJS, where a page has it, would swallow the library.
+    const amd = window.define; window.define = undefined;
+    const script = document.createElement("script");
+    script.src = sources[0];
+    script.onload = () => { window.define = amd; draw(); };
+    script.onerror = () => { window.define = amd; load(sources.slice(1)); };
+    document.head.appendChild(script);
+  }
+  const remote = "https://cdn.plot.ly/plotly-VERSION.min.js";
+  const root = document.documentElement.dataset.content_root;
+  const local = root === undefined ? [] : [root + "_static/plotly.min.js"];
+  new IntersectionObserver((seen, watch) => {
+    if (!seen.some((entry) => entry.isIntersecting)) return;
+    watch.disconnect();
+    load([...local, remote]);
+  }).observe(box);
+})();
+</script>"""
+
+_SIDE_BY_SIDE = """    const scenes = Object.values(figure.layout).filter((part) => part.camera);
+    if (box.clientWidth < 520) {  // a phone: one above the other
+      box.style.height = 20 * scenes.length + "rem";
+      scenes.forEach((scene, i) => {
+        const top = 1 - i / scenes.length;
+        scene.domain = {x: [0, 1], y: [top - 1 / scenes.length, top]};
+      });
+    }
+    figure.layout.annotations = scenes.map(({domain}, i) => ({
+      text: figure.titles[i], x: (domain.x[0] + domain.x[1]) / 2, y: domain.y[1],
+      xref: "paper", yref: "paper", yanchor: "top", showarrow: false, font: {size: 15},
+    }));
+    Plotly.newPlot(box, figure.data, figure.layout, {responsive: true, displayModeBar: false});"""
+
+_SLIDER = """
+<div class="slider" style="display:flex;gap:1rem;align-items:center;flex-wrap:wrap">
+<button type="button" style="min-width:4rem">play</button>
+<input type="range" min="0" max="{last}" value="0" aria-label="{slider}" style="flex:1 1 12rem">
+<output style="min-width:13rem"></output></div>"""
+
+_SLIDE = """    const [button, range, text] = box.nextElementSibling.children;
+    const {heights, ball, captions} = figure;
+    function show() {
+      const now = +range.value, upTo = (axis) => ball[axis].slice(0, now + 1);
+      text.value = captions[now];
+      Plotly.restyle(box, {z: [heights[now]]}, [0]);
+      Plotly.restyle(box, {x: [[ball.x[now]]], y: [[ball.y[now]]], z: [[ball.z[now]]]}, [1]);
+      Plotly.restyle(box, {x: [upTo("x")], y: [upTo("y")], z: [upTo("z")]}, [2]);
+    }
+    let timer = null;
+    function stop() {
+      clearInterval(timer); timer = null; button.textContent = "play";
+    }
+    range.oninput = () => { stop(); show(); };
+    button.onclick = () => {
+      if (timer) return stop();
+      if (range.value === range.max) range.value = 0;
+      button.textContent = "pause";
+      timer = setInterval(() => {
+        range.value = +range.value + 1; show();
+        if (range.value === range.max) stop();
+      }, 120);
+    };
+    Plotly.newPlot(box, figure.data, figure.layout, {responsive: true, displayModeBar: false})
+      .then(show);"""
