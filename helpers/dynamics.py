@@ -42,20 +42,22 @@ def flow(
 ) -> Flow:
     """Follow d omega / dt = -v(omega) from many starts, by scipy's solve_ivp (DOP853).
 
-    All starts are one system, so they share the step size that the hardest of them asks for.
+    All starts are one system: they share the step size that the hardest of them asks for, and
+    the solver bounds the mean of their errors, so that a single one may err more than alone.
 
     Args:
         game: any game.
         starts: (N, n) points.
         times: (T,) increasing, the first is that of the starts.
         speed: follow the same orbits at another pace, -v / sqrt(1 + |v|^2 / speed^2): the same
-            flow near a stationary point, and never faster than this. Orbits that reach infinity
-            in finite time can then be followed too; times are no longer those of the flow.
+            flow near a stationary point, and never faster than this. Orbits that run away, for
+            which a solver must take ever shorter steps, can then be followed too; times are no
+            longer those of the flow.
         rtol, atol: tolerances of the solver.
 
     Raises:
         ValueError: for bad starts or times, or a speed that is not positive.
-        RuntimeError: if the solver gives up, as it must where an orbit reaches infinity.
+        RuntimeError: if the solver gives up or an orbit reaches infinity.
 
     >>> from helpers.games import quadratic_game
     >>> pull = quadratic_game([[1.0]], [[1.0]], [[0.0]], [[0.0]])
@@ -66,15 +68,20 @@ def flow(
     times = np.asarray(times, dtype=np.float64)
     if points.ndim != 2 or 0 in points.shape:
         raise ValueError(f"starts are points (N, {game.dimension}), got {tuple(points.shape)}")
-    if times.ndim != 1 or len(times) < 2 or not (np.diff(times) > 0).all():
+    finite = times.ndim == 1 and np.isfinite(times).all()
+    if not finite or len(times) < 2 or not (np.diff(times) > 0).all():
         raise ValueError(f"times increase and are two or more, got {times}")
     if speed is not None and not speed > 0:
         raise ValueError(f"speed must be positive, got {speed}")
 
-    def velocity(_: float, flat: NDArray) -> NDArray:
+    def velocity(t: float, flat: NDArray) -> NDArray:
         v = game.fields(torch.from_numpy(flat).view(points.shape))
+        if not v.isfinite().all():  # of which scipy would not take notice
+            raise RuntimeError(f"the flow of {game.name} ran to infinity at t = {t:g}; set speed")
         if speed is not None:
-            v = v / (1 + v.square().sum(dim=1, keepdim=True) / speed**2).sqrt()
+            largest = v.abs().amax(dim=1, keepdim=True).clamp_min(1e-300)  # whose square may
+            norm = largest * (v / largest).norm(dim=1, keepdim=True)  # be out of range
+            v = v / torch.hypot(torch.ones_like(norm), norm / speed)
         return -v.numpy().ravel()
 
     found = solve_ivp(
@@ -117,11 +124,25 @@ STEPS: dict[str, Step] = {
 
 
 def iterate(
-    game: Game, start: ArrayLike | Tensor, method: str, *, size: float, steps: int
+    game: Game,
+    start: ArrayLike | Tensor,
+    method: str,
+    *,
+    size: float,
+    steps: int,
+    last_only: bool = False,
 ) -> Tensor:
-    """Every iterate of a method from one start or many, (steps + 1, ..., n).
+    """Iterates of a method from one start or many: all of them, or the last.
 
     A start that leaves the range of floats stays at its last finite point.
+
+    Args:
+        game: any game.
+        start: (..., n) points.
+        method: a name in `STEPS`.
+        size: of the step.
+        steps: how many.
+        last_only: return the last iterates (..., n) instead of all (steps + 1, ..., n).
 
     Raises:
         ValueError: for an unknown method, a bad start, a size that is not positive or a negative
@@ -134,11 +155,14 @@ def iterate(
     step = _method(method)
     if not (0 < size < np.inf and steps >= 0):
         raise ValueError(f"size must be positive and steps 0 or more, got {size} and {steps}")
-    path = [game.point(start)]
+    now = game.point(start)
+    path = [now]
     for _ in range(steps):
-        after = step(game, path[-1], size)
-        path.append(torch.where(after.isfinite().all(-1, keepdim=True), after, path[-1]))
-    return torch.stack(path)
+        after = step(game, now, size)
+        now = torch.where(after.isfinite().all(-1, keepdim=True), after, now)
+        if not last_only:
+            path.append(now)
+    return now if last_only else torch.stack(path)
 
 
 def largest_stable_step(game: Game, omega: ArrayLike | Tensor, method: str) -> float:
@@ -162,6 +186,8 @@ def largest_stable_step(game: Game, omega: ArrayLike | Tensor, method: str) -> f
     _method(method)
     J = jacobian(game, omega).dense().cpu().numpy()
     values = np.linalg.eigvals(J)
+    if (values == 0).any():
+        return 0.0  # along its eigenvector no step gets nearer
     if method == "simultaneous":
         return float(max(0.0, np.min(2 * values.real / np.abs(values) ** 2)))
     if method == "extragradient":
@@ -171,7 +197,8 @@ def largest_stable_step(game: Game, omega: ArrayLike | Tensor, method: str) -> f
 
 def _extragradient_limit(value: complex) -> float:
     """Smallest s > 0 at which |1 - s lambda + (s lambda)^2| = 1."""
-    a, size = value.real, abs(value) ** 2
+    # A real part of rounding size is none: at zero the limit jumps.
+    a, size = value.real if abs(value.real) > 1e-12 * abs(value) else 0.0, abs(value) ** 2
     # |...|^2 - 1, divided by s
     roots = np.roots([size**2, -2 * size * a, 3 * a**2 - value.imag**2, -2 * a])
     real = roots.real[(np.abs(roots.imag) < 1e-9 * np.abs(roots)) & (roots.real > 0)]
@@ -188,7 +215,9 @@ def _alternating_limit(J: NDArray, p: int) -> float:
     # To first order in s every method is the simultaneous one, whose limit gives the scale.
     scale = 1 / np.linalg.norm(J, 2)
     sizes = scale * np.geomspace(1e-4, 1e2, 600)
-    stable = np.array([excess(s) < -1e-13 for s in sizes])
+    # With attraction in every direction small steps are stable, if by less than rounding shows.
+    slack = 1e-12 if (np.linalg.eigvals(J).real > 0).all() else -1e-13
+    stable = np.array([excess(s) < slack for s in sizes])
     if not stable[0] or stable.all():
         return 0.0 if not stable[0] else np.inf
     last = int(np.argmin(stable)) - 1

@@ -41,7 +41,8 @@ class Game:
     name: str = "game"
 
     def __post_init__(self) -> None:
-        if len(self.sizes) != 2 or not all(isinstance(n, int) and n > 0 for n in self.sizes):
+        sizes = self.sizes if isinstance(self.sizes, tuple | list) else ()
+        if len(sizes) != 2 or not all(isinstance(n, int) and n > 0 for n in sizes):
             raise ValueError(f"sizes are two positive integers, got {self.sizes!r}")
 
     @property
@@ -65,7 +66,7 @@ class Game:
             raise ValueError(f"a point of {self.name} is {wanted}, got {tuple(omega.shape)}")
         if not omega.isfinite().all():
             raise ValueError(f"a point of {self.name} must be finite, got {_first_bad(omega)}")
-        return omega
+        return omega.detach()
 
     def split(self, omega: Tensor) -> tuple[Tensor, Tensor]:
         """theta (..., p) and phi (..., q), as views."""
@@ -89,11 +90,12 @@ class Game:
         """As `gradient`, of a tensor that is taken as it is: steps may run to infinity."""
         parts = [part.detach() for part in self.split(omega)]
         own = parts[PLAYERS.index(player)].requires_grad_()
-        # A point's loss depends on no other point, so the sum's gradient holds all of theirs.
-        total = self._many(player, *parts).sum()
-        if not total.requires_grad:  # a loss in which the player has no say
-            return torch.zeros_like(own)
-        return torch.autograd.grad(total, own, materialize_grads=True)[0]
+        with torch.enable_grad():
+            # A point's loss depends on no other point: the sum's gradient holds all of theirs.
+            total = self._many(player, *parts).sum()
+            if not total.requires_grad:  # a loss in which the player has no say
+                return torch.zeros_like(own)
+            return torch.autograd.grad(total, own, materialize_grads=True)[0]
 
     def fields(self, omega: Tensor) -> Tensor:
         """As `vector_field`, of a tensor that is taken as it is."""
@@ -103,6 +105,8 @@ class Game:
         """(...): one player's loss at every point of a batch."""
         if theta.ndim == 1:
             return self._scalar(player, theta, phi)
+        if 0 in theta.shape:  # vmap knows no empty batch
+            return theta.new_zeros(theta.shape[:-1])
         rows = [part.reshape(-1, part.shape[-1]) for part in (theta, phi)]
         values = vmap(lambda t, f: self._scalar(player, t, f))(*rows)
         return values.unflatten(0, theta.shape[:-1])
@@ -193,7 +197,7 @@ def dirac_gan(loss: str = "js", *, saturating: bool = False) -> Game:
     Raises:
         ValueError: for an unknown loss.
 
-    >>> dirac_gan("js").vector_field([1.0, 0.0])
+    >>> dirac_gan("js").vector_field([1.0, 0.0]) + 0.0
     tensor([0.0000, 0.5000], dtype=torch.float64)
     """
     check_loss(loss)
@@ -244,11 +248,31 @@ def quadratic_game(S1: ArrayLike, S2: ArrayLike, A: ArrayLike, B: ArrayLike) -> 
         if asymmetry > 1e-12 * s.abs().max():
             raise ValueError(f"{k} must be symmetric; two of its entries differ by {asymmetry:g}")
     return Game(
-        lambda theta, phi: theta @ (s1 @ theta / 2 + b @ phi),
-        lambda theta, phi: phi @ (s2 @ phi / 2 + a @ theta),
+        lambda theta, phi: theta @ (s1.to(theta) @ theta / 2 + b.to(theta) @ phi),
+        lambda theta, phi: phi @ (s2.to(phi) @ phi / 2 + a.to(phi) @ theta),
         (p, q),
         "a quadratic game",
     )
+
+
+def linear_game(J: ArrayLike, p: int) -> Game:
+    """The quadratic game whose Jacobian is J everywhere, the first p parameters being G's.
+
+    Args:
+        J: (n, n), with symmetric diagonal blocks.
+        p: number of G's parameters, 0 < p < n.
+
+    Raises:
+        ValueError: for a J that is not square, a p that leaves a player nothing, and where
+            `quadratic_game` raises.
+
+    >>> linear_game([[1.0, 2.0], [-2.0, 0.0]], 1).vector_field([1.0, 1.0])
+    tensor([ 3., -2.], dtype=torch.float64)
+    """
+    J = np.array(J, dtype=np.float64)
+    if J.ndim != 2 or len(J) != J.shape[-1] or not 0 < p < len(J):
+        raise ValueError(f"J is (n, n) and 0 < p < n, got {J.shape} and p = {p}")
+    return quadratic_game(J[:p, :p], J[p:, p:], A=J[p:, :p], B=J[:p, p:])
 
 
 def _first_bad(values: Tensor) -> float:

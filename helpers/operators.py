@@ -38,17 +38,17 @@ class Operator:
     def matvec(self, u: Tensor) -> Tensor:
         """J u, (n,): how the map changes along u, by forward over reverse differentiation."""
         self._check(u, 1)
-        return jvp(self.map, (self.at,), (u,))[1]
+        return self._forward(u)
 
     def rmatvec(self, u: Tensor) -> Tensor:
         """J' u, (n,): the gradient of the scalar <map, u> with u held."""
         self._check(u, 1)
-        return vjp(self.map, self.at)[1](u)[0]
+        return vjp(self.map, self.at)[1](u)[0].to(self.at)
 
     def matmat(self, U: Tensor) -> Tensor:
         """J U, (n, k), for k vectors at once."""
         self._check(U, 2)
-        return vmap(lambda u: jvp(self.map, (self.at,), (u,))[1], in_dims=1, out_dims=1)(U)
+        return vmap(self._forward, in_dims=1, out_dims=1)(U)
 
     def dense(self) -> Tensor:
         """J, (n, n)."""
@@ -66,6 +66,10 @@ class Operator:
             rmatvec=on_numpy(self.rmatvec),
             dtype=torch.empty(0, dtype=self.at.dtype).numpy().dtype,
         )
+
+    def _forward(self, u: Tensor) -> Tensor:
+        # A Python number times a float32 scalar has a float64 tangent in torch.
+        return jvp(self.map, (self.at,), (u,))[1].to(self.at)
 
     def _check(self, u: Tensor, ndim: int) -> None:
         if u.ndim != ndim or len(u) != len(self.at):

@@ -31,12 +31,29 @@ class PathProfile:
     def quartiles(self, what: str = "angle") -> NDArray[np.float64]:
         """(3, k): lower quartile, median and upper quartile over the end points.
 
+        NaN where the field vanishes on one of the paths.
+
         Raises:
             ValueError: unless what is angle, norm, norm_g or norm_d.
         """
         if what not in ("angle", "norm", "norm_g", "norm_d"):
             raise ValueError(f"quartiles of angle, norm, norm_g or norm_d, got {what!r}")
         return np.quantile(getattr(self, what), [0.25, 0.5, 0.75], axis=0)
+
+    def level(self, alpha: float = 0.0) -> NDArray[np.float64]:
+        """(m,) size of the path-angle at the position nearest to alpha."""
+        return np.abs(self.angle[:, np.argmin(np.abs(self.alphas - alpha))])
+
+    def height(self, within: float = 0.1) -> NDArray[np.float64]:
+        """(m,) largest size of the path-angle no further than this from the end point.
+
+        Raises:
+            ValueError: if no alpha lies so near to 1.
+        """
+        near = np.abs(self.alphas - 1) <= within
+        if not near.any():
+            raise ValueError(f"no alpha within {within:g} of the end point at 1")
+        return np.fmax.reduce(np.abs(self.angle[:, near]), axis=1)  # places without one apart
 
     def sign_switches(self) -> NDArray[np.intp]:
         """(m,) how often the path-angle changes sign; zeros count as neither sign."""

@@ -1,11 +1,17 @@
 """What every figure of the book must have."""
 
+import json
+import re
+
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
+import pytest
 
 from helpers import figures
 from helpers.figures import style
+from helpers.games import rotating_saddle
+from helpers.paths import path_profile
 
 
 def draw():
@@ -66,3 +72,101 @@ def test_turnable_surface_is_named_by_content():
     assert one == figures.turnable_surfaces(grid, {"a": heights}).data
     other = figures.turnable_surfaces(grid, {"a": heights + 1}).data
     assert one.splitlines()[0] != other.splitlines()[0]
+
+
+def slider(lift=0.0):
+    grid = np.linspace(0, 1, 3)
+    heights = np.arange(36.0).reshape(4, 3, 3) + lift
+    ball = np.column_stack([np.linspace(0, 1, 4), np.zeros(4), np.arange(4.0)])
+    captions = [f"frame {n}" for n in range(4)]
+    return figures.sliding_surface(
+        grid, heights, ball, captions, names=("a", "b", "c"), slider="time"
+    )
+
+
+def test_slider_holds_every_frame():
+    """One surface, one caption and one place of the ball a frame, and a slider that reaches all."""
+    page = slider().data
+    content = json.loads(re.search(r"figure = (.*);\n", page)[1])
+    assert len(content["heights"]) == len(content["captions"]) == len(content["ball"]["x"]) == 4
+    assert content["heights"][1][2][0] == 11.0  # rows of plotly are its y axis
+    assert 'max="3"' in page
+    assert 'aria-label="time"' in page
+
+
+def test_slider_is_named_by_content():
+    assert slider().data == slider().data
+    assert slider().data.splitlines()[0] != slider(lift=1.0).data.splitlines()[0]
+
+
+def test_slider_shows_the_ball_above_the_surface():
+    """The ball is lifted by a little of the range, or the surface would cover it."""
+    content = json.loads(re.search(r"figure = (.*);\n", slider().data)[1])
+    assert all(0 < z - n < 1 for n, z in enumerate(content["ball"]["z"]))
+
+
+GRID = np.linspace(-1, 1, 9)
+PLANE = np.stack(np.meshgrid(GRID, GRID, indexing="ij"), axis=-1)
+PROFILE = path_profile(
+    rotating_saddle(), [0.0, 0.0, 1.0], [[1.0, 1.0, 0.1], [1.1, 1.0, 0.0]], np.linspace(0, 2, 11)
+)
+DRAWN = {
+    "streams": lambda: figures.streams(
+        GRID,
+        GRID,
+        {"one": -PLANE, "two": None},
+        {"one": [PLANE[0]], "two": []},
+        star=(0, 0),
+        xlabel="x",
+        ylabel="y",
+    ),
+    "archetypes": lambda: figures.archetypes(
+        GRID,
+        {"a": -PLANE, "b": PLANE},
+        PLANE[0],
+        {"a": PLANE[1], "b": 0 * PLANE[1]},
+        {"a": PROFILE, "b": PROFILE},
+    ),
+    "path_profiles": lambda: figures.path_profiles({"a": PROFILE, "b": PROFILE}),
+    "spectra": lambda: figures.spectra({"all": np.array([1 + 1j, -1.0]), "top": np.array([1j])}),
+    "shares": lambda: figures.shares(
+        [0.1, 1.0], {"a": np.array([[0.5, 0.4, 0.6], [0, 0, 0.1]])}, xlabel="x", ylabel="y"
+    ),
+    "turning_contours": lambda: figures.turning_contours(
+        GRID,
+        {"a": PLANE[..., 0]},
+        {"a": (0, 0.5)},
+        {"a": (1, 1)},
+        star=(0, 0),
+        xlabel="x",
+        ylabel="y",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_every_figure_can_be_shown(name):
+    """It draws without a warning, twice the same, and with text in the reader's ink."""
+    picture = figures.show(DRAWN[name]()).data
+    assert picture == figures.show(DRAWN[name]()).data
+    assert f"fill: {style.INK}" in picture
+
+
+def test_streams_run_along_the_field():
+    """The first axis of a field is the horizontal one: a field to the right flows to the right."""
+    right = np.zeros((9, 9, 2))
+    right[..., 0] = 1
+    drawn = figures.streams(
+        GRID, GRID, {"a": right}, {"a": []}, star=(0, 0), xlabel="x", ylabel="y"
+    )
+    lines = drawn.axes[0].collections[0].get_segments()
+    assert all(abs(end[1] - start[1]) < 1e-9 for start, end in (line[[0, -1]] for line in lines))
+    plt.close(drawn)
+
+
+def test_path_profiles_show_median_and_quartiles():
+    drawn = figures.path_profiles({"a": PROFILE})
+    angle, norm = drawn.axes[0], drawn.axes[1]
+    np.testing.assert_allclose(angle.lines[0].get_ydata(), PROFILE.quartiles()[1])
+    assert norm.lines[0].get_ydata().max() == 1  # in parts of its largest
+    plt.close(drawn)

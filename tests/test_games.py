@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.games import Game, dirac_gan, quadratic_game, rotating_saddle, unstable_nash
+from helpers.games import (
+    Game,
+    dirac_gan,
+    linear_game,
+    quadratic_game,
+    rotating_saddle,
+    unstable_nash,
+)
 from tests.common import LOSSES
 
 CLOSE = 1e-10
@@ -181,6 +188,11 @@ def test_field_is_both_gradients(game):
     both = [game.gradient(player, omega) for player in "GD"]
     assert [part.shape[-1] for part in both] == list(game.sizes)
     assert torch.equal(game.vector_field(omega), torch.cat(both, dim=-1))
+    # The same in the terms of torch.func, one point at a time.
+    first = torch.from_numpy(omega[0])
+    close(game.field_at(first), game.vector_field(omega)[0])
+    for player, part in zip("GD", both, strict=True):
+        close(game.gradient_at(player, first), part[0])
 
 
 @games
@@ -412,3 +424,27 @@ def close(found, wanted):
     assert found.dtype == np.float64
     assert found.shape == wanted.shape
     assert np.allclose(found, wanted, rtol=CLOSE, atol=CLOSE)
+
+
+@pytest.mark.parametrize(("p", "q"), SIZES)
+def test_linear_game_has_its_matrix(p, q):
+    """The field is J times the point, whoever owns which of its coordinates."""
+    rng = np.random.default_rng(4)
+    S1, S2, A, B = random_blocks(rng, p, q)
+    J, omega = np.block([[S1, B], [A, S2]]), rng.normal(size=(3, p + q))
+    game = linear_game(J, p)
+    assert game.sizes == (p, q)
+    close(game.vector_field(omega), omega @ J.T)
+
+
+@pytest.mark.parametrize(
+    ("J", "p"), [(np.eye(3), 0), (np.eye(3), 3), (np.ones((2, 3)), 1), (np.ones(4), 1)]
+)
+def test_linear_game_refuses(J, p):
+    with pytest.raises(ValueError, match="J is"):
+        linear_game(J, p)
+
+
+def test_linear_game_refuses_a_block_that_no_loss_has():
+    with pytest.raises(ValueError, match="S2 must be symmetric"):
+        linear_game([[1, 0, 0], [0, 1, 2], [0, 0, 1]], 1)

@@ -300,3 +300,21 @@ def scaled(game, factor):
         lambda t, p: factor * game.discriminator_loss(t, p),
         game.sizes,
     )
+
+
+def test_level_and_height():
+    """The level is read at the nearest alpha, the height is the largest size near the end."""
+    alphas = np.array([0.0, 0.5, 0.95, 1.0, 1.2])
+    angle = np.array([[-0.5, 0.1, -0.7, np.nan, 0.9], [0.2, -0.3, 0.1, 0.4, -1.0]])
+    seen = PathProfile(alphas, angle, *[np.ones_like(angle)] * 3)
+    assert seen.level().tolist() == [0.5, 0.2]
+    assert seen.level(0.4).tolist() == [0.1, 0.3]
+    assert seen.height().tolist() == [0.7, 0.4]
+    assert seen.height(within=0.5).tolist() == [0.9, 1.0]
+    assert np.isnan(seen.height(within=0.0)[0])
+
+
+def test_height_needs_a_position_near_the_end():
+    seen = PathProfile(np.array([0.0, 0.5]), *[np.ones((1, 2))] * 4)
+    with pytest.raises(ValueError, match=r"no alpha within 0.1"):
+        seen.height()

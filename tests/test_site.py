@@ -240,3 +240,33 @@ def test_surface_turns(site, browser):
         box,
     )
     assert drawn > 0
+
+
+def test_slider_turns_the_saddle(site, browser):
+    """Moving the slider changes the surface, the ball and the caption; play moves the slider."""
+    visit(browser, f"{site}/book/rotating_saddle.html")
+    controls = browser.find_element("css selector", ".slider")
+    box = controls.find_element("xpath", "preceding-sibling::div[contains(@class, 'turnable')]")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", box)
+    browser.set_script_timeout(30)
+    drawn = browser.execute_async_script(
+        "const [box, done] = arguments; const start = Date.now();"
+        "(function look() { box.data || Date.now() - start > 25000"
+        " ? done(!!box.data) : setTimeout(look, 200) })()",
+        box,
+    )
+    assert drawn
+    state = "const box = arguments[0]; return [box.data[0].z[0][0], box.data[1].x[0]]"
+    before, caption = browser.execute_script(state, box), controls.text
+    move = "arguments[0].value = 40; arguments[0].oninput()"
+    browser.execute_script(move, controls.find_element("css selector", "input"))
+    after = browser.execute_script(state, box)
+    assert before[0] != after[0]
+    assert before[1] != after[1]
+    assert "φ = " in controls.text
+    assert controls.text != caption
+    button = controls.find_element("css selector", "button")
+    browser.execute_script("arguments[0].click()", button)
+    assert button.text == "pause"
+    browser.execute_script("arguments[0].click()", button)
+    assert button.text == "play"

@@ -23,7 +23,7 @@ def streams(
     fields: Mapping[str, NDArray[np.float64] | None],
     orbits: Mapping[str, Sequence[NDArray[np.float64]]],
     *,
-    point: tuple[float, float],
+    star: tuple[float, float],
     xlabel: str,
     ylabel: str,
 ) -> Figure:
@@ -33,7 +33,7 @@ def streams(
         x, y: (k,) and (m,) evenly spaced coordinates.
         fields: (k, m, 2) the velocity at each place, by title, or None for an empty plane.
         orbits: (steps, 2) curves by title.
-        point: the stationary point.
+        star: the stationary point.
     """
     figure, panels = plt.subplots(1, len(fields), figsize=(8.4, 4.2), sharey=True, squeeze=False)
     for axes, (title, field) in zip(panels[0], fields.items(), strict=True):
@@ -41,7 +41,7 @@ def streams(
             _stream(axes, x, y, field)
         for orbit in orbits[title]:
             _orbit(axes, orbit)
-        axes.plot(*point, "*", color=BAD, markersize=13, markeredgecolor=PAPER, zorder=5)
+        axes.plot(*star, "*", color=BAD, markersize=13, markeredgecolor=PAPER, zorder=5)
         axes.set(title=title, xlabel=xlabel, xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
         axes.grid(visible=False)
     panels[0, 0].set_ylabel(ylabel)
@@ -63,10 +63,11 @@ def archetypes(
         fields: (k, k, 2) -v at each place, by title.
         path: (s, 2) points of the path, the first its start, at which arrows are drawn.
         arrows: (s, 2) -v at the points of the path, by title.
-        profiles: path profiles by title; median and quartiles over their end points are drawn.
+        profiles: path profiles by title; median and quartiles over their end points are drawn,
+            the norm in parts of its largest median.
     """
     size = (3 * len(fields), 5.6)
-    figure, panels = plt.subplots(2, len(fields), figsize=size, sharey="row")
+    figure, panels = plt.subplots(2, len(fields), figsize=size, sharey="row", squeeze=False)
     for axes, (title, field) in zip(panels[0], fields.items(), strict=True):
         _stream(axes, grid, grid, field)
         axes.plot(*path.T, color=INK, linewidth=1)
@@ -78,61 +79,64 @@ def archetypes(
         axes.set(title=title, aspect="equal", xlim=grid[[0, -1]], ylim=grid[[0, -1]])
         axes.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1])
         axes.grid(visible=False)
-    _profile_row(panels[1], profiles)
+    _draw_profiles(panels[1], profiles, top=1.1)
     return figure
 
 
 @styled
-def path_profiles(profiles: Mapping[str, PathProfile]) -> Figure:
-    """Path-angle and path-norm side by side: median and quartiles over the end points."""
+def path_profiles(profiles: Mapping[str, PathProfile], *, common: bool = False) -> Figure:
+    """Path-angle and path-norm side by side: median and quartiles over the end points.
+
+    Args:
+        profiles: by title of the panel.
+        common: whether the panels share the scale of the angle; in many dimensions it may be
+            small in one and large in the other.
+    """
     size = (3 * len(profiles), 3)
-    figure, panels = plt.subplots(1, len(profiles), figsize=size, sharey=True, squeeze=False)
-    _profile_row(panels[0], profiles)
+    figure, panels = plt.subplots(1, len(profiles), figsize=size, squeeze=False)
+    _draw_profiles(panels[0], profiles, top=1.1 if common else None)
     for axes, title in zip(panels[0], profiles, strict=True):
         axes.set_title(title)
     return figure
 
 
 @styled
-def spectra(
-    values: Mapping[str, NDArray[np.complex128]], *, zoom: tuple[float, float] | None = None
-) -> Figure:
-    """Eigenvalues in the complex plane, a marker for each set; left of the line is unstable.
+def spectra(values: Mapping[str, NDArray[np.complex128]]) -> Figure:
+    """Eigenvalues in the complex plane, a marker for each named set; left of the line is unstable.
 
-    Args:
-        values: eigenvalues by name, drawn one over the other.
-        zoom: real parts to show in a second panel, closer.
+    The sets are drawn one over the other, so the largest comes first.
     """
-    figure, panels = plt.subplots(1, 1 + (zoom is not None), figsize=(8.4, 3.9), squeeze=False)
+    figure, axes = plt.subplots(figsize=(7.2, 3.8))
     markers = ("o", "x", "D", "s")
-    for axes in panels[0]:
-        axes.axvline(0, color=INK, linewidth=1)
-        for number, (name, points) in enumerate(values.items()):
-            look = {"marker": markers[number], "color": PALETTE[number], "s": 22 + 18 * number}
-            axes.scatter(points.real, points.imag, label=name, linewidth=1.2, alpha=0.8, **look)
-        axes.set(xlabel="real part")
-    panels[0, 0].set_ylabel("imaginary part")
-    if zoom is not None:
-        panels[0, 1].set_xlim(zoom)
-        panels[0, 1].set_title("the same, closer to the line", fontsize=11)
-    figure.legend(*panels[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    axes.axvline(0, color=INK, linewidth=1)
+    for number, (name, points) in enumerate(values.items()):
+        look = {"marker": markers[number], "color": PALETTE[3 * number], "s": 20 + 25 * number}
+        axes.scatter(points.real, points.imag, label=name, alpha=0.8, **look)
+    axes.set(xlabel="real part", ylabel="imaginary part")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
-def _profile_row(panels: Sequence[Axes], profiles: Mapping[str, PathProfile]) -> None:
-    top = 1.1 * max(profile.quartiles("norm").max() for profile in profiles.values())
+def _draw_profiles(
+    panels: Sequence[Axes], profiles: Mapping[str, PathProfile], top: float | None
+) -> None:
+    """Angle on the left axis up to top, norm on the right one in parts of its largest."""
     for number, (axes, profile) in enumerate(zip(panels, profiles.values(), strict=True)):
         right = axes.twinx()
-        for side, what, colour in ((axes, "angle", PALETTE[0]), (right, "norm", PALETTE[2])):
-            low, middle, high = profile.quartiles(what)
+        angle, norm = profile.quartiles("angle"), profile.quartiles("norm")
+        reach = 1.15 * np.nanmax(np.abs(angle)) if top is None else top
+        for side, (low, middle, high), colour, line in (
+            (axes, angle, PALETTE[0], "-"),
+            (right, norm / norm[1].max(), PALETTE[2], "--"),
+        ):
             side.fill_between(profile.alphas, low, high, color=colour, alpha=0.3, linewidth=0)
-            side.plot(profile.alphas, middle, color=colour, linestyle="-" if side is axes else "--")
-        axes.set(xlabel="α", ylim=(-1.1, 1.1))
-        right.set(ylim=(0, top))
+            side.plot(profile.alphas, middle, color=colour, linestyle=line)
+        axes.set(xlabel="α", ylim=(-reach, reach))
+        right.set(ylim=(0, 1.2))
         right.grid(visible=False)
         right.tick_params(colors=PALETTE[2], labelright=number == len(panels) - 1)
         axes.tick_params(axis="y", colors=PALETTE[0])
-    right.set_ylabel("path-norm", color=PALETTE[2])
+    right.set_ylabel("path-norm, scaled", color=PALETTE[2])
     panels[0].set_ylabel("path-angle", color=PALETTE[0])
 
 
@@ -147,5 +151,5 @@ def _orbit(axes: Axes, orbit: NDArray) -> None:
         *orbit[0], "o", color=_ORBIT, markersize=6, markerfacecolor=PAPER, markeredgewidth=1.8
     )
     look = {"arrowstyle": "-|>", "color": _ORBIT, "shrinkA": 0, "shrinkB": 0, "mutation_scale": 16}
-    place = max(len(orbit) // 3, 1)
+    place = max(len(orbit) // 20, 1)
     axes.annotate("", orbit[place], orbit[place - 1], arrowprops=look)

@@ -72,30 +72,33 @@ def basin_maps(
 def turning_contours(
     grid: NDArray[np.float64],
     surfaces: Mapping[str, NDArray[np.float64]],
+    centres: Mapping[str, tuple[float, float]],
     directions: Mapping[str, tuple[float, float]],
     *,
-    centre: tuple[float, float],
+    star: tuple[float, float],
     xlabel: str,
     ylabel: str,
 ) -> Figure:
-    """One function over a plane in several states, each with an arrow along its descent.
+    """A saddle over a plane in several states, with arrows along its descent.
 
     Args:
         grid: (m,) values of both coordinates.
         surfaces: (m, m) values by title, first axis the horizontal coordinate.
-        directions: where the function falls fastest, by title, drawn both ways from the centre.
-        centre: a fixed place to mark.
+        centres: of the saddle, by title.
+        directions: in which it falls, by title, drawn both ways from its centre.
+        star: a fixed place to mark.
     """
     size = (2.1 * len(surfaces), 2.9)
     figure, panels = plt.subplots(1, len(surfaces), figsize=size, sharey=True, squeeze=False)
-    reach = np.percentile([np.abs(values) for values in surfaces.values()], 98)
+    reach = np.percentile([np.abs(values) for values in surfaces.values()], 75)
     for axes, (title, values) in zip(panels[0], surfaces.items(), strict=True):
         levels = np.linspace(-reach, reach, 15)
         axes.contourf(grid, grid, values.T, levels=levels, cmap="viridis", extend="both")
         unit = np.array(directions[title]) / np.linalg.norm(directions[title])
         for way in (unit, -unit):
-            axes.quiver(*centre, *way, color=WHITE, scale=2.6, width=0.022)
-        axes.plot(*centre, "*", color=WHITE, markersize=13, markeredgecolor="#000")
+            axes.quiver(*centres[title], *way, color=WHITE, scale=2.6, width=0.022)
+        axes.plot(*centres[title], "o", color=WHITE, markersize=5)
+        axes.plot(*star, "*", color=WHITE, markersize=13, markeredgecolor="#000")
         axes.set(title=title, xlabel=xlabel, aspect="equal")
         axes.grid(visible=False)
     panels[0, 0].set_ylabel(ylabel)

@@ -59,16 +59,18 @@ def sliding_surface(
         names: of the two coordinates and the height.
         slider: what the slider changes, for those who cannot see it.
     """
-    low, high = float(surfaces.min()), float(surfaces.max())
-    path = dict(zip("xyz", np.round(ball, 3).T.tolist(), strict=True))
+    low, high = (float(end) for end in np.percentile(surfaces, [1, 99]))
+    lift = 0.02 * (high - low)  # the surface would cover what lies in it
+    lifted = np.column_stack([ball[:, :2], ball[:, 2] + lift])
+    path = dict(zip("xyz", np.round(lifted, 3).T.tolist(), strict=True))
     shown = {axis: values[:1] for axis, values in path.items()}
-    marker = {"type": "scatter3d", "mode": "markers", "marker": {"size": 7, "color": "#c8558f"}}
+    marker = {"type": "scatter3d", "mode": "markers", "marker": {"size": 9, "color": "#c8558f"}}
     trail = {"type": "scatter3d", "mode": "lines", "line": {"width": 5, "color": "#c8558f"}}
-    scene = {**_axes(*names), "camera": {"eye": {"x": 1.3, "y": -1.5, "z": 0.9}}}
+    scene = {**_axes(*names), "camera": {"eye": {"x": 1.1, "y": -1.8, "z": 1.1}}}
     scene["zaxis"]["range"] = [low, high]
     figure = {
         "data": [
-            {**_surface(grid, surfaces[0], digits=3), "cmin": low, "cmax": high, "opacity": 0.9},
+            {**_surface(grid, surfaces[0], digits=3), "cmin": low, "cmax": high, "opacity": 0.95},
             {**marker, **shown},
             {**trail, **shown},
         ],
