@@ -368,15 +368,21 @@ def test_limits_of_a_rotation(b):
         assert largest_stable_step(game, [0, 0], method) == pytest.approx(0, abs=1e-12)
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_limits_of_many_rotations(seed):
+ROTATIONS = {
+    "4d": [[1, 2], [3, 4]],
+    **{str(seed): np.random.default_rng(seed).normal(size=(3, 3)) for seed in (0, 1, 29)},
+}
+
+
+@pytest.mark.parametrize("B", ROTATIONS.values(), ids=ROTATIONS.keys())
+def test_limits_of_many_rotations(B):
     """In more dimensions it is the fastest that decides, whatever rounding does to the others."""
-    n = 3
-    B = np.random.default_rng(seed).normal(size=(n, n))
-    game = quadratic_game(np.zeros((n, n)), np.zeros((n, n)), -B.T, B)
-    limit = largest_stable_step(game, np.zeros(2 * n), "extragradient")
-    assert limit == pytest.approx(1 / np.linalg.norm(B, 2), rel=1e-6)
-    assert largest_stable_step(game, np.zeros(2 * n), "simultaneous") == pytest.approx(0, abs=1e-12)
+    n = len(B)
+    game = quadratic_game(np.zeros((n, n)), np.zeros((n, n)), -np.transpose(B), B)
+    limits = {method: largest_stable_step(game, np.zeros(2 * n), method) for method in STEPS}
+    assert limits["extragradient"] == pytest.approx(1 / np.linalg.norm(B, 2), rel=1e-6)
+    assert limits["simultaneous"] == pytest.approx(0, abs=1e-12)
+    assert limits["alternating"] == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("saturating", [False, True])
@@ -403,6 +409,28 @@ def test_no_limit_where_singular(method, J):
     """An eigenvalue 0: no step moves a point along it."""
     limit = largest_stable_step(of_matrix(J), [0, 0], method)
     assert limit == pytest.approx(0, abs=1e-12)
+
+
+@methods
+@pytest.mark.parametrize("seed", range(4))
+def test_no_limit_where_singular_in_any_basis(method, seed):
+    """An eigenvalue 0 is one on whichever side rounding puts it."""
+    turn = np.linalg.qr(np.random.default_rng(seed).normal(size=(2, 2)))[0]
+    J = np.eye(3)
+    J[:2, :2] = turn @ np.diag([0, 1]) @ turn.T
+    J[1, 0] = J[0, 1]
+    assert largest_stable_step(of_matrix(J, p=2), np.zeros(3), method) == pytest.approx(0, abs=1e-9)
+
+
+@methods
+def test_tiny_limits(method):
+    """Attraction by 1e-6 and rotation by 2: a limit may lie a million times below 1 / |J|."""
+    J = np.array([[0.0, 0, 2], [0, -3, -2], [2, 3, -2]])
+    J += (1e-6 - np.linalg.eigvals(J).real.min()) * np.eye(3)
+    game = of_matrix(J, p=2)
+    limit = largest_stable_step(game, np.zeros(3), method)
+    assert limit > 0
+    assert radius(game, method, 0.9 * limit) < 1 < radius(game, method, 1.1 * limit)
 
 
 @methods
