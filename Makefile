@@ -6,6 +6,8 @@ READY := $(VENV)/.ready
 # Chapters whose printed numbers are the same on every machine; nbval compares them to the letter.
 DETERMINISTIC := $(addprefix book/,two_point_landscape.ipynb rotating_saddle.ipynb path_angle.ipynb)
 PORT ?= 8000
+# numpy's threads and torch's wait for work in a loop, and on few cores hold each other up.
+export OMP_WAIT_POLICY ?= passive
 
 .DEFAULT_GOAL := help
 .PHONY: help book test notebooks sync check regress lint bench serve clean

@@ -201,6 +201,9 @@ def test_resolution_is_reported():
     ill = classify(*linear([[1.0]], [[-1.0]], [[-1.0]], [[1.0]]))
     assert ill.stability_resolution > 1e-8
     assert ill.nash_resolution < 1e-14
+    # Also where another eigenvalue, 5, is far from it and easy to tell.
+    beside = classify(*linear(np.diag([1.0, 5]), [[-1.0]], [[-1.0, 0]], [[1.0], [0]]))
+    assert beside.stability_resolution > 1e-8
 
 
 # ---- Points that are not stationary. ----
@@ -376,6 +379,8 @@ def test_same_at_every_call(case, top):
     first, second = classify(*case, top=top), classify(*case, top=top)
     for name in ("spectrum", "spectrum_g", "spectrum_d"):
         assert getattr(first, name).tolist() == getattr(second, name).tolist()
+    for name in ("stability_resolution", "nash_resolution"):
+        assert getattr(first, name) == getattr(second, name)
     assert torch.equal(torch.get_rng_state(), torch_state)
     assert (np.random.get_state()[1] == numpy_state).all()
 
