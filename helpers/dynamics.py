@@ -77,7 +77,7 @@ def flow(
     def velocity(t: float, flat: NDArray) -> NDArray:
         v = game.fields(torch.from_numpy(flat).view(points.shape))
         if not v.isfinite().all():  # of which scipy would not take notice
-            raise RuntimeError(f"the flow of {game.name} ran to infinity at t = {t:g}; set speed")
+            raise RuntimeError(f"the flow of {game.name} ran to infinity at t = {t:g}")
         if speed is not None:
             largest = v.abs().amax(dim=1, keepdim=True).clamp_min(1e-300)  # whose square may
             norm = largest * (v / largest).norm(dim=1, keepdim=True)  # be out of range
@@ -184,44 +184,46 @@ def largest_stable_step(game: Game, omega: ArrayLike | Tensor, method: str) -> f
     0.0752
     """
     _method(method)
-    J = jacobian(game, omega).dense().cpu().numpy()
+    J = jacobian(game, omega).dense().double().cpu().numpy()
     values = np.linalg.eigvals(J)
-    if (values == 0).any():
+    nothing = 1e-14 * np.linalg.norm(J, 2)  # what rounding leaves of a zero
+    if (np.abs(values) <= nothing).any():
         return 0.0  # along its eigenvector no step gets nearer
-    if method == "simultaneous":
-        return float(max(0.0, np.min(2 * values.real / np.abs(values) ** 2)))
+    real = np.where(np.abs(values.real) <= nothing, 0.0, values.real)
+    simultaneous = float(max(0.0, np.min(2 * real / np.abs(values) ** 2)))
+    if method == "simultaneous" or (real < 0).any():
+        return simultaneous
     if method == "extragradient":
-        return min(_extragradient_limit(value) for value in values)
-    return _alternating_limit(J, game.sizes[0])
+        return min(_extragradient_limit(a, abs(v) ** 2) for a, v in zip(real, values, strict=True))
+    return _alternating_limit(J, game.sizes[0], simultaneous)
 
 
-def _extragradient_limit(value: complex) -> float:
-    """Smallest s > 0 at which |1 - s lambda + (s lambda)^2| = 1."""
-    # A real part of rounding size is none: at zero the limit jumps.
-    a, size = value.real if abs(value.real) > 1e-12 * abs(value) else 0.0, abs(value) ** 2
+def _extragradient_limit(a: float, size: float) -> float:
+    """Smallest s > 0 at which |1 - s lambda + (s lambda)^2| = 1, for Re(lambda) and |lambda|^2."""
     # |...|^2 - 1, divided by s
-    roots = np.roots([size**2, -2 * size * a, 3 * a**2 - value.imag**2, -2 * a])
+    roots = np.roots([size**2, -2 * size * a, 4 * a**2 - size, -2 * a])
     real = roots.real[(np.abs(roots.imag) < 1e-9 * np.abs(roots)) & (roots.real > 0)]
-    return 0.0 if a < 0 or not len(real) else float(real.min())
+    return float(real.min())
 
 
-def _alternating_limit(J: NDArray, p: int) -> float:
+def _alternating_limit(J: NDArray, p: int, simultaneous: float) -> float:
     K = np.zeros_like(J)
     K[p:] = J[p:, :p] @ J[:p]
 
     def excess(s: float) -> float:
         return np.abs(np.linalg.eigvals(np.eye(len(J)) - s * J + s**2 * K)).max() - 1
 
-    # To first order in s every method is the simultaneous one, whose limit gives the scale.
+    # To first order in s every method is the simultaneous one: with attraction in every direction
+    # small steps are stable, if by less than rounding shows. Without, they have to show it.
     scale = 1 / np.linalg.norm(J, 2)
-    sizes = scale * np.geomspace(1e-4, 1e2, 600)
-    # With attraction in every direction small steps are stable, if by less than rounding shows.
-    slack = 1e-12 if (np.linalg.eigvals(J).real > 0).all() else -1e-13
+    slack = 1e-14 if simultaneous else -1e-13
+    sizes = np.geomspace(min(simultaneous or scale, scale) / 100, 100 * scale, 600)
     stable = np.array([excess(s) < slack for s in sizes])
     if not stable[0] or stable.all():
         return 0.0 if not stable[0] else np.inf
     last = int(np.argmin(stable)) - 1
-    return float(brentq(excess, sizes[last], sizes[last + 1], xtol=1e-14 * scale))
+    ends = (sizes[last], sizes[last + 1])
+    return float(brentq(lambda s: excess(s) - slack, *ends, xtol=1e-14 * scale))
 
 
 def _method(name: str) -> Step:

@@ -42,7 +42,7 @@ class Game:
 
     def __post_init__(self) -> None:
         sizes = self.sizes if isinstance(self.sizes, tuple | list) else ()
-        if len(sizes) != 2 or not all(isinstance(n, int) and n > 0 for n in sizes):
+        if len(sizes) != 2 or not all(type(n) is int and n > 0 for n in sizes):
             raise ValueError(f"sizes are two positive integers, got {self.sizes!r}")
 
     @property
@@ -58,6 +58,8 @@ class Game:
         """
         if not isinstance(omega, Tensor):
             omega = torch.from_numpy(np.array(omega, dtype=np.float64))
+        if omega.is_complex():
+            raise ValueError(f"a point of {self.name} is real, got {omega.dtype}")
         if not omega.is_floating_point():
             omega = omega.to(torch.float64)
         if omega.ndim == 0 or omega.shape[-1] != self.dimension:
@@ -88,9 +90,9 @@ class Game:
 
     def gradients(self, player: str, omega: Tensor) -> Tensor:
         """As `gradient`, of a tensor that is taken as it is: steps may run to infinity."""
-        parts = [part.detach() for part in self.split(omega)]
-        own = parts[PLAYERS.index(player)].requires_grad_()
-        with torch.enable_grad():
+        with torch.inference_mode(False), torch.enable_grad():
+            parts = [part.detach().clone() for part in self.split(omega)]
+            own = parts[PLAYERS.index(player)].requires_grad_()
             # A point's loss depends on no other point: the sum's gradient holds all of theirs.
             total = self._many(player, *parts).sum()
             if not total.requires_grad:  # a loss in which the player has no say

@@ -106,6 +106,8 @@ def _along(game: Game, start: Tensor, end: Tensor, where: Tensor) -> NDArray[np.
     if not length > 0:
         raise ValueError("a path needs an end apart from its start")
     field = game.vector_field((1 - where) * start + where * end)
-    norm = field.norm(dim=1)
+    largest = field.abs().amax(dim=1)
+    unit = field / largest[:, None]  # of a field so small that its square is zero, too
+    angle = unit @ towards / (length * unit.norm(dim=1))
     own = [part.norm(dim=1) for part in game.split(field)]
-    return torch.stack([field @ towards / (length * norm), norm, *own]).double().cpu().numpy()
+    return torch.stack([angle, field.norm(dim=1), *own]).double().cpu().numpy()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from inspect import signature
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigvals, eigvalsh
 from scipy.sparse.linalg import eigs, eigsh
@@ -98,7 +99,7 @@ def classify(
         (joint, error), *own = _all_eigenvalues(*operators)
     else:
         room = min(len(operators[0].at) - 2, *(len(each.at) - 1 for each in operators[1:]))
-        if not 1 <= top <= room:
+        if type(top) is not int or not 1 <= top <= room:
             raise ValueError(f"top must be 1 to {room} in {game.name}, got {top}")
         (joint, error), *own = _top_eigenvalues(top, *operators)
     return Classification(
@@ -115,8 +116,7 @@ def classify(
 
 def _all_eigenvalues(joint: Operator, *own: Operator) -> list[tuple[NDArray, float]]:
     """Eigenvalues, with the rounding error to be expected of the one that decides."""
-    J = joint.dense().cpu().numpy()
-    unit, J = np.finfo(J.dtype).eps * len(J), J.astype(np.float64)
+    J, unit = joint.dense().double().cpu().numpy(), torch.finfo(joint.at.dtype).eps * len(joint.at)
     size = unit * np.linalg.norm(J, 2)
     values = eigvals(J)
     # What rounding does is tried out: where J is not diagonalisable, much more than its size.
@@ -125,7 +125,7 @@ def _all_eigenvalues(joint: Operator, *own: Operator) -> list[tuple[NDArray, flo
     moved = np.linalg.eigvals(J + size * noise).real.min(axis=1) - values.real.min()
     found = [(values, float(10 * np.abs(moved).max() + size))]
     for operator in own:
-        H = operator.dense().cpu().numpy().astype(np.float64)
+        H = operator.dense().double().cpu().numpy()
         found.append((eigvalsh((H + H.T) / 2), float(unit * np.linalg.norm(H, 2))))
     return found
 

@@ -447,3 +447,22 @@ def test_linear_game_refuses(J, p):
 def test_linear_game_refuses_a_block_that_no_loss_has():
     with pytest.raises(ValueError, match="S2 must be symmetric"):
         linear_game([[1, 0, 0], [0, 1, 2], [0, 0, 1]], 1)
+
+
+def test_inference_mode():
+    """Gradients are those outside it, for points made inside and out."""
+    outside = torch.tensor([2.0, 3, 4], dtype=torch.float64)
+    wanted = rotating_saddle().vector_field(outside)
+    with torch.inference_mode():
+        for omega in (outside, outside + 0):
+            assert torch.equal(rotating_saddle().vector_field(omega), wanted)
+
+
+def test_complex_points_are_refused():
+    with pytest.raises(ValueError, match="is real, got torch.complex64"):
+        rotating_saddle().vector_field(torch.ones(3, dtype=torch.complex64))
+
+
+def test_true_is_no_size():
+    with pytest.raises(ValueError, match="two positive integers"):
+        Game(lambda t, p: t.sum(), lambda t, p: p.sum(), (True, 1))

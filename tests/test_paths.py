@@ -318,3 +318,10 @@ def test_height_needs_a_position_near_the_end():
     seen = PathProfile(np.array([0.0, 0.5]), *[np.ones((1, 2))] * 4)
     with pytest.raises(ValueError, match=r"no alpha within 0.1"):
         seen.height()
+
+
+def test_tiny_fields_have_an_angle():
+    """Of a field whose square underflows, the angle is that of any multiple of it."""
+    tiny, plain = (quadratic_game([[s]], [[s]], [[s]], [[-s]]) for s in (1e-200, 1.0))
+    found, wanted = (path_profile(g, [1, 1], [0.1, 0], ALPHAS).angle for g in (tiny, plain))
+    np.testing.assert_allclose(found, wanted, rtol=CLOSE)

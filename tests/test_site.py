@@ -256,7 +256,7 @@ def test_slider_turns_the_saddle(site, browser):
         box,
     )
     assert drawn
-    state = "const box = arguments[0]; return [box.data[0].z[0][0], box.data[1].x[0]]"
+    state = "const box = arguments[0]; return [box.data[0].z[0][9], box.data[1].x[0]]"
     before, caption = browser.execute_script(state, box), controls.text
     move = "arguments[0].value = 40; arguments[0].oninput()"
     browser.execute_script(move, controls.find_element("css selector", "input"))

@@ -196,7 +196,7 @@ def test_far_eigenvalues_do_not_blur_the_margin():
 def test_resolution_is_reported():
     """Of order eps for a symmetric Jacobian, much larger next to a Jordan block."""
     well = classify(*linear(np.eye(2), np.eye(1)))
-    assert 0 < well.stability_resolution < 1e-14
+    assert 0 < well.stability_resolution < 1e-12
     assert 0 < well.nash_resolution < 1e-14
     ill = classify(*linear([[1.0]], [[-1.0]], [[-1.0]], [[1.0]]))
     assert ill.stability_resolution > 1e-8
@@ -442,3 +442,9 @@ def test_largest_top():
     assert found.spectrum == pytest.approx([5], abs=CLOSE)
     assert found.spectrum_g == pytest.approx([3], abs=CLOSE)
     assert found.is_lssp is None
+
+
+@pytest.mark.parametrize("top", [2.5, True, "2"])
+def test_top_is_a_number_of_eigenvalues(top):
+    with pytest.raises(ValueError, match="top must be"):
+        classify(*hidden(-0.5, 15), top=top)
