@@ -459,7 +459,7 @@ def test_inference_mode():
 
 
 def test_complex_points_are_refused():
-    with pytest.raises(ValueError, match="is real, got torch.complex64"):
+    with pytest.raises(ValueError, match=r"is real, got torch\.complex64"):
         rotating_saddle().vector_field(torch.ones(3, dtype=torch.complex64))
 
 
