@@ -114,4 +114,4 @@ def _one(game: Game, omega: ArrayLike | Tensor) -> Tensor:
     point = game.point(omega)
     if point.ndim != 1:
         raise ValueError(f"one point is asked for, got a batch {tuple(point.shape)}")
-    return point.detach()
+    return point

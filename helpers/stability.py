@@ -94,10 +94,10 @@ def classify(
     if not tolerance >= 0:
         raise ValueError(f"tolerance must be 0 or more, got {tolerance}")
     norm = float(game.vector_field(omega).norm())
-    operators = [jacobian(game, omega), *(hessian(game, player, omega) for player in PLAYERS)]
     if top is None:
-        (joint, error), *own = _all_eigenvalues(*operators)
+        (joint, error), *own = _all_eigenvalues(jacobian(game, omega), game.sizes[0])
     else:
+        operators = [jacobian(game, omega), *(hessian(game, each, omega) for each in PLAYERS)]
         room = min(len(operators[0].at) - 2, *(len(each.at) - 1 for each in operators[1:]))
         if type(top) is not int or not 1 <= top <= room:
             raise ValueError(f"top must be 1 to {room} in {game.name}, got {top}")
@@ -114,8 +114,11 @@ def classify(
     )
 
 
-def _all_eigenvalues(joint: Operator, *own: Operator) -> list[tuple[NDArray, float]]:
-    """Eigenvalues, with the rounding error to be expected of the one that decides."""
+def _all_eigenvalues(joint: Operator, p: int) -> list[tuple[NDArray, float]]:
+    """Eigenvalues, with the rounding error to be expected of the one that decides.
+
+    The own Hessians are the diagonal blocks of the Jacobian, G's of size p.
+    """
     J, unit = joint.dense().double().cpu().numpy(), torch.finfo(joint.at.dtype).eps * len(joint.at)
     size = unit * np.linalg.norm(J, 2)
     values = eigvals(J)
@@ -124,8 +127,7 @@ def _all_eigenvalues(joint: Operator, *own: Operator) -> list[tuple[NDArray, flo
     noise /= np.linalg.norm(noise, axis=(1, 2), keepdims=True)
     moved = np.linalg.eigvals(J + size * noise).real.min(axis=1) - values.real.min()
     found = [(values, float(10 * np.abs(moved).max() + size))]
-    for operator in own:
-        H = operator.dense().double().cpu().numpy()
+    for H in (J[:p, :p], J[p:, p:]):
         found.append((eigvalsh((H + H.T) / 2), float(unit * np.linalg.norm(H, 2))))
     return found
 

@@ -5,6 +5,7 @@ import pytest
 import torch
 from scipy.linalg import expm
 
+from helpers import games
 from helpers.dynamics import STEPS, flow, iterate, largest_stable_step
 from helpers.games import Game, dirac_gan, quadratic_game, rotating_saddle, unstable_nash
 
@@ -24,8 +25,7 @@ def linear_game(seed, p, q, pull=0.0):
 
 def of_matrix(J, p=1):
     """The quadratic game whose field is J times the point."""
-    J = np.asarray(J, dtype=np.float64)
-    return quadratic_game(J[:p, :p], J[p:, p:], J[p:, :p], J[:p, p:])
+    return games.linear_game(J, p)
 
 
 def turning(a, b):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.games import Game, quadratic_game, rotating_saddle, unstable_nash
+from helpers.games import Game, linear_game, quadratic_game, rotating_saddle, unstable_nash
 from helpers.paths import PathProfile, path_profile
 
 CLOSE = 1e-10
@@ -21,7 +21,7 @@ def uneven(seed=0):
     J = np.random.default_rng(seed).normal(size=(5, 5))
     J[:2, :2] += J[:2, :2].T
     J[2:, 2:] += J[2:, 2:].T
-    return quadratic_game(J[:2, :2], J[2:, 2:], J[2:, :2], J[:2, 2:]), J
+    return linear_game(J, 2), J
 
 
 def saddle_field(omega):

@@ -107,10 +107,11 @@ def spectra(values: Mapping[str, NDArray[np.complex128]]) -> Figure:
     The sets are drawn one over the other, so the largest comes first.
     """
     figure, axes = plt.subplots(figsize=(7.2, 3.8))
-    markers = ("o", "x", "D", "s")
+    looks = [(m, PALETTE[c]) for m, c in (("o", 0), ("x", 3), ("D", 1), ("s", 2))]
     axes.axvline(0, color=INK, linewidth=1)
     for number, (name, points) in enumerate(values.items()):
-        look = {"marker": markers[number], "color": PALETTE[3 * number], "s": 20 + 25 * number}
+        marker, colour = looks[number]
+        look = {"marker": marker, "color": colour, "s": 20 + 25 * number}
         axes.scatter(points.real, points.imag, label=name, alpha=0.8, **look)
     axes.set(xlabel="real part", ylabel="imaginary part")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
