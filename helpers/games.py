@@ -7,8 +7,9 @@ book takes a `Game` and a point, and never asks what is behind the losses.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import isfinite
 
 import numpy as np
 import torch
@@ -39,6 +40,10 @@ class Game:
     discriminator_loss: Loss
     sizes: tuple[int, int]  # p and q
     name: str = "game"
+    # Named groups of parameters, as places in omega: the layers of networks, for instance.
+    blocks: Mapping[str, slice] = field(default_factory=dict)
+    # Weights and games whose sum this one is; gradients are then taken one game at a time.
+    terms: Sequence[tuple[float, Game]] = ()
 
     def __post_init__(self) -> None:
         sizes = self.sizes if isinstance(self.sizes, tuple | list) else ()
@@ -90,6 +95,8 @@ class Game:
 
     def gradients(self, player: str, omega: Tensor) -> Tensor:
         """As `gradient`, of a tensor that is taken as it is: steps may run to infinity."""
+        if self.terms:  # one batch of data in memory at a time
+            return sum(weight * each.gradients(player, omega) for weight, each in self.terms)
         with torch.inference_mode(False), torch.enable_grad():
             parts = [part.detach().clone() for part in self.split(omega)]
             own = parts[PLAYERS.index(player)].requires_grad_()
@@ -122,16 +129,15 @@ class Game:
         return value
 
     # One point, in the terms of torch.func, which may be tracing: values cannot be looked at.
-    def gradient_at(self, player: str, omega: Tensor) -> Tensor:
-        """One player's own gradient at one point (p + q,), for torch.func to differentiate."""
-        theta, phi = self.split(omega)
+    def gradient_at(self, player: str, theta: Tensor, phi: Tensor) -> Tensor:
+        """One player's own gradient at theta (p,) and phi (q,), for torch.func to differentiate."""
         if player == "G":
             return grad(lambda own: self._scalar("G", own, phi))(theta)
         return grad(lambda own: self._scalar("D", theta, own))(phi)
 
     def field_at(self, omega: Tensor) -> Tensor:
         """The field at one point (p + q,), for torch.func to differentiate."""
-        return torch.cat([self.gradient_at(player, omega) for player in PLAYERS])
+        return torch.cat([self.gradient_at(player, *self.split(omega)) for player in PLAYERS])
 
 
 def check_player(player: str) -> None:
@@ -141,6 +147,35 @@ def check_player(player: str) -> None:
     """
     if player not in PLAYERS:
         raise ValueError(f"the players are 'G' and 'D', got {player!r}")
+
+
+def average(games: Sequence[Game], weights: Sequence[float]) -> Game:
+    """The game whose losses are weighted sums of those of others, batches of data for instance.
+
+    Args:
+        games: of the same sizes.
+        weights: finite numbers, one a game; for batches their shares of the data.
+
+    Raises:
+        ValueError: for no games, games of different sizes, and weights that do not fit.
+
+    >>> game = dirac_gan()
+    >>> average([game, game], [0.25, 0.75]).losses([1.0, 2.0]) == game.losses([1.0, 2.0])
+    tensor([True, True])
+    """
+    if not games or len({each.sizes for each in games}) != 1:
+        raise ValueError(f"games of one size are averaged, got {[each.sizes for each in games]}")
+    if len(weights) != len(games) or not all(isfinite(weight) for weight in weights):
+        raise ValueError(f"{len(games)} games need as many finite weights, got {list(weights)}")
+    terms = tuple(zip((float(weight) for weight in weights), games, strict=True))
+    return Game(
+        lambda theta, phi: sum(w * each.generator_loss(theta, phi) for w, each in terms),
+        lambda theta, phi: sum(w * each.discriminator_loss(theta, phi) for w, each in terms),
+        games[0].sizes,
+        games[0].name,
+        games[0].blocks,
+        terms,
+    )
 
 
 def rotating_saddle() -> Game:

@@ -98,7 +98,7 @@ def classify(
         (joint, error), *own = _all_eigenvalues(jacobian(game, omega), game.sizes[0])
     else:
         operators = [jacobian(game, omega), *(hessian(game, each, omega) for each in PLAYERS)]
-        room = min(len(operators[0].at) - 2, *(len(each.at) - 1 for each in operators[1:]))
+        room = min(len(operators[0].like) - 2, *(len(each.like) - 1 for each in operators[1:]))
         if type(top) is not int or not 1 <= top <= room:
             raise ValueError(f"top must be 1 to {room} in {game.name}, got {top}")
         (joint, error), *own = _top_eigenvalues(top, *operators)
@@ -119,7 +119,10 @@ def _all_eigenvalues(joint: Operator, p: int) -> list[tuple[NDArray, float]]:
 
     The own Hessians are the diagonal blocks of the Jacobian, G's of size p.
     """
-    J, unit = joint.dense().double().cpu().numpy(), torch.finfo(joint.at.dtype).eps * len(joint.at)
+    J, unit = (
+        joint.dense().double().cpu().numpy(),
+        torch.finfo(joint.like.dtype).eps * len(joint.like),
+    )
     size = unit * np.linalg.norm(J, 2)
     values = eigvals(J)
     # What rounding does is tried out: where J is not diagonalisable, much more than its size.
@@ -137,7 +140,7 @@ def _top_eigenvalues(top: int, joint: Operator, *own: Operator) -> list[tuple[ND
     found = []
     for solve, operator in [(eigs, joint), *((eigsh, each) for each in own)]:
         products = operator.as_scipy()
-        start = np.random.default_rng(0).normal(size=len(operator.at)).astype(products.dtype)
+        start = np.random.default_rng(0).normal(size=len(operator.like)).astype(products.dtype)
         if not products.matvec(start).any():  # no curvature at all, which ARPACK refuses
             found.append((np.zeros(top), 0.0))
             continue

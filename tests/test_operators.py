@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from helpers.games import Game, dirac_gan, quadratic_game, rotating_saddle, unstable_nash
-from helpers.operators import Operator, hessian, jacobian
+from helpers.operators import Derivative, hessian, jacobian
 
 CLOSE = 1e-10
 SINGLE = 1e-5
@@ -146,7 +146,7 @@ def test_float32(game, matrix):
 def test_any_map():
     """An operator is made from any map, not only from a game's field."""
     turn = torch.tensor([[0.0, 2.0], [-3.0, 0.0]])
-    operator = Operator(lambda x: turn @ x + x.sum() ** 2, torch.tensor([1.0, 2.0]))
+    operator = Derivative(lambda x: turn @ x + x.sum() ** 2, torch.tensor([1.0, 2.0]))
     assert operator.dense().tolist() == [[6.0, 8.0], [3.0, 6.0]]
     assert operator.rmatvec(torch.tensor([1.0, 0.0])).tolist() == [6.0, 8.0]
 

@@ -1,0 +1,170 @@
+"""Matrices that are known by their products, and what can be made of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from scipy.sparse.linalg import LinearOperator
+from torch import Tensor
+
+Product = Callable[[Tensor], Tensor]
+_COLUMNS = 64  # of a dense matrix at once
+
+
+class Operator(ABC):
+    """A square real matrix that is known by its products.
+
+    Products come in float32, or float64 where the operator is: bfloat16 is a precision to
+    multiply in, not to keep books in.
+    """
+
+    like: Tensor  # (n,) of the operator's length, precision and device
+    symmetric: bool
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return (len(self.like), len(self.like))
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Precision of the products."""
+        return torch.promote_types(self.like.dtype, torch.float32)
+
+    @property
+    def device(self) -> torch.device:
+        return self.like.device
+
+    def matvec(self, u: Tensor) -> Tensor:
+        """J u, (n,)."""
+        return self._given(self._times, u, 1)
+
+    def rmatvec(self, u: Tensor) -> Tensor:
+        """J' u, (n,)."""
+        return self._given(self._transposed_times, u, 1)
+
+    def matmat(self, U: Tensor) -> Tensor:
+        """J U, (n, k), for k vectors at once."""
+        return self._given(self._times_many, U, 2)
+
+    def dense(self) -> Tensor:
+        """J, (n, n)."""
+        eye = torch.eye(len(self.like), dtype=self.like.dtype, device=self.device)
+        columns = [self._columns(part) for part in eye.split(_COLUMNS, dim=1)]
+        return torch.cat(columns, dim=1).to(self.dtype)
+
+    def as_scipy(self) -> LinearOperator:
+        """The same products on numpy vectors, for scipy's sparse eigensolvers."""
+
+        def on_numpy(product: Product) -> Callable:
+            return lambda u: product(torch.as_tensor(u.ravel())).cpu().numpy()
+
+        return LinearOperator(
+            self.shape,
+            matvec=on_numpy(self.matvec),
+            rmatvec=on_numpy(self.rmatvec),
+            dtype=torch.empty(0, dtype=self.dtype).numpy().dtype,
+        )
+
+    def _given(self, product: Product, u: Tensor, ndim: int) -> Tensor:
+        n = len(self.like)
+        if u.ndim != ndim or len(u) != n:
+            wanted = f"({n}{', k' if ndim == 2 else ','})"
+            raise ValueError(f"this operator multiplies tensors {wanted}, got {tuple(u.shape)}")
+        return product(u.detach().to(self.like)).to(self.dtype)
+
+    @abstractmethod
+    def _times(self, u: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def _transposed_times(self, u: Tensor) -> Tensor: ...
+
+    @abstractmethod
+    def _times_many(self, U: Tensor) -> Tensor: ...
+
+    def _columns(self, U: Tensor) -> Tensor:
+        """As `_times_many`, where the same number of vectors will not come again."""
+        return self._times_many(U)
+
+
+class Matrix(Operator):
+    """A matrix that is there as such: random matrices, and what tests compare with.
+
+    >>> Matrix([[0.0, 1.0], [2.0, 0.0]]).matvec(torch.tensor([1.0, 1.0]))
+    tensor([1., 2.], dtype=torch.float64)
+    """
+
+    def __init__(self, entries: ArrayLike | Tensor) -> None:
+        if not isinstance(entries, Tensor):
+            entries = torch.from_numpy(np.array(entries, dtype=np.float64))
+        self.entries = entries.detach().clone()
+        shape = tuple(self.entries.shape)
+        if len(shape) != 2 or shape[0] != shape[1] or not shape[0]:
+            raise ValueError(f"a matrix (n, n) is asked for, got {shape}")
+        if not self.entries.is_floating_point() or not self.entries.isfinite().all():
+            raise ValueError(f"a matrix of finite real numbers is asked for, got {self.entries}")
+        self.like = self.entries[0]
+        self.symmetric = bool(torch.equal(self.entries, self.entries.T))
+
+    def _times(self, u: Tensor) -> Tensor:
+        return self.entries @ u
+
+    def _transposed_times(self, u: Tensor) -> Tensor:
+        return self.entries.T @ u
+
+    def _times_many(self, U: Tensor) -> Tensor:
+        return self.entries @ U
+
+
+class Sum(Operator):
+    """A weighted sum of operators, in the order given."""
+
+    def __init__(self, weights: Sequence[float], operators: Sequence[Operator]) -> None:
+        self.parts = list(zip(weights, operators, strict=True))
+        self.like = operators[0].like
+        self.symmetric = all(each.symmetric for each in operators)
+
+    def _times(self, u: Tensor) -> Tensor:
+        return sum(weight * each._times(u) for weight, each in self.parts)
+
+    def _transposed_times(self, u: Tensor) -> Tensor:
+        return sum(weight * each._transposed_times(u) for weight, each in self.parts)
+
+    def _times_many(self, U: Tensor) -> Tensor:
+        return sum(weight * each._times_many(U) for weight, each in self.parts)
+
+    def _columns(self, U: Tensor) -> Tensor:
+        return sum(weight * each._columns(U) for weight, each in self.parts)
+
+
+class Block(Operator):
+    """A diagonal block of an operator: some of its rows and the same columns.
+
+    >>> Block(Matrix([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1])).dense()
+    tensor([[4.]], dtype=torch.float64)
+    """
+
+    def __init__(self, whole: Operator, rows: Tensor) -> None:
+        self.whole, self.rows = whole, rows.to(whole.device)
+        self.like = whole.like[self.rows]
+        self.symmetric = whole.symmetric
+
+    def _times(self, u: Tensor) -> Tensor:
+        return self._within(self.whole._times, u)
+
+    def _transposed_times(self, u: Tensor) -> Tensor:
+        return self._within(self.whole._transposed_times, u)
+
+    def _times_many(self, U: Tensor) -> Tensor:
+        return self._within(self.whole._times_many, U)
+
+    def _columns(self, U: Tensor) -> Tensor:
+        return self._within(self.whole._columns, U)
+
+    def _within(self, product: Product, u: Tensor) -> Tensor:
+        padded = u.new_zeros(len(self.whole.like), *u.shape[1:])
+        padded[self.rows] = u
+        return product(padded)[self.rows]

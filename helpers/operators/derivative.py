@@ -1,0 +1,114 @@
+"""The derivative of a map at a point, by one of several routes.
+
+A product is a second derivative along one direction. What it needs of the first derivatives is the
+same for every direction, and a route says what becomes of it:
+
+============ ==================================================== ================ =============
+route        first derivatives                                    time, gradients  memory kept
+============ ==================================================== ================ =============
+linearized   folded into constants of a traced forward-mode       1.4 - 2          2.7 graphs
+             program, once a point
+retained     their graph is kept, each product goes back through  1.9 - 2.4        1 graph
+             it (J u of a game: twice)
+recomputed   computed anew for each product                       3.0 - 3.4        none
+============ ==================================================== ================ =============
+
+Times were measured on the networks of `helpers.models.dcgan` (`make bench`). Tracing takes one to
+four seconds for a network, so "auto" linearizes from 10,000 parameters on and recomputes below.
+Where the losses are sums over batches, the first two routes keep as much for every batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import torch
+from torch import Tensor
+from torch.func import jvp, vjp, vmap
+
+from helpers.operators.base import Operator, Product
+from helpers.operators.tracing import linearize
+
+ROUTES = ("auto", "linearized", "preview", "retained", "recomputed")
+_LARGE = 10_000
+_TRACED = ("linearized", "preview")
+
+
+class Derivative(Operator):
+    """The derivative of a map R^n -> R^n at a point.
+
+    Args:
+        map: in operations that torch.func can differentiate twice.
+        at: (n,) the point.
+        symmetric: whether the derivative is, as that of a gradient is.
+        route: one of `ROUTES`; the module says what each costs.
+
+    >>> Derivative(lambda x: x**2, torch.tensor([1.0, 3.0])).dense()
+    tensor([[2., 0.],
+            [0., 6.]])
+    """
+
+    def __init__(
+        self, map: Product, at: Tensor, *, symmetric: bool = False, route: str = "auto"
+    ) -> None:
+        if route not in ROUTES:
+            raise ValueError(f"the routes are {', '.join(ROUTES)}, got {route!r}")
+        self.map = map
+        self.like = at.detach().clone()  # the caller may train on
+        self.symmetric = symmetric
+        if route == "auto":
+            route = "linearized" if len(at) >= _LARGE else "recomputed"
+        self.route = route
+        self._programs: dict[int, Product] = {}
+
+    def _times(self, u: Tensor) -> Tensor:
+        if self.route in _TRACED:
+            return self._program(u)(u)
+        if self.route == "recomputed":
+            return self._along(u)
+        return self._pull(u)[0] if self.symmetric else self._push(u)[0]
+
+    def _transposed_times(self, u: Tensor) -> Tensor:
+        if self.symmetric:
+            return self._times(u)
+        pull = vjp(self.map, self.like)[1] if self.route == "recomputed" else self._pull
+        return pull(u)[0]
+
+    def _times_many(self, U: Tensor) -> Tensor:
+        if self.route in _TRACED:
+            return self._program(U)(U)
+        if self.route == "recomputed":
+            return self._columns(U)
+        return torch.stack([self._times(u) for u in U.T], dim=1)  # one vector's memory
+
+    def _columns(self, U: Tensor) -> Tensor:
+        return vmap(self._along, in_dims=1, out_dims=1)(U)
+
+    def _along(self, u: Tensor) -> Tensor:
+        """The derivative along u, forward over reverse.
+
+        The other order, the gradient of a jvp, is wrong in torch where batch norm takes its
+        statistics from the batch.
+        """
+        # A Python number times a float32 scalar has a float64 tangent in torch.
+        return jvp(self.map, (self.like,), (u,))[1].to(self.like)
+
+    @cached_property
+    def _pull(self) -> Callable[[Tensor], tuple[Tensor]]:
+        """u -> (J' u,) through the retained graph of the map."""
+        return vjp(self.map, self.like)[1]
+
+    @cached_property
+    def _push(self) -> Callable[[Tensor], tuple[Tensor]]:
+        """u -> (J u,): u -> J' u is linear, and this is its transpose."""
+        return vjp(lambda w: self._pull(w)[0], torch.zeros_like(self.like))[1]
+
+    def _program(self, u: Tensor) -> Product:
+        """The traced product for vectors of this shape."""
+        size = u.shape[1] if u.ndim == 2 else 0
+        if size not in self._programs:
+            along = self._columns if size else self._along
+            traced = linearize(along, u, preview=self.route == "preview")
+            self._programs = {size: traced}  # a second one would double the memory
+        return self._programs[size]

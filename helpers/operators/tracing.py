@@ -1,0 +1,60 @@
+"""Linear functions as programs, traced once, with all that does not depend on the vector."""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from torch import Tensor
+from torch.fx import GraphModule
+from torch.fx.experimental.const_fold import split_const_subgraphs
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from helpers.operators.base import Product
+
+_BACKWARD = torch.ops.aten.convolution_backward.default
+_MULTIPLICATIONS = (
+    _BACKWARD,
+    torch.ops.aten.convolution.default,
+    torch.ops.aten.mm.default,
+    torch.ops.aten.bmm.default,
+    torch.ops.aten.addmm.default,
+)
+
+
+def linearize(product: Product, u: Tensor, preview: bool = False) -> Product:
+    """A linear function of u, traced once, with all that does not depend on u computed.
+
+    What torch.func.linearize does, which knows one vector at a time only.
+    """
+    traced = make_fx(lambda v: product(v))(u)  # it cannot trace a method
+    if preview:
+        _multiply_in_bfloat16(traced)
+    with warnings.catch_warnings():  # of constants that it has placed itself
+        warnings.filterwarnings("ignore", "Attempted to insert a get_attr Node")
+        return split_const_subgraphs(traced)
+
+
+def _multiply_in_bfloat16(traced: GraphModule) -> None:
+    """Round what enters the convolutions and matrix products that u takes part in."""
+    graph, to = traced.graph, torch.ops.aten._to_copy.default
+    dtype = next(node.meta["val"].dtype for node in graph.nodes if node.op == "placeholder")
+    moving = {node for node in graph.nodes if node.op == "placeholder"}
+    for node in list(graph.nodes):
+        if not moving.intersection(node.all_input_nodes):
+            continue
+        moving.add(node)
+        if node.target not in _MULTIPLICATIONS:
+            continue
+        results = [node] if node.target is not _BACKWARD else list(node.users)
+        for each in results:
+            with graph.inserting_after(each):
+                back = graph.call_function(to, (each,), {"dtype": dtype})
+            each.replace_all_uses_with(back, lambda user, back=back: user is not back)
+            moving.add(back)
+        for source in node.all_input_nodes:
+            with graph.inserting_before(node):
+                node.replace_input_with(
+                    source, graph.call_function(to, (source,), {"dtype": torch.bfloat16})
+                )
+    traced.recompile()
