@@ -1,0 +1,70 @@
+"""GAN losses as a table: what each player minimises, given D's logits.
+
+Built from the h functions of `helpers.scalars`. A separable loss judges real and generated samples
+apart (Sun et al. 2020, eq. 2), a pairing loss the difference of a pair (eq. 3). The values are
+those of Goodfellow et al. 2014, eq. 1, a sum of two means; Sun et al. halve it, which halves every
+eigenvalue with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from helpers.scalars import PAIRING, SEPARABLE
+
+
+@dataclass(frozen=True)
+class GanLoss:
+    """The two players' losses, each a function of the logits of real and of generated samples.
+
+    >>> import torch
+    >>> LOSSES["js"].generator(torch.zeros(2), torch.zeros(2))
+    tensor(0.6931)
+    """
+
+    name: str
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Tensor, Tensor], Tensor]
+    pairs: bool = False  # whether G's loss looks at the real samples too
+
+
+def _separable(name: str) -> GanLoss:
+    h1, h2 = SEPARABLE[name]
+    return GanLoss(
+        name,
+        lambda real, fake: -h1(real).mean() - h2(-fake).mean(),
+        lambda real, fake: -h1(fake).mean(),
+    )
+
+
+def _saturating(name: str) -> GanLoss:
+    _, h2 = SEPARABLE[name]
+    return GanLoss(
+        f"{name}-saturating",
+        _separable(name).discriminator,
+        lambda real, fake: h2(-fake).mean(),
+    )
+
+
+def _pairing(name: str) -> GanLoss:
+    h = PAIRING[name]
+    return GanLoss(
+        name,
+        lambda real, fake: -h(real - fake).mean(),
+        lambda real, fake: -h(fake - real).mean(),
+        pairs=True,
+    )
+
+
+# "js" is the non-saturating GAN (NSGAN); "js-saturating" the minimax game of Goodfellow et al.
+LOSSES: dict[str, GanLoss] = {
+    loss.name: loss
+    for loss in (
+        *map(_separable, SEPARABLE),
+        *map(_saturating, SEPARABLE),
+        *map(_pairing, PAIRING),
+    )
+}

@@ -1,0 +1,131 @@
+"""A GAN of two networks as a `Game` of one flat point.
+
+Data and latents are fixed, so that both losses are functions of the weights alone: the same
+numbers at every call. What a network would change while it runs is held. Batch norm takes the
+statistics of the batch at hand, as in training, and keeps no running ones (or, on request, takes
+the stored ones); spectral norm holds its two vectors; dropout is off.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, replace_all_batch_norm_modules_
+
+from helpers.games import Game, average
+from helpers.losses import LOSSES
+
+
+def network_game(
+    generator: nn.Module,
+    discriminator: nn.Module,
+    latents: Tensor,
+    reals: Tensor,
+    *,
+    loss: str = "js",
+    batch_size: int | None = None,
+    batch_norm: str = "batch",
+) -> Game:
+    """The game that two networks play on fixed latents and fixed real samples.
+
+    A point of the game is `joint_point` of two networks of the same shapes; the ones given here
+    are copied and never changed. Precision follows the point: a bfloat16 point makes bfloat16
+    products. Parameters keep their names, as ``game.blocks`` of "G.0.weight" and the like.
+
+    Args:
+        generator: latents (N, ...) to samples (N, ...).
+        discriminator: samples to logits, of N elements.
+        latents, reals: N each, on one device.
+        loss: a name of `helpers.losses.LOSSES`; "js" is the non-saturating GAN.
+        batch_size: the losses are then means over batches of this size, in order, each weighted
+            by its size; batch norm sees one batch at a time. All at once by default.
+        batch_norm: "batch" for the statistics of the batch, "running" for the stored ones.
+
+    Raises:
+        ValueError: for an unknown loss or batch_norm, no samples, unequal numbers of latents and
+            reals, a batch_size below 1, and data that are not finite.
+
+    >>> from helpers.models import mlp
+    >>> nets = mlp([1, 100, 1], seed=0), mlp([1, 100, 1], seed=1)
+    >>> z, x = torch.zeros(8, 1), torch.ones(8, 1)
+    >>> network_game(*nets, z, x).vector_field(joint_point(*nets)).shape
+    torch.Size([602])
+    """
+    if loss not in LOSSES:
+        raise ValueError(f"unknown loss {loss!r}; there are {', '.join(LOSSES)}")
+    if batch_norm not in ("batch", "running"):
+        raise ValueError(f"batch_norm is 'batch' or 'running', got {batch_norm!r}")
+    if not len(latents) or len(latents) != len(reals):
+        raise ValueError(
+            f"as many latents as reals, and at least one, got {len(latents)} and {len(reals)}"
+        )
+    if not (latents.isfinite().all() and reals.isfinite().all()):
+        raise ValueError("latents and reals must be finite")
+    size = len(latents) if batch_size is None else batch_size
+    if type(size) is not int or size < 1:
+        raise ValueError(f"batch_size is 1 or more, got {batch_size!r}")
+    nets = [_Held(net, batch_norm) for net in (generator, discriminator)]
+    parts = [
+        _on_one_batch(*nets, z.detach(), x.detach(), loss)
+        for z, x in zip(latents.split(size), reals.split(size), strict=True)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    return average(parts, [len(z) / len(latents) for z in latents.split(size)])
+
+
+def joint_point(generator: nn.Module, discriminator: nn.Module) -> Tensor:
+    """(p + q,): the weights of both networks in one vector, G's first, in their own order.
+
+    >>> from helpers.models import mlp
+    >>> joint_point(mlp([1, 1], seed=0), mlp([1, 1], seed=1)).shape
+    torch.Size([4])
+    """
+    weights = [p for net in (generator, discriminator) for p in net.parameters()]
+    return torch.cat([weight.detach().reshape(-1) for weight in weights])
+
+
+class _Held:
+    """A network as a pure function of its flat weights."""
+
+    def __init__(self, net: nn.Module, batch_norm: str) -> None:
+        self.net = copy.deepcopy(net).eval().requires_grad_(False)
+        if batch_norm == "batch":
+            replace_all_batch_norm_modules_(self.net)
+        named = dict(self.net.named_parameters())
+        self.shapes = {name: weight.shape for name, weight in named.items()}
+        self.lengths = [weight.numel() for weight in named.values()]
+
+    def __call__(self, flat: Tensor, inputs: Tensor) -> Tensor:
+        pieces = zip(self.shapes.items(), flat.split(self.lengths), strict=True)
+        tensors = {name: piece.view(shape) for (name, shape), piece in pieces}
+        for name, buffer in self.net.named_buffers():
+            tensors[name] = buffer.to(flat.dtype) if buffer.is_floating_point() else buffer
+        return functional_call(self.net, tensors, (inputs.to(flat.dtype),))
+
+    def blocks(self, player: str, start: int) -> Iterator[tuple[str, slice]]:
+        for name, length in zip(self.shapes, self.lengths, strict=True):
+            plain = name.replace(".parametrizations.", ".").removesuffix(".original")
+            yield f"{player}.{plain}", slice(start, start + length)
+            start += length
+
+
+def _on_one_batch(
+    generator: _Held, discriminator: _Held, latents: Tensor, reals: Tensor, loss: str
+) -> Game:
+    of = LOSSES[loss]
+
+    def generator_loss(theta: Tensor, phi: Tensor) -> Tensor:
+        fake = discriminator(phi, generator(theta, latents))
+        return of.generator(discriminator(phi, reals) if of.pairs else fake, fake)
+
+    def discriminator_loss(theta: Tensor, phi: Tensor) -> Tensor:
+        fake = discriminator(phi, generator(theta, latents))
+        return of.discriminator(discriminator(phi, reals), fake)
+
+    p, q = sum(generator.lengths), sum(discriminator.lengths)
+    blocks = dict([*generator.blocks("G", 0), *discriminator.blocks("D", p)])
+    return Game(generator_loss, discriminator_loss, (p, q), f"a GAN ({loss})", blocks)
