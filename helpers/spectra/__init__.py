@@ -1,0 +1,21 @@
+"""Eigenvalues of operators that are known by their products only."""
+
+from helpers.spectra.arnoldi import GameEigenvalues, game_eigenvalues
+from helpers.spectra.cloud import RitzCloud, ritz_cloud
+from helpers.spectra.density import SpectralDensity, blurred, slq_density
+from helpers.spectra.lanczos import Tridiagonal, lanczos
+from helpers.spectra.pairs import EigenPairs, top_eigenpairs
+
+__all__ = [
+    "EigenPairs",
+    "GameEigenvalues",
+    "RitzCloud",
+    "SpectralDensity",
+    "Tridiagonal",
+    "blurred",
+    "game_eigenvalues",
+    "lanczos",
+    "ritz_cloud",
+    "slq_density",
+    "top_eigenpairs",
+]

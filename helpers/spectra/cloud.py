@@ -1,0 +1,134 @@
+"""A density of a game's complex spectrum from Arnoldi's Ritz values, and how far to trust it.
+
+What stochastic Lanczos quadrature is to Hessians, with Arnoldi's method in the place of Lanczos'.
+From a random unit vector v, m products give a matrix M (m, m) with ``v' f(J) v ~ e1' f(M) e1`` for
+every analytic f, exactly so for polynomials of degree below m; its eigenvalues (Ritz values) and
+weights say what that is as a sum. Its mean over v is ``tr f(J) / n``, a mean over the spectrum.
+
+Analytic functions do not settle a measure in the plane: over a disc and over its rim, evenly
+filled, all of them have the same mean. So the cloud can be trusted where the spectrum lies on
+curves that enclose nothing, the two axes for instance, and J is near to a normal matrix; elsewhere
+it shows where the outermost eigenvalues are, and no more. ``cancellation`` tells when J is far
+from normal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm
+from tqdm.auto import tqdm
+
+from helpers.operators import Operator
+from helpers.spectra.density import probe_vector
+from helpers.spectra.krylov import Krylov
+from helpers.spectra.lanczos import check_count
+
+_POINTS = 120  # a side of the grid
+
+
+@dataclass(frozen=True, eq=False)
+class RitzCloud:
+    """Ritz values of each probe with their weights, and the density they give in the plane."""
+
+    values: NDArray[np.complex128]  # (probes, steps)
+    weights: NDArray[np.float64]  # (probes, steps) not negative, each row sums to 1
+    cancellation: NDArray[np.float64]  # (probes,) sum of |weights| as they were: 1 for a normal J
+    real: NDArray[np.float64]  # (g,) grid of real parts
+    imaginary: NDArray[np.float64]  # (h,) and of imaginary parts
+    sigma: float  # of the Gaussians, in the units of the eigenvalues
+    density: NDArray[np.float64]  # (g, h) mean over the probes; integrates to 1
+    standard_error: NDArray[np.float64]  # (g, h) of that mean; NaN for a single probe
+
+
+def ritz_cloud(
+    operator: Operator,
+    probes: int = 10,
+    steps: int = 80,
+    *,
+    seed: int,
+    sigma: float | None = None,
+    grid: tuple[ArrayLike, ArrayLike] | None = None,
+) -> RitzCloud:
+    """Estimate where the eigenvalues of a game's Jacobian lie in the complex plane.
+
+    The module says what the estimate can be trusted for. A weight is the size of
+    ``s_i t_i``, with s_i and t_i the first entries of the right and left eigenvectors of M, made to
+    sum to 1; where J is normal these are the weights of the mean itself.
+
+    Args:
+        operator: a Jacobian, or any operator (n, n).
+        probes: number of random start vectors, of entries +-1.
+        steps: products a probe, at most n.
+        seed: of the probes, as in `slq_density`.
+        sigma: standard deviation of the Gaussians; 2% of the spectrum's extent by default.
+        grid: real and imaginary parts where the density is wanted; by default 120 each, over the
+            Ritz values and three sigma beyond.
+
+    Raises:
+        ValueError: for counts out of range, a bad sigma or grid.
+        FloatingPointError: for a product that is not finite, naming the step.
+
+    >>> from helpers.operators import Matrix
+    >>> found = ritz_cloud(Matrix([[0.0, -2.0], [2.0, 0.0]]), 1, 2, seed=0)
+    >>> found.values.round(6) + 0.0
+    array([[0.+2.j, 0.-2.j]])
+    """
+    check_count("steps", steps, operator.shape[0])
+    check_count("probes", probes, 2**31)
+    values = np.zeros((probes, steps), dtype=complex)
+    weights, cancellation = np.zeros((probes, steps)), np.zeros(probes)
+    for number in tqdm(range(probes), desc="probes", disable=None):
+        krylov = Krylov(operator, probe_vector(operator, seed, number)[:, None], steps + 1, seed)
+        while krylov.known < steps and krylov.pending:
+            krylov.advance()
+        found, S = np.linalg.eig(krylov.M.numpy())
+        left = np.linalg.lstsq(S, np.eye(len(S))[0], rcond=None)[0]
+        sizes = np.abs(S[0] * left)
+        values[number] = np.pad(found, (0, steps - len(found)), mode="edge")
+        weights[number, : len(found)] = sizes / sizes.sum()
+        cancellation[number] = sizes.sum()
+    sigma, real, imaginary = _frame(values, sigma, grid)
+    each = np.array(
+        [_smooth(*row, real, imaginary, sigma) for row in zip(values, weights, strict=True)]
+    )
+    spread = each.std(axis=0, ddof=1) if probes > 1 else np.full(each.shape[1:], np.nan)
+    return RitzCloud(
+        values,
+        weights,
+        cancellation,
+        real,
+        imaginary,
+        sigma,
+        each.mean(axis=0),
+        spread / np.sqrt(probes),
+    )
+
+
+def _frame(
+    values: NDArray, sigma: float | None, grid: tuple[ArrayLike, ArrayLike] | None
+) -> tuple[float, NDArray, NDArray]:
+    """Sigma and the two grids, by default or checked."""
+    parts = values.real, values.imag
+    if sigma is None:
+        sigma = 0.02 * max(max(np.ptp(part) for part in parts), np.abs(values).max()) or 1.0
+    if not 0 < sigma < np.inf:
+        raise ValueError(f"sigma must be positive and finite, got {sigma}")
+    if grid is None:
+        reach = 3 * sigma
+        grid = tuple(np.linspace(p.min() - reach, p.max() + reach, _POINTS) for p in parts)
+    real, imaginary = (np.asarray(axis, dtype=np.float64) for axis in grid)
+    for axis in (real, imaginary):
+        if axis.ndim != 1 or not np.isfinite(axis).all():
+            raise ValueError(f"a grid is two rows of finite numbers, got shape {axis.shape}")
+    return float(sigma), real, imaginary
+
+
+def _smooth(
+    values: NDArray, weights: NDArray, real: NDArray, imaginary: NDArray, sigma: float
+) -> NDArray[np.float64]:
+    across = norm.pdf(real[:, None], values.real, sigma)
+    up = norm.pdf(imaginary[:, None], values.imag, sigma)
+    return (across * weights) @ up.T

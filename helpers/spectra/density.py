@@ -1,0 +1,177 @@
+"""The eigenvalue density of a symmetric operator by stochastic Lanczos quadrature (SLQ).
+
+Durall et al. 2021, eq. 6 to 11. From a random unit vector v, Lanczos' method gives nodes and
+weights with ``sum_i w_i f(l_i) ~ v' f(H) v``, whose mean over v is ``tr f(H) / n``. With f a
+Gaussian around t that is the density at t, blurred. Several probes v give a mean and its standard
+error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import isclose
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm
+from tqdm.auto import tqdm
+
+from helpers.operators import Operator
+from helpers.spectra.lanczos import check_count, check_symmetric, lanczos
+
+_POINTS = 1000  # of a grid
+
+
+@dataclass(frozen=True, eq=False)
+class SpectralDensity:
+    """Nodes and weights of each probe, and the density they give on a grid."""
+
+    nodes: NDArray[np.float64]  # (probes, steps) Ritz values
+    weights: NDArray[np.float64]  # (probes, steps), each row sums to 1; 0 past a run's early end
+    grid: NDArray[np.float64]  # (g,)
+    sigma: float  # of the Gaussians, in the units of the eigenvalues
+    density: NDArray[np.float64]  # (g,) mean over the probes; integrates to 1
+    standard_error: NDArray[np.float64]  # (g,) of that mean; NaN for a single probe
+
+    def smoothed(self, sigma: float, grid: ArrayLike | None = None) -> SpectralDensity:
+        """The same nodes and weights under another sigma, or on another grid: no new products.
+
+        Raises:
+            ValueError: for a sigma that is not positive, and a grid that is not finite.
+        """
+        return _smooth(self.nodes, self.weights, sigma, grid)
+
+
+def slq_density(
+    operator: Operator,
+    probes: int = 10,
+    steps: int = 80,
+    *,
+    seed: int,
+    sigma: float | None = None,
+    grid: ArrayLike | None = None,
+    at_once: int | None = None,
+    checkpoint: Path | str | None = None,
+) -> SpectralDensity:
+    """Estimate the eigenvalue density of a symmetric operator.
+
+    Args:
+        operator: a Hessian, or any symmetric operator (n, n).
+        probes: number of random start vectors, of entries +-1.
+        steps: products a probe, at most n.
+        seed: of the probes; each draws from a stream of its own, so that more probes keep the
+            first ones.
+        sigma: standard deviation of the Gaussians; 1% of the spectrum's extent by default.
+        grid: where the density is wanted; by default 1,000 points over the spectrum and three
+            sigma beyond.
+        at_once: probes that share a product of several vectors; one on a CPU, where sharing did
+            not pay, and all of them on a GPU by default.
+        checkpoint: a file that keeps finished probes, so that an interrupted run goes on where it
+            was; the result is the same.
+
+    Raises:
+        ValueError: for an operator that is not symmetric, counts out of range, a bad sigma or
+            grid, and a checkpoint of another run.
+        FloatingPointError: for a product that is not finite, naming the step.
+
+    >>> from helpers.operators import Matrix
+    >>> found = slq_density(Matrix(torch.diag(torch.arange(4.0))), 2, 4, seed=0)
+    >>> found.nodes[0].round(5) + 0.0
+    array([0., 1., 2., 3.])
+    """
+    check_symmetric(operator)
+    check_count("steps", steps, operator.shape[0])
+    check_count("probes", probes, 2**31)
+    if at_once is None:
+        at_once = probes if operator.device.type == "cuda" else 1
+    check_count("at_once", at_once, 2**31)
+    store = None if checkpoint is None else _Store(Path(checkpoint), operator, steps, seed)
+    nodes, weights = store.load() if store else ([], [])
+    left = range(len(nodes), probes)
+    with tqdm(total=probes, initial=min(len(nodes), probes), desc="probes", disable=None) as bar:
+        for first in left[::at_once]:
+            batch = range(first, min(first + at_once, probes))
+            starts = torch.stack([probe_vector(operator, seed, number) for number in batch], dim=1)
+            for run in lanczos(operator, starts if len(batch) > 1 else starts[:, 0], steps):
+                row, weight = run.nodes_and_weights()
+                short = (0, steps - len(row))  # of a run that ended early
+                nodes.append(np.pad(row, short, mode="edge"))
+                weights.append(np.pad(weight, short))
+            if store:
+                store.save(nodes, weights)
+            bar.update(len(batch))
+    return _smooth(np.array(nodes[:probes]), np.array(weights[:probes]), sigma, grid)
+
+
+def blurred(eigenvalues: ArrayLike, grid: ArrayLike, sigma: float) -> NDArray[np.float64]:
+    """The exact density under Gaussians, (g,): what `slq_density` estimates (A, eq. 7).
+
+    >>> blurred([0.0], [0.0], 1.0).round(4)
+    array([0.3989])
+    """
+    values = np.asarray(eigenvalues, dtype=np.float64)
+    return _mixture(values, np.full(len(values), 1 / len(values)), np.asarray(grid), sigma)
+
+
+def probe_vector(operator: Operator, seed: int, number: int) -> torch.Tensor:
+    """(n,) entries +-1 from a stream of each number's own, drawn on the CPU for every device."""
+    drawn = np.random.default_rng([seed, number]).integers(0, 2, operator.shape[0])
+    return torch.from_numpy(2 * drawn - 1).to(operator.device, operator.dtype)
+
+
+def _smooth(
+    nodes: NDArray, weights: NDArray, sigma: float | None, grid: ArrayLike | None
+) -> SpectralDensity:
+    low, high = nodes.min(), nodes.max()
+    if sigma is None:
+        size = max(abs(low), abs(high))
+        sigma = 0.01 * max(high - low, size) or 1.0  # one point, or nothing but zeros
+    if not 0 < sigma < np.inf:
+        raise ValueError(f"sigma must be positive and finite, got {sigma}")
+    if grid is None:
+        grid = np.linspace(low - 3 * sigma, high + 3 * sigma, _POINTS)
+    grid = np.asarray(grid, dtype=np.float64)
+    if grid.ndim != 1 or not np.isfinite(grid).all():
+        raise ValueError(f"a grid is finite numbers in a row, got shape {grid.shape}")
+    each = np.array([_mixture(row, w, grid, sigma) for row, w in zip(nodes, weights, strict=True)])
+    spread = each.std(axis=0, ddof=1) if len(each) > 1 else np.full(grid.shape, np.nan)
+    error = spread / np.sqrt(len(each))
+    return SpectralDensity(nodes, weights, grid, float(sigma), each.mean(axis=0), error)
+
+
+def _mixture(nodes: NDArray, weights: NDArray, grid: NDArray, sigma: float) -> NDArray:
+    parts = np.array_split(np.arange(len(nodes)), max(len(nodes) // 256, 1))
+    return sum(norm.pdf(grid[:, None], nodes[p], sigma) @ weights[p] for p in parts)
+
+
+class _Store:
+    """Finished probes in a file, with what tells their run from others."""
+
+    def __init__(self, path: Path, operator: Operator, steps: int, seed: int) -> None:
+        self.path = path
+        v = probe_vector(operator, seed, 0)
+        seen = torch.dot(
+            v.double(), operator.matvec(v).double()
+        )  # one product tells operators apart
+        self.run = {"n": len(v), "steps": steps, "seed": seed, "first": float(seen)}
+
+    def load(self) -> tuple[list[NDArray], list[NDArray]]:
+        if not self.path.exists():
+            return [], []
+        try:
+            with np.load(self.path, allow_pickle=False) as file:
+                held = {name: float(file[name]) for name in self.run}
+                nodes, weights = list(file["nodes"]), list(file["weights"])
+        except (BadZipFile, KeyError, OSError, ValueError) as error:
+            raise ValueError(f"{self.path} is no checkpoint of a density: {error}") from None
+        if not all(isclose(held[name], value, rel_tol=1e-4) for name, value in self.run.items()):
+            raise ValueError(f"{self.path} is of another run, {held}; this one is {self.run}")
+        return nodes, weights
+
+    def save(self, nodes: list[NDArray], weights: list[NDArray]) -> None:
+        part = self.path.with_name(f"{self.path.name}.part.npz")
+        np.savez(part, nodes=np.array(nodes), weights=np.array(weights), **self.run)
+        part.replace(self.path)  # never half a file
