@@ -69,7 +69,7 @@ def network_game(
         raise ValueError(f"batch_size is 1 or more, got {batch_size!r}")
     nets = [_Held(net, batch_norm) for net in (generator, discriminator)]
     parts = [
-        _on_one_batch(*nets, z.detach(), x.detach(), loss)
+        _on_one_batch(*nets, z.detach().clone(), x.detach().clone(), loss)  # may be overwritten
         for z, x in zip(latents.split(size), reals.split(size), strict=True)
     ]
     if len(parts) == 1:
@@ -108,8 +108,8 @@ class _Held:
 
     def blocks(self, player: str, start: int) -> Iterator[tuple[str, slice]]:
         for name, length in zip(self.shapes, self.lengths, strict=True):
-            plain = name.replace(".parametrizations.", ".").removesuffix(".original")
-            yield f"{player}.{plain}", slice(start, start + length)
+            plain = f"{player}.{name}".replace(".parametrizations.", ".").removesuffix(".original")
+            yield plain, slice(start, start + length)
             start += length
 
 
@@ -118,13 +118,20 @@ def _on_one_batch(
 ) -> Game:
     of = LOSSES[loss]
 
+    def logits(phi: Tensor, samples: Tensor) -> Tensor:
+        found = discriminator(phi, samples)
+        if found.numel() != len(samples):
+            got = f"{tuple(found.shape)} for {len(samples)} samples"
+            raise ValueError(f"a discriminator gives one logit a sample, got {got}")
+        return found
+
     def generator_loss(theta: Tensor, phi: Tensor) -> Tensor:
-        fake = discriminator(phi, generator(theta, latents))
-        return of.generator(discriminator(phi, reals) if of.pairs else fake, fake)
+        fake = logits(phi, generator(theta, latents))
+        return of.generator(logits(phi, reals) if of.pairs else fake, fake)
 
     def discriminator_loss(theta: Tensor, phi: Tensor) -> Tensor:
-        fake = discriminator(phi, generator(theta, latents))
-        return of.discriminator(discriminator(phi, reals), fake)
+        fake = logits(phi, generator(theta, latents))
+        return of.discriminator(logits(phi, reals), fake)
 
     p, q = sum(generator.lengths), sum(discriminator.lengths)
     blocks = dict([*generator.blocks("G", 0), *discriminator.blocks("D", p)])

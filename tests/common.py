@@ -1,4 +1,4 @@
-"""What several test files share: point sets to try, and suprema found by other means."""
+"""What several test files share: point sets to try, suprema found by other means, operators."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ import torch
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import linprog, minimize
+from torch import Tensor
+from torch.nn.functional import softplus
 
+from helpers.games import Game
+from helpers.operators import Matrix
 from helpers.scalars import PAIRING, SEPARABLE
 from helpers.values import phi_pairing, phi_separable
 
@@ -47,6 +51,43 @@ def point_sets(
     some = st.lists(st.sampled_from(places), min_size=n, max_size=n)
     x = places[:n] if distinct else draw(some)
     return np.array(x) / 8, np.array(draw(some)) / 8
+
+
+def with_spectrum(values: ArrayLike, rng: np.random.Generator) -> NDArray:
+    """A symmetric matrix with these eigenvalues and no structure."""
+    basis = np.linalg.qr(rng.normal(size=(len(values), len(values))))[0]
+    matrix = basis @ np.diag(values) @ basis.T
+    return (matrix + matrix.T) / 2
+
+
+class Watched(Matrix):
+    """A matrix that counts its products; one of them is NaN, or interrupted, if so wished."""
+
+    def __init__(
+        self, entries: ArrayLike, *, nan_at: int | None = None, interrupt_at: int | None = None
+    ) -> None:
+        super().__init__(entries)
+        self.products, self.nan_at, self.interrupt_at = 0, nan_at, interrupt_at
+
+    def _times(self, u: Tensor) -> Tensor:
+        self.products += 1
+        if self.products == self.interrupt_at:
+            raise KeyboardInterrupt
+        return super()._times(u) * (np.nan if self.products == self.nan_at else 1)
+
+    _times_many = _times
+
+
+def logistic(rng: np.random.Generator) -> tuple[Game, NDArray, NDArray]:
+    """D fits labels +-1 by logistic regression in 6 dimensions: a game, a point, D's Hessian."""
+    X, y = rng.normal(size=(40, 6)) * [3, 2, 1, 1, 0.3, 0.1], rng.choice([-1.0, 1.0], 40)
+    data = torch.from_numpy(y[:, None] * X)
+    game = Game(
+        lambda theta, phi: (theta**2).sum(), lambda theta, phi: softplus(-data @ phi).mean(), (2, 6)
+    )
+    omega = rng.normal(size=8)
+    p = 1 / (1 + np.exp(-X @ omega[2:]))
+    return game, omega, X.T @ ((p * (1 - p))[:, None] * X) / 40
 
 
 def exact(x: NDArray, y: NDArray, loss: str) -> float:

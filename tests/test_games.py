@@ -1,5 +1,6 @@
 """Games: their losses and fields against formulas worked out by hand, and finite differences."""
 
+from dataclasses import replace
 from time import perf_counter
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 from helpers.games import (
     Game,
+    average,
     dirac_gan,
     linear_game,
     quadratic_game,
@@ -466,3 +468,77 @@ def test_complex_points_are_refused():
 def test_true_is_no_size():
     with pytest.raises(ValueError, match="two positive integers"):
         Game(lambda t, p: t.sum(), lambda t, p: p.sum(), (True, 1))
+
+
+@pytest.mark.parametrize("weights", [[0.25, 0.75], [2, -3.5], [0, 1]])
+@pytest.mark.parametrize("lead", [(), (2, 3)])
+def test_average(weights, lead):
+    """Losses, gradients and fields are the weighted sums, at one point or many."""
+    pair = [toy_game(), GAMES["quadratic"]]
+    game, omega = average(pair, weights), points(pair[0], 6)[: int(np.prod(lead))].reshape(*lead, 5)
+
+    def both(function):
+        return sum(w * function(each).numpy() for w, each in zip(weights, pair, strict=True))
+
+    assert game.sizes == (2, 3)
+    close(game.losses(omega), both(lambda each: each.losses(omega)))
+    close(game.vector_field(omega), both(lambda each: each.vector_field(omega)))
+    for player in "GD":
+        close(game.gradient(player, omega), both(lambda each: each.gradient(player, omega)))  # noqa: B023
+
+
+def test_average_of_averages():
+    """Weights multiply, and the terms tell of what the losses say."""
+    pair = [toy_game(), GAMES["quadratic"]]
+    nested, omega = average([average(pair, [1, 2]), pair[1]], [0.5, -3]), points(pair[0], 4)
+    wanted = 0.5 * pair[0].vector_field(omega) - 2 * pair[1].vector_field(omega)
+    close(nested.vector_field(omega), wanted)
+    close(replace(nested, terms=()).vector_field(omega), wanted)
+    first = torch.from_numpy(omega[0])
+    close(nested.field_at(first), wanted[0])
+
+
+def test_average_keeps_name_and_blocks():
+    blocks = {"G.0": slice(0, 2), "D.0": slice(2, 3)}
+    each = replace(rotating_saddle(), blocks=blocks)
+    game = average([each, each, each], [1, 1, 2])
+    assert (game.name, game.blocks) == ("the rotating saddle", blocks)
+    assert [weight for weight, _ in game.terms] == [1.0, 1.0, 2.0]
+    assert [term for _, term in game.terms] == [each] * 3
+
+
+def test_terms_are_differentiated_one_at_a_time():
+    """The graph of one batch is gone before the next one's is made: so large data fit."""
+    alive, most = [0], [0]
+
+    class Watch(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            alive[0] += 1
+            most[0] = max(most[0], alive[0])
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, slope):
+            alive[0] -= 1
+            return slope
+
+    each = Game(lambda t, p: Watch.apply(t).sum(), lambda t, p: Watch.apply(p).sum(), (1, 1))
+    average([each] * 4, [1, 2, 3, 4]).vector_field([0.0, 0.0])
+    assert (alive, most) == ([0], [1])
+
+
+@pytest.mark.parametrize(
+    "games, weights, message",
+    [
+        ([], [], r"games of one size are averaged, got \[\]"),
+        ([toy_game(), rotating_saddle()], [1, 1], r"got \[\(2, 3\), \(2, 1\)\]"),
+        ([toy_game()], [], r"1 games need as many finite weights, got \[\]"),
+        ([toy_game()], [1, 2], r"got \[1, 2\]"),
+        ([toy_game()] * 2, [1, np.nan], r"2 games need .* nan"),
+        ([toy_game()] * 2, [np.inf, 1], r"2 games need .* got \[inf"),
+    ],
+)
+def test_bad_averages(games, weights, message):
+    with pytest.raises(ValueError, match=message):
+        average(games, weights)

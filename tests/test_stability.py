@@ -9,6 +9,7 @@ from scipy.sparse.linalg import eigs
 
 from helpers.games import Game, dirac_gan, quadratic_game, rotating_saddle, unstable_nash
 from helpers.stability import Classification, classify
+from tests.common import with_spectrum
 
 CLOSE = 1e-10
 ROOT7, ROOT17 = np.sqrt(7), np.sqrt(17)
@@ -19,13 +20,6 @@ def linear(S1, S2, A=None, B=None):
     p, q = len(S1), len(S2)
     blocks = (np.zeros((q, p)) if A is None else A, np.zeros((p, q)) if B is None else B)
     return quadratic_game(S1, S2, *blocks), np.zeros(p + q)
-
-
-def with_spectrum(values, rng):
-    """A symmetric matrix with these eigenvalues and no structure."""
-    basis = np.linalg.qr(rng.normal(size=(len(values), len(values))))[0]
-    matrix = basis @ np.diag(values) @ basis.T
-    return (matrix + matrix.T) / 2
 
 
 def verdict(game, omega, **options):

@@ -71,7 +71,7 @@ class Operator(ABC):
 
     def _given(self, product: Product, u: Tensor, ndim: int) -> Tensor:
         n = len(self.like)
-        if u.ndim != ndim or len(u) != n:
+        if u.ndim != ndim or len(u) != n or not u.numel():
             wanted = f"({n}{', k' if ndim == 2 else ','})"
             raise ValueError(f"this operator multiplies tensors {wanted}, got {tuple(u.shape)}")
         return product(u.detach().to(self.like)).to(self.dtype)

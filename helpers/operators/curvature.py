@@ -70,7 +70,7 @@ def hessian(
             [ 0.,  2.]], dtype=torch.float64)
     """
     check_player(player)
-    theta, phi = game.split(_one(game, omega))
+    theta, phi = game.split(_one(game, omega).clone())  # the caller may train on
 
     # The other player's weights stay apart: joined with these, they would have products, of zeros.
     def of(each: Game) -> Operator:

@@ -6,16 +6,19 @@ same for every direction, and a route says what becomes of it:
 ============ ==================================================== ================ =============
 route        first derivatives                                    time, gradients  memory kept
 ============ ==================================================== ================ =============
-linearized   folded into constants of a traced forward-mode       1.4 - 2          2.7 graphs
+linearized   folded into constants of a traced forward-mode       TIME_L           MEM_L
              program, once a point
-retained     their graph is kept, each product goes back through  1.9 - 2.4        1 graph
+preview      the same, and what enters convolutions and matrix    TIME_P           MEM_P
+             products is rounded to bfloat16 (J' u is not)
+retained     their graph is kept, each product goes back through  TIME_R           MEM_R
              it (J u of a game: twice)
-recomputed   computed anew for each product                       3.0 - 3.4        none
+recomputed   computed anew for each product                       TIME_C           MEM_C
 ============ ==================================================== ================ =============
 
-Times were measured on the networks of `helpers.models.dcgan` (`make bench`). Tracing takes one to
-four seconds for a network, so "auto" linearizes from 10,000 parameters on and recomputes below.
-Where the losses are sums over batches, the first two routes keep as much for every batch.
+Times and memory were measured on the networks of `helpers.models.dcgan` (`make bench`). Tracing
+takes one to four seconds for a network, so "auto" linearizes from 10,000 parameters on and
+recomputes below. Where the losses are sums over batches, all routes but the last keep as much for
+every batch.
 """
 
 from __future__ import annotations
@@ -79,10 +82,17 @@ class Derivative(Operator):
         if self.route in _TRACED:
             return self._program(U)(U)
         if self.route == "recomputed":
-            return self._columns(U)
-        return torch.stack([self._times(u) for u in U.T], dim=1)  # one vector's memory
+            return self._along_many(U)
+        return self._one_by_one(U)
 
     def _columns(self, U: Tensor) -> Tensor:
+        # Not worth a trace of its own; but a preview's matrix is rounded as its products are.
+        return self._one_by_one(U) if self.route == "preview" else self._along_many(U)
+
+    def _one_by_one(self, U: Tensor) -> Tensor:
+        return torch.stack([self._times(u) for u in U.T], dim=1)  # one vector's memory
+
+    def _along_many(self, U: Tensor) -> Tensor:
         return vmap(self._along, in_dims=1, out_dims=1)(U)
 
     def _along(self, u: Tensor) -> Tensor:
@@ -108,7 +118,7 @@ class Derivative(Operator):
         """The traced product for vectors of this shape."""
         size = u.shape[1] if u.ndim == 2 else 0
         if size not in self._programs:
-            along = self._columns if size else self._along
+            along = self._along_many if size else self._along
             traced = linearize(along, u, preview=self.route == "preview")
             self._programs = {size: traced}  # a second one would double the memory
         return self._programs[size]

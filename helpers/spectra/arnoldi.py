@@ -13,13 +13,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from scipy.linalg import eig, schur
+from scipy.linalg.lapack import dtrsen
 from torch import Tensor
 
 from helpers.operators import Operator
-from helpers.spectra.basis import start_vector
 from helpers.spectra.krylov import Krylov
 from helpers.spectra.lanczos import check_count
-from helpers.spectra.pairs import check_limits, converged_at, raise_unconverged, worst_direction
+from helpers.spectra.pairs import (
+    GUARD,
+    beginning,
+    check_limits,
+    converged_at,
+    raise_unconverged,
+    worst_direction,
+)
 
 # The size by which eigenvalues are wanted first, as scipy names it.
 _SIZES = {
@@ -64,7 +71,8 @@ def game_eigenvalues(
         seed: of the random vector that the search begins with.
         tolerance: each residual is at most this times the size of its eigenvalue, or rounding.
             On a matrix far from normal an eigenvalue's error may be much larger than its residual.
-        start: (n, m) real or complex vectors near the wanted eigenvectors.
+        start: (n, m) real or complex vectors near the wanted eigenvectors; as for
+            `top_eigenpairs`.
         room, most: as for `top_eigenpairs`.
 
     Raises:
@@ -79,15 +87,10 @@ def game_eigenvalues(
     if which not in _SIZES:
         raise ValueError(f"which is one of {', '.join(_SIZES)}, got {which!r}")
     size = _SIZES[which]
-    starts = [start_vector(operator, seed)[:, None]]
-    if start is not None:
-        if start.ndim != 2 or len(start) != n or not start.isfinite().all():
-            raise ValueError(f"start is ({n}, m) and finite, got {tuple(start.shape)}")
-        parts = [start.real, start.imag] if start.is_complex() else [start]
-        starts = [each.to(starts[0]) for each in parts] + starts
-    begin = torch.cat(starts, dim=1)[:, :n]
+    begin, tried = beginning(operator, start, seed)
     room, most = check_limits(n, k + 1, begin.shape[1], room, most, tolerance)
     krylov = Krylov(operator, begin, room, seed)
+    least = begin.shape[1] + GUARD if tried else 0
     while True:
         direction = None
         if krylov.known >= min(n, max(k, begin.shape[1])):
@@ -97,32 +100,43 @@ def game_eigenvalues(
             left = krylov.residuals(torch.from_numpy(S[:, wanted])).numpy()
             sizes = np.linalg.norm(left, axis=0)
             limit = converged_at(values[wanted], tolerance, krylov)
-            if (sizes <= limit).all() or krylov.known == n:
+            converged = (sizes <= limit).all()
+            if krylov.known == n or (converged and krylov.products >= least):
                 break
             if krylov.products >= most:
                 raise_unconverged(sizes, values[wanted], krylov.products)
+            if converged:  # those of the start have; others come up behind them
+                more = _first(values, size, min(len(wanted) + 1, len(values)))
+                left = krylov.residuals(torch.from_numpy(S[:, more[len(wanted) :]])).numpy()
+                limit = np.ones(left.shape[1])
             direction = worst_direction(np.hstack([left.real, left.imag]), np.tile(limit, 2))
             if krylov.is_full:
                 krylov.cut(torch.from_numpy(_wanted_schur(M, size, (k + 1 + krylov.known) // 2)))
         krylov.advance(direction)
     wanted = wanted[:k]
     vectors = krylov.vectors(torch.from_numpy(S[:, wanted]))
-    return GameEigenvalues(values[wanted], vectors, sizes[:k], krylov.products)
+    return GameEigenvalues(values[wanted], vectors, sizes[:k], krylov.products + tried)
 
 
 def _first(values: NDArray, size: object, k: int) -> NDArray[np.intp]:
     """Places of the first k values, or k + 1 where that leaves no conjugate pair split."""
-    # Conjugates side by side, the one with positive imaginary part first.
-    order = np.lexsort((-values.imag, np.abs(values.imag), -np.round(size(values), 12)))
+    # Conjugates side by side, the one with positive imaginary part first: all else of theirs is
+    # equal to the last bit. Others that are equal but for rounding are always in the same order.
+    scale = np.abs(values).max() or 1.0
+    sizes = np.round(size(values) / scale, 12)
+    order = np.lexsort((-values.imag, -values.real, np.abs(values.imag), -sizes))
     last = values[order[k - 1]]
     is_split = last.imag > 0 and len(values) > k
     return order[: k + int(is_split)]
 
 
 def _wanted_schur(M: NDArray, size: object, m: int) -> NDArray[np.float64]:
-    """(j, about m) real Schur vectors of the m first eigenvalues; no conjugate pair is split."""
-    values = np.linalg.eigvals(M)
-    edge = np.sort(size(values))[::-1][min(m, len(values)) - 1]
-    slack = 1e-9 * np.abs(values).max()
-    _, Z, count = schur(M, output="real", sort=lambda x, y: size(complex(x, y)) >= edge - slack)
-    return Z[:, :count]
+    """(j, m or m + 1) real Schur vectors of the m first eigenvalues; no conjugate pair is split."""
+    T, Z = schur(M, output="real")
+    below, above = np.diag(T, -1), np.diag(T, 1)
+    turning = np.where(below != 0, np.sqrt(np.abs(below)) * np.sqrt(np.abs(above)), 0)
+    values = np.diag(T) + 1j * (np.append(turning, 0) - np.append(0, turning))
+    chosen = np.zeros(len(T), dtype=int)
+    chosen[_first(values, size, m)] = 1
+    Z = dtrsen(chosen, T, Z, job="N")[1]
+    return Z[:, : chosen.sum()]

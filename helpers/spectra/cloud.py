@@ -78,6 +78,7 @@ def ritz_cloud(
     """
     check_count("steps", steps, operator.shape[0])
     check_count("probes", probes, 2**31)
+    _check(sigma, grid)  # before the work
     values = np.zeros((probes, steps), dtype=complex)
     weights, cancellation = np.zeros((probes, steps)), np.zeros(probes)
     for number in tqdm(range(probes), desc="probes", disable=None):
@@ -107,22 +108,28 @@ def ritz_cloud(
     )
 
 
+def _check(sigma: float | None, grid: tuple[ArrayLike, ArrayLike] | None) -> None:
+    if sigma is not None and not 0 < sigma < np.inf:
+        raise ValueError(f"sigma must be positive and finite, got {sigma}")
+    axes = [] if grid is None else [np.asarray(axis, dtype=np.float64) for axis in grid]
+    if grid is not None and len(axes) != 2:
+        raise ValueError(f"a grid is two rows of finite numbers, got {len(axes)}")
+    for axis in axes:
+        if axis.ndim != 1 or not np.isfinite(axis).all():
+            raise ValueError(f"a grid is two rows of finite numbers, got shape {axis.shape}")
+
+
 def _frame(
     values: NDArray, sigma: float | None, grid: tuple[ArrayLike, ArrayLike] | None
 ) -> tuple[float, NDArray, NDArray]:
-    """Sigma and the two grids, by default or checked."""
+    """Sigma and the two grids, as they are given or by default."""
     parts = values.real, values.imag
     if sigma is None:
         sigma = 0.02 * max(max(np.ptp(part) for part in parts), np.abs(values).max()) or 1.0
-    if not 0 < sigma < np.inf:
-        raise ValueError(f"sigma must be positive and finite, got {sigma}")
     if grid is None:
         reach = 3 * sigma
         grid = tuple(np.linspace(p.min() - reach, p.max() + reach, _POINTS) for p in parts)
     real, imaginary = (np.asarray(axis, dtype=np.float64) for axis in grid)
-    for axis in (real, imaginary):
-        if axis.ndim != 1 or not np.isfinite(axis).all():
-            raise ValueError(f"a grid is two rows of finite numbers, got shape {axis.shape}")
     return float(sigma), real, imaginary
 
 

@@ -45,8 +45,8 @@ class Krylov:
 
     @property
     def is_full(self) -> bool:
-        """Whether there is no room for one product more."""
-        return self.basis.size == self.basis.room
+        """Whether there is no room for one product more; a whole basis needs none."""
+        return self.basis.size == self.basis.room < self.operator.shape[0]
 
     def advance(self, direction: Tensor | None = None) -> None:
         """One product, of the vector of Q with these coefficients (or the first one)."""
