@@ -157,7 +157,7 @@ def gradvis_slq(
         for step in range(steps):
             former = basis[: step + 1]
             former[step] = v = w / np.linalg.norm(w)
-            w = _double_backward(closure, parameters, v)
+            w = double_backward(closure, parameters, v)
             diagonal[step] = v @ w
             w -= former.T @ (former @ w)
             off_diagonal[step] = np.linalg.norm(w)
@@ -333,7 +333,8 @@ def _batch(net: nn.Module) -> tuple[Tensor, Tensor]:
     return empty, empty
 
 
-def _double_backward(closure: Closure, parameters: list[nn.Parameter], v: NDArray) -> NDArray:
+def double_backward(closure: Closure, parameters: list[nn.Parameter], v: NDArray) -> NDArray:
+    """H v (n,), all made anew, from numpy and back."""
     gradient = _gradient(closure(), parameters, create_graph=True)
     along = torch.dot(gradient, torch.from_numpy(v).to(gradient))
     return _numpy(_gradient(along, parameters))

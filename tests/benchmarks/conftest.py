@@ -1,0 +1,102 @@
+"""Comparisons in one run: works taken in turn, medians, and a record of what came out."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from tests.benchmarks.workload import images
+
+_ROOT = Path(__file__).parents[2]
+_RECORD = _ROOT / "data" / "benchmarks" / "spectra.json"
+
+
+class Rows:
+    """What was measured: one row a number."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, Any]] = []
+
+    def add(self, work: str, name: str, values: object, unit: str, **where: object) -> float:
+        """A row with the median and the range of repeats; returns the median."""
+        found = np.atleast_1d(np.asarray(values, dtype=np.float64))
+        middle, low, high = (float(f"{f(found):.4g}") for f in (np.median, np.min, np.max))
+        row = {"work": work, "name": name, "value": middle, "unit": unit, **where}
+        row |= {"repeats": len(found), "low": low, "high": high}
+        self.rows.append(row)
+        print(row)
+        return middle
+
+
+@pytest.fixture(scope="session")
+def rows() -> Iterator[Rows]:
+    """The rows of this run; written to data/benchmarks if GANSCAPES_RECORD_BENCH is set."""
+    found = Rows()
+    yield found
+    if os.environ.get("GANSCAPES_RECORD_BENCH"):
+        commit = ["git", "-C", str(_ROOT), "rev-parse", "HEAD"]
+        record = {
+            "device": _processor(),
+            "threads": torch.get_num_threads(),
+            "date": datetime.now(UTC).date().isoformat(),
+            "commit": subprocess.run(commit, capture_output=True, text=True, check=True).stdout[
+                :12
+            ],
+            "torch": torch.__version__,
+            "data": images()[0],
+            "seeds": "networks and training 0, latents 1, probes 0 to 3",
+        }
+        lines = ",\n  ".join(json.dumps(row) for row in found.rows)
+        head = json.dumps(record, indent=1)[:-2]
+        _RECORD.write_text(f'{head},\n "rows": [\n  {lines}\n ]\n}}\n', encoding="utf-8")
+
+
+Works = Mapping[str, Callable[[], object]]
+
+
+@pytest.fixture
+def in_turn(benchmark: Any) -> Callable[..., dict[str, NDArray[np.float64]]]:
+    """Time works in turn, so that a slow minute is slow for all: seconds (repeats,) by name."""
+
+    def compare(works: Works, repeats: int) -> dict[str, NDArray[np.float64]]:
+        def run() -> dict[str, NDArray[np.float64]]:
+            times: dict[str, list[float]] = {name: [] for name in works}
+            for _ in range(repeats):
+                for name, work in works.items():
+                    begin = perf_counter()
+                    work()
+                    times[name].append(perf_counter() - begin)
+            return {name: np.array(each) for name, each in times.items()}
+
+        times = benchmark.pedantic(run, rounds=1)
+        benchmark.extra_info.update({name: float(np.median(t)) for name, t in times.items()})
+        return times
+
+    return compare
+
+
+@pytest.fixture
+def once(benchmark: Any) -> Callable[[Callable[[], Any]], Any]:
+    """Do a work once, where it is counts or bytes that are measured and not seconds."""
+    return lambda work: benchmark.pedantic(work, rounds=1)
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return f"{line.partition(':')[2].strip()}, {os.cpu_count()} cores"
+    return f"{platform.machine()}, {os.cpu_count()} cores"

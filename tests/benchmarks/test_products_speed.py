@@ -1,0 +1,73 @@
+"""One product by each route beside one gradient: `make bench`."""
+
+import pytest
+import torch
+
+from helpers.operators import hessian, jacobian
+from tests.benchmarks.workload import gan
+
+ROUTES = ("linearized", "retained", "recomputed", "preview")
+ROUGH = {"preview": 2e-2}  # allowed error of a product; 1e-4 where it is in single precision
+
+
+def operator(workload, player, route, dtype=torch.float32):
+    omega = workload.omega.to(dtype)
+    if player == "J":
+        return jacobian(workload.game, omega, route=route)
+    return hessian(workload.game, player, omega, route=route)
+
+
+@pytest.mark.parametrize("size", [64, 256])
+@pytest.mark.parametrize("player", ["G", "D", "J"])
+def test_product(in_turn, rows, player, size):
+    """All routes give the same product; what each takes, in gradients."""
+    workload = gan(size)
+    exact = operator(workload, player, "recomputed", torch.float64)
+    u = torch.randn(exact.shape[0], generator=torch.Generator().manual_seed(0))
+    wanted = exact.matvec(u)
+    gradient = workload.gradient(player)
+    works = {"gradient": gradient, "torch.func.linearize": by_torch(workload, player, u)}
+    for route in ROUTES:
+        found = operator(workload, player, route)
+        error = float((found.matvec(u) - wanted).norm() / wanted.norm())
+        assert error < ROUGH.get(route, 1e-4), route
+        rows.add("product", f"{route}, error", error, "relative", player=player, N=size)
+        works[route] = lambda found=found: found.matvec(u)
+        if player == "J":
+            found.rmatvec(u)
+            works[f"{route}, transposed"] = lambda found=found: found.rmatvec(u)
+    times = in_turn(works, 9 if size == 64 else 5)
+    rows.add("gradient", "eager", times["gradient"], "seconds", player=player, N=size)
+    for name in list(works)[1:]:
+        ratio = times[name] / times["gradient"]
+        rows.add("product", name, ratio, "gradients", player=player, N=size)
+
+
+def by_torch(workload, player, u):
+    """torch.func.linearize of the same gradient."""
+    game, omega = workload.game, workload.omega
+    if player == "J":
+        product = torch.func.linearize(game.field_at, omega)[1]
+    else:
+        theta, phi = game.split(omega)
+        if player == "G":
+            slope, own = (lambda own: game.gradient_at("G", own, phi)), theta
+        else:
+            slope, own = (lambda own: game.gradient_at("D", theta, own)), phi
+        product = torch.func.linearize(slope, own)[1]
+    return lambda: product(u)
+
+
+@pytest.mark.parametrize("player", ["G", "D"])
+def test_set_up(in_turn, rows, player):
+    """What a traced operator takes before its first product."""
+    workload = gan(64)
+    n = operator(workload, player, "recomputed").shape[0]
+    u = torch.ones(n)
+    works = {
+        "gradient": workload.gradient(player),
+        "trace": lambda: operator(workload, player, "linearized").matvec(u),
+    }
+    times = in_turn(works, 3)
+    ratio = times["trace"] / times["gradient"]
+    rows.add("product", "trace and first product", ratio, "gradients", player=player, N=64)
