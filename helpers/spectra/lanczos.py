@@ -113,15 +113,14 @@ class _Run:
         self.is_over = False
 
     def advance(self, product: Tensor) -> None:
-        split = self.basis.split(
-            product, recent=2
-        )  # three terms; the second pass sees to the others
+        # Three terms; the second pass sees to the others.
+        split = self.basis.split(product, recent=2)
         self.alpha.append(float(split.coefficients[-1]))
         self.scale = max(self.scale, split.whole)
         self.beta.append(split.length if split.leaves(self.scale) else 0.0)
         self.is_over = len(self.alpha) == self.steps or not self.beta[-1]
         if not self.is_over:
-            self.basis.append(split.rest)
+            self.basis.append(split.rest, split.length)
 
     def result(self) -> Tridiagonal:
         beta = np.array(self.beta)

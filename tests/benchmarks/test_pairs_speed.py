@@ -21,15 +21,14 @@ def worst(operator, values, vectors):
     return max(found)
 
 
-@pytest.mark.parametrize("player", ["D", "G"])
-@pytest.mark.parametrize("which", ["LM", "LA"])
+@pytest.mark.parametrize("player, which", [("D", "LM"), ("D", "LA"), ("G", "LM")])
 def test_top_20(once, rows, player, which):
     """Ours from nothing, and ARPACK's."""
     workload = gan(64)
     H = hessian(workload.game, player, workload.omega)
 
     def run():
-        ours = [top_eigenpairs(H, 20, which, seed=seed) for seed in range(3)]
+        ours = [top_eigenpairs(H, 20, which, seed=seed) for seed in range(2)]
         scipy = {
             tol: peers.scipy_top(H.as_scipy(), k=20, tol=tol, which=which) for tol in (1e-3, 0)
         }
@@ -97,7 +96,7 @@ def test_game(in_turn, rows):
     where = {"player": "J", "N": 64}
     for name in ("helpers", "Berard et al."):
         rows.add("game product", name, times[name] / times["gradient"], "field gradients", **where)
-    ours = [game_eigenvalues(J, 20, seed=seed) for seed in range(3)]
+    ours = [game_eigenvalues(J, 20, seed=seed) for seed in range(2)]
     values, _, products = peers.scipy_top(theirs, k=20, tol=1e-3, symmetric=False)
     for found in ours:
         assert worst(J, found.values, found.vectors) < 1.2e-3
