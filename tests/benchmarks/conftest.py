@@ -42,23 +42,25 @@ class Rows:
 
 @pytest.fixture(scope="session")
 def rows() -> Iterator[Rows]:
-    """The rows of this run; written to data/benchmarks if GANSCAPES_RECORD_BENCH is set."""
+    """The rows of this run; written to data/benchmarks if GANSCAPES_RECORD_BENCH is set.
+
+    Rows of an earlier run on the same device stay where this one (`-k` of some tests) has none.
+    """
     found = Rows()
     yield found
     if os.environ.get("GANSCAPES_RECORD_BENCH"):
-        commit = ["git", "-C", str(_ROOT), "rev-parse", "HEAD"]
+        ask = ["git", "-C", str(_ROOT), "rev-parse", "--short=12", "HEAD"]
+        commit = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
         record = {
             "device": _processor(),
             "threads": torch.get_num_threads(),
             "date": datetime.now(UTC).date().isoformat(),
-            "commit": subprocess.run(commit, capture_output=True, text=True, check=True).stdout[
-                :12
-            ],
+            "commit": commit,
             "torch": torch.__version__,
             "data": images()[0],
             "seeds": "networks and training 0, latents 1, probes 0 to 3",
         }
-        lines = ",\n  ".join(json.dumps(row) for row in found.rows)
+        lines = ",\n  ".join(json.dumps(row) for row in [*_kept(record, found.rows), *found.rows])
         head = json.dumps(record, indent=1)[:-2]
         _RECORD.write_text(f'{head},\n "rows": [\n  {lines}\n ]\n}}\n', encoding="utf-8")
 
@@ -91,6 +93,18 @@ def in_turn(benchmark: Any) -> Callable[..., dict[str, NDArray[np.float64]]]:
 def once(benchmark: Any) -> Callable[[Callable[[], Any]], Any]:
     """Do a work once, where it is counts or bytes that are measured and not seconds."""
     return lambda work: benchmark.pedantic(work, rounds=1)
+
+
+def _kept(record: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """What an earlier record of the same device has beyond these rows."""
+    if not _RECORD.exists():
+        return []
+    earlier = json.loads(_RECORD.read_text(encoding="utf-8"))
+    if any(earlier.get(key) != record[key] for key in ("device", "threads", "torch", "data")):
+        return []
+    names = ("work", "name", "unit", "player", "N", "which")
+    measured = {tuple(row.get(name) for name in names) for row in rows}
+    return [r for r in earlier["rows"] if tuple(r.get(name) for name in names) not in measured]
 
 
 def _processor() -> str:

@@ -19,6 +19,9 @@ PEERS = {
     "curvlinops": peers.curvlinops_slq,  # refuses or gets wrong a batch norm that it differentiates
 }
 PROBES, STEPS = 4, 40
+# Allowed error of the largest node; 1e-3 for others. Without making anything orthogonal anew in
+# single precision, curvlinops' largest node grows beyond the spectrum with each copy.
+LARGEST = {"curvlinops": 3e-2}
 
 
 def peers_of(player):
@@ -53,9 +56,12 @@ def test_slq(in_turn, rows, player):
     works = {"bare": lambda: bare(H), "helpers": ours, "bare, retained": lambda: bare(kept)}
     works |= {name: partial(theirs, name, work) for name, work in peers_of(player).items()}
     times = in_turn(works, PROBES)
-    for name in works.keys() & tops.keys():  # all have found the same largest eigenvalue
-        np.testing.assert_allclose(tops[name], np.median(tops["helpers"]), rtol=1e-2, err_msg=name)
     where = {"player": player, "N": 64}
+    for name in tops:
+        if name in works:  # all have found the same largest eigenvalue
+            away = np.abs(np.array(tops[name]) / np.median(tops["helpers"]) - 1)
+            rows.add("SLQ", name, away, "error of the largest", **where)
+            assert away.max() < LARGEST.get(name, 1e-3), name
     rows.add("SLQ", "helpers, of own products", times["helpers"] / times["bare"], "ratio", **where)
     for name in ("bare", "helpers", *peers_of(player)):
         ratio = times[name] / times["bare, retained"]

@@ -85,6 +85,11 @@ class Gan:
 
         return both
 
+    def gradients_apart(self) -> Callable[[], object]:
+        """Both players' gradients, each loss by itself, as Berard et al. released it."""
+        each = list(zip(self.game_closures(), self.nets, strict=True))
+        return lambda: [torch.autograd.grad(loss(), [*net.parameters()]) for loss, net in each]
+
 
 @cache
 def images() -> tuple[str, Tensor]:
