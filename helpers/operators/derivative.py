@@ -3,22 +3,23 @@
 A product is a second derivative along one direction. What it needs of the first derivatives is the
 same for every direction, and a route says what becomes of it:
 
-============ ==================================================== ================ =============
-route        first derivatives                                    time, gradients  memory kept
-============ ==================================================== ================ =============
-linearized   folded into constants of a traced forward-mode       TIME_L           MEM_L
+============ ==================================================== ============= ================
+route        first derivatives                                    time          memory, MB
+============ ==================================================== ============= ================
+linearized   folded into constants of a traced forward-mode       1.5, 2.0, 2.5 520, 430, 1,040
              program, once a point
-preview      the same, and what enters convolutions and matrix    TIME_P           MEM_P
+preview      the same, and what enters convolutions and matrix    1.2, 1.6, 2.0 530, 450, 1,070
              products is rounded to bfloat16 (J' u is not)
-retained     their graph is kept, each product goes back through  TIME_R           MEM_R
+retained     their graph is kept, each product goes back through  1.8, 2.0, 4.2 140, 140, 390
              it (J u of a game: twice)
-recomputed   computed anew for each product                       TIME_C           MEM_C
-============ ==================================================== ================ =============
+recomputed   computed anew for each product                       3.1, 3.7, 3.9 160, 190, 200
+============ ==================================================== ============= ================
 
-Times and memory were measured on the networks of `helpers.models.dcgan` (`make bench`). Tracing
-takes one to four seconds for a network, so "auto" linearizes from 10,000 parameters on and
-recomputes below. Where the losses are sums over batches, all routes but the last keep as much for
-every batch.
+Measured by `make bench` on G, D and the game of `helpers.models.dcgan` with 64 images: times in
+gradients of the same, memory above one gradient. Where memory is short take "retained", and for the
+game "recomputed". Tracing takes one to four seconds for a network, so "auto" linearizes from 10,000
+parameters on and recomputes below. Where the losses are sums over batches, all routes but the last
+keep as much for every batch.
 """
 
 from __future__ import annotations

@@ -6,9 +6,10 @@ import warnings
 
 import torch
 from torch import Tensor
-from torch.fx import GraphModule
+from torch.fx import GraphModule, Node
 from torch.fx.experimental.const_fold import split_const_subgraphs
 from torch.fx.experimental.proxy_tensor import make_fx
+from torch.fx.passes.dialect.common.cse_pass import CSEPass
 
 from helpers.operators.base import Product
 
@@ -25,14 +26,31 @@ _MULTIPLICATIONS = (
 def linearize(product: Product, u: Tensor, preview: bool = False) -> Product:
     """A linear function of u, traced once, with all that does not depend on u computed.
 
-    What torch.func.linearize does, which knows one vector at a time only.
+    What torch.func.linearize does, which knows one vector at a time only, and does twice what two
+    losses have in common: in the Jacobian of a game, G's samples and D's view of them.
     """
     traced = make_fx(lambda v: product(v))(u)  # it cannot trace a method
+    _share_constants(traced)
+    traced = CSEPass()(traced).graph_module
+    traced.graph.eliminate_dead_code()
     if preview:
         _multiply_in_bfloat16(traced)
     with warnings.catch_warnings():  # of constants that it has placed itself
         warnings.filterwarnings("ignore", "Attempted to insert a get_attr Node")
         return split_const_subgraphs(traced)
+
+
+def _share_constants(traced: GraphModule) -> None:
+    """Make one of those that are one tensor: each use of it is traced as another."""
+    first: dict[tuple, Node] = {}
+    for node in list(traced.graph.nodes):
+        held = getattr(traced, node.target) if node.op == "get_attr" else None
+        if isinstance(held, Tensor) and held.numel():
+            key = (held.data_ptr(), held.shape, held.stride(), held.dtype)
+            if key in first:
+                node.replace_all_uses_with(first[key])
+                traced.graph.erase_node(node)
+            first.setdefault(key, node)
 
 
 def _multiply_in_bfloat16(traced: GraphModule) -> None:
