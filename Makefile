@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
+PEERS := $(VENV)/.peers
 # Chapters whose printed numbers are the same on every machine; nbval compares them to the letter.
 DETERMINISTIC := $(addprefix book/,two_point_landscape.ipynb rotating_saddle.ipynb path_angle.ipynb)
 PORT ?= 8000
@@ -20,6 +21,11 @@ $(READY): requirements.txt pyproject.toml
 	test -x $(RUN) || $(PYTHON) -m venv $(VENV)
 	$(RUN) -m pip install -q --disable-pip-version-check -r requirements.txt
 	$(RUN) -m pip install -q --disable-pip-version-check --no-deps -e .
+	touch $@
+
+# The packages that `make bench` compares with, beside the pinned ones.
+$(PEERS): $(READY)
+	$(RUN) -m pip install -q --disable-pip-version-check -c requirements.txt -e '.[bench]'
 	touch $@
 
 book: $(READY)  ## execute every chapter and build the site in _build/html
@@ -51,8 +57,8 @@ lint: $(READY)  ## style and mistakes a reader of the code would see
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
-bench: $(READY)  ## timings of the tools (not part of the tests)
-	$(RUN) -m pytest tests/benchmarks -q --benchmark-only -o norecursedirs= -o addopts=
+bench: $(PEERS)  ## timings of the tools beside other packages' (not part of the tests)
+	$(RUN) -m pytest tests/benchmarks -q --benchmark-only -o norecursedirs= -o addopts= -o filterwarnings=default
 
 serve: $(READY)  ## serve the built site on this machine
 	$(RUN) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html

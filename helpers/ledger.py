@@ -54,6 +54,22 @@ class Record:
         return {"claim": self.claim, "values": dict(self.values), "profile": self.profile}
 
 
+def data_file(name: str) -> Path:
+    """A file of the book's data: beside this module if installed, under data/ in a checkout.
+
+    Raises:
+        FileNotFoundError: if it is in neither place.
+
+    >>> data_file("claims.json").name
+    'claims.json'
+    """
+    here = Path(__file__).parent
+    found = [p for p in (here / name, here.parent / "data" / name) if p.exists()]
+    if not found:
+        raise FileNotFoundError(f"no {name} beside {here} nor in {here.parent / 'data'}")
+    return found[0]
+
+
 @functools.cache
 def claims() -> dict[str, dict[str, Any]]:
     """All claims of data/claims.json by id, checked.
@@ -61,12 +77,8 @@ def claims() -> dict[str, dict[str, Any]]:
     >>> claims()["C03"]["paper"]
     'C'
     """
-    here = Path(__file__).parent
-    # In an installed package the file lies beside this module, in a checkout under data/.
-    found = [p for p in (here / "claims.json", here.parent / "data/claims.json") if p.exists()]
-    if not found:
-        raise FileNotFoundError(f"no claims.json beside {here} nor in {here.parent / 'data'}")
-    table = {claim["id"]: claim for claim in json.loads(found[0].read_text(encoding="utf-8"))}
+    stored = json.loads(data_file("claims.json").read_text(encoding="utf-8"))
+    table = {claim["id"]: claim for claim in stored}
     for claim in table.values():
         for quantity in claim["quantities"]:
             rules.check_rule(quantity)

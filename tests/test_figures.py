@@ -11,7 +11,9 @@ import pytest
 from helpers import figures
 from helpers.figures import style
 from helpers.games import rotating_saddle
+from helpers.operators import Matrix
 from helpers.paths import path_profile
+from helpers.spectra import blurred, ritz_cloud, slq_density
 
 
 def draw():
@@ -110,7 +112,21 @@ PLANE = np.stack(np.meshgrid(GRID, GRID, indexing="ij"), axis=-1)
 PROFILE = path_profile(
     rotating_saddle(), [0.0, 0.0, 1.0], [[1.0, 1.0, 0.1], [1.1, 1.0, 0.0]], np.linspace(0, 2, 11)
 )
+VALUES = np.linspace(-1, 1, 9)
+DENSITY = slq_density(Matrix(np.diag(VALUES)), 2, 9, seed=0)
+EXACT = blurred(VALUES, DENSITY.grid, DENSITY.sigma)
+TURNING = np.array([[0.0, 1.0], [-1.0, 0.0]])
 DRAWN = {
+    "densities": lambda: figures.densities(
+        {"a": {"one": DENSITY, "two": DENSITY}, "b": {"one": DENSITY}, "c": {"one": DENSITY}},
+        {"a": EXACT, "b": None, "c": EXACT},
+    ),
+    "staircases": lambda: figures.staircases(
+        {"few": (VALUES[::4], np.full(3, 1 / 3))}, (VALUES, np.full(9, 1 / 9))
+    ),
+    "clouds": lambda: figures.clouds(
+        {"a": ritz_cloud(Matrix(TURNING), 2, 2, seed=0)}, {"a": np.array([1j, -1j])}
+    ),
     "streams": lambda: figures.streams(
         GRID,
         GRID,
@@ -169,4 +185,37 @@ def test_path_profiles_show_median_and_quartiles():
     angle, norm = drawn.axes[0], drawn.axes[1]
     np.testing.assert_allclose(angle.lines[0].get_ydata(), PROFILE.quartiles()[1])
     assert norm.lines[0].get_ydata().max() == 1  # in parts of its largest
+    plt.close(drawn)
+
+
+def test_densities_show_two_standard_errors():
+    drawn = figures.densities({"a": {"one": DENSITY}}, {"a": EXACT})
+    exact, band = drawn.axes[0].collections
+    assert exact.get_paths()[0].vertices[:, 1].max() == pytest.approx(
+        EXACT.max(), rel=1e-3
+    )  # of fewer points
+    top = (DENSITY.density + 2 * DENSITY.standard_error).max()
+    assert band.get_paths()[0].vertices[:, 1].max() == pytest.approx(top, rel=1e-3)
+    plt.close(drawn)
+
+
+def test_staircases_end_at_the_whole_mass():
+    drawn = figures.staircases(
+        {"half": (VALUES[:2], np.full(2, 0.25))}, (VALUES, np.full(9, 1 / 9))
+    )
+    exact, half = drawn.axes[0].lines
+    assert exact.get_ydata()[-1] == pytest.approx(1)
+    assert half.get_ydata()[-1] == pytest.approx(0.5)
+    plt.close(drawn)
+
+
+def test_clouds_put_the_real_part_across():
+    """A cloud around 2 + i is bright at the right, and its points are where its values are."""
+    cloud = ritz_cloud(Matrix([[2.0, 1.0], [-1.0, 2.0]]), 2, 2, seed=0)
+    drawn = figures.clouds({"a": cloud}, {"a": np.array([2 + 1j, 2 - 1j])})
+    axes = drawn.axes[0]
+    heat = axes.collections[0].get_array()
+    assert heat.shape == (len(cloud.imaginary), len(cloud.real))
+    np.testing.assert_allclose(axes.lines[0].get_xdata(), 2)
+    np.testing.assert_allclose(np.abs(axes.lines[0].get_ydata()), 1)
     plt.close(drawn)

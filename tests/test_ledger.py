@@ -87,6 +87,17 @@ def test_claims_have_what_they_need():
         assert claim["claim"] and claim["place"] and type(claim["chapters"]) is list, claim["id"]
 
 
+def test_data_file(tmp_path, monkeypatch):
+    """Beside the module where it is installed, in data/ of a checkout; else both are named."""
+    monkeypatch.setattr(ledger, "__file__", str(tmp_path / "helpers" / "ledger.py"))
+    with pytest.raises(FileNotFoundError, match=r"no a\.json beside .*helpers nor in .*data"):
+        ledger.data_file("a.json")
+    for folder in ("data", "helpers"):  # what is installed goes first
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.json").touch()
+        assert ledger.data_file("a.json").parent.name == folder
+
+
 @pytest.mark.parametrize("claim_id, quantity", QUANTITIES)
 def test_quantities(claim_id, quantity):
     """Rules are complete and satisfiable, verdicts are judgements, nothing is misspelt."""

@@ -1,5 +1,6 @@
 """The book's figures. Each function draws what it is given; `show` puts it on the page."""
 
+from helpers.figures.densities import clouds, densities, staircases
 from helpers.figures.fields import archetypes, path_profiles, spectra, streams
 from helpers.figures.ladder import state_ladder
 from helpers.figures.lines import curves, shares
@@ -12,13 +13,16 @@ __all__ = [
     "PLAYERS",
     "archetypes",
     "basin_maps",
+    "clouds",
     "curves",
+    "densities",
     "landscapes",
     "path_profiles",
     "shares",
     "show",
     "sliding_surface",
     "spectra",
+    "staircases",
     "state_ladder",
     "streams",
     "turnable_surfaces",

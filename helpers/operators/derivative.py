@@ -6,18 +6,19 @@ same for every direction, and a route says what becomes of it:
 ============ ==================================================== ============= ================
 route        first derivatives                                    time          memory, MB
 ============ ==================================================== ============= ================
-linearized   folded into constants of a traced forward-mode       1.5, 2.0, 2.5 520, 430, 1,040
+linearized   folded into constants of a traced forward-mode       1.5, 2.0, 2.0 250, 200, 340
              program, once a point
-preview      the same, and what enters convolutions and matrix    1.2, 1.6, 2.0 530, 450, 1,070
+preview      the same, and what enters convolutions and matrix    1.2, 1.6, 1.5 280, 220, 430
              products is rounded to bfloat16 (J' u is not)
-retained     their graph is kept, each product goes back through  1.8, 2.0, 4.2 140, 140, 390
+retained     their graph is kept, each product goes back through  1.8, 2.0, 3.7 140, 140, 390
              it (J u of a game: twice)
-recomputed   computed anew for each product                       3.1, 3.7, 3.9 160, 190, 200
+recomputed   computed anew for each product                       3.1, 3.7, 4.0 160, 190, 200
 ============ ==================================================== ============= ================
 
 Measured by `make bench` on G, D and the game of `helpers.models.dcgan` with 64 images: times in
-gradients of the same, memory above one gradient. Where memory is short take "retained", and for the
-game "recomputed". Tracing takes one to four seconds for a network, so "auto" linearizes from 10,000
+gradients of the same, memory above one gradient. Where memory is short take "recomputed", or
+"retained", which needs less on a Hessian. J' u is never traced: it goes back through a retained
+graph, in 2.5. Tracing takes one to four seconds for a network, so "auto" linearizes from 10,000
 parameters on and recomputes below. Where the losses are sums over batches, all routes but the last
 keep as much for every batch.
 """

@@ -1,0 +1,135 @@
+"""Densities of eigenvalues, on the line and in the plane."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from helpers.figures.style import INK, WHITE, styled
+from helpers.spectra import RitzCloud, SpectralDensity
+
+_POINTS = 400  # of a curve: what a screen shows, and pages stay small
+
+
+@styled
+def densities(
+    found: Mapping[str, Mapping[str, SpectralDensity]],
+    exact: Mapping[str, NDArray[np.float64] | None],
+    *,
+    columns: int = 2,
+    lowest: float | None = 1e-3,
+) -> Figure:
+    """Panels of estimated densities over the exact one, which is the shaded area.
+
+    Args:
+        found: by title of the panel and name of the curve; a band of two standard errors is drawn
+            around each.
+        exact: (g,) on the first curve's grid, by title, or None where it is not known.
+        columns: panels side by side.
+        lowest: bottom of a logarithmic axis as a part of the panel's largest density, or None for
+            a linear axis.
+    """
+    rows = -(-len(found) // columns)
+    size = (4.2 * columns, 3 * rows)
+    figure, panels = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    for axes in panels.flat[len(found) :]:
+        axes.remove()
+    for axes, (title, curves) in zip(panels.flat, found.items(), strict=False):
+        first = next(iter(curves.values()))
+        known = exact[title]
+        few = slice(None, None, -(-len(first.grid) // _POINTS))
+        if known is not None:
+            axes.fill_between(
+                first.grid[few], known[few], color=INK, alpha=0.22, linewidth=0, label="exact"
+            )
+        for number, (name, curve) in enumerate(curves.items()):
+            place, line, band = (
+                each[few] for each in (curve.grid, curve.density, 2 * curve.standard_error)
+            )
+            look = {"color": f"C{number}", "linestyle": ("-", "--", ":")[number % 3]}
+            axes.plot(place, line, label=name, linewidth=1.6, **look)
+            axes.fill_between(
+                place, line - band, line + band, color=f"C{number}", alpha=0.3, linewidth=0
+            )
+        if lowest is not None:
+            most = first.density.max()
+            axes.set(yscale="log", ylim=(lowest * most, 2 * most))
+        axes.set(title=title, xlabel="eigenvalue")
+        axes.legend(fontsize=9)
+    for axes in panels[:, 0]:
+        axes.set_ylabel("density")
+    return figure
+
+
+@styled
+def staircases(
+    steps: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
+    exact: tuple[NDArray[np.float64], NDArray[np.float64]],
+) -> Figure:
+    """Measures on the line as the mass up to each place; the exact one is the broad grey line.
+
+    Args:
+        steps: nodes (m,), ascending, and their weights (m,), by name.
+        exact: the same of the exact measure.
+    """
+    figure, axes = plt.subplots(figsize=(7.2, 3.8))
+    low, high = exact[0][0], exact[0][-1]
+    reach = 0.05 * (high - low)
+
+    def draw(nodes: NDArray, weights: NDArray, **look: object) -> None:
+        place = np.concatenate([[low - reach], nodes, [high + reach]])
+        mass = np.concatenate([[0.0], np.cumsum(weights), [weights.sum()]])
+        axes.step(place, mass, where="post", **look)
+
+    draw(*exact, color=INK, alpha=0.3, linewidth=6, label="exact")
+    for (name, each), line in zip(steps.items(), ("-", "--", ":"), strict=False):
+        draw(*each, label=name, linestyle=line, linewidth=1.6)
+    axes.set(xlabel="eigenvalue", ylabel="mass up to here")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+@styled
+def clouds(
+    found: Mapping[str, RitzCloud],
+    exact: Mapping[str, NDArray[np.complex128]],
+    *,
+    columns: int = 3,
+) -> Figure:
+    """Densities in the complex plane as heat, with the exact eigenvalues as points.
+
+    Args:
+        found: clouds by title.
+        exact: (n,) eigenvalues by title.
+        columns: panels side by side.
+    """
+    rows = -(-len(found) // columns)
+    size = (2.9 * columns, 3 * rows)
+    figure, panels = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    for axes in panels.flat[len(found) :]:
+        axes.remove()
+    for axes, (title, cloud) in zip(panels.flat, found.items(), strict=False):
+        top = cloud.density.max()
+        heat = np.clip(cloud.density.T, 1e-3 * top, None)
+        axes.pcolormesh(
+            cloud.real,
+            cloud.imaginary,
+            heat,
+            cmap="viridis",
+            norm=LogNorm(1e-3 * top, 3 * top),
+            rasterized=True,
+        )
+        values = exact[title]
+        axes.plot(
+            values.real, values.imag, ".", color=WHITE, markersize=2, alpha=0.7, rasterized=True
+        )
+        axes.set(title=title, xlabel="real part")
+        axes.grid(visible=False)
+    for axes in panels[:, 0]:
+        axes.set_ylabel("imaginary part")
+    return figure
