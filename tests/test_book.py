@@ -240,6 +240,27 @@ def test_cache_key_covers_what_a_chapter_depends_on(book):
     assert len(set(keys)) == len(keys)
 
 
+def test_cache_key_covers_packages_and_timings(book):
+    """A package's parts are found through its __init__, and a record through its name."""
+    package, records = book.root / "helpers", book.root / "data" / "benchmarks"
+    (package / "drawn").mkdir(parents=True)
+    records.mkdir(parents=True)
+    (package / "__init__.py").touch()
+    (package / "drawn" / "__init__.py").write_text("from helpers.drawn.lines import line")
+    write(book, good=chapter(code='from helpers import drawn\ntimings("some")'))
+    files = [package / "drawn" / "__init__.py", package / "drawn" / "lines.py"]
+    files += [records / "some.json", records / "other.json"]
+    keys = []
+    for number, file in enumerate([None, *files]):
+        if file:
+            with file.open("a") as stream:
+                stream.write(f"\nchanged = {number}")
+        (records / "some.json").touch()
+        keys.append(cache.key(book, pairing.to_notebook(book, "good"), {}))
+    assert len(set(keys[:-1])) == len(keys) - 1
+    assert keys[-1] == keys[-2]  # the other record is not this chapter's
+
+
 def test_regress_catches_a_changed_number(book, capsys):
     """Accepted numbers pass; a moved, a missing and a new one are drift, within tolerance not."""
     assert main(["regress", "--accept"], book) == 0

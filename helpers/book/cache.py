@@ -16,7 +16,7 @@ from helpers.book.layout import Layout
 
 
 def key(layout: Layout, notebook: NotebookNode, parameters: dict) -> str:
-    """Hash of a chapter's code and text, the helpers it imports, parameters, claims and pins."""
+    """Hash of a chapter, the helpers it imports, parameters, claims, timings and pins."""
     digest = hashlib.sha256()
     cells = [(cell.cell_type, cell.source, dict(cell.metadata)) for cell in notebook.cells]
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
@@ -24,6 +24,8 @@ def key(layout: Layout, notebook: NotebookNode, parameters: dict) -> str:
     for path in [*helper_files(layout.root / "helpers", code), layout.root / "requirements.txt"]:
         parts += [path.name, path.read_text(encoding="utf-8")]
     parts.append(_claims(layout.root / "data" / "claims.json", code))
+    for name in re.findall(r"timings\([\"'](\w+)[\"']\)", "\n".join(code)):
+        parts.append((layout.root / "data" / "benchmarks" / f"{name}.json").read_text("utf-8"))
     for part in parts:
         digest.update(part.encode() + b"\0")
     return digest.hexdigest()
@@ -52,7 +54,8 @@ def _imported(package: Path, code: Iterable[str]) -> list[Path]:
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 modules |= {node.module, *(f"{node.module}.{a.name}" for a in node.names)}
     parts = [module.split(".")[1:] for module in modules if module.split(".")[0] == package.name]
-    return [package.joinpath(*p).with_suffix(".py") for p in parts if p]
+    whole = [package.joinpath(*p) for p in parts if p]
+    return [file for each in whole for file in (each.with_suffix(".py"), each / "__init__.py")]
 
 
 def _claims(path: Path, code: Iterable[str]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from helpers.figures.style import styled
@@ -36,6 +37,9 @@ def curves(
     for number, (name, y) in enumerate(lines.items()):
         axes.plot(x, y, marker=marker, linestyle=styles[number % len(styles)], label=name)
     axes.set(xlabel=xlabel, ylabel=ylabel, **{f"{axis}scale": "log" for axis in log})
+    if "x" in log and len(x) <= 6:  # matplotlib's own labels overlap where there are few decades
+        axes.set_xticks(x, [f"{place:,g}" for place in x])
+        axes.xaxis.set_minor_locator(NullLocator())
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
