@@ -17,10 +17,11 @@ recomputed   computed anew for each product                       3.1, 3.7, 4.0 
 
 Measured by `make bench` on G, D and the game of `helpers.models.dcgan` with 64 images: times in
 gradients of the same, memory above one gradient. Where memory is short take "recomputed", or
-"retained", which needs less on a Hessian. J' u is never traced: it goes back through a retained
-graph, in 2.5. Tracing takes one to four seconds for a network, so "auto" linearizes from 10,000
-parameters on and recomputes below. Where the losses are sums over batches, all routes but the last
-keep as much for every batch.
+"retained", which needs less on a Hessian. A preview's density is off by less than a tenth of what
+other probes change in it, its largest eigenvalue by 0.6% (G) and 0.02% (D). J' u is never traced:
+it goes back through a retained graph, in 2.5. Tracing takes one to four seconds for a network, so
+"auto" linearizes from 10,000 parameters on and recomputes below. Where the losses are sums over
+batches, all routes but the last keep as much for every batch.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from helpers.operators import Operator
 from helpers.spectra.density import probe_vector

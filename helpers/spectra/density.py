@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from helpers.operators import Operator
 from helpers.spectra.basis import start_vector
