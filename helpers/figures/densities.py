@@ -34,11 +34,7 @@ def densities(
         lowest: bottom of a logarithmic axis as a part of the panel's largest density, or None for
             a linear axis.
     """
-    rows = -(-len(found) // columns)
-    size = (4.2 * columns, 3 * rows)
-    figure, panels = plt.subplots(rows, columns, figsize=size, squeeze=False)
-    for axes in panels.flat[len(found) :]:
-        axes.remove()
+    figure, panels = _panels(len(found), columns, width=4.2)
     for axes, (title, curves) in zip(panels.flat, found.items(), strict=False):
         first = next(iter(curves.values()))
         known = exact[title]
@@ -108,11 +104,7 @@ def clouds(
         exact: (n,) eigenvalues by title.
         columns: panels side by side.
     """
-    rows = -(-len(found) // columns)
-    size = (2.9 * columns, 3 * rows)
-    figure, panels = plt.subplots(rows, columns, figsize=size, squeeze=False)
-    for axes in panels.flat[len(found) :]:
-        axes.remove()
+    figure, panels = _panels(len(found), columns, width=2.9)
     for axes, (title, cloud) in zip(panels.flat, found.items(), strict=False):
         top = cloud.density.max()
         heat = np.clip(cloud.density.T, 1e-3 * top, None)
@@ -133,3 +125,13 @@ def clouds(
     for axes in panels[:, 0]:
         axes.set_ylabel("imaginary part")
     return figure
+
+
+def _panels(count: int, columns: int, *, width: float) -> tuple[Figure, NDArray]:
+    """So many panels in rows; the places left over in the last row stay empty."""
+    rows = -(-count // columns)
+    size = (width * columns, 3 * rows)
+    figure, panels = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    for axes in panels.flat[count:]:
+        axes.remove()
+    return figure, panels

@@ -29,15 +29,14 @@ class Rows:
     def __init__(self) -> None:
         self.rows: list[dict[str, Any]] = []
 
-    def add(self, work: str, name: str, values: object, unit: str, **where: object) -> float:
-        """A row with the median and the range of repeats; returns the median."""
+    def add(self, work: str, name: str, values: object, unit: str, **where: object) -> None:
+        """A row with the median and the range of repeats."""
         found = np.atleast_1d(np.asarray(values, dtype=np.float64))
         middle, low, high = (float(f"{f(found):.4g}") for f in (np.median, np.min, np.max))
         row = {"work": work, "name": name, "value": middle, "unit": unit, **where}
         row |= {"repeats": len(found), "low": low, "high": high}
         self.rows.append(row)
         print(row)
-        return middle
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """SLQ beside other packages, at equal probes and steps: `make bench`."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -116,9 +117,10 @@ def test_error(once, rows, player):
             peer = partial(peers.pyhessian_slq, net, probes=10, steps=80, seed=seed)
             grid, sigma = ours.grid, ours.sigma
             known = blurred(values, grid, sigma)
-            theirs = mixture(*peer(closure), grid, sigma)
+            nodes, weights = peer(closure)
+            theirs = replace(ours, nodes=nodes, weights=weights).smoothed(sigma, grid)
             distances.append(
-                [np.trapezoid(np.abs(f - known), grid) for f in (ours.density, theirs)]
+                [np.trapezoid(np.abs(f.density - known), grid) for f in (ours, theirs)]
             )
             scaled.append(of_small_loss(workload, player, peer, values[-1]))
         return np.array(distances), np.array(scaled)
@@ -142,13 +144,6 @@ def of_small_loss(workload, player, peer, top):
     nodes, _ = peer(lambda: 1e-4 * closure())
     ours = slq_density(H, 10, 80, seed=0).nodes.max()
     return [abs(1e4 * found / top - 1) for found in (ours, nodes.max())]
-
-
-def mixture(nodes, weights, grid, sigma):
-    """(g,) a peer's nodes and weights under our Gaussians."""
-    away = (grid - nodes.reshape(-1, 1)) / sigma
-    bumps = np.exp(-(away**2) / 2) / (sigma * np.sqrt(2 * np.pi))
-    return (weights.reshape(-1, 1) * bumps).sum(axis=0) / len(nodes)
 
 
 @pytest.mark.parametrize("player", ["G", "D"])

@@ -28,9 +28,10 @@ def test_product(in_turn, rows, player, size):
     u = torch.randn(exact.shape[0], generator=torch.Generator().manual_seed(0))
     wanted = exact.matvec(u)
     gradient = workload.gradient(player)
-    works = {"gradient": gradient, "torch.func.linearize": by_torch(workload, player, u)}
-    plain = operator(workload, player, "recomputed").matvec(u)
-    least = float((plain - wanted).norm() / wanted.norm())
+    plain = operator(workload, player, "recomputed")
+    by_torch = torch.func.linearize(plain.map, plain.like)[1]
+    works = {"gradient": gradient, "torch.func.linearize": lambda: by_torch(u)}
+    least = float((plain.matvec(u) - wanted).norm() / wanted.norm())
     assert least < 1e-3
     for route in ROUTES:
         found = operator(workload, player, route)
@@ -46,21 +47,6 @@ def test_product(in_turn, rows, player, size):
     for name in list(works)[1:]:
         ratio = times[name] / times["gradient"]
         rows.add("product", name, ratio, "gradients", player=player, N=size)
-
-
-def by_torch(workload, player, u):
-    """torch.func.linearize of the same gradient."""
-    game, omega = workload.game, workload.omega
-    if player == "J":
-        product = torch.func.linearize(game.field_at, omega)[1]
-    else:
-        theta, phi = game.split(omega)
-        if player == "G":
-            slope, own = (lambda own: game.gradient_at("G", own, phi)), theta
-        else:
-            slope, own = (lambda own: game.gradient_at("D", theta, own)), phi
-        product = torch.func.linearize(slope, own)[1]
-    return lambda: product(u)
 
 
 @pytest.mark.parametrize("player", ["G", "D"])
