@@ -33,6 +33,10 @@ FORMULAS = {
         lambda r, f: ((r - 1) ** 2).mean() + (f**2).mean(),
         lambda r, f: -(f**2).mean(),
     ),
+    "wgan": (
+        lambda r, f: f.mean() - r.mean(),
+        lambda r, f: -f.mean(),
+    ),
     "rs": (
         lambda r, f: -np.log(sigmoid(r - f)).mean(),
         lambda r, f: -np.log(sigmoid(f - r)).mean(),

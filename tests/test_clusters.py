@@ -1,0 +1,104 @@
+"""Small data with known modes, and coverage by hand."""
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.clusters import (
+    CENTRES,
+    RADIUS,
+    WIDTH,
+    circle_of_gaussians,
+    coverage,
+    shares_near,
+    two_clusters,
+)
+
+
+def test_two_clusters():
+    """As many points at 0 as at 4, each within the width above its centre."""
+    found = two_clusters(5, seed=0)
+    assert found.latents.shape == found.reals.shape == (5, 100, 1)
+    at_four = found.reals > 2
+    assert (at_four.sum(dim=(1, 2)) == 50).all()
+    above = found.reals - 4 * at_four
+    assert above.min() >= 0 and above.max() <= WIDTH
+    assert found.latents.abs().max() <= 5
+
+
+@pytest.mark.parametrize("pattern, small", [((0, 0, 1), 33), ((0, 0, 0, 0, 0, 1), 16)])
+def test_imbalance(pattern, small):
+    found = two_clusters(2, seed=0, pattern=pattern)
+    assert ((found.reals > 2).sum(dim=(1, 2)) == small).all()
+
+
+def test_members_have_streams_of_their_own():
+    """More members keep the first; no two are alike; the seed changes all."""
+    few, many = two_clusters(2, seed=1), two_clusters(4, seed=1)
+    assert torch.equal(few.reals, many.reals[:2]) and torch.equal(few.latents, many.latents[:2])
+    assert not torch.equal(many.reals[2], many.reals[3])
+    assert not torch.equal(few.reals, two_clusters(2, seed=2).reals)
+
+
+def test_circle_of_gaussians():
+    """Five modes a fifth of a turn apart, with the covariance asked for."""
+    found = circle_of_gaussians(1, seed=0)
+    assert found.centres.norm(dim=1).numpy() == pytest.approx(1, abs=1e-6)
+    away = found.reals[0] - found.centres[torch.arange(10_000) % 5]
+    np.testing.assert_allclose(np.cov(away.T), 0.002 * np.eye(2), atol=1e-4)
+
+
+def test_refusals():
+    for make in (two_clusters, circle_of_gaussians):
+        with pytest.raises(ValueError, match="at least one member"):
+            make(0, seed=0)
+    with pytest.raises(ValueError, match="each of the two clusters needs a point"):
+        two_clusters(1, seed=0, n=1)
+    with pytest.raises(ValueError, match="each of the two clusters needs a point"):
+        two_clusters(1, seed=0, pattern=(0, 0))
+
+
+def test_shares_near():
+    points = torch.tensor([[[0.0], [0.35], [0.37], [-0.35]], [[4.0], [4.0], [4.0], [9.0]]])
+    shares = shares_near(points, CENTRES, RADIUS)
+    assert shares.tolist() == [[0.75, 0.0], [0.0, 0.75]]
+
+
+def test_coverage_by_hand():
+    """Records at 10, 20, 30, 40 of three members: late and for good, lost again, never."""
+    both, one, none = [0.5, 0.5], [1.0, 0.0], [0.0, 0.0]
+    shares = [[one, both, none], [one, both, one], [both, one, one], [both, one, none]]
+    found = coverage(shares, [10, 20, 30, 40])
+    assert found.first.tolist() == [30, 10, 40]
+    assert found.stable.tolist() == [30, 40, 40]
+    assert found.collapsed.tolist() == [20, 20, 20]
+    assert found.longest.tolist() == [20, 20, 20]
+    assert found.at_end.tolist() == [2, 1, 0]
+
+
+def test_a_break_ends_a_collapse():
+    one, none = [1.0, 0.0], [0.0, 0.0]
+    found = coverage([[one], [none], [one], [one]], [1, 2, 3, 4])
+    assert found.collapsed.tolist() == [3]
+    assert found.longest.tolist() == [2]
+
+
+def test_least():
+    """A mode is covered from a tenth of its even share on."""
+    shares = [[[0.96, 0.04]], [[0.95, 0.05]]]
+    assert coverage(shares, [1, 2]).first.tolist() == [2]
+    assert coverage(shares, [1, 2], least=0.05).first.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    "shares, iterations, least, message",
+    [
+        (np.zeros((2, 3)), [1, 2], 0.1, "shares"),
+        (np.zeros((2, 3, 2)), [1], 0.1, "shares"),
+        (np.zeros((0, 3, 2)), [], 0.1, "shares"),
+        (np.zeros((1, 3, 2)), [1], 0.0, "least"),
+    ],
+)
+def test_bad_records(shares, iterations, least, message):
+    with pytest.raises(ValueError, match=message):
+        coverage(shares, iterations, least=least)
