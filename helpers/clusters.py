@@ -1,4 +1,4 @@
-"""Small data with known modes, and what a generator's points have found of them.
+"""Small data with known modes.
 
 The set-ups of Sun et al. 2020 (Section 5, and the released code where the text is silent).
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from torch import Tensor
 
 CENTRES = torch.tensor([[0.0], [4.0]])  # of the two clusters
@@ -25,17 +25,6 @@ class Samples:
     latents: Tensor  # (S, n, latent)
     reals: Tensor  # (S, n, d)
     centres: Tensor  # (k, d) of the modes
-
-
-@dataclass(frozen=True, eq=False)
-class Coverage:
-    """When S members had found the modes. Iterations; the length of the run means never."""
-
-    first: NDArray[np.int64]  # (S,) all modes covered for the first time
-    stable: NDArray[np.int64]  # (S,) from which on all stay covered
-    collapsed: NDArray[np.int64]  # (S,) iterations with exactly one mode covered
-    longest: NDArray[np.int64]  # (S,) longest run of them
-    at_end: NDArray[np.int64]  # (S,) modes covered at the end
 
 
 def two_clusters(
@@ -79,52 +68,6 @@ def circle_of_gaussians(members: int, *, seed: int, n: int = 10_000, modes: int 
         latents.append(rng.normal(size=(n, 2)))
         reals.append(centres[np.arange(n) % modes] + 0.002**0.5 * rng.normal(size=(n, 2)))
     return Samples(_stack(latents), _stack(reals), torch.from_numpy(centres).float())
-
-
-def shares_near(points: Tensor, centres: Tensor, radius: float) -> Tensor:
-    """(S, k) share of each member's points (S, n, d) that lie within a radius of each centre.
-
-    >>> shares_near(torch.tensor([[[0.1], [3.9], [2.0], [0.0]]]), CENTRES, RADIUS)
-    tensor([[0.5000, 0.2500]])
-    """
-    away = (points[:, :, None] - centres.to(points)).norm(dim=-1)
-    return (away < radius).to(points.dtype).mean(dim=1)
-
-
-def coverage(shares: ArrayLike, iterations: ArrayLike, *, least: float = 0.1) -> Coverage:
-    """When all modes were covered, from the shares of points near each over a training.
-
-    Args:
-        shares: (t, S, k) as `shares_near` gives them at each record.
-        iterations: (t,) of the records, ascending; between two of them nothing is known, and a
-            record stands for the iterations since the one before.
-        least: share of the points that covers a mode, of what it would be if all had the same.
-
-    Raises:
-        ValueError: for shapes that do not fit, no records, and a least that is not in (0, 1].
-
-    >>> found = coverage([[[1.0, 0.0]], [[0.5, 0.5]], [[0.0, 1.0]], [[0.6, 0.4]]], [1, 2, 3, 4])
-    >>> found.first, found.stable, found.collapsed, found.longest
-    (array([2]), array([4]), array([2]), array([1]))
-    """
-    shares, when = np.asarray(shares, dtype=np.float64), np.asarray(iterations)
-    if shares.ndim != 3 or when.shape != shares.shape[:1] or not len(when):
-        raise ValueError(f"shares (t, S, k) at t times, got {shares.shape} at {when.shape}")
-    if not 0 < least <= 1:
-        raise ValueError(f"least is above 0 and at most 1, got {least}")
-    modes = shares.shape[2]
-    found = (shares >= least / modes).sum(axis=2)  # (t, S)
-    full, single = found == modes, found == 1
-    never = when[-1]
-    first = np.where(full.any(axis=0), when[full.argmax(axis=0)], never)
-    lasting = np.logical_and.accumulate(full[::-1], axis=0)[::-1]
-    stable = np.where(lasting.any(axis=0), when[lasting.argmax(axis=0)], never)
-    spans = np.diff(when, prepend=0)[:, None] * single
-    longest, run = np.zeros_like(first), np.zeros_like(first)
-    for span, alone in zip(spans, single, strict=True):
-        run = np.where(alone, run + span, 0)
-        longest = np.maximum(longest, run)
-    return Coverage(first, stable, spans.sum(axis=0), longest, found[-1])
 
 
 def _check_members(members: int) -> None:

@@ -2,14 +2,17 @@
 
 Built from the h functions of `helpers.scalars`. A separable loss judges real and generated samples
 apart (Sun et al. 2020, eq. 2), a pairing loss the difference of a pair (eq. 3). The values are
-those of Goodfellow et al. 2014, eq. 1, a sum of two means; Sun et al. halve it, which halves every
-eigenvalue with it.
+those of Goodfellow et al. 2014, eq. 1, a sum of two means. Sun et al. halve D's part of a separable
+loss, and with it every eigenvalue: `GanLoss.halved`.
+
+Where released code differs from the papers, the paper's form has the plain name: "hinge" gives G
+the hinge as well, by eq. 2 and h; "hinge-linear" gives it the mean logit, as most code does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
@@ -29,6 +32,21 @@ class GanLoss:
     discriminator: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Tensor, Tensor], Tensor]
     pairs: bool = False  # whether G's loss looks at the real samples too
+
+    def halved(self) -> GanLoss:
+        """With half of D's loss: the mean over real and generated of Sun et al. 2020, eq. 2.
+
+        Under SGD it halves D's learning rate, under Adam it changes next to nothing.
+
+        >>> import torch
+        >>> LOSSES["js"].halved().discriminator(torch.zeros(2), torch.zeros(2))
+        tensor(0.6931)
+        """
+        return replace(
+            self,
+            name=f"{self.name}-halved",
+            discriminator=lambda real, fake: self.discriminator(real, fake) / 2,
+        )
 
 
 # The Wasserstein loss has no exact landscape in function space: its supremum is infinite.
@@ -53,6 +71,12 @@ def _saturating(name: str) -> GanLoss:
     )
 
 
+# D's hinge loss with the generator of the Wasserstein loss, as most code has it.
+_HINGE_LINEAR = replace(
+    _separable("hinge"), name="hinge-linear", generator=_separable("wgan").generator
+)
+
+
 def _pairing(name: str) -> GanLoss:
     h = PAIRING[name]
     return GanLoss(
@@ -70,5 +94,6 @@ LOSSES: dict[str, GanLoss] = {
         *map(_separable, _TERMS),
         *map(_saturating, SEPARABLE),
         *map(_pairing, PAIRING),
+        _HINGE_LINEAR,
     )
 }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -18,8 +19,10 @@ class Players(NamedTuple):
     discriminator: nn.Module
 
 
-def mlp(sizes: Sequence[int], *, seed: int) -> nn.Sequential:
-    """Fully connected layers of these sizes with ReLU between them, in torch's initialisation.
+def mlp(
+    sizes: Sequence[int], *, seed: int, activation: Callable[[], nn.Module] = nn.ReLU
+) -> nn.Sequential:
+    """Fully connected layers of these sizes, an activation between them, torch's initialisation.
 
     Berard et al. 2020, Appendix C.1, take (latent, 100, 1) and (1, 100, 1) for the mixture of
     Gaussians: 301 parameters a player with a latent of one dimension.
@@ -36,8 +39,39 @@ def mlp(sizes: Sequence[int], *, seed: int) -> nn.Sequential:
         torch.manual_seed(seed)
         layers: list[nn.Module] = []
         for wide, narrow in pairwise(sizes):
-            layers += [nn.Linear(wide, narrow), nn.ReLU()]
+            layers += [nn.Linear(wide, narrow), activation()]
     return nn.Sequential(*layers[:-1])
+
+
+def two_cluster_nets(*, seed: int, widths: tuple[int, int] = (10, 5)) -> Players:
+    """The "4-layer" nets of Sun et al. 2020, Section 5, as released: layers of units are counted.
+
+    G has two hidden layers of tanh, D two of sigmoid; D gives logits.
+
+    Args:
+        seed: of both initialisations.
+        widths: of D's hidden layers and of G's.
+
+    >>> [sum(p.numel() for p in net.parameters()) for net in two_cluster_nets(seed=0)]
+    [46, 141]
+    """
+    of_discriminator, of_generator = widths
+    return Players(
+        mlp([1, of_generator, of_generator, 1], seed=2 * seed, activation=nn.Tanh),
+        mlp([1, of_discriminator, of_discriminator, 1], seed=2 * seed + 1, activation=nn.Sigmoid),
+    )
+
+
+def gaussians_nets(*, seed: int) -> Players:
+    """The nets that Sun et al. 2020 released for five Gaussians: 128 wide, no bias on D's last.
+
+    >>> gaussians_nets(seed=0).discriminator(torch.zeros(3, 2)).shape
+    torch.Size([3, 1])
+    """
+    generator = mlp([2, 128, 128, 2], seed=2 * seed)
+    discriminator = mlp([2, 128, 128, 1], seed=2 * seed + 1, activation=partial(nn.LeakyReLU, 0.2))
+    discriminator[-1].bias = None
+    return Players(generator, discriminator)
 
 
 def dcgan(*, seed: int, latent: int = 100, width: int = 64, channels: int = 1) -> Players:

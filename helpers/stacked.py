@@ -7,20 +7,31 @@ Each stays what it would be alone.
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.nn.functional import leaky_relu_
 
-# Applied to each number by itself, so that they do not mind a dimension in front.
-_ELEMENTWISE = (nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.Softplus, nn.Identity)
+# An elementwise function in place, and the slope before it from the slope behind it and its output.
+_aten = torch.ops.aten
+_ACTIVATIONS: dict[type[nn.Module], Callable[[nn.Module], tuple[Callable, Callable]]] = {
+    nn.ReLU: lambda _: (torch.relu_, lambda slope, y: _aten.threshold_backward(slope, y, 0)),
+    nn.LeakyReLU: lambda layer: (
+        lambda x: leaky_relu_(x, layer.negative_slope),
+        lambda slope, y: _aten.leaky_relu_backward(slope, y, layer.negative_slope, True),
+    ),
+    nn.Tanh: lambda _: (torch.tanh_, _aten.tanh_backward),
+    nn.Sigmoid: lambda _: (torch.sigmoid_, _aten.sigmoid_backward),
+}
 
 
 class Stacked:
     """S networks as one function of S batches.
 
-    Layers of `nn.Linear` and elementwise functions are batched matrix products; any other network
+    Layers of `nn.Linear` with ReLU, LeakyReLU, Tanh or Sigmoid behind them are batched matrix
+    products with slopes written by hand, which can be differentiated once; any other network
     without buffers goes through torch.func.vmap.
 
     Args:
@@ -62,14 +73,13 @@ class Stacked:
             return vmap(lambda own, x: functional_call(self._net, own, (x,)))(
                 self.parameters, inputs
             )
-        for name, layer in self._layers:
-            if isinstance(layer, nn.Linear):
-                bias = self.parameters[f"{name}.bias"][:, None]
-                weight = self.parameters[f"{name}.weight"].transpose(1, 2)
-                inputs = torch.baddbmm(bias, inputs, weight)
-            else:
-                inputs = layer(inputs)
-        return inputs
+        weights = [
+            self.parameters.get(f"{name}.{part}")
+            for name, _ in self._layers
+            for part in ("weight", "bias")
+        ]
+        activations = [activation for _, activation in self._layers]
+        return _Layers.apply(inputs, activations, *weights)
 
     def member(self, number: int) -> nn.Module:
         """A copy of one of the networks."""
@@ -79,13 +89,61 @@ class Stacked:
         return net.requires_grad_()
 
 
-def _plain_layers(net: nn.Module) -> list[tuple[str, nn.Module]] | None:
-    """The layers of a sequence that batched products can do, or None."""
+def _plain_layers(net: nn.Module) -> list[tuple[str, tuple[Callable, Callable] | None]] | None:
+    """Linear layers by name, each with the activation behind it; None for any other network."""
     if type(net) is not nn.Sequential:
         return None
-    layers = list(net.named_children())
-    for _, layer in layers:
-        plain = isinstance(layer, nn.Linear) and layer.bias is not None
-        if not plain and not isinstance(layer, _ELEMENTWISE):
+    found: list[tuple[str, tuple[Callable, Callable] | None]] = []
+    for name, layer in net.named_children():
+        if type(layer) is nn.Linear:
+            found.append((name, None))
+        elif type(layer) in _ACTIVATIONS and found and found[-1][1] is None:
+            found[-1] = (found[-1][0], _ACTIVATIONS[type(layer)](layer))
+        else:
             return None
-    return layers
+    return found
+
+
+class _Layers(torch.autograd.Function):
+    """All layers at once, samples in the last dimension, where long rows make fast products.
+
+    Autograd would keep and write more than twice as much.
+    """
+
+    @staticmethod
+    def forward(ctx, inputs: Tensor, activations: list, *weights: Tensor | None) -> Tensor:
+        outputs = [inputs.transpose(1, 2).contiguous()]
+        for weight, bias, activation in zip(weights[::2], weights[1::2], activations, strict=True):
+            if bias is None:
+                here = torch.bmm(weight, outputs[-1])
+            else:
+                here = torch.baddbmm(bias[..., None], weight, outputs[-1])
+            outputs.append(here if activation is None else activation[0](here))
+        ctx.activations = activations
+        ctx.save_for_backward(*outputs[:-1], *weights[::2])
+        # The last output only where its own activation needs it.
+        ctx.last = outputs[-1] if activations[-1] is not None else None
+        return outputs[-1].transpose(1, 2)
+
+    @staticmethod
+    def backward(ctx, slope: Tensor) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled():  # as autograd has it for create_graph=True
+            raise RuntimeError("stacked layers can be differentiated once only")
+        count = len(ctx.activations)
+        before, weights = ctx.saved_tensors[:count], ctx.saved_tensors[count:]
+        behind = [*before[1:], ctx.last]
+        needed = ctx.needs_input_grad
+        slope = slope.transpose(1, 2)
+        slopes: list[Tensor | None] = [None] * (2 + 2 * count)
+        for layer in reversed(range(count)):
+            if ctx.activations[layer] is not None:
+                slope = ctx.activations[layer][1](slope.contiguous(), behind[layer])
+            if needed[2 + 2 * layer]:
+                slopes[2 + 2 * layer] = torch.bmm(slope, before[layer].transpose(1, 2))
+            if needed[3 + 2 * layer]:
+                slopes[3 + 2 * layer] = slope.sum(dim=2)
+            if layer or needed[0]:
+                slope = torch.bmm(weights[layer].transpose(1, 2), slope)
+        if needed[0]:
+            slopes[0] = slope.transpose(1, 2)
+        return tuple(slopes)

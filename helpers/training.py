@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -42,11 +43,12 @@ def train_ensemble(
     latents: Tensor,
     reals: Tensor,
     *,
-    loss: GanLoss,
+    loss: GanLoss | Sequence[GanLoss],
     optimizer: MakeOptimizer,
     iterations: int,
     steps: tuple[int, int] = (1, 1),
     batch: int | None = None,
+    constrain: Callable[[Stacked], None] | None = None,
     seed: int = 0,
     observe: Observe | None = None,
     every: int = 1,
@@ -60,13 +62,16 @@ def train_ensemble(
         players: S pairs of networks without buffers; they are copied.
         latents: (S, m, ...) of each member.
         reals: (S, n, ...) of each member.
-        loss: of `helpers.losses.LOSSES`.
+        loss: of `helpers.losses.LOSSES`, one for all or one for each member; those of one loss are
+            best kept together.
         optimizer: from parameters to a torch optimiser that treats each number by itself (SGD,
             Adam); one is made for each player.
         iterations: 0 or more.
         steps: of D and then of G in an iteration.
         batch: how many latents and reals a step takes, drawn with replacement for each member from
             a stream of its own; all of them by default.
+        constrain: called with the discriminators after each step of theirs, to put weights back to
+            where they may be.
         seed: of those streams; a member's stream follows from it and from the member's number.
         observe: called with both stacked players, latents and reals; what it gives is recorded
             beside D's loss "loss_d" and G's "loss_g" of the last step.
@@ -109,14 +114,19 @@ def train_ensemble(
             )
         if not data.isfinite().all():
             raise ValueError(f"{name} must be finite")
-    run = _Run(players, latents.to(device), reals.to(device), loss, optimizer, batch, seed, device)
-    run.every, run.observe = every, observe
+    losses = [loss] * len(players) if isinstance(loss, GanLoss) else list(loss)
+    if len(losses) != len(players):
+        raise ValueError(f"losses for {len(players)} members are asked for, got {len(losses)}")
+    run = _Run(
+        players, latents.to(device), reals.to(device), losses, optimizer, batch, seed, device
+    )
+    run.steps, run.constrain, run.every, run.observe = steps, constrain, every, observe
     store = None if checkpoint is None else Path(checkpoint)
     if store is not None and store.exists():
         run.load(store)
     bar = tqdm(range(run.done, iterations), initial=run.done, total=iterations, disable=None)
     for iteration in bar:
-        run.iterate(*steps)
+        run.iterate()
         if store is not None and (iteration + 1) % save_every == 0:
             run.save(store)
     return run.result()
@@ -130,7 +140,7 @@ class _Run:
         players: Sequence[Players],
         latents: Tensor,
         reals: Tensor,
-        loss: GanLoss,
+        losses: Sequence[GanLoss],
         optimizer: MakeOptimizer,
         batch: int | None,
         seed: int,
@@ -138,7 +148,9 @@ class _Run:
     ) -> None:
         self.generators = Stacked([pair.generator for pair in players], device)
         self.discriminators = Stacked([pair.discriminator for pair in players], device)
-        self.latents, self.reals, self.loss, self.batch = latents, reals, loss, batch
+        self.latents, self.reals, self.batch = latents, reals, batch
+        self.groups = [(loss, len(list(same))) for loss, same in groupby(losses)]
+        self.pairs = any(loss.pairs for loss in losses)
         self.optimizers = [
             optimizer(list(each.parameters.values()))
             for each in (self.generators, self.discriminators)
@@ -152,29 +164,41 @@ class _Run:
         self.taken: list[int] = []
         self.records: dict[str, list[Tensor]] = {}
 
-    def iterate(self, of_discriminator: int, of_generator: int) -> None:
+    def iterate(self) -> None:
         """Steps of D, then steps of G, then a record if it is time."""
-        size = len(self.generators)
-        for step in range(of_discriminator):
+        for step in range(self.steps[0]):
             z, x = self.draw()
             if not step or self.batch is not None:
                 with torch.no_grad():
                     both = torch.cat([x, self.generators(z)], dim=1)
-            logits = self.discriminators(both)
-            real, fake = logits.split([x.shape[1], z.shape[1]], dim=1)
-            # The mean is over members too: as many times it is the sum of their losses.
-            self.move(1, size * self.loss.discriminator(real, fake))
-        losses = {"loss_d": (self.loss.discriminator, real.detach(), fake.detach())}
-        for step in range(of_generator):
+            real, fake = self.discriminators(both).split([x.shape[1], z.shape[1]], dim=1)
+            self.move(1, sum(self.each("discriminator", real, fake)))
+            if self.constrain is not None:
+                with torch.no_grad():
+                    self.constrain(self.discriminators)
+        found = {"loss_d": self.each("discriminator", real.detach(), fake.detach(), alone=True)}
+        for step in range(self.steps[1]):
             z, x = self.draw()
             if not step or self.batch is not None:
                 with torch.no_grad():
-                    real = self.discriminators(x) if self.loss.pairs else x
+                    real = self.discriminators(x) if self.pairs else x
             fake = self.discriminators(self.generators(z))
-            self.move(0, size * self.loss.generator(real, fake))
-        losses["loss_g"] = (self.loss.generator, real.detach(), fake.detach())
+            self.move(0, sum(self.each("generator", real, fake)))
+        found["loss_g"] = self.each("generator", real.detach(), fake.detach(), alone=True)
         self.done += 1
-        self.note(losses)
+        self.note({name: torch.cat(parts) for name, parts in found.items()})
+
+    def each(self, player: str, real: Tensor, fake: Tensor, *, alone: bool = False) -> list[Tensor]:
+        """For the members of each loss the sum of theirs, or all of them alone."""
+        counts = [count for _, count in self.groups]
+        found = []
+        for (loss, count), x, y in zip(
+            self.groups, real.split(counts), fake.split(counts), strict=True
+        ):
+            of = getattr(loss, player)
+            # The mean is over members too: as many times it is the sum of their losses.
+            found.append(torch.vmap(of)(x, y) if alone else count * of(x, y))
+        return found
 
     def draw(self) -> tuple[Tensor, Tensor]:
         """Latents and reals of one step."""
@@ -195,9 +219,8 @@ class _Run:
             weight.grad = slope
         self.optimizers[player].step()
 
-    def note(self, losses: dict) -> None:
+    def note(self, found: dict[str, Tensor]) -> None:
         """Look whether all is finite, and record."""
-        found = {name: torch.vmap(of)(real, fake) for name, (of, real, fake) in losses.items()}
         broken = ~(found["loss_d"] + found["loss_g"]).isfinite()
         if broken.any():
             for number in broken.nonzero().flatten().tolist():
@@ -267,10 +290,10 @@ class _Run:
     def identity(self) -> dict:
         """What tells this run from others."""
         return {
-            "loss": self.loss.name,
-            "members": len(self.generators),
+            "losses": [f"{count} {loss.name}" for loss, count in self.groups],
+            "steps": list(self.steps),
             "batch": self.batch,
             "every": self.every,
-            "optimizers": [type(each).__name__ for each in self.optimizers],
+            "optimizers": [f"{type(each).__name__} {each.defaults}" for each in self.optimizers],
             "data": [float(data.double().sum()) for data in (self.latents, self.reals)],
         }

@@ -5,12 +5,8 @@ import pytest
 import torch
 
 from helpers.clusters import (
-    CENTRES,
-    RADIUS,
     WIDTH,
     circle_of_gaussians,
-    coverage,
-    shares_near,
     two_clusters,
 )
 
@@ -56,49 +52,3 @@ def test_refusals():
         two_clusters(1, seed=0, n=1)
     with pytest.raises(ValueError, match="each of the two clusters needs a point"):
         two_clusters(1, seed=0, pattern=(0, 0))
-
-
-def test_shares_near():
-    points = torch.tensor([[[0.0], [0.35], [0.37], [-0.35]], [[4.0], [4.0], [4.0], [9.0]]])
-    shares = shares_near(points, CENTRES, RADIUS)
-    assert shares.tolist() == [[0.75, 0.0], [0.0, 0.75]]
-
-
-def test_coverage_by_hand():
-    """Records at 10, 20, 30, 40 of three members: late and for good, lost again, never."""
-    both, one, none = [0.5, 0.5], [1.0, 0.0], [0.0, 0.0]
-    shares = [[one, both, none], [one, both, one], [both, one, one], [both, one, none]]
-    found = coverage(shares, [10, 20, 30, 40])
-    assert found.first.tolist() == [30, 10, 40]
-    assert found.stable.tolist() == [30, 40, 40]
-    assert found.collapsed.tolist() == [20, 20, 20]
-    assert found.longest.tolist() == [20, 20, 20]
-    assert found.at_end.tolist() == [2, 1, 0]
-
-
-def test_a_break_ends_a_collapse():
-    one, none = [1.0, 0.0], [0.0, 0.0]
-    found = coverage([[one], [none], [one], [one]], [1, 2, 3, 4])
-    assert found.collapsed.tolist() == [3]
-    assert found.longest.tolist() == [2]
-
-
-def test_least():
-    """A mode is covered from a tenth of its even share on."""
-    shares = [[[0.96, 0.04]], [[0.95, 0.05]]]
-    assert coverage(shares, [1, 2]).first.tolist() == [2]
-    assert coverage(shares, [1, 2], least=0.05).first.tolist() == [1]
-
-
-@pytest.mark.parametrize(
-    "shares, iterations, least, message",
-    [
-        (np.zeros((2, 3)), [1, 2], 0.1, "shares"),
-        (np.zeros((2, 3, 2)), [1], 0.1, "shares"),
-        (np.zeros((0, 3, 2)), [], 0.1, "shares"),
-        (np.zeros((1, 3, 2)), [1], 0.0, "least"),
-    ],
-)
-def test_bad_records(shares, iterations, least, message):
-    with pytest.raises(ValueError, match=message):
-        coverage(shares, iterations, least=least)

@@ -25,6 +25,10 @@ FORMULAS = {
         lambda r, f: np.maximum(0, 1 - r).mean() + np.maximum(0, 1 + f).mean(),
         lambda r, f: -np.maximum(0, 1 + f).mean(),
     ),
+    "hinge-linear": (
+        lambda r, f: np.maximum(0, 1 - r).mean() + np.maximum(0, 1 + f).mean(),
+        lambda r, f: -f.mean(),
+    ),
     "ls": (
         lambda r, f: ((r - 1) ** 2).mean() + (f**2).mean(),
         lambda r, f: ((f - 1) ** 2).mean(),
@@ -142,3 +146,13 @@ def test_only_pairing_losses_look_at_real_samples(name):
     # A pair is what stands at the same place.
     swapped = loss.discriminator(real.flip(0), fake)
     assert (abs(loss.discriminator(real, fake) - swapped) > 1e-6).item() == loss.pairs
+
+
+@every
+def test_halved(name):
+    """Half of D's loss, the same of G's, and a name of its own."""
+    real, fake = (torch.from_numpy(each) for each in logits())
+    loss, half = LOSSES[name], LOSSES[name].halved()
+    assert half.discriminator(real, fake) == loss.discriminator(real, fake) / 2
+    assert half.generator(real, fake) == loss.generator(real, fake)
+    assert (half.name, half.pairs) == (f"{name}-halved", loss.pairs)

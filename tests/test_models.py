@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from helpers.models import dcgan, mlp
+from helpers.models import dcgan, gaussians_nets, mlp, two_cluster_nets
 
 CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
 
@@ -116,3 +116,22 @@ def test_bad_sizes(sizes):
 def test_bad_dcgan(name, value):
     with pytest.raises(ValueError, match=rf"channels are 1 or more, got .*{value}"):
         dcgan(seed=0, **{name: value})
+
+
+def test_nets_of_the_clusters():
+    """Sun et al.'s released sizes: D 1-10-10-1 with sigmoid, G 1-5-5-1 with tanh; logits out."""
+    G, D = two_cluster_nets(seed=0)
+    assert [type(each) for each in G] == [nn.Linear, nn.Tanh, nn.Linear, nn.Tanh, nn.Linear]
+    assert [type(each) for each in D] == [nn.Linear, nn.Sigmoid] * 2 + [nn.Linear]
+    assert (count(G), count(D)) == (10 + 30 + 6, 20 + 110 + 11)
+    wide = two_cluster_nets(seed=0, widths=(40, 20))
+    assert (count(wide.generator), count(wide.discriminator)) == (40 + 420 + 21, 80 + 1640 + 41)
+    assert not torch.equal(G[0].weight, two_cluster_nets(seed=1).generator[0].weight)
+
+
+def test_nets_of_the_gaussians():
+    """Three layers of 128; D's last has no bias, and leaks 0.2."""
+    G, D = gaussians_nets(seed=0)
+    assert count(G) == 3 * 128 + 129 * 128 + 129 * 2
+    assert count(D) == 3 * 128 + 129 * 128 + 128
+    assert D[1].negative_slope == 0.2

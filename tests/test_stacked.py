@@ -61,3 +61,40 @@ def test_refusals():
         Stacked([mlp([1, 3, 1], seed=0), mlp([1, 4, 1], seed=0)])
     with pytest.raises(ValueError, match="buffers"):
         Stacked([nn.Sequential(nn.Linear(1, 2), nn.BatchNorm1d(2))])
+
+
+ACTIVATIONS = {
+    "relu": nn.ReLU,
+    "leaky": lambda: nn.LeakyReLU(0.3),
+    "tanh": nn.Tanh,
+    "sigmoid": nn.Sigmoid,
+}
+
+
+@pytest.mark.parametrize("last", [False, True])
+@pytest.mark.parametrize("kind", ACTIVATIONS)
+def test_slopes_written_by_hand(kind, last):
+    """In weights, biases and inputs, by finite differences; also behind the last layer."""
+    single = []
+    for seed in range(2):
+        net = mlp([2, 4, 3, 1], seed=seed, activation=ACTIVATIONS[kind]).double()
+        net[2].bias = None
+        single.append(nn.Sequential(*net, *([ACTIVATIONS[kind]()] if last else [])))
+    together = Stacked(single)
+    x = torch.randn(2, 5, 2, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    x.requires_grad_()
+    names = list(together.parameters)
+
+    def output(x, *weights):
+        together.parameters = dict(zip(names, weights, strict=True))
+        return together(x)
+
+    assert torch.autograd.gradcheck(output, (x, *together.parameters.values()))
+
+
+def test_second_slopes_are_refused():
+    """They are not written, and must not be silently wrong."""
+    together = Stacked([mlp([1, 3, 1], seed=0)])
+    x = torch.randn(1, 4, 1, requires_grad=True)
+    with pytest.raises(RuntimeError, match="differentiated once only"):
+        torch.autograd.grad(together(x).sum(), x, create_graph=True)

@@ -75,6 +75,32 @@ def test_each_member_as_alone(loss, optimizer):
                 torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
+def test_each_member_its_loss():
+    """Side by side as apart, whichever losses the neighbours have."""
+    names = ["js", "rs", "rs"]
+    run = train_ensemble(
+        pairs(), *data(), loss=[LOSSES[name] for name in names], optimizer=SGD, iterations=30
+    )
+    for number, name in enumerate(names):
+        wanted = together(name, iterations=30)
+        for each in ("loss_d", "loss_g"):
+            np.testing.assert_allclose(
+                run.records[each][:, number], wanted.records[each][:, number], rtol=1e-5
+            )
+
+
+def test_constrain():
+    """After each of D's steps, never of G's."""
+
+    def clip(discriminators):
+        for weight in discriminators.parameters.values():
+            weight.clamp_(-0.01, 0.01)
+
+    run = together("wgan", iterations=3, steps=(2, 1), constrain=clip)
+    assert all(weight.abs().max() <= 0.01 for weight in run.discriminators.parameters.values())
+    assert any(weight.abs().max() > 0.01 for weight in run.generators.parameters.values())
+
+
 def test_members_do_not_see_each_other():
     """The first two of three are what they are as two, batches drawn included."""
     three, two = together(batch=5), together(batch=5, count=2)
@@ -126,8 +152,9 @@ def test_resumed_equals_uninterrupted(tmp_path, optimizer, batch):
 def test_checkpoint_of_another_run(tmp_path):
     file = tmp_path / "run.pt"
     together(checkpoint=file, save_every=2)
-    with pytest.raises(ValueError, match="another run"):
-        together("js", checkpoint=file)
+    for other in ({"loss": "js"}, {"steps": (2, 1)}, {"optimizer": partial(SGD, lr=2e-2)}):
+        with pytest.raises(ValueError, match="another run"):
+            together(checkpoint=file, **other)
 
 
 def test_finished_run_is_not_run_again(tmp_path):
@@ -197,3 +224,5 @@ def test_bad_data():
         run(pairs(), z, x[:, :0])
     with pytest.raises(ValueError, match="reals must be finite"):
         run(pairs(), z, x * np.nan)
+    with pytest.raises(ValueError, match="losses for 3 members are asked for, got 2"):
+        train_ensemble(pairs(), z, x, loss=[LOSSES["js"]] * 2, optimizer=SGD, iterations=1)

@@ -1,0 +1,123 @@
+"""Which modes a generator's points have found, and what the best discriminator makes of it.
+
+Sun et al. 2020, Section 3, reason about two points; here a cluster, or a mode, is taken for one
+place, and what is known of a state of training is how many points are where.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from helpers.scalars import PAIRING, SEPARABLE, check_loss
+from helpers.values import xi
+
+
+@dataclass(frozen=True, eq=False)
+class Coverage:
+    """When S members had found the modes. Iterations; the length of the run means never."""
+
+    first: NDArray[np.int64]  # (S,) all modes covered for the first time
+    stable: NDArray[np.int64]  # (S,) from which on all stay covered
+    collapsed: NDArray[np.int64]  # (S,) iterations with exactly one mode covered
+    longest: NDArray[np.int64]  # (S,) longest run of them
+    at_end: NDArray[np.int64]  # (S,) modes covered at the end
+
+
+def shares_near(points: Tensor, centres: Tensor, radius: float) -> Tensor:
+    """(S, k) share of each member's points (S, n, d) that lie within a radius of each centre.
+
+    >>> from helpers.clusters import CENTRES, RADIUS
+    >>> shares_near(torch.tensor([[[0.1], [3.9], [2.0], [0.0]]]), CENTRES, RADIUS)
+    tensor([[0.5000, 0.2500]])
+    """
+    away = (points[:, :, None] - centres.to(points)).norm(dim=-1)
+    return (away < radius).to(points.dtype).mean(dim=1)
+
+
+def pair_shares(points: Tensor, reals: Tensor, centres: Tensor, radius: float) -> Tensor:
+    """(S, k, k) share of the pairs with the real in one mode (row) and the point near another.
+
+    A real belongs to its nearest centre. Points far from every centre are in no column.
+
+    >>> from helpers.clusters import CENTRES, RADIUS
+    >>> pair_shares(torch.tensor([[[0.1], [2.0]]]), torch.tensor([[[4.1], [0.2]]]), CENTRES, RADIUS)
+    tensor([[[0.0000, 0.0000],
+             [0.5000, 0.0000]]])
+    """
+    centres = centres.to(points)
+    nearest = (reals[:, :, None] - centres).norm(dim=-1).argmin(dim=-1)
+    rows = one_hot(nearest, len(centres)).to(points.dtype)
+    columns = ((points[:, :, None] - centres).norm(dim=-1) < radius).to(points.dtype)
+    return rows.transpose(1, 2) @ columns / points.shape[1]
+
+
+def least_loss(pairs: ArrayLike, real: ArrayLike, loss: str) -> NDArray[np.float64]:
+    """D's least loss if each of two clusters is one place, and every point astray has its own.
+
+    The outer objective of Sun et al. 2020 with its sign turned (Claims 3.1 and 3.2), for any
+    number of pairs.
+
+    Args:
+        pairs: (..., 2, 2) as `pair_shares` gives them.
+        real: (2,) or (..., 2) share of the reals in each cluster.
+        loss: a name of `helpers.scalars.SEPARABLE` (its D loss halved) or `PAIRING`.
+
+    Raises:
+        ValueError: for an unknown loss, and pairs of other than two clusters.
+
+    >>> collapsed = [[0.5, 0.0], [0.5, 0.0]]  # all points at the first cluster
+    >>> [least_loss(collapsed, [0.5, 0.5], name).round(4).item() for name in ("js", "rs")]
+    [0.4774, 0.3466]
+    """
+    check_loss(loss)
+    pairs = np.asarray(pairs, dtype=np.float64)
+    if pairs.ndim < 2 or pairs.shape[-2:] != (2, 2):
+        raise ValueError(f"pairs are (..., 2, 2), got {pairs.shape}")
+    if loss in SEPARABLE:
+        fake = pairs.sum(axis=-2)
+        return -xi(*np.broadcast_arrays(real, fake), *SEPARABLE[loss]).sum(axis=-1) / 2
+    h = PAIRING[loss]
+    at_home = (pairs[..., 0, 0] + pairs[..., 1, 1]) * float(h(torch.zeros((), dtype=torch.float64)))
+    return -at_home - xi(pairs[..., 0, 1], pairs[..., 1, 0], h, h)
+
+
+def coverage(shares: ArrayLike, iterations: ArrayLike, *, least: float = 0.1) -> Coverage:
+    """When all modes were covered, from the shares of points near each over a training.
+
+    Args:
+        shares: (t, S, k) as `shares_near` gives them at each record.
+        iterations: (t,) of the records, ascending; between two of them nothing is known, and a
+            record stands for the iterations since the one before.
+        least: share of the points that covers a mode, of what it would be if all had the same.
+
+    Raises:
+        ValueError: for shapes that do not fit, no records, and a least that is not in (0, 1].
+
+    >>> found = coverage([[[1.0, 0.0]], [[0.5, 0.5]], [[0.0, 1.0]], [[0.6, 0.4]]], [1, 2, 3, 4])
+    >>> found.first, found.stable, found.collapsed, found.longest
+    (array([2]), array([4]), array([2]), array([1]))
+    """
+    shares, when = np.asarray(shares, dtype=np.float64), np.asarray(iterations)
+    if shares.ndim != 3 or when.shape != shares.shape[:1] or not len(when):
+        raise ValueError(f"shares (t, S, k) at t times, got {shares.shape} at {when.shape}")
+    if not 0 < least <= 1:
+        raise ValueError(f"least is above 0 and at most 1, got {least}")
+    modes = shares.shape[2]
+    found = (shares >= least / modes).sum(axis=2)  # (t, S)
+    full, single = found == modes, found == 1
+    never = when[-1]
+    first = np.where(full.any(axis=0), when[full.argmax(axis=0)], never)
+    lasting = np.logical_and.accumulate(full[::-1], axis=0)[::-1]
+    stable = np.where(lasting.any(axis=0), when[lasting.argmax(axis=0)], never)
+    spans = np.diff(when, prepend=0)[:, None] * single
+    longest, run = np.zeros_like(first), np.zeros_like(first)
+    for span, alone in zip(spans, single, strict=True):
+        run = np.where(alone, run + span, 0)
+        longest = np.maximum(longest, run)
+    return Coverage(first, stable, spans.sum(axis=0), longest, found[-1])

@@ -1,0 +1,102 @@
+"""Coverage by hand, and D's least loss against the landscape of points."""
+
+import numpy as np
+import pytest
+import torch
+from scipy.optimize import minimize
+
+from helpers.clusters import CENTRES, RADIUS
+from helpers.losses import LOSSES
+from helpers.occupancy import coverage, least_loss, pair_shares, shares_near
+from helpers.scalars import PAIRING, SEPARABLE
+
+
+def test_shares_near():
+    points = torch.tensor([[[0.0], [0.35], [0.37], [-0.35]], [[4.0], [4.0], [4.0], [9.0]]])
+    shares = shares_near(points, CENTRES, RADIUS)
+    assert shares.tolist() == [[0.75, 0.0], [0.0, 0.75]]
+
+
+def test_coverage_by_hand():
+    """Records at 10, 20, 30, 40 of three members: late and for good, lost again, never."""
+    both, one, none = [0.5, 0.5], [1.0, 0.0], [0.0, 0.0]
+    shares = [[one, both, none], [one, both, one], [both, one, one], [both, one, none]]
+    found = coverage(shares, [10, 20, 30, 40])
+    assert found.first.tolist() == [30, 10, 40]
+    assert found.stable.tolist() == [30, 40, 40]
+    assert found.collapsed.tolist() == [20, 20, 20]
+    assert found.longest.tolist() == [20, 20, 20]
+    assert found.at_end.tolist() == [2, 1, 0]
+
+
+def test_a_break_ends_a_collapse():
+    one, none = [1.0, 0.0], [0.0, 0.0]
+    found = coverage([[one], [none], [one], [one]], [1, 2, 3, 4])
+    assert found.collapsed.tolist() == [3]
+    assert found.longest.tolist() == [2]
+
+
+def test_least():
+    """A mode is covered from a tenth of its even share on."""
+    shares = [[[0.96, 0.04]], [[0.95, 0.05]]]
+    assert coverage(shares, [1, 2]).first.tolist() == [2]
+    assert coverage(shares, [1, 2], least=0.05).first.tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    "shares, iterations, least, message",
+    [
+        (np.zeros((2, 3)), [1, 2], 0.1, "shares"),
+        (np.zeros((2, 3, 2)), [1], 0.1, "shares"),
+        (np.zeros((0, 3, 2)), [], 0.1, "shares"),
+        (np.zeros((1, 3, 2)), [1], 0.0, "least"),
+    ],
+)
+def test_bad_records(shares, iterations, least, message):
+    with pytest.raises(ValueError, match=message):
+        coverage(shares, iterations, least=least)
+
+
+def test_pair_shares():
+    """Rows are the reals' clusters, columns the points'; who is astray counts in no column."""
+    points = torch.tensor([[[0.1], [4.1], [0.2], [2.0], [0.0]]])
+    reals = torch.tensor([[[0.2], [0.0], [4.2], [4.0], [0.1]]])
+    found = pair_shares(points, reals, CENTRES, RADIUS)
+    assert found.numpy() == pytest.approx(np.array([[[0.4, 0.2], [0.2, 0.0]]]))
+    assert found.sum(dim=1).numpy() == pytest.approx(shares_near(points, CENTRES, RADIUS).numpy())
+
+
+@pytest.mark.parametrize("loss", [*SEPARABLE, *PAIRING])
+def test_least_loss_is_that_of_the_best_logits(loss):
+    """Six pairs on the centres or astray: D's loss of `LOSSES`, minimised over a logit a place."""
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        x, y = rng.integers(0, 2, 6), rng.integers(0, 3, 6)
+        y = np.where(y == 2, np.arange(2, 8), y)  # astray: each at a place of its own
+        place = torch.cat([CENTRES.flatten(), torch.arange(6) + 10.0])
+
+        def loss_of(f, x=x, y=y):
+            f = torch.from_numpy(f).requires_grad_()
+            value = (LOSSES[loss].halved() if loss in SEPARABLE else LOSSES[loss]).discriminator(
+                f[x], f[y]
+            )
+            return value.item(), torch.autograd.grad(value, f)[0].numpy()
+
+        best = minimize(loss_of, np.zeros(8), jac=True, bounds=[(-40, 40)] * 8, tol=1e-12)
+        pairs = pair_shares(place[y][None, :, None], place[x][None, :, None], CENTRES, RADIUS)
+        real = [(x == 0).mean(), (x == 1).mean()]
+        assert least_loss(pairs[0], real, loss) == pytest.approx(best.fun, abs=1e-6)
+
+
+def test_least_loss_of_many_states():
+    """Shapes in front broadcast, as do the reals' shares."""
+    pairs = np.zeros((4, 3, 2, 2))
+    assert least_loss(pairs, [0.5, 0.5], "js").tolist() == np.zeros((4, 3)).tolist()
+    assert least_loss(pairs, [0.5, 0.5], "rs").tolist() == np.zeros((4, 3)).tolist()
+
+
+def test_least_loss_refusals():
+    with pytest.raises(ValueError, match="unknown loss 'wgan'"):
+        least_loss(np.zeros((2, 2)), [0.5, 0.5], "wgan")
+    with pytest.raises(ValueError, match=r"pairs are \(\.\.\., 2, 2\)"):
+        least_loss(np.zeros((3, 3)), [0.5, 0.5], "js")
