@@ -23,6 +23,7 @@ from IPython.display import publish_display_data
 from helpers import rules
 
 _KEY = "ganscapes"  # of a record in an output's metadata
+_TABLE = "ganscapes-table"  # of a table kept there
 PROFILES = ("quick", "full")
 PAPERS = {
     "A": "Durall et al. 2021",
@@ -158,6 +159,61 @@ def glue(name: str, value: float | int | str) -> None:
     publish_display_data(
         {prefix + "text/plain": repr(value)}, {"scrapbook": {"name": name, "mime_prefix": prefix}}
     )
+
+
+def keep(name: str, table: Mapping[str, Sequence[float]]) -> None:
+    """Leave a table, one row a seed, in the executed notebook; a full run's is kept in the record.
+
+    Floats keep five significant digits.
+
+    >>> keep("times", {"first": [3.0, 4.0]})
+    """
+    plain = {column: [_brief(v) for v in values] for column, values in table.items()}
+    nothing = {"application/papermill.record/text/plain": ""}
+    publish_display_data(nothing, {_TABLE: {"name": name, "columns": plain}})
+
+
+def tables(notebook: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
+    """What `keep` left in an executed notebook, by name.
+
+    >>> tables({"cells": []})
+    {}
+    """
+    outputs = (o for cell in notebook["cells"] for o in cell.get("outputs", []))
+    kept = (o.get("metadata", {}).get(_TABLE) for o in outputs)
+    return {table["name"]: table["columns"] for table in kept if table}
+
+
+@functools.cache
+def recorded(chapter: str) -> dict[str, Any] | None:
+    """A chapter's full run in data/recorded, or None: when, where, "records" and "tables".
+
+    >>> recorded("two_point_landscape")["parameters"]
+    {'profile': 'full'}
+    """
+    try:
+        return json.loads(data_file(f"recorded/{chapter}.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+
+
+def show_recorded(chapter: str) -> None:
+    """Show the verdict boxes of a chapter's recorded full run, with where and when it ran.
+
+    >>> show_recorded("two_point_landscape")  # doctest: +ELLIPSIS
+    Full profile, seeds 0, CPU ...
+    """
+    run = recorded(chapter)
+    if run is None:
+        print("No full run is recorded yet.")
+        return
+    print(
+        f"Full profile, seeds {run['seeds']}, {run['device']}, {run['date']}, "
+        f"commit {run['commit']}, {run['seconds'] / 60:.0f} minutes."
+    )
+    made = [judge(r["claim"], r["values"], profile=r["profile"]) for r in run["records"]]
+    text, page = "\n".join(map(_as_text, made)), "".join(map(as_html, made))
+    publish_display_data({"text/plain": text, "text/html": page})
 
 
 def collect(notebook: Mapping[str, Any]) -> Iterator[Record]:
@@ -306,6 +362,11 @@ def _plain(value: Any) -> float | list[float]:
     if any(math.isnan(v) for v in (plain if isinstance(plain, list) else [plain])):
         raise ValueError(f"a record must not hold NaN, got {value!r}")
     return plain
+
+
+def _brief(value: float) -> float:
+    number = float(f"{float(value):.5g}")
+    return int(number) if number.is_integer() else number
 
 
 def _short(value: float) -> str:

@@ -43,7 +43,9 @@ def mlp(
     return nn.Sequential(*layers[:-1])
 
 
-def two_cluster_nets(*, seed: int, widths: tuple[int, int] = (10, 5)) -> Players:
+def two_cluster_nets(
+    *, seed: int, widths: tuple[int, int] = (10, 5), scale: float = 1.0
+) -> Players:
     """The "4-layer" nets of Sun et al. 2020, Section 5, as released: layers of units are counted.
 
     G has two hidden layers of tanh, D two of sigmoid; D gives logits.
@@ -51,15 +53,21 @@ def two_cluster_nets(*, seed: int, widths: tuple[int, int] = (10, 5)) -> Players
     Args:
         seed: of both initialisations.
         widths: of D's hidden layers and of G's.
+        scale: factor on all initial weights and biases.
 
     >>> [sum(p.numel() for p in net.parameters()) for net in two_cluster_nets(seed=0)]
     [46, 141]
     """
     of_discriminator, of_generator = widths
-    return Players(
+    players = Players(
         mlp([1, of_generator, of_generator, 1], seed=2 * seed, activation=nn.Tanh),
         mlp([1, of_discriminator, of_discriminator, 1], seed=2 * seed + 1, activation=nn.Sigmoid),
     )
+    with torch.no_grad():
+        for net in players:
+            for weight in net.parameters():
+                weight.mul_(scale)
+    return players
 
 
 def gaussians_nets(*, seed: int) -> Players:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from helpers.scalars import PAIRING, SEPARABLE, check_loss
+from helpers.scalars import PAIRING, SEPARABLE, ScalarFunction, check_loss
 from helpers.values import xi
 
 
@@ -81,10 +81,18 @@ def least_loss(pairs: ArrayLike, real: ArrayLike, loss: str) -> NDArray[np.float
         raise ValueError(f"pairs are (..., 2, 2), got {pairs.shape}")
     if loss in SEPARABLE:
         fake = pairs.sum(axis=-2)
-        return -xi(*np.broadcast_arrays(real, fake), *SEPARABLE[loss]).sum(axis=-1) / 2
+        return -_xi_of_each(*np.broadcast_arrays(real, fake), *SEPARABLE[loss]).sum(axis=-1) / 2
     h = PAIRING[loss]
     at_home = (pairs[..., 0, 0] + pairs[..., 1, 1]) * float(h(torch.zeros((), dtype=torch.float64)))
-    return -at_home - xi(pairs[..., 0, 1], pairs[..., 1, 0], h, h)
+    return -at_home - _xi_of_each(pairs[..., 0, 1], pairs[..., 1, 0], h, h)
+
+
+def _xi_of_each(
+    a: NDArray[np.float64], b: NDArray[np.float64], h1: ScalarFunction, h2: ScalarFunction
+) -> NDArray[np.float64]:
+    """`xi`, once for each pair of numbers that there is: of n points there are few."""
+    both, where = np.unique(np.stack([a.ravel(), b.ravel()]).round(9), axis=1, return_inverse=True)
+    return xi(both[0], both[1], h1, h2)[where.ravel()].reshape(a.shape)
 
 
 def coverage(shares: ArrayLike, iterations: ArrayLike, *, least: float = 0.1) -> Coverage:

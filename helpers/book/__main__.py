@@ -6,6 +6,7 @@ import argparse
 import datetime
 import json
 import platform
+import re
 import subprocess
 import sys
 
@@ -89,7 +90,8 @@ def _record(layout: Layout, result: execute.Result, options: argparse.Namespace)
     source = pairing.to_notebook(layout, result.chapter)
     values = execute.chosen_values(source, options.profile, options.set)
     path = execute.output_path(layout, result.chapter, values)
-    records = [r.as_json() for r in ledger.collect(nbformat.read(path, as_version=4))]
+    executed = nbformat.read(path, as_version=4)
+    records = [r.as_json() for r in ledger.collect(executed)]
     cuda = torch.cuda.is_available()
     git = ["git", "-C", str(layout.root), "describe", "--always", "--dirty"]
     run = {
@@ -102,10 +104,15 @@ def _record(layout: Layout, result: execute.Result, options: argparse.Namespace)
         "seconds": round(result.seconds, 1),
         "parameters": values,
         "records": records,
+        "tables": ledger.tables(executed),
     }
     layout.recorded.mkdir(parents=True, exist_ok=True)
     target = layout.recorded / f"{result.chapter}.json"
-    target.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+    # A list of numbers on one line: they are many.
+    text = re.sub(
+        r"\[[-\s\d.,einf]+\]", lambda found: " ".join(found[0].split()), json.dumps(run, indent=1)
+    )
+    target.write_text(text + "\n", encoding="utf-8")
     print(f"recorded {len(records)} claims in {target.relative_to(layout.root)}")
 
 

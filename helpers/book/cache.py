@@ -16,7 +16,7 @@ from helpers.book.layout import Layout
 
 
 def key(layout: Layout, notebook: NotebookNode, parameters: dict) -> str:
-    """Hash of a chapter, the helpers it imports, parameters, claims, timings and pins."""
+    """Hash of a chapter, the helpers it imports, parameters, claims, records and pins."""
     digest = hashlib.sha256()
     cells = [(cell.cell_type, cell.source, dict(cell.metadata)) for cell in notebook.cells]
     code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
@@ -26,6 +26,9 @@ def key(layout: Layout, notebook: NotebookNode, parameters: dict) -> str:
     parts.append(_claims(layout.root / "data" / "claims.json", code))
     for name in re.findall(r"timings\([\"'](\w+)[\"']\)", "\n".join(code)):
         parts.append((layout.root / "data" / "benchmarks" / f"{name}.json").read_text("utf-8"))
+    for name in re.findall(r"recorded\([\"'](\w+)[\"']\)", "\n".join(code)):
+        run = layout.recorded / f"{name}.json"
+        parts.append(run.read_text("utf-8") if run.exists() else "")
     for part in parts:
         digest.update(part.encode() + b"\0")
     return digest.hexdigest()

@@ -7,17 +7,23 @@ from helpers.figures.lines import curves, shares
 from helpers.figures.planes import basin_maps, landscapes, turning_contours
 from helpers.figures.style import PALETTE, PLAYERS, show
 from helpers.figures.surfaces import sliding_surface, turnable_surfaces
+from helpers.figures.trainings import Course, courses, cumulative, ranges, reached
 
 __all__ = [
     "PALETTE",
     "PLAYERS",
+    "Course",
     "archetypes",
     "basin_maps",
     "clouds",
+    "courses",
+    "cumulative",
     "curves",
     "densities",
     "landscapes",
     "path_profiles",
+    "ranges",
+    "reached",
     "shares",
     "show",
     "sliding_surface",

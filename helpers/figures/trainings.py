@@ -1,0 +1,175 @@
+"""Trainings: what points and losses did, and how many seeds got how far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from helpers.figures.style import INK, PLAYERS, styled
+
+_TIMES = 150  # of a line: what a screen shows, and pages stay small
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """One training as it is drawn."""
+
+    iterations: NDArray[np.int64]  # (t,)
+    points: NDArray[np.float64]  # (t, n) generated
+    loss: NDArray[np.float64]  # (t,) of D
+
+
+@styled
+def courses(
+    found: Mapping[str, Mapping[str, Course]],
+    *,
+    bands: Sequence[tuple[float, float]],
+    levels: Mapping[str, float],
+) -> Figure:
+    """Generated points and, below them, D's loss: a pair of rows a GAN, a column a seed.
+
+    Args:
+        found: by name of the GAN (row) and of the seed (column).
+        bands: where the real points are.
+        levels: of D's loss, by name of the GAN: its value at collapse, drawn as a line.
+    """
+    names, seeds = list(found), list(next(iter(found.values())))
+    figure, panels = plt.subplots(
+        2 * len(names),
+        len(seeds),
+        figsize=(3.1 * len(seeds), 4.1 * len(names)),
+        sharex=True,
+        sharey="row",
+        squeeze=False,
+        height_ratios=[3, 2] * len(names),
+    )
+    for number, name in enumerate(names):
+        for column, seed in enumerate(seeds):
+            course = found[name][seed]
+            few = slice(None, None, -(-len(course.iterations) // _TIMES))
+            above, below = panels[2 * number : 2 * number + 2, column]
+            for low, high in bands:
+                above.axhspan(low, high, color=INK, alpha=0.18, linewidth=0)
+            above.plot(
+                course.iterations[few], course.points[few], color=PLAYERS["G"], lw=0.7, alpha=0.6
+            )
+            above.set(title=f"{name}, {seed}", ylim=(-2.5, 6.5))
+            below.plot(course.iterations[few], course.loss[few], color=PLAYERS["D"], lw=1.2)
+            below.axhline(levels[name], color=INK, lw=1, ls="--")
+            below.axhline(np.log(2), color=INK, lw=1, ls=":")
+            below.set_ylim(0.2, 0.85)
+        panels[2 * number, 0].set_ylabel("points")
+        panels[2 * number + 1, 0].set_ylabel("D's loss")
+    for axes in panels[-1]:
+        axes.set_xlabel("iteration")
+    return figure
+
+
+@styled
+def cumulative(
+    found: Mapping[str, Mapping[str, Sequence[float]]],
+    *,
+    marks: Mapping[str, float] | None = None,
+    log: bool = False,
+) -> Figure:
+    """The share of seeds at or below a value: a panel a quantity, a curve a group of seeds.
+
+    Args:
+        found: values by quantity (panel) and group (curve).
+        marks: values by name of the group that the paper gives, drawn upright in the first panel.
+        log: whether the values are on a logarithmic axis.
+    """
+    figure, panels = plt.subplots(
+        1, len(found), figsize=(3.4 * len(found), 3.4), sharey=True, squeeze=False
+    )
+    for axes, (quantity, groups) in zip(panels[0], found.items(), strict=True):
+        for number, (name, values) in enumerate(groups.items()):
+            look = {"color": f"C{number}", "linestyle": ("-", "--", ":", "-.")[number % 4]}
+            sns.ecdfplot(x=np.asarray(values), ax=axes, label=name, **look)
+            if marks and name in marks and axes is panels[0, 0]:
+                axes.axvline(marks[name], lw=1, **look)
+        axes.set(
+            xlabel=quantity, ylabel="", ylim=(-0.02, 1.02), **({"xscale": "log"} if log else {})
+        )
+    panels[0, 0].set_ylabel("share of seeds")
+    panels[0, -1].legend(loc="lower right", fontsize=9)
+    return figure
+
+
+@styled
+def reached(
+    found: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
+    *,
+    marks: Mapping[str, float],
+    top: float = 0.85,
+) -> Figure:
+    """How often training was at which pair of D's loss and of the least loss that there is.
+
+    Args:
+        found: least losses and reached ones, two arrays of one shape, by name of the GAN (panel).
+        marks: the value at collapse, by name of the GAN.
+        top: of both axes.
+    """
+    figure, panels = plt.subplots(
+        1, len(found), figsize=(4.2 * len(found), 3.8), sharey=True, squeeze=False
+    )
+    for axes, (name, (least, loss)) in zip(panels[0], found.items(), strict=True):
+        *_, mesh = axes.hist2d(
+            least.ravel(),
+            loss.ravel(),
+            bins=60,
+            range=[(0, top), (0, top)],
+            norm=LogNorm(),
+            cmap="viridis",
+            rasterized=True,
+        )
+        axes.plot([0, top], [0, top], color=INK, lw=1)
+        axes.plot(marks[name], marks[name], "o", mfc="none", mec=PLAYERS["D"], ms=13, mew=2)
+        axes.set(title=name, xlabel="least loss on the landscape")
+        figure.colorbar(mesh, ax=axes, label="records" if axes is panels[0, -1] else None)
+    panels[0, 0].set_ylabel("D's loss")
+    return figure
+
+
+@styled
+def ranges(
+    found: Mapping[str, Mapping[str, Sequence[float]]], *, xlabel: str, log: bool = False
+) -> Figure:
+    """Median and quartiles over seeds: a line a setting, a mark a group of seeds.
+
+    Args:
+        found: values by setting and by name of the group; not every group need have every setting.
+        xlabel: name of the values.
+        log: whether they are on a logarithmic axis.
+    """
+    groups = list(dict.fromkeys(name for values in found.values() for name in values))
+    figure, axes = plt.subplots(figsize=(7.2, 0.9 + 0.2 * len(found) * len(groups)))
+    for number, name in enumerate(groups):
+        rows = [k for k, values in enumerate(found.values()) if name in values]
+        low, middle, high = np.array(
+            [
+                np.percentile(found[setting][name], [25, 50, 75])
+                for setting in np.array([*found])[rows]
+            ]
+        ).T
+        places = np.array(rows) + 0.16 * (number - (len(groups) - 1) / 2)
+        axes.errorbar(
+            middle,
+            places,
+            xerr=[middle - low, high - middle],
+            fmt="os^Dv"[number % 5],
+            capsize=3,
+            label=name,
+        )
+    axes.set_yticks(range(len(found)), list(found))
+    axes.invert_yaxis()
+    axes.set(xlabel=xlabel, **({"xscale": "log"} if log else {}))
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
