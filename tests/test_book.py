@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 
 import nbformat
 import pytest
@@ -152,6 +153,25 @@ def test_parameters_reach_the_chapter_and_not_the_site(book):
     assert not (book.executed / "good.ipynb").exists()
 
 
+def test_full_run_is_recorded(book):
+    """Numbers, tables and the run's particulars, each list on a line of its own."""
+    subprocess.run(["git", "init", "-q", book.root], check=True)
+    author = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(
+        ["git", "-C", book.root, *author, "commit", "-q", "--allow-empty", "-m", "x"], check=True
+    )
+    code = 'from helpers.ledger import keep\nkeep("times", {"first": [1, 2.5, 1e-20]})'
+    write(book, good=chapter(code=code))
+    arguments = ["run", "--chapter", "good", "--profile", "full", "--record", "--set", "scale=2"]
+    assert main(arguments, book) == 0
+    text = (book.recorded / "good.json").read_text()
+    run = json.loads(text)
+    assert run["records"][0]["values"] == {"supremum_to_1e6": 2e6}
+    assert run["parameters"] == {"profile": "full", "scale": 2.0}
+    assert run["tables"] == {"times": {"first": [1, 2.5, 1e-20]}}
+    assert '"first": [ 1, 2.5, 1e-20 ]' in text
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -240,16 +260,18 @@ def test_cache_key_covers_what_a_chapter_depends_on(book):
     assert len(set(keys)) == len(keys)
 
 
-def test_cache_key_covers_packages_and_timings(book):
+def test_cache_key_covers_packages_and_records(book):
     """A package's parts are found through its __init__, and a record through its name."""
     package, records = book.root / "helpers", book.root / "data" / "benchmarks"
+    book.recorded.mkdir(parents=True)
     (package / "drawn").mkdir(parents=True)
     records.mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "drawn" / "__init__.py").write_text("from helpers.drawn.lines import line")
-    write(book, good=chapter(code='from helpers import drawn\ntimings("some")'))
+    code = 'from helpers import drawn\ntimings("some")\nrecorded("some")'
+    write(book, good=chapter(code=code))
     files = [package / "drawn" / "__init__.py", package / "drawn" / "lines.py"]
-    files += [records / "some.json", records / "other.json"]
+    files += [records / "some.json", book.recorded / "some.json", records / "other.json"]
     keys = []
     for number, file in enumerate([None, *files]):
         if file:

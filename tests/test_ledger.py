@@ -208,6 +208,42 @@ def test_record_is_collected(shown):
     assert list(collect(notebook(shown))) == expected
 
 
+def test_tables_are_kept(shown):
+    """A table comes back with its name, five digits of it, whole numbers as such."""
+    ledger.keep("times", {"first": np.array([3, 40]), "loss": [0.4773856, math.pi]})
+    record("C14", 2e6)
+    found = ledger.tables(notebook(shown))
+    assert found == {"times": {"first": [3, 40], "loss": [0.47739, 3.1416]}}
+    assert len(list(collect(notebook(shown)))) == 1
+
+
+def test_tables_hold_numbers(shown):
+    with pytest.raises(ValueError, match="NaN"):
+        ledger.keep("times", {"first": [1.0, math.nan]})
+    with pytest.raises(ValueError, match="numbers"):
+        ledger.keep("times", {"first": ["soon"]})
+    assert not shown
+
+
+def test_recorded_run_is_shown(shown, monkeypatch, tmp_path, capsys):
+    """Where and when, and a box for each claim; a chapter without a full run says so."""
+    (tmp_path / "recorded").mkdir()
+    made = judge("C14", 2e6, profile="full").as_json()
+    run = {"seeds": "0", "device": "CPU", "date": "2026-01-02", "commit": "abc", "seconds": 600}
+    (tmp_path / "recorded" / "some.json").write_text(json.dumps(run | {"records": [made]}))
+    real = ledger.data_file
+    monkeypatch.setattr(
+        ledger, "data_file", lambda n: tmp_path / n if n == "recorded/some.json" else real(n)
+    )
+    ledger.show_recorded("some")
+    assert "seeds 0, CPU, 2026-01-02, commit abc, 10 minutes" in capsys.readouterr().out
+    ((data, *_),) = shown
+    assert 'id="claim-C14"' not in data["text/html"]  # the box of this run has that anchor
+    assert "C14: reproduced" in data["text/html"] and "C14 reproduced" in data["text/plain"]
+    ledger.show_recorded("no_such_chapter")
+    assert capsys.readouterr().out == "No full run is recorded yet.\n"
+
+
 def test_record_is_shown(shown):
     """The output has a box for pages and a line for terminals, both with verdict and value."""
     record("C14", 2e6)

@@ -110,7 +110,7 @@ def _record(layout: Layout, result: execute.Result, options: argparse.Namespace)
     target = layout.recorded / f"{result.chapter}.json"
     # A list of numbers on one line: they are many.
     text = re.sub(
-        r"\[[-\s\d.,einf]+\]", lambda found: " ".join(found[0].split()), json.dumps(run, indent=1)
+        r"\[[-+\s\d.,e]+\]", lambda found: " ".join(found[0].split()), json.dumps(run, indent=1)
     )
     target.write_text(text + "\n", encoding="utf-8")
     print(f"recorded {len(records)} claims in {target.relative_to(layout.root)}")
