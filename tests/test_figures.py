@@ -116,7 +116,23 @@ VALUES = np.linspace(-1, 1, 9)
 DENSITY = slq_density(Matrix(np.diag(VALUES)), 2, 9, seed=0)
 EXACT = blurred(VALUES, DENSITY.grid, DENSITY.sigma)
 TURNING = np.array([[0.0, 1.0], [-1.0, 0.0]])
+COURSE = figures.Course(np.arange(1, 400), np.tile(VALUES, (399, 1)), np.linspace(0.7, 0.5, 399))
 DRAWN = {
+    "courses": lambda: figures.courses(
+        {"JS": {"best": COURSE, "worst": COURSE}, "RS": {"best": COURSE, "worst": COURSE}},
+        bands=[(0, 0.3)],
+        levels={"JS": 0.48, "RS": 0.35},
+    ),
+    "cumulative": lambda: figures.cumulative(
+        {"a": {"JS": VALUES, "RS": VALUES + 1}, "b": {"JS": VALUES}}, marks={"JS": 0.5}
+    ),
+    "reached": lambda: figures.reached(
+        {"JS": (abs(VALUES) / 2, abs(VALUES)), "RS": (abs(VALUES), abs(VALUES))},
+        marks={"JS": 0.48, "RS": 0.35},
+    ),
+    "ranges": lambda: figures.ranges(
+        {"a": {"one": {"JS": VALUES, "RS": VALUES}, "two": {"RS": VALUES}}}
+    ),
     "densities": lambda: figures.densities(
         {"a": {"one": DENSITY, "two": DENSITY}, "b": {"one": DENSITY}, "c": {"one": DENSITY}},
         {"a": EXACT, "b": None, "c": EXACT},
@@ -206,6 +222,36 @@ def test_staircases_end_at_the_whole_mass():
     exact, half = drawn.axes[0].lines
     assert exact.get_ydata()[-1] == pytest.approx(1)
     assert half.get_ydata()[-1] == pytest.approx(0.5)
+    plt.close(drawn)
+
+
+def test_cumulative_is_the_share_at_or_below():
+    drawn = figures.cumulative({"a": {"JS": [1.0, 2.0, 3.0, 4.0]}}, marks={"JS": 2.5})
+    curve, mark = drawn.axes[0].lines
+    x, y = curve.get_data()
+    assert y[np.searchsorted(x, 2.0)] == 0.5 and y[-1] == 1
+    assert mark.get_xdata()[0] == 2.5
+    plt.close(drawn)
+
+
+def test_ranges_show_median_and_quartiles():
+    """Each group's marks are at its own settings."""
+    drawn = figures.ranges({"a": {"one": {"JS": [1, 2, 3, 4, 5]}, "two": {"RS": [7, 8, 9]}}})
+    js, rs = drawn.axes[0].containers
+    assert js.lines[0].get_xdata().tolist() == [3] and rs.lines[0].get_xdata().tolist() == [8]
+    (bars,) = js.lines[2]
+    assert bars.get_segments()[0][:, 0].tolist() == [2, 4]
+    assert abs(js.lines[0].get_ydata()[0]) < 0.5 < rs.lines[0].get_ydata()[0]
+    plt.close(drawn)
+
+
+def test_courses_are_thinned():
+    """A page holds some hundred points of each line, the first among them."""
+    drawn = figures.courses({"JS": {"a": COURSE}}, bands=[], levels={"JS": 0.5})
+    above, below = drawn.axes
+    assert len(above.lines) == COURSE.points.shape[1]
+    assert all(50 < len(line.get_xdata()) <= 150 for line in [*above.lines, below.lines[0]])
+    assert below.lines[0].get_xydata()[0].tolist() == [1, 0.7]
     plt.close(drawn)
 
 

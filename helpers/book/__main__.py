@@ -102,7 +102,8 @@ def _record(layout: Layout, result: execute.Result, options: argparse.Namespace)
         "seeds": str({**parameters.declared(source), **values}.get("seed")),
         "torch": torch.__version__,
         "seconds": round(result.seconds, 1),
-        "parameters": values,
+        # Where a long run kept its state is no part of what it computed.
+        "parameters": {k: v for k, v in values.items() if k != "checkpoints"},
         "records": records,
         "tables": ledger.tables(executed),
     }

@@ -10,7 +10,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from helpers.figures.style import INK, WHITE, styled
+from helpers.figures.style import INK, WHITE, panel_rows, styled
 from helpers.spectra import RitzCloud, SpectralDensity
 
 _POINTS = 400  # of a curve: what a screen shows, and pages stay small
@@ -34,7 +34,7 @@ def densities(
         lowest: bottom of a logarithmic axis as a part of the panel's largest density, or None for
             a linear axis.
     """
-    figure, panels = _panels(len(found), columns, width=4.2)
+    figure, panels = panel_rows(len(found), columns, width=4.2)
     for axes, (title, curves) in zip(panels.flat, found.items(), strict=False):
         first = next(iter(curves.values()))
         known = exact[title]
@@ -104,7 +104,7 @@ def clouds(
         exact: (n,) eigenvalues by title.
         columns: panels side by side.
     """
-    figure, panels = _panels(len(found), columns, width=2.9)
+    figure, panels = panel_rows(len(found), columns, width=2.9)
     for axes, (title, cloud) in zip(panels.flat, found.items(), strict=False):
         top = cloud.density.max()
         heat = np.clip(cloud.density.T, 1e-3 * top, None)
@@ -125,13 +125,3 @@ def clouds(
     for axes in panels[:, 0]:
         axes.set_ylabel("imaginary part")
     return figure
-
-
-def _panels(count: int, columns: int, *, width: float) -> tuple[Figure, NDArray]:
-    """So many panels in rows; the places left over in the last row stay empty."""
-    rows = -(-count // columns)
-    size = (width * columns, 3 * rows)
-    figure, panels = plt.subplots(rows, columns, figsize=size, squeeze=False)
-    for axes in panels.flat[count:]:
-        axes.remove()
-    return figure, panels

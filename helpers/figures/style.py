@@ -15,6 +15,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 from IPython.display import SVG
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 P = ParamSpec("P")
 
@@ -82,3 +83,13 @@ def show(figure: Figure) -> SVG:
     picture = picture[picture.index("<svg") :]
     end = picture.index(">") + 1
     return SVG(picture[:end] + sheet + picture[end:])
+
+
+def panel_rows(count: int, columns: int, *, width: float) -> tuple[Figure, NDArray]:
+    """So many panels in rows; the places left over in the last row stay empty."""
+    rows = -(-count // columns)
+    size = (width * columns, 3 * rows)
+    figure, panels = plt.subplots(rows, columns, figsize=size, squeeze=False)
+    for axes in panels.flat[count:]:
+        axes.remove()
+    return figure, panels

@@ -12,9 +12,10 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from helpers.figures.style import INK, PLAYERS, styled
+from helpers.figures.style import INK, PLAYERS, panel_rows, styled
 
 _TIMES = 150  # of a line: what a screen shows, and pages stay small
+_TOP = 0.85  # of axes for losses: log 2 and some more
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +65,7 @@ def courses(
             below.plot(course.iterations[few], course.loss[few], color=PLAYERS["D"], lw=1.2)
             below.axhline(levels[name], color=INK, lw=1, ls="--")
             below.axhline(np.log(2), color=INK, lw=1, ls=":")
-            below.set_ylim(0.2, 0.85)
+            below.set_ylim(0.2, _TOP)
         panels[2 * number, 0].set_ylabel("points")
         panels[2 * number + 1, 0].set_ylabel("D's loss")
     for axes in panels[-1]:
@@ -77,29 +78,24 @@ def cumulative(
     found: Mapping[str, Mapping[str, Sequence[float]]],
     *,
     marks: Mapping[str, float] | None = None,
-    log: bool = False,
 ) -> Figure:
     """The share of seeds at or below a value: a panel a quantity, a curve a group of seeds.
 
     Args:
         found: values by quantity (panel) and group (curve).
         marks: values by name of the group that the paper gives, drawn upright in the first panel.
-        log: whether the values are on a logarithmic axis.
     """
-    figure, panels = plt.subplots(
-        1, len(found), figsize=(3.4 * len(found), 3.4), sharey=True, squeeze=False
-    )
-    for axes, (quantity, groups) in zip(panels[0], found.items(), strict=True):
+    figure, panels = panel_rows(len(found), 2, width=3.9)
+    for axes, (quantity, groups) in zip(panels.flat, found.items(), strict=False):
         for number, (name, values) in enumerate(groups.items()):
             look = {"color": f"C{number}", "linestyle": ("-", "--", ":", "-.")[number % 4]}
             sns.ecdfplot(x=np.asarray(values), ax=axes, label=name, **look)
             if marks and name in marks and axes is panels[0, 0]:
                 axes.axvline(marks[name], lw=1, **look)
-        axes.set(
-            xlabel=quantity, ylabel="", ylim=(-0.02, 1.02), **({"xscale": "log"} if log else {})
-        )
-    panels[0, 0].set_ylabel("share of seeds")
-    panels[0, -1].legend(loc="lower right", fontsize=9)
+        axes.set(xlabel=quantity, ylabel="", ylim=(-0.02, 1.02))
+    for axes in panels[:, 0]:
+        axes.set_ylabel("share of seeds")
+    panels[0, 0].legend(loc="upper left", fontsize=9)
     return figure
 
 
@@ -108,14 +104,12 @@ def reached(
     found: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
     *,
     marks: Mapping[str, float],
-    top: float = 0.85,
 ) -> Figure:
     """How often training was at which pair of D's loss and of the least loss that there is.
 
     Args:
         found: least losses and reached ones, two arrays of one shape, by name of the GAN (panel).
         marks: the value at collapse, by name of the GAN.
-        top: of both axes.
     """
     figure, panels = plt.subplots(
         1, len(found), figsize=(4.2 * len(found), 3.8), sharey=True, squeeze=False
@@ -125,12 +119,12 @@ def reached(
             least.ravel(),
             loss.ravel(),
             bins=60,
-            range=[(0, top), (0, top)],
+            range=[(0, _TOP), (0, _TOP)],
             norm=LogNorm(),
             cmap="viridis",
             rasterized=True,
         )
-        axes.plot([0, top], [0, top], color=INK, lw=1)
+        axes.plot([0, _TOP], [0, _TOP], color=INK, lw=1)
         axes.plot(marks[name], marks[name], "o", mfc="none", mec=PLAYERS["D"], ms=13, mew=2)
         axes.set(title=name, xlabel="least loss on the landscape")
         figure.colorbar(mesh, ax=axes, label="records" if axes is panels[0, -1] else None)
@@ -139,37 +133,40 @@ def reached(
 
 
 @styled
-def ranges(
-    found: Mapping[str, Mapping[str, Sequence[float]]], *, xlabel: str, log: bool = False
-) -> Figure:
-    """Median and quartiles over seeds: a line a setting, a mark a group of seeds.
+def ranges(found: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]) -> Figure:
+    """Median and quartiles over seeds: a panel a quantity, a line a setting, a mark a group.
 
     Args:
-        found: values by setting and by name of the group; not every group need have every setting.
-        xlabel: name of the values.
-        log: whether they are on a logarithmic axis.
+        found: values by quantity, by setting and by name of the group; not every group need have
+            every setting, but every quantity has the same ones.
     """
-    groups = list(dict.fromkeys(name for values in found.values() for name in values))
-    figure, axes = plt.subplots(figsize=(7.2, 0.9 + 0.2 * len(found) * len(groups)))
-    for number, name in enumerate(groups):
-        rows = [k for k, values in enumerate(found.values()) if name in values]
-        low, middle, high = np.array(
-            [
-                np.percentile(found[setting][name], [25, 50, 75])
-                for setting in np.array([*found])[rows]
-            ]
-        ).T
-        places = np.array(rows) + 0.16 * (number - (len(groups) - 1) / 2)
-        axes.errorbar(
-            middle,
-            places,
-            xerr=[middle - low, high - middle],
-            fmt="os^Dv"[number % 5],
-            capsize=3,
-            label=name,
-        )
-    axes.set_yticks(range(len(found)), list(found))
-    axes.invert_yaxis()
-    axes.set(xlabel=xlabel, **({"xscale": "log"} if log else {}))
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    settings = list(next(iter(found.values())))
+    groups = list(
+        dict.fromkeys(name for rows in found.values() for v in rows.values() for name in v)
+    )
+    figure, panels = plt.subplots(
+        1,
+        len(found),
+        figsize=(1.2 + 3.0 * len(found), 1.1 + 0.22 * len(settings) * len(groups)),
+        sharey=True,
+        squeeze=False,
+    )
+    for axes, (quantity, rows) in zip(panels[0], found.items(), strict=True):
+        for number, name in enumerate(groups):
+            own = [k for k, setting in enumerate(settings) if name in rows[setting]]
+            low, middle, high = np.transpose(
+                [np.percentile(rows[settings[k]][name], [25, 50, 75]) for k in own]
+            )
+            axes.errorbar(
+                middle,
+                np.array(own) + 0.2 * (number - (len(groups) - 1) / 2),
+                xerr=[middle - low, high - middle],
+                fmt="os^Dv"[number % 5],
+                capsize=3,
+                label=name,
+            )
+        axes.set(xlabel=quantity)
+    panels[0, 0].set_yticks(range(len(settings)), settings)
+    panels[0, 0].invert_yaxis()
+    panels[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 from tests.benchmarks.workload import images
 
 _ROOT = Path(__file__).parents[2]
-_RECORD = _ROOT / "data" / "benchmarks" / "spectra.json"
 
 
 class Rows:
@@ -41,27 +40,42 @@ class Rows:
 
 @pytest.fixture(scope="session")
 def rows() -> Iterator[Rows]:
-    """The rows of this run; written to data/benchmarks if GANSCAPES_RECORD_BENCH is set.
+    """The rows of this run on operators and spectra."""
+    found = Rows()
+    yield found
+    about = "networks and training 0, latents 1, probes 0 to 3"
+    _write("spectra", found.rows, data=images()[0], seeds=about)
+
+
+@pytest.fixture(scope="session")
+def ensemble_rows() -> Iterator[Rows]:
+    """The rows of this run on ensembles."""
+    found = Rows()
+    yield found
+    _write("ensembles", found.rows, data="two clusters", seeds="from 0")
+
+
+def _write(name: str, rows: list[dict[str, Any]], **about: str) -> None:
+    """Write data/benchmarks if GANSCAPES_RECORD_BENCH is set.
 
     Rows of an earlier run on the same device stay where this one (`-k` of some tests) has none.
     """
-    found = Rows()
-    yield found
-    if os.environ.get("GANSCAPES_RECORD_BENCH"):
-        ask = ["git", "-C", str(_ROOT), "rev-parse", "--short=12", "HEAD"]
-        commit = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
-        record = {
-            "device": _processor(),
-            "threads": torch.get_num_threads(),
-            "date": datetime.now(UTC).date().isoformat(),
-            "commit": commit,
-            "torch": torch.__version__,
-            "data": images()[0],
-            "seeds": "networks and training 0, latents 1, probes 0 to 3",
-        }
-        lines = ",\n  ".join(json.dumps(row) for row in [*_kept(record, found.rows), *found.rows])
-        head = json.dumps(record, indent=1)[:-2]
-        _RECORD.write_text(f'{head},\n "rows": [\n  {lines}\n ]\n}}\n', encoding="utf-8")
+    if not rows or not os.environ.get("GANSCAPES_RECORD_BENCH"):
+        return
+    ask = ["git", "-C", str(_ROOT), "rev-parse", "--short=12", "HEAD"]
+    commit = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
+    record = {
+        "device": _processor(),
+        "threads": torch.get_num_threads(),
+        "date": datetime.now(UTC).date().isoformat(),
+        "commit": commit,
+        "torch": torch.__version__,
+        **about,
+    }
+    path = _ROOT / "data" / "benchmarks" / f"{name}.json"
+    lines = ",\n  ".join(json.dumps(row) for row in [*_kept(path, record, rows), *rows])
+    head = json.dumps(record, indent=1)[:-2]
+    path.write_text(f'{head},\n "rows": [\n  {lines}\n ]\n}}\n', encoding="utf-8")
 
 
 Works = Mapping[str, Callable[[], object]]
@@ -94,11 +108,13 @@ def once(benchmark: Any) -> Callable[[Callable[[], Any]], Any]:
     return lambda work: benchmark.pedantic(work, rounds=1)
 
 
-def _kept(record: Mapping[str, Any], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _kept(
+    path: Path, record: Mapping[str, Any], rows: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
     """What an earlier record of the same device has beyond these rows."""
-    if not _RECORD.exists():
+    if not path.exists():
         return []
-    earlier = json.loads(_RECORD.read_text(encoding="utf-8"))
+    earlier = json.loads(path.read_text(encoding="utf-8"))
     if any(earlier.get(key) != record[key] for key in ("device", "threads", "torch", "data")):
         return []
     names = ("work", "name", "unit", "player", "N", "which")

@@ -1,0 +1,58 @@
+"""Many seeds at once beside one seed alone: `make bench`."""
+
+import pytest
+import torch
+from torch import nn
+
+from helpers.two_clusters import group, released, train_groups
+
+PAPER = 5000  # iterations of the released script
+
+
+def script(name, iterations):
+    """The released script's loop without its pictures, for one seed."""
+    own = released(name)
+    (G, D), z, x = own.players[0], own.samples.latents[0], own.samples.reals[0]
+    of_g, of_d = (torch.optim.SGD(net.parameters(), lr=1e-2, momentum=0.9) for net in (G, D))
+    bce = nn.BCEWithLogitsLoss()
+    for _ in range(iterations):
+        fake = G(z)
+        for _ in range(10):
+            real, false = D(x), D(fake.detach())
+            if name == "js":
+                loss = bce(real, torch.ones_like(real)) + bce(false, torch.zeros_like(false))
+                loss = loss / 2
+            else:
+                loss = bce(real - false, torch.ones_like(real))
+            loss.backward()
+            of_d.step()
+            of_d.zero_grad()
+        of_g.zero_grad()
+        for _ in range(10):
+            real, false = D(x), D(G(z))
+            loss = bce(false if name == "js" else false - real, torch.ones_like(real))
+            loss.backward()
+            of_g.step()
+            of_g.zero_grad()
+
+
+@pytest.mark.parametrize("name", ["js", "rs"])
+def test_ensemble(in_turn, ensemble_rows, name):
+    """Ten steps of D and ten of G an iteration, 100 points: seconds for 5,000 iterations."""
+    sizes, count = (1, 8, 64, 512), 40
+    groups = {size: {name: group(name, size, seed=0)} for size in sizes}
+    works = {"script": lambda: script(name, count)}
+    for size in sizes:
+        works[size] = lambda size=size: train_groups(groups[size], count)
+    for work in works.values():
+        work()
+    times = in_turn(works, 5)
+    alone = times[1]
+    for what, seconds in times.items():
+        each = seconds / (1 if what == "script" else what)
+        label = "released loop" if what == "script" else f"{what} seeds at once"
+        where = {"player": name}
+        ensemble_rows.add("ensemble", label, each * PAPER / count, "seconds a seed", **where)
+        if what != "script":
+            ensemble_rows.add("ensemble", label, alone / each, "times one seed alone", **where)
+    assert (alone / (times[64] / 64)).max() > 1
