@@ -272,7 +272,7 @@ class _Run:
         Raises:
             ValueError: if it is of another run.
         """
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, weights_only=True, map_location="cpu")
         if state["run"] != self.identity():
             raise ValueError(f"{path} is of another run: {state['run']}, not {self.identity()}")
         for stacked, held in zip(

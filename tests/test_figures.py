@@ -130,6 +130,9 @@ DRAWN = {
         {"JS": (abs(VALUES) / 2, abs(VALUES)), "RS": (abs(VALUES), abs(VALUES))},
         marks={"JS": 0.48, "RS": 0.35},
     ),
+    "scattered": lambda: figures.scattered(
+        VALUES, VALUES, VALUES, star=(1 / 3, 1), xlabel="x", ylabel="y", label="z"
+    ),
     "ranges": lambda: figures.ranges(
         {"a": {"one": {"JS": VALUES, "RS": VALUES}, "two": {"RS": VALUES}}}
     ),

@@ -75,6 +75,19 @@ def test_each_member_as_alone(loss, optimizer):
                 torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda(tmp_path):
+    """The CPU's numbers on a GPU, and a checkpoint of it that goes on."""
+    wanted = together("js", iterations=20)
+    found = together("js", iterations=20, device="cuda", checkpoint=tmp_path / "run.pt")
+    np.testing.assert_allclose(found.records["loss_d"], wanted.records["loss_d"], rtol=1e-4)
+    for many in (10, 20):
+        again = together(
+            "js", iterations=many, device="cuda", checkpoint=tmp_path / "other.pt", save_every=5
+        )
+    np.testing.assert_array_equal(again.records["loss_d"], found.records["loss_d"])
+
+
 def test_each_member_its_loss():
     """Side by side as apart, whichever losses the neighbours have."""
     names = ["js", "rs", "rs"]

@@ -7,7 +7,7 @@ from helpers.figures.lines import curves, shares
 from helpers.figures.planes import basin_maps, landscapes, turning_contours
 from helpers.figures.style import PALETTE, PLAYERS, show
 from helpers.figures.surfaces import sliding_surface, turnable_surfaces
-from helpers.figures.trainings import Course, courses, cumulative, ranges, reached
+from helpers.figures.trainings import Course, courses, cumulative, ranges, reached, scattered
 
 __all__ = [
     "PALETTE",
@@ -24,6 +24,7 @@ __all__ = [
     "path_profiles",
     "ranges",
     "reached",
+    "scattered",
     "shares",
     "show",
     "sliding_surface",

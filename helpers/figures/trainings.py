@@ -133,6 +133,32 @@ def reached(
 
 
 @styled
+def scattered(
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    value: NDArray[np.float64],
+    *,
+    star: tuple[float, float],
+    xlabel: str,
+    ylabel: str,
+    label: str,
+) -> Figure:
+    """A point a seed, coloured by a value, and a ring around where theory puts them all.
+
+    Args:
+        x, y, value: (S,) of the seeds.
+        star: the place of theory.
+        xlabel, ylabel, label: names of the axes and of the value.
+    """
+    figure, axes = plt.subplots(figsize=(5.6, 3.8))
+    drawn = axes.scatter(x, y, c=value, s=14, cmap="viridis", linewidth=0)
+    axes.plot(*star, "o", mfc="none", mec=PLAYERS["D"], ms=16, mew=2)
+    axes.set(xlabel=xlabel, ylabel=ylabel)
+    figure.colorbar(drawn, ax=axes, label=label)
+    return figure
+
+
+@styled
 def ranges(found: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]) -> Figure:
     """Median and quartiles over seeds: a panel a quantity, a line a setting, a mark a group.
 
