@@ -117,10 +117,9 @@ def train_ensemble(
     losses = [loss] * len(players) if isinstance(loss, GanLoss) else list(loss)
     if len(losses) != len(players):
         raise ValueError(f"losses for {len(players)} members are asked for, got {len(losses)}")
-    run = _Run(
-        players, latents.to(device), reals.to(device), losses, optimizer, batch, seed, device
-    )
-    run.steps, run.constrain, run.every, run.observe = steps, constrain, every, observe
+    groups = [(one, len(list(same))) for one, same in groupby(losses)]
+    settings = _Settings(groups, optimizer, steps, batch, constrain, seed, observe, every)
+    run = _Run(players, latents.to(device), reals.to(device), settings, device)
     store = None if checkpoint is None else Path(checkpoint)
     if store is not None and store.exists():
         run.load(store)
@@ -132,6 +131,20 @@ def train_ensemble(
     return run.result()
 
 
+@dataclass(frozen=True)
+class _Settings:
+    """How to train, in the words of `train_ensemble`."""
+
+    groups: list[tuple[GanLoss, int]]  # losses, and how many members in turn have each
+    optimizer: MakeOptimizer
+    steps: tuple[int, int]
+    batch: int | None
+    constrain: Callable[[Stacked], None] | None
+    seed: int
+    observe: Observe | None
+    every: int
+
+
 class _Run:
     """The state of a training."""
 
@@ -140,22 +153,21 @@ class _Run:
         players: Sequence[Players],
         latents: Tensor,
         reals: Tensor,
-        losses: Sequence[GanLoss],
-        optimizer: MakeOptimizer,
-        batch: int | None,
-        seed: int,
+        settings: _Settings,
         device: torch.device | str,
     ) -> None:
+        self.settings = settings
         self.generators = Stacked([pair.generator for pair in players], device)
         self.discriminators = Stacked([pair.discriminator for pair in players], device)
-        self.latents, self.reals, self.batch = latents, reals, batch
-        self.groups = [(loss, len(list(same))) for loss, same in groupby(losses)]
-        self.pairs = any(loss.pairs for loss in losses)
+        self.latents, self.reals = latents, reals
+        self.pairs = any(loss.pairs for loss, _ in settings.groups)
         self.optimizers = [
-            optimizer(list(each.parameters.values()))
+            settings.optimizer(list(each.parameters.values()))
             for each in (self.generators, self.discriminators)
         ]
-        entropy = [np.random.SeedSequence([seed, number]) for number in range(len(players))]
+        entropy = [
+            np.random.SeedSequence([settings.seed, number]) for number in range(len(players))
+        ]
         self.streams = [
             torch.Generator().manual_seed(int(each.generate_state(1, np.uint64)[0] >> 1))
             for each in entropy
@@ -166,20 +178,20 @@ class _Run:
 
     def iterate(self) -> None:
         """Steps of D, then steps of G, then a record if it is time."""
-        for step in range(self.steps[0]):
+        for step in range(self.settings.steps[0]):
             z, x = self.draw()
-            if not step or self.batch is not None:
+            if not step or self.settings.batch is not None:
                 with torch.no_grad():
                     both = torch.cat([x, self.generators(z)], dim=1)
             real, fake = self.discriminators(both).split([x.shape[1], z.shape[1]], dim=1)
             self.move(1, sum(self.each("discriminator", real, fake)))
-            if self.constrain is not None:
+            if self.settings.constrain is not None:
                 with torch.no_grad():
-                    self.constrain(self.discriminators)
+                    self.settings.constrain(self.discriminators)
         found = {"loss_d": self.each("discriminator", real.detach(), fake.detach(), alone=True)}
-        for step in range(self.steps[1]):
+        for step in range(self.settings.steps[1]):
             z, x = self.draw()
-            if not step or self.batch is not None:
+            if not step or self.settings.batch is not None:
                 with torch.no_grad():
                     real = self.discriminators(x) if self.pairs else x
             fake = self.discriminators(self.generators(z))
@@ -190,10 +202,10 @@ class _Run:
 
     def each(self, player: str, real: Tensor, fake: Tensor, *, alone: bool = False) -> list[Tensor]:
         """For the members of each loss the sum of theirs, or all of them alone."""
-        counts = [count for _, count in self.groups]
+        counts = [count for _, count in self.settings.groups]
         found = []
         for (loss, count), x, y in zip(
-            self.groups, real.split(counts), fake.split(counts), strict=True
+            self.settings.groups, real.split(counts), fake.split(counts), strict=True
         ):
             of = getattr(loss, player)
             # The mean is over members too: as many times it is the sum of their losses.
@@ -202,12 +214,12 @@ class _Run:
 
     def draw(self) -> tuple[Tensor, Tensor]:
         """Latents and reals of one step."""
-        if self.batch is None:
+        if self.settings.batch is None:
             return self.latents, self.reals
         return tuple(self.pick(data) for data in (self.latents, self.reals))
 
     def pick(self, data: Tensor) -> Tensor:
-        shape = (self.batch,)
+        shape = (self.settings.batch,)
         drawn = [torch.randint(data.shape[1], shape, generator=each) for each in self.streams]
         rows = torch.arange(len(data), device=data.device)[:, None]
         return data[rows, torch.stack(drawn).to(data.device)]
@@ -227,11 +239,11 @@ class _Run:
                 self.diverged.setdefault(number, self.done)
             if len(self.diverged) == len(self.generators):
                 raise FloatingPointError(f"every member has diverged, at {self.diverged}")
-        if self.done % self.every == 0:
-            if self.observe is not None:
+        if self.done % self.settings.every == 0:
+            if self.settings.observe is not None:
                 with torch.no_grad():
                     players = self.generators, self.discriminators
-                    found |= self.observe(*players, self.latents, self.reals)
+                    found |= self.settings.observe(*players, self.latents, self.reals)
             self.taken.append(self.done)
             for name, value in found.items():
                 self.records.setdefault(name, []).append(value.cpu())
@@ -290,10 +302,10 @@ class _Run:
     def identity(self) -> dict:
         """What tells this run from others."""
         return {
-            "losses": [f"{count} {loss.name}" for loss, count in self.groups],
-            "steps": list(self.steps),
-            "batch": self.batch,
-            "every": self.every,
+            "losses": [f"{count} {loss.name}" for loss, count in self.settings.groups],
+            "steps": list(self.settings.steps),
+            "batch": self.settings.batch,
+            "every": self.settings.every,
             "optimizers": [f"{type(each).__name__} {each.defaults}" for each in self.optimizers],
             "data": [float(data.double().sum()) for data in (self.latents, self.reals)],
         }

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from helpers.clusters import CENTRES, RADIUS, WIDTH, Samples, two_clusters
-from helpers.losses import LOSSES
+from helpers.losses import LOSSES, GanLoss
 from helpers.models import Players, mlp, two_cluster_nets
 from helpers.occupancy import Coverage, coverage, least_loss, pair_shares
 from helpers.stacked import Stacked
@@ -34,6 +34,7 @@ class Group:
     loss: str
     players: list[Players]
     samples: Samples
+    summed: bool = False  # D's loss over real and generated, where the paper has the mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +91,7 @@ def group(
     widths: tuple[int, int] = (10, 5),
     scale: float = 1.0,
     imbalance: int = 1,
+    summed: bool = False,
 ) -> Group:
     """Members of one setting; the same seed gives every loss the same networks and data.
 
@@ -100,6 +102,8 @@ def group(
         widths: of D's hidden layers and of G's.
         scale: factor on all initial weights.
         imbalance: real points at 0 for each at 4.
+        summed: a separable loss as a sum over real and generated points, as most code has it,
+            instead of half of that; it doubles D's rate.
 
     Raises:
         ValueError: for an unknown loss, no members, and a cluster that would have no point.
@@ -114,7 +118,7 @@ def group(
         two_cluster_nets(seed=100_000 * seed + number, widths=widths, scale=scale)
         for number in range(members)
     ]
-    return Group(loss, players, samples)
+    return Group(loss, players, samples, summed)
 
 
 def released(loss: str, *, seed: int = 0) -> Group:
@@ -150,7 +154,7 @@ def train_groups(
 ) -> dict[str, Outcome]:
     """Train groups of one size of networks side by side.
 
-    Separable losses have D's part halved, as the paper and its code do.
+    Separable losses have D's part halved, as in the paper and its code, unless a group says else.
 
     Args:
         groups: by name.
@@ -174,7 +178,7 @@ def train_groups(
         [pair for each in members for pair in each.players],
         torch.cat([each.samples.latents for each in members]),
         torch.cat([each.samples.reals for each in members]),
-        loss=[own for each in members for own in [_loss(each.loss)] * len(each.players)],
+        loss=[own for each in members for own in [_loss(each)] * len(each.players)],
         optimizer=partial(torch.optim.SGD, lr=lr, momentum=momentum),
         iterations=iterations,
         steps=steps,
@@ -197,8 +201,9 @@ def train_groups(
     return found
 
 
-def _loss(name: str):
-    return LOSSES[name] if LOSSES[name].pairs else LOSSES[name].halved()
+def _loss(group: Group) -> GanLoss:
+    loss = LOSSES[group.loss]
+    return loss if loss.pairs or group.summed else loss.halved()
 
 
 def _look(G: Stacked, D: Stacked, latents: Tensor, reals: Tensor) -> dict[str, Tensor]:

@@ -72,6 +72,18 @@ def test_losses_share_networks_and_data():
     assert not torch.equal(js.samples.latents, other.samples.latents)
 
 
+def test_sum_and_mean():
+    """Twice the loss at the same start, and other numbers soon after; a pairing loss has none."""
+    groups = {
+        f"{n} {s}": group(n, 2, seed=0, summed=s) for n in ("js", "rs") for s in (False, True)
+    }
+    found = train_groups(groups, 20, lr=1e-9)
+    np.testing.assert_allclose(found["js True"].loss, 2 * found["js False"].loss, rtol=1e-5)
+    np.testing.assert_allclose(found["rs True"].loss, found["rs False"].loss, rtol=1e-5)
+    found = train_groups(groups, 20)
+    assert np.abs(found["js True"].points[-1] - found["js False"].points[-1]).max() > 1e-3
+
+
 def test_settings_of_a_group():
     """Twice the weights, other widths, five times as many points at 0."""
     plain, changed = group("js", 1, seed=0), group("js", 1, seed=0, scale=2.0, imbalance=5)
