@@ -3,7 +3,7 @@
 Built from the h functions of `helpers.scalars`. A separable loss judges real and generated samples
 apart (Sun et al. 2020, eq. 2), a pairing loss the difference of a pair (eq. 3). The values are
 those of Goodfellow et al. 2014, eq. 1, a sum of two means. Sun et al. halve D's part of a separable
-loss, and with it every eigenvalue: `GanLoss.halved`.
+loss, and with it every eigenvalue: ``LOSSES["js"].weighted(0.5)``.
 
 Where released code differs from the papers, the paper's form has the plain name: "hinge" gives G
 the hinge as well, by eq. 2 and h; "hinge-linear" gives it the mean logit, as most code does.
@@ -33,19 +33,19 @@ class GanLoss:
     generator: Callable[[Tensor, Tensor], Tensor]
     pairs: bool = False  # whether G's loss looks at the real samples too
 
-    def halved(self) -> GanLoss:
-        """With half of D's loss: the mean over real and generated of Sun et al. 2020, eq. 2.
+    def weighted(self, factor: float) -> GanLoss:
+        """With so many times D's loss: half is the mean over real and generated of eq. 2.
 
-        Under SGD it halves D's learning rate, under Adam it changes next to nothing.
+        Under SGD it multiplies D's learning rate, under Adam it changes next to nothing.
 
         >>> import torch
-        >>> LOSSES["js"].halved().discriminator(torch.zeros(2), torch.zeros(2))
+        >>> LOSSES["js"].weighted(0.5).discriminator(torch.zeros(2), torch.zeros(2))
         tensor(0.6931)
         """
         return replace(
             self,
-            name=f"{self.name}-halved",
-            discriminator=lambda real, fake: self.discriminator(real, fake) / 2,
+            name=f"{self.name}*{factor:g}",
+            discriminator=lambda real, fake: factor * self.discriminator(real, fake),
         )
 
 

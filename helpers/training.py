@@ -122,7 +122,7 @@ def train_ensemble(
     run = _Run(players, latents.to(device), reals.to(device), settings, device)
     store = None if checkpoint is None else Path(checkpoint)
     if store is not None and store.exists():
-        run.load(store)
+        run.load(store, iterations)
     bar = tqdm(range(run.done, iterations), initial=run.done, total=iterations, disable=None)
     for iteration in bar:
         run.iterate()
@@ -173,6 +173,10 @@ class _Run:
             for each in entropy
         ]
         self.done, self.diverged = 0, {}
+        self.start = [
+            sum(float(weight.detach().double().sum()) for weight in each.parameters.values())
+            for each in (self.generators, self.discriminators)
+        ]
         self.taken: list[int] = []
         self.records: dict[str, list[Tensor]] = {}
 
@@ -278,15 +282,17 @@ class _Run:
         )
         part.replace(path)
 
-    def load(self, path: Path) -> None:
+    def load(self, path: Path, iterations: int) -> None:
         """Go on from a state that `save` wrote.
 
         Raises:
-            ValueError: if it is of another run.
+            ValueError: if it is of another run, or of one with more iterations.
         """
         state = torch.load(path, weights_only=True, map_location="cpu")
         if state["run"] != self.identity():
             raise ValueError(f"{path} is of another run: {state['run']}, not {self.identity()}")
+        if state["done"] > iterations:
+            raise ValueError(f"{path} has {state['done']} iterations, more than {iterations}")
         for stacked, held in zip(
             (self.generators, self.discriminators), state["players"], strict=True
         ):
@@ -302,10 +308,12 @@ class _Run:
     def identity(self) -> dict:
         """What tells this run from others."""
         return {
+            "seed": self.settings.seed,
             "losses": [f"{count} {loss.name}" for loss, count in self.settings.groups],
             "steps": list(self.settings.steps),
             "batch": self.settings.batch,
             "every": self.settings.every,
             "optimizers": [f"{type(each).__name__} {each.defaults}" for each in self.optimizers],
             "data": [float(data.double().sum()) for data in (self.latents, self.reals)],
+            "start": self.start,
         }

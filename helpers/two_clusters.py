@@ -34,7 +34,7 @@ class Group:
     loss: str
     players: list[Players]
     samples: Samples
-    summed: bool = False  # D's loss over real and generated, where the paper has the mean
+    d_weight: float = 1.0  # factor on D's loss
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,7 @@ def group(
     widths: tuple[int, int] = (10, 5),
     scale: float = 1.0,
     imbalance: int = 1,
-    summed: bool = False,
+    d_weight: float = 1.0,
 ) -> Group:
     """Members of one setting; the same seed gives every loss the same networks and data.
 
@@ -102,8 +102,8 @@ def group(
         widths: of D's hidden layers and of G's.
         scale: factor on all initial weights.
         imbalance: real points at 0 for each at 4.
-        summed: a separable loss as a sum over real and generated points, as most code has it,
-            instead of half of that; it doubles D's rate.
+        d_weight: factor on D's loss, which is a factor on D's learning rate; with 2 a separable
+            loss is the sum that most code has.
 
     Raises:
         ValueError: for an unknown loss, no members, and a cluster that would have no point.
@@ -118,7 +118,7 @@ def group(
         two_cluster_nets(seed=100_000 * seed + number, widths=widths, scale=scale)
         for number in range(members)
     ]
-    return Group(loss, players, samples, summed)
+    return Group(loss, players, samples, d_weight)
 
 
 def released(loss: str, *, seed: int = 0) -> Group:
@@ -154,7 +154,7 @@ def train_groups(
 ) -> dict[str, Outcome]:
     """Train groups of one size of networks side by side.
 
-    Separable losses have D's part halved, as in the paper and its code, unless a group says else.
+    D's part of a separable loss is the mean over real and generated, as in the paper and its code.
 
     Args:
         groups: by name.
@@ -203,7 +203,8 @@ def train_groups(
 
 def _loss(group: Group) -> GanLoss:
     loss = LOSSES[group.loss]
-    return loss if loss.pairs or group.summed else loss.halved()
+    weight = group.d_weight if loss.pairs else group.d_weight / 2
+    return loss if weight == 1 else loss.weighted(weight)
 
 
 def _look(G: Stacked, D: Stacked, latents: Tensor, reals: Tensor) -> dict[str, Tensor]:

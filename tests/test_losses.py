@@ -149,10 +149,10 @@ def test_only_pairing_losses_look_at_real_samples(name):
 
 
 @every
-def test_halved(name):
+def test_weighted(name):
     """Half of D's loss, the same of G's, and a name of its own."""
     real, fake = (torch.from_numpy(each) for each in logits())
-    loss, half = LOSSES[name], LOSSES[name].halved()
+    loss, half = LOSSES[name], LOSSES[name].weighted(0.5)
     assert half.discriminator(real, fake) == loss.discriminator(real, fake) / 2
     assert half.generator(real, fake) == loss.generator(real, fake)
-    assert (half.name, half.pairs) == (f"{name}-halved", loss.pairs)
+    assert (half.name, half.pairs) == (f"{name}*0.5", loss.pairs)

@@ -77,9 +77,9 @@ def test_least_loss_is_that_of_the_best_logits(loss):
 
         def loss_of(f, x=x, y=y):
             f = torch.from_numpy(f).requires_grad_()
-            value = (LOSSES[loss].halved() if loss in SEPARABLE else LOSSES[loss]).discriminator(
-                f[x], f[y]
-            )
+            value = (
+                LOSSES[loss].weighted(0.5) if loss in SEPARABLE else LOSSES[loss]
+            ).discriminator(f[x], f[y])
             return value.item(), torch.autograd.grad(value, f)[0].numpy()
 
         best = minimize(loss_of, np.zeros(8), jac=True, bounds=[(-40, 40)] * 8, tol=1e-12)

@@ -165,9 +165,15 @@ def test_resumed_equals_uninterrupted(tmp_path, optimizer, batch):
 def test_checkpoint_of_another_run(tmp_path):
     file = tmp_path / "run.pt"
     together(checkpoint=file, save_every=2)
-    for other in ({"loss": "js"}, {"steps": (2, 1)}, {"optimizer": partial(SGD, lr=2e-2)}):
+    changes = [{"loss": "js"}, {"steps": (2, 1)}, {"optimizer": partial(SGD, lr=2e-2)}, {"seed": 1}]
+    for other in changes:
         with pytest.raises(ValueError, match="another run"):
             together(checkpoint=file, **other)
+    rs = {"loss": LOSSES["rs"], "optimizer": SGD, "iterations": 6, "checkpoint": file}
+    with pytest.raises(ValueError, match="another run"):  # other networks
+        train_ensemble(pairs(4)[1:], *data(), **rs)
+    with pytest.raises(ValueError, match="has 6 iterations, more than 5"):
+        together(checkpoint=file, iterations=5)
 
 
 def test_finished_run_is_not_run_again(tmp_path):
