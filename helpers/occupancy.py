@@ -29,6 +29,16 @@ class Coverage:
     at_end: NDArray[np.int64]  # (S,) modes covered at the end
 
 
+@dataclass(frozen=True, eq=False)
+class Stays:
+    """The longest time that each of S members stayed at one mode."""
+
+    length: NDArray[np.int64]  # (S,) iterations, 0 for none
+    start: NDArray[np.int64]  # (S,) its first record
+    end: NDArray[np.int64]  # (S,) the record after its last
+    mode: NDArray[np.int64]  # (S,)
+
+
 def shares_near(points: Tensor, centres: Tensor, radius: float) -> Tensor:
     """(S, k) share of each member's points (S, n, d) that lie within a radius of each centre.
 
@@ -111,9 +121,7 @@ def coverage(shares: ArrayLike, iterations: ArrayLike, *, least: float = 0.1) ->
     >>> found.first, found.stable, found.collapsed, found.longest
     (array([2]), array([4]), array([2]), array([1]))
     """
-    shares, when = np.asarray(shares, dtype=np.float64), np.asarray(iterations)
-    if shares.ndim != 3 or when.shape != shares.shape[:1] or not len(when):
-        raise ValueError(f"shares (t, S, k) at t times, got {shares.shape} at {when.shape}")
+    shares, when = _records(shares, iterations)
     if not 0 < least <= 1:
         raise ValueError(f"least is above 0 and at most 1, got {least}")
     modes = shares.shape[2]
@@ -129,3 +137,45 @@ def coverage(shares: ArrayLike, iterations: ArrayLike, *, least: float = 0.1) ->
         run = np.where(alone, run + span, 0)
         longest = np.maximum(longest, run)
     return Coverage(first, stable, spans.sum(axis=0), longest, found[-1])
+
+
+def longest_stays(shares: ArrayLike, iterations: ArrayLike, *, most: float = 0.9) -> Stays:
+    """Each member's longest run of records with nearly all points at one and the same mode.
+
+    Args:
+        shares, iterations: as `coverage` has them.
+        most: share of the points that must be there, more than half.
+
+    Raises:
+        ValueError: for shapes that do not fit, no records, and a `most` that is not in (1/2, 1].
+
+    >>> found = longest_stays([[[1.0, 0.0]], [[0.0, 1.0]], [[0.1, 0.9]]], [10, 20, 30])
+    >>> found.length, found.start, found.end, found.mode
+    (array([20]), array([1]), array([3]), array([1]))
+    """
+    shares, when = _records(shares, iterations)
+    if not 0.5 < most <= 1:
+        raise ValueError(f"most is above 1/2 and at most 1, got {most}")
+    members = shares.shape[1]
+    spans = np.diff(when, prepend=0)
+    length, start, end, mode = np.zeros((4, members), dtype=np.int64)
+    run, since = np.zeros((2, members), dtype=np.int64)
+    last = np.full(members, -1)  # the mode of the record before, -1 for none
+    for record, (share, span) in enumerate(zip(shares, spans, strict=True)):
+        here = np.where(share.max(axis=1) >= most, share.argmax(axis=1), -1)
+        same = here == last
+        since = np.where(same, since, record)
+        run = np.where(here < 0, 0, np.where(same, run + span, span))
+        longer = run > length
+        for kept, now in ((length, run), (start, since), (mode, here)):
+            kept[longer] = now[longer]
+        end[longer] = record + 1
+        last = here
+    return Stays(length, start, end, mode)
+
+
+def _records(shares: ArrayLike, iterations: ArrayLike) -> tuple[NDArray, NDArray]:
+    shares, when = np.asarray(shares, dtype=np.float64), np.asarray(iterations)
+    if shares.ndim != 3 or when.shape != shares.shape[:1] or not len(when):
+        raise ValueError(f"shares (t, S, k) at t times, got {shares.shape} at {when.shape}")
+    return shares, when

@@ -7,7 +7,7 @@ from scipy.optimize import minimize
 
 from helpers.clusters import CENTRES, RADIUS
 from helpers.losses import LOSSES
-from helpers.occupancy import coverage, least_loss, pair_shares, shares_near
+from helpers.occupancy import coverage, least_loss, longest_stays, pair_shares, shares_near
 from helpers.scalars import PAIRING, SEPARABLE
 
 
@@ -100,3 +100,27 @@ def test_least_loss_refusals():
         least_loss(np.zeros((2, 2)), [0.5, 0.5], "wgan")
     with pytest.raises(ValueError, match=r"pairs are \(\.\.\., 2, 2\)"):
         least_loss(np.zeros((3, 3)), [0.5, 0.5], "js")
+
+
+def test_longest_stays_by_hand():
+    """A move to the other cluster ends a stay, as does a point too many elsewhere."""
+    zero, four, apart = [1.0, 0.0], [0.05, 0.95], [0.2, 0.8]
+    shares = [[zero, zero], [zero, apart], [four, apart], [four, zero], [four, apart]]
+    found = longest_stays(shares, [10, 20, 30, 40, 50])
+    assert found.length.tolist() == [30, 10]
+    assert found.start.tolist() == [2, 0] and found.end.tolist() == [5, 1]
+    assert found.mode.tolist() == [1, 0]
+    assert longest_stays(shares, [10, 20, 30, 40, 50], most=0.75).length.tolist() == [30, 20]
+
+
+def test_no_stay():
+    found = longest_stays(np.full((3, 2, 2), 0.5), [1, 2, 3])
+    assert found.length.tolist() == [0, 0] and found.end.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize("most", [0.5, 1.1])
+def test_stays_refused(most):
+    with pytest.raises(ValueError, match="most is above 1/2"):
+        longest_stays(np.full((3, 2, 2), 0.5), [1, 2, 3], most=most)
+    with pytest.raises(ValueError, match="shares"):
+        longest_stays(np.full((3, 2, 2), 0.5), [1, 2])
