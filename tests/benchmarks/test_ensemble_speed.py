@@ -50,9 +50,9 @@ def test_ensemble(in_turn, ensemble_rows, name):
     alone = times[1]
     for what, seconds in times.items():
         each = seconds / (1 if what == "script" else what)
-        label = "released loop" if what == "script" else f"{what} seeds at once"
+        label = {"script": "released loop", 1: "1 seed alone"}.get(what, f"{what} seeds at once")
         where = {"player": name}
         ensemble_rows.add("ensemble", label, each * PAPER / count, "seconds a seed", **where)
-        if what != "script":
+        if what not in ("script", 1):
             ensemble_rows.add("ensemble", label, alone / each, "times one seed alone", **where)
     assert (alone / (times[64] / 64)).max() > 1
