@@ -173,7 +173,7 @@ def ranges(found: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]) -> 
     figure, panels = plt.subplots(
         1,
         len(found),
-        figsize=(1.2 + 3.0 * len(found), 1.1 + 0.22 * len(settings) * len(groups)),
+        figsize=(2.2 + 2.3 * len(found), 1.1 + 0.22 * len(settings) * len(groups)),
         sharey=True,
         squeeze=False,
     )
