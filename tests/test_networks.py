@@ -216,7 +216,7 @@ Z, X = data("layers")
 @pytest.mark.parametrize(
     "z, x, options, message",
     [
-        (Z, X, {"loss": "wgan"}, "unknown loss 'wgan'; there are js, .*rp-ls"),
+        (Z, X, {"loss": "gan"}, "unknown loss 'gan'; there are js, .*rp-ls"),
         (Z, X, {"batch_norm": "eval"}, "'batch' or 'running', got 'eval'"),
         (Z, X[:7], {}, "as many latents as reals, .* got 8 and 7"),
         (Z[:0], X[:0], {}, "at least one, got 0 and 0"),
