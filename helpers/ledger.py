@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import json
 import math
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -216,8 +215,9 @@ def show_recorded(chapter: str) -> None:
         f"commit {run['commit']}, {run['seconds'] / 60:.0f} minutes."
     )
     made = [judge(r["claim"], r["values"], profile=r["profile"]) for r in run["records"]]
-    text, page = "\n".join(map(_as_text, made)), "".join(map(as_html, made))
-    page = re.sub(' id="claim-[^"]*"', "", page)  # the boxes of a chapter's own run have these
+    # The boxes of the chapter's own run are the ones that links lead to.
+    page = "".join(as_html(each, anchor=False) for each in made)
+    text = "\n".join(map(_as_text, made))
     publish_display_data({"text/plain": text, "text/html": page})
 
 
@@ -331,10 +331,14 @@ def show_quantities(made: Record) -> Iterator[tuple[dict[str, Any], str, str]]:
         yield quantity, rules.describe(quantity), ours
 
 
-def as_html(made: Record) -> str:
-    """The verdict box: its styles are inline, its colours translucent, so it reads anywhere."""
+def as_html(made: Record, *, anchor: bool = True) -> str:
+    """The verdict box: its styles are inline, its colours translucent, so it reads anywhere.
+
+    With an anchor, links can lead to it; a page holds one such box a claim.
+    """
     claim = find(made.claim)
     mark, colour = MARKS[made.verdict]
+    place = f' id="claim-{made.claim}"' if anchor else ""
     cell = 'style="text-align:left;padding:.1rem .8rem .1rem 0;border:0;background:none"'
     rows = "".join(
         f"<tr><td {cell}>{MARKS[made.verdicts[q['name']]][0]} "
@@ -343,7 +347,7 @@ def as_html(made: Record) -> str:
         for q, asked, ours in show_quantities(made)
     )
     return (
-        f'<div class="verdict" id="claim-{made.claim}" style="border-left:.3rem solid {colour};'
+        f'<div class="verdict"{place} style="border-left:.3rem solid {colour};'
         f'background:{colour}1c;border-radius:.25rem;padding:.6rem 1rem;margin:.5rem 0">'
         f"<strong>{mark} {made.claim}: {escape(made.verdict)}</strong><br>"
         f"{escape(claim['claim'])} <em>({PAPERS[claim['paper']]}, {escape(claim['place'])})</em>"

@@ -46,8 +46,7 @@ def shares_near(points: Tensor, centres: Tensor, radius: float) -> Tensor:
     >>> shares_near(torch.tensor([[[0.1], [3.9], [2.0], [0.0]]]), CENTRES, RADIUS)
     tensor([[0.5000, 0.2500]])
     """
-    away = (points[:, :, None] - centres.to(points)).norm(dim=-1)
-    return (away < radius).to(points.dtype).mean(dim=1)
+    return (_away(points, centres) < radius).to(points.dtype).mean(dim=1)
 
 
 def pair_shares(points: Tensor, reals: Tensor, centres: Tensor, radius: float) -> Tensor:
@@ -60,11 +59,14 @@ def pair_shares(points: Tensor, reals: Tensor, centres: Tensor, radius: float) -
     tensor([[[0.0000, 0.0000],
              [0.5000, 0.0000]]])
     """
-    centres = centres.to(points)
-    nearest = (reals[:, :, None] - centres).norm(dim=-1).argmin(dim=-1)
-    rows = one_hot(nearest, len(centres)).to(points.dtype)
-    columns = ((points[:, :, None] - centres).norm(dim=-1) < radius).to(points.dtype)
+    rows = one_hot(_away(reals, centres).argmin(dim=-1), len(centres)).to(points.dtype)
+    columns = (_away(points, centres) < radius).to(points.dtype)
     return rows.transpose(1, 2) @ columns / points.shape[1]
+
+
+def _away(points: Tensor, centres: Tensor) -> Tensor:
+    """(S, n, k) distances."""
+    return (points[:, :, None] - centres.to(points)).norm(dim=-1)
 
 
 def least_loss(pairs: ArrayLike, real: ArrayLike, loss: str) -> NDArray[np.float64]:
@@ -131,12 +133,9 @@ def coverage(shares: ArrayLike, iterations: ArrayLike, *, least: float = 0.1) ->
     first = np.where(full.any(axis=0), when[full.argmax(axis=0)], never)
     lasting = np.logical_and.accumulate(full[::-1], axis=0)[::-1]
     stable = np.where(lasting.any(axis=0), when[lasting.argmax(axis=0)], never)
-    spans = np.diff(when, prepend=0)[:, None] * single
-    longest, run = np.zeros_like(first), np.zeros_like(first)
-    for span, alone in zip(spans, single, strict=True):
-        run = np.where(alone, run + span, 0)
-        longest = np.maximum(longest, run)
-    return Coverage(first, stable, spans.sum(axis=0), longest, found[-1])
+    collapsed = (np.diff(when, prepend=0)[:, None] * single).sum(axis=0)
+    longest = _longest_runs(np.where(single, 0, -1), when).length
+    return Coverage(first, stable, collapsed, longest, found[-1])
 
 
 def longest_stays(shares: ArrayLike, iterations: ArrayLike, *, most: float = 0.9) -> Stays:
@@ -156,13 +155,16 @@ def longest_stays(shares: ArrayLike, iterations: ArrayLike, *, most: float = 0.9
     shares, when = _records(shares, iterations)
     if not 0.5 < most <= 1:
         raise ValueError(f"most is above 1/2 and at most 1, got {most}")
-    members = shares.shape[1]
-    spans = np.diff(when, prepend=0)
+    return _longest_runs(np.where(shares.max(axis=2) >= most, shares.argmax(axis=2), -1), when)
+
+
+def _longest_runs(modes: NDArray[np.int64], when: NDArray[np.int64]) -> Stays:
+    """The longest run of one and the same mode in (t, S) records, -1 being none."""
+    members = modes.shape[1]
     length, start, end, mode = np.zeros((4, members), dtype=np.int64)
     run, since = np.zeros((2, members), dtype=np.int64)
-    last = np.full(members, -1)  # the mode of the record before, -1 for none
-    for record, (share, span) in enumerate(zip(shares, spans, strict=True)):
-        here = np.where(share.max(axis=1) >= most, share.argmax(axis=1), -1)
+    last = np.full(members, -1)
+    for record, (here, span) in enumerate(zip(modes, np.diff(when, prepend=0), strict=True)):
         same = here == last
         since = np.where(same, since, record)
         run = np.where(here < 0, 0, np.where(same, run + span, span))

@@ -8,6 +8,7 @@ from torch import nn
 from helpers.clusters import CENTRES, RADIUS
 from helpers.occupancy import shares_near
 from helpers.two_clusters import Outcome, group, released, train_groups
+from tests.released import released_loop
 
 
 def script(name, seed, iterations):
@@ -23,27 +24,7 @@ def script(name, seed, iterations):
             nn.Linear(1, 10), nn.Sigmoid(), nn.Linear(10, 10), nn.Sigmoid(), nn.Linear(10, 1)
         )
         G = nn.Sequential(nn.Linear(1, 5), nn.Tanh(), nn.Linear(5, 5), nn.Tanh(), nn.Linear(5, 1))
-    bce = nn.BCEWithLogitsLoss()
-    one, zero = torch.ones(100, 1), torch.zeros(100, 1)
-    of_d, of_g = (torch.optim.SGD(net.parameters(), lr=1e-2, momentum=0.9) for net in (D, G))
-    losses = []
-    for _ in range(iterations):
-        fake = G(z).detach()
-        for _ in range(10):
-            of_d.zero_grad()
-            if name == "js":
-                loss = (bce(D(data), one) + bce(D(fake), zero)) / 2
-            else:
-                loss = bce(D(data) - D(fake), one)
-            loss.backward()
-            of_d.step()
-        losses.append(loss.item())
-        for _ in range(10):
-            of_g.zero_grad()
-            fake = D(G(z))
-            loss = bce(fake if name == "js" else fake - D(data), one)
-            loss.backward()
-            of_g.step()
+    losses = released_loop(name, G, D, z, data, iterations)
     return losses[1::2], G(z).detach()
 
 

@@ -24,9 +24,9 @@ def key(layout: Layout, notebook: NotebookNode, parameters: dict) -> str:
     for path in [*helper_files(layout.root / "helpers", code), layout.root / "requirements.txt"]:
         parts += [path.name, path.read_text(encoding="utf-8")]
     parts.append(_claims(layout.root / "data" / "claims.json", code))
-    for name in re.findall(r"timings\([\"'](\w+)[\"']\)", "\n".join(code)):
+    for name in _named("timings", code):
         parts.append((layout.root / "data" / "benchmarks" / f"{name}.json").read_text("utf-8"))
-    for name in re.findall(r"recorded\([\"'](\w+)[\"']\)", "\n".join(code)):
+    for name in _named("recorded", code):
         run = layout.recorded / f"{name}.json"
         parts.append(run.read_text("utf-8") if run.exists() else "")
     for part in parts:
@@ -59,6 +59,11 @@ def _imported(package: Path, code: Iterable[str]) -> list[Path]:
     parts = [module.split(".")[1:] for module in modules if module.split(".")[0] == package.name]
     whole = [package.joinpath(*p) for p in parts if p]
     return [file for each in whole for file in (each.with_suffix(".py"), each / "__init__.py")]
+
+
+def _named(function: str, code: Iterable[str]) -> list[str]:
+    """The names that some code calls a function with."""
+    return re.findall(rf"{function}\([\"'](\w+)[\"']\)", "\n".join(code))
 
 
 def _claims(path: Path, code: Iterable[str]) -> str:

@@ -1,39 +1,17 @@
 """Many seeds at once beside one seed alone: `make bench`."""
 
 import pytest
-import torch
-from torch import nn
 
 from helpers.two_clusters import group, released, train_groups
+from tests.released import released_loop
 
 PAPER = 5000  # iterations of the released script
 
 
 def script(name, iterations):
-    """The released script's loop without its pictures, for one seed."""
+    """The released script without its pictures."""
     own = released(name)
-    (G, D), z, x = own.players[0], own.samples.latents[0], own.samples.reals[0]
-    of_g, of_d = (torch.optim.SGD(net.parameters(), lr=1e-2, momentum=0.9) for net in (G, D))
-    bce = nn.BCEWithLogitsLoss()
-    for _ in range(iterations):
-        fake = G(z)
-        for _ in range(10):
-            real, false = D(x), D(fake.detach())
-            if name == "js":
-                loss = bce(real, torch.ones_like(real)) + bce(false, torch.zeros_like(false))
-                loss = loss / 2
-            else:
-                loss = bce(real - false, torch.ones_like(real))
-            loss.backward()
-            of_d.step()
-            of_d.zero_grad()
-        of_g.zero_grad()
-        for _ in range(10):
-            real, false = D(x), D(G(z))
-            loss = bce(false if name == "js" else false - real, torch.ones_like(real))
-            loss.backward()
-            of_g.step()
-            of_g.zero_grad()
+    released_loop(name, *own.players[0], own.samples.latents[0], own.samples.reals[0], iterations)
 
 
 @pytest.mark.parametrize("name", ["js", "rs"])
