@@ -1,0 +1,116 @@
+"""Optimisers for games: wrappers of any torch optimiser.
+
+Each wrapper holds one player's optimiser. Players take their turns outside, so that both can
+extrapolate before either takes its gradient there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+
+class Extragradient:
+    """A step from the past point along the gradient at an extrapolated one.
+
+    With SGD this is Korpelevich's method, x <- x - lr g(x - lr g(x)); with Adam it is the ExtraAdam
+    of Gidel et al. 2019, which Berard et al. 2020 train with: both half-steps go through Adam, and
+    both enter its moments.
+
+    >>> from functools import partial
+    >>> x = torch.tensor([1.0], requires_grad=True)
+    >>> optimizer = Extragradient(torch.optim.SGD([x], lr=0.5))
+    >>> for move in (optimizer.extrapolate, optimizer.step):  # down x^2 / 2
+    ...     x.grad = x.detach().clone()
+    ...     move()
+    >>> x.item()  # 1 - 0.5 (1 - 0.5)
+    0.75
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer = optimizer
+        self._past: list[Tensor] | None = None
+
+    def extrapolate(self) -> None:
+        """Move to where the next gradient is to be taken, by the gradients that there are.
+
+        Raises:
+            RuntimeError: if the step after the last extrapolation has not been taken.
+        """
+        if self._past is not None:
+            raise RuntimeError("extrapolate was called twice; a step comes in between")
+        self._past = [weight.detach().clone() for weight in _weights(self.optimizer)]
+        self.optimizer.step()
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Step from the past point, by the gradients at the extrapolated one.
+
+        Raises:
+            RuntimeError: if there was no extrapolation.
+        """
+        if self._past is None:
+            raise RuntimeError("step was called before extrapolate")
+        for weight, past in zip(_weights(self.optimizer), self._past, strict=True):
+            weight.copy_(past)
+        self._past = None
+        self.optimizer.step()
+
+    def zero_grad(self) -> None:
+        self.optimizer.zero_grad()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"optimizer": self.optimizer.state_dict(), "past": self._past}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
+        past = state["past"]
+        self._past = None if past is None else [each.clone() for each in past]
+
+
+class Optimistic:
+    """A step along twice the gradient minus the one before; the first is a plain step.
+
+    Daskalakis et al. 2018, and the "extrapolation from the past" of Gidel et al. 2019 seen from
+    its half-points: one gradient a step instead of two.
+
+    >>> x = torch.tensor([1.0], requires_grad=True)
+    >>> optimizer = Optimistic(torch.optim.SGD([x], lr=0.5))
+    >>> for _ in range(2):  # down x^2 / 2
+    ...     x.grad = x.detach().clone()
+    ...     optimizer.step()
+    >>> x.item()  # 0.5 - 0.5 (2 * 0.5 - 1)
+    0.5
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer = optimizer
+        self._before: list[Tensor | None] | None = None
+
+    @torch.no_grad()
+    def step(self) -> None:
+        weights = _weights(self.optimizer)
+        slopes = [None if w.grad is None else w.grad.clone() for w in weights]
+        for weight, before in zip(weights, self._before or slopes, strict=True):
+            if weight.grad is not None and before is not None:
+                weight.grad.mul_(2).sub_(before)
+        self._before = slopes
+        self.optimizer.step()
+
+    def zero_grad(self) -> None:
+        self.optimizer.zero_grad()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"optimizer": self.optimizer.state_dict(), "before": self._before}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
+        before = state["before"]
+        self._before = None if before is None else [b if b is None else b.clone() for b in before]
+
+
+def _weights(optimizer: Optimizer) -> list[Tensor]:
+    return [weight for group in optimizer.param_groups for weight in group["params"]]
