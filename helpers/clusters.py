@@ -1,6 +1,7 @@
 """Small data with known modes.
 
-The set-ups of Sun et al. 2020 (Section 5, and the released code where the text is silent).
+The set-ups of Sun et al. 2020 (Section 5, and the released code where the text is silent) and of
+Berard et al. 2020 (Appendix C.1).
 """
 
 from __future__ import annotations
@@ -68,6 +69,46 @@ def circle_of_gaussians(members: int, *, seed: int, n: int = 10_000, modes: int 
         latents.append(rng.normal(size=(n, 2)))
         reals.append(centres[np.arange(n) % modes] + 0.002**0.5 * rng.normal(size=(n, 2)))
     return Samples(_stack(latents), _stack(reals), torch.from_numpy(centres).float())
+
+
+def mixture_of_gaussians(
+    members: int,
+    *,
+    seed: int,
+    n: int = 10_000,
+    sigmas: tuple[float, float] = (0.5, 1.0),
+    latent: int = 1,
+) -> Samples:
+    """n points of N(2, s1^2) / 2 + N(-2, s2^2) / 2, and n latents of N(0, I).
+
+    Berard et al. 2020, Appendix C.1; the script that they released has sigmas (1, 1) and 100
+    latent dimensions. Latents of one dimension come in rising order, in which `LineNet` is quicker;
+    the points do not, since losses that pair samples would see the order.
+
+    Args:
+        members: S; each draws from a stream of its own.
+        seed: of the streams.
+        n: points and latents of a member.
+        sigmas: standard deviations of the modes at 2 and at -2.
+        latent: dimensions of a latent.
+
+    Raises:
+        ValueError: for no members, no points and no latent dimension.
+
+    >>> mixture_of_gaussians(3, seed=0, n=8).reals.shape
+    torch.Size([3, 8, 1])
+    """
+    _check_members(members)
+    if n < 1 or latent < 1:
+        raise ValueError(f"n and latent are 1 or more, got {n} and {latent}")
+    latents, reals = [], []
+    for rng in _streams(members, seed):
+        z = rng.normal(size=(n, latent))
+        right = rng.random(n) < 0.5
+        points = np.where(right, 2.0, -2.0) + np.where(right, *sigmas) * rng.normal(size=n)
+        latents.append(np.sort(z, axis=0) if latent == 1 else z)
+        reals.append(points[:, None])
+    return Samples(_stack(latents), _stack(reals), torch.tensor([[2.0], [-2.0]]))
 
 
 def _check_members(members: int) -> None:

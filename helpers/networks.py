@@ -9,7 +9,8 @@ the stored ones); spectral norm holds its two vectors; dropout is off.
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +18,7 @@ from torch.func import functional_call, replace_all_batch_norm_modules_
 
 from helpers.games import Game, average
 from helpers.losses import LOSSES
+from helpers.penalties import GradientPenalty
 
 
 def network_game(
@@ -26,6 +28,7 @@ def network_game(
     reals: Tensor,
     *,
     loss: str = "js",
+    penalty: GradientPenalty | None = None,
     batch_size: int | None = None,
     batch_norm: str = "batch",
 ) -> Game:
@@ -40,6 +43,7 @@ def network_game(
         discriminator: samples to logits, of N elements.
         latents, reals: N each, on one device.
         loss: a name of `helpers.losses.LOSSES`; "js" is the non-saturating GAN.
+        penalty: on D's slope, added to D's loss.
         batch_size: the losses are then means over batches of this size, in order, each weighted
             by its size; batch norm sees one batch at a time. All at once by default.
         batch_norm: "batch" for the statistics of the batch, "running" for the stored ones.
@@ -68,9 +72,13 @@ def network_game(
     if type(size) is not int or size < 1:
         raise ValueError(f"batch_size is 1 or more, got {batch_size!r}")
     nets = [_Held(net, batch_norm) for net in (generator, discriminator)]
+    extra = [None] * -(-len(latents) // size)
+    if penalty is not None:
+        shares = penalty.shares(len(latents)).to(reals.device)
+        extra = [partial(penalty, shares=each) for each in shares.split(size)]
     parts = [
-        _on_one_batch(*nets, z.detach().clone(), x.detach().clone(), loss)  # may be overwritten
-        for z, x in zip(latents.split(size), reals.split(size), strict=True)
+        _on_one_batch(*nets, z.detach().clone(), x.detach().clone(), loss, own)  # held apart
+        for z, x, own in zip(latents.split(size), reals.split(size), extra, strict=True)
     ]
     if len(parts) == 1:
         return parts[0]
@@ -114,7 +122,12 @@ class _Held:
 
 
 def _on_one_batch(
-    generator: _Held, discriminator: _Held, latents: Tensor, reals: Tensor, loss: str
+    generator: _Held,
+    discriminator: _Held,
+    latents: Tensor,
+    reals: Tensor,
+    loss: str,
+    penalty: Callable[..., Tensor] | None,
 ) -> Game:
     of = LOSSES[loss]
 
@@ -130,8 +143,11 @@ def _on_one_batch(
         return of.generator(logits(phi, reals) if of.pairs else fake, fake)
 
     def discriminator_loss(theta: Tensor, phi: Tensor) -> Tensor:
-        fake = logits(phi, generator(theta, latents))
-        return of.discriminator(logits(phi, reals), fake)
+        samples = generator(theta, latents)
+        value = of.discriminator(logits(phi, reals), logits(phi, samples))
+        if penalty is None:
+            return value
+        return value + penalty(partial(logits, phi), reals.to(samples), samples)
 
     p, q = sum(generator.lengths), sum(discriminator.lengths)
     blocks = dict([*generator.blocks("G", 0), *discriminator.blocks("D", p)])

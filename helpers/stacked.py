@@ -37,6 +37,7 @@ class Stacked:
     Args:
         nets: of one shape. They are copied and left alone.
         device: where the copies live.
+        twice: take vmap for plain layers as well, since slopes are to be differentiated again.
 
     Raises:
         ValueError: for no networks, networks of several shapes, and buffers (batch norm, spectral
@@ -48,7 +49,13 @@ class Stacked:
     torch.Size([3, 8, 1])
     """
 
-    def __init__(self, nets: Sequence[nn.Module], device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        nets: Sequence[nn.Module],
+        device: torch.device | str = "cpu",
+        *,
+        twice: bool = False,
+    ) -> None:
         if not nets:
             raise ValueError("at least one network is asked for, got none")
         self._net = copy.deepcopy(nets[0]).to(device).requires_grad_(False)
@@ -62,7 +69,7 @@ class Stacked:
             name: torch.stack([each[name].detach() for each in named]).to(device).requires_grad_()
             for name in named[0]
         }
-        self._layers = _plain_layers(self._net)
+        self._layers = None if twice else _plain_layers(self._net)
 
     def __len__(self) -> int:
         return len(next(iter(self.parameters.values())))

@@ -7,7 +7,7 @@ to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -21,10 +21,13 @@ from tqdm import tqdm
 
 from helpers.losses import GanLoss
 from helpers.models import Players
+from helpers.optimizers import Extragradient, Optimistic
+from helpers.penalties import GradientPenalty
 from helpers.stacked import Stacked
 
 Observe = Callable[[Stacked, Stacked, Tensor, Tensor], dict[str, Tensor]]
-MakeOptimizer = Callable[[Iterable[Tensor]], Optimizer]
+Wrapper = Extragradient | Optimistic
+MakeOptimizer = Callable[[Iterable[Tensor]], Optimizer | Wrapper]
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,7 @@ class EnsembleRun:
     iterations: NDArray[np.int64]  # (k,) after which records were taken, from 1
     records: dict[str, NDArray]  # (k, S, ...) by name; NaN from where a member diverged
     diverged: dict[int, int]  # member: the iteration in which its loss ceased to be finite
+    kept: dict[int, Tensor]  # iteration: (S, p + q) the weights then, as `joint_point` has them
 
 
 def train_ensemble(
@@ -44,14 +48,16 @@ def train_ensemble(
     reals: Tensor,
     *,
     loss: GanLoss | Sequence[GanLoss],
-    optimizer: MakeOptimizer,
+    optimizer: MakeOptimizer | tuple[MakeOptimizer, MakeOptimizer],
     iterations: int,
-    steps: tuple[int, int] = (1, 1),
+    steps: tuple[int, int] | None = (1, 1),
     batch: int | None = None,
+    penalty: GradientPenalty | None = None,
     constrain: Callable[[Stacked], None] | None = None,
     seed: int = 0,
     observe: Observe | None = None,
     every: int = 1,
+    keep: Collection[int] = (),
     checkpoint: Path | str | None = None,
     save_every: int = 500,
     device: torch.device | str = "cpu",
@@ -65,24 +71,31 @@ def train_ensemble(
         loss: of `helpers.losses.LOSSES`, one for all or one for each member; those of one loss are
             best kept together.
         optimizer: from parameters to a torch optimiser that treats each number by itself (SGD,
-            Adam); one is made for each player.
+            Adam), or a wrapper of `helpers.optimizers`; one is made for each player. A pair holds
+            G's and D's.
         iterations: 0 or more.
-        steps: of D and then of G in an iteration.
+        steps: of D and then of G in an iteration. None: both step at once, from gradients at one
+            point, as a method for games such as extragradient asks.
         batch: how many latents and reals a step takes, drawn with replacement for each member from
             a stream of its own; all of them by default.
+        penalty: on D's slope, added to D's loss; "loss_d" in the records is without it.
         constrain: called with the discriminators after each step of theirs, to put weights back to
             where they may be.
         seed: of those streams; a member's stream follows from it and from the member's number.
         observe: called with both stacked players, latents and reals; what it gives is recorded
-            beside D's loss "loss_d" and G's "loss_g" of the last step.
+            beside D's loss "loss_d" and G's "loss_g" of the last step. Where both step at once,
+            these are of the step's start, and so are the norms of the gradients, "norm_d" and
+            "norm_g".
         every: iterations between records.
+        keep: iterations after which the weights are kept; 0 is the start.
         checkpoint: a file that keeps the state every `save_every` iterations, so that an
             interrupted run goes on from there, to the same result.
         device: where to train.
 
     Raises:
         ValueError: for no members, counts out of range, data that are not (S, ...) or not finite,
-            and a checkpoint of another run.
+            an optimiser that extrapolates where players take turns, and a checkpoint of another
+            run.
         FloatingPointError: once every member has diverged, naming them with their iterations.
 
     >>> from functools import partial
@@ -99,8 +112,8 @@ def train_ensemble(
         ("iterations", iterations, 0),
         ("every", every, 1),
         ("save_every", save_every, 1),
-        ("D's steps", steps[0], 1),
-        ("G's steps", steps[1], 1),
+        ("D's steps", 1 if steps is None else steps[0], 1),
+        ("G's steps", 1 if steps is None else steps[1], 1),
         ("batch", 1 if batch is None else batch, 1),
     ):
         if type(count) is not int or count < least:
@@ -118,7 +131,10 @@ def train_ensemble(
     if len(losses) != len(players):
         raise ValueError(f"losses for {len(players)} members are asked for, got {len(losses)}")
     groups = [(one, len(list(same))) for one, same in groupby(losses)]
-    settings = _Settings(groups, optimizer, steps, batch, constrain, seed, observe, every)
+    makers = optimizer if isinstance(optimizer, tuple) else (optimizer, optimizer)
+    settings = _Settings(
+        groups, makers, steps, batch, penalty, constrain, seed, observe, every, frozenset(keep)
+    )
     run = _Run(players, latents.to(device), reals.to(device), settings, device)
     store = None if checkpoint is None else Path(checkpoint)
     if store is not None and store.exists():
@@ -136,13 +152,15 @@ class _Settings:
     """How to train, in the words of `train_ensemble`."""
 
     groups: list[tuple[GanLoss, int]]  # losses, and how many members in turn have each
-    optimizer: MakeOptimizer
-    steps: tuple[int, int]
+    optimizers: tuple[MakeOptimizer, MakeOptimizer]  # G's and D's
+    steps: tuple[int, int] | None
     batch: int | None
+    penalty: GradientPenalty | None
     constrain: Callable[[Stacked], None] | None
     seed: int
     observe: Observe | None
     every: int
+    keep: frozenset[int]
 
 
 class _Run:
@@ -158,13 +176,24 @@ class _Run:
     ) -> None:
         self.settings = settings
         self.generators = Stacked([pair.generator for pair in players], device)
-        self.discriminators = Stacked([pair.discriminator for pair in players], device)
+        self.discriminators = Stacked(
+            [pair.discriminator for pair in players], device, twice=settings.penalty is not None
+        )
         self.latents, self.reals = latents, reals
         self.pairs = any(loss.pairs for loss, _ in settings.groups)
+        if settings.penalty is not None:
+            count = latents.shape[1] if settings.batch is None else settings.batch
+            self.shares = settings.penalty.shares(count).to(device).expand(len(players), -1)
         self.optimizers = [
-            settings.optimizer(list(each.parameters.values()))
-            for each in (self.generators, self.discriminators)
+            make(list(each.parameters.values()))
+            for make, each in zip(
+                settings.optimizers, (self.generators, self.discriminators), strict=True
+            )
         ]
+        extrapolates = {isinstance(each, Extragradient) for each in self.optimizers}
+        if True in extrapolates and (settings.steps is not None or False in extrapolates):
+            raise ValueError("extragradient asks for both players to extrapolate, and steps=None")
+        self.moves = ("extrapolate", "step") if True in extrapolates else ("step",)
         entropy = [
             np.random.SeedSequence([settings.seed, number]) for number in range(len(players))
         ]
@@ -179,19 +208,52 @@ class _Run:
         ]
         self.taken: list[int] = []
         self.records: dict[str, list[Tensor]] = {}
+        self.kept: dict[int, Tensor] = {}
+        self.keep()
 
     def iterate(self) -> None:
-        """Steps of D, then steps of G, then a record if it is time."""
+        """Steps of both players, then a record if it is time."""
+        found = self.together() if self.settings.steps is None else self.in_turn()
+        self.done += 1
+        self.note(found)
+        self.keep()
+
+    def together(self) -> dict[str, Tensor]:
+        """One step of both from gradients at one point, by way of an extrapolation if there is one.
+
+        The losses and norms are those at the start of the step.
+        """
+        z, x = self.draw()
+        found: dict[str, Tensor] = {}
+        for move in self.moves:
+            y = self.generators(z)
+            real, fake = self.discriminators(torch.cat([x, y], dim=1)).split(
+                [x.shape[1], y.shape[1]], dim=1
+            )
+            loss_d = torch.cat(self.each("discriminator", real, fake, alone=True))
+            loss_g = torch.cat(self.each("generator", real, fake, alone=True))
+            self.slopes(1, loss_d.sum() + self.penalty(x, y), retain_graph=True)
+            self.slopes(0, loss_g.sum())
+            if not found:
+                norms = {"norm_d": _norms(self.discriminators), "norm_g": _norms(self.generators)}
+                found = {"loss_d": loss_d.detach(), "loss_g": loss_g.detach()} | norms
+            for optimizer in self.optimizers:
+                getattr(optimizer, move)()
+            self.constrain()
+        return found
+
+    def in_turn(self) -> dict[str, Tensor]:
+        """Steps of D, then steps of G."""
         for step in range(self.settings.steps[0]):
             z, x = self.draw()
             if not step or self.settings.batch is not None:
                 with torch.no_grad():
                     both = torch.cat([x, self.generators(z)], dim=1)
+            samples = both.split([x.shape[1], z.shape[1]], dim=1)
             real, fake = self.discriminators(both).split([x.shape[1], z.shape[1]], dim=1)
-            self.move(1, sum(self.each("discriminator", real, fake)))
-            if self.settings.constrain is not None:
-                with torch.no_grad():
-                    self.settings.constrain(self.discriminators)
+            self.slopes(1, sum(self.each("discriminator", real, fake)) + self.penalty(*samples))
+            self.optimizers[1].step()
+            self.constrain()
         found = {"loss_d": self.each("discriminator", real.detach(), fake.detach(), alone=True)}
         for step in range(self.settings.steps[1]):
             z, x = self.draw()
@@ -199,10 +261,10 @@ class _Run:
                 with torch.no_grad():
                     real = self.discriminators(x) if self.pairs else x
             fake = self.discriminators(self.generators(z))
-            self.move(0, sum(self.each("generator", real, fake)))
+            self.slopes(0, sum(self.each("generator", real, fake)))
+            self.optimizers[0].step()
         found["loss_g"] = self.each("generator", real.detach(), fake.detach(), alone=True)
-        self.done += 1
-        self.note({name: torch.cat(parts) for name, parts in found.items()})
+        return {name: torch.cat(parts) for name, parts in found.items()}
 
     def each(self, player: str, real: Tensor, fake: Tensor, *, alone: bool = False) -> list[Tensor]:
         """For the members of each loss the sum of theirs, or all of them alone."""
@@ -228,12 +290,34 @@ class _Run:
         rows = torch.arange(len(data), device=data.device)[:, None]
         return data[rows, torch.stack(drawn).to(data.device)]
 
-    def move(self, player: int, loss: Tensor) -> None:
-        """One step of a player down the sum of its losses."""
+    def penalty(self, real: Tensor, fake: Tensor) -> Tensor | float:
+        """The sum of the members' penalties, if there is one."""
+        if self.settings.penalty is None:
+            return 0.0
+        return len(real) * self.settings.penalty(self.discriminators, real, fake, self.shares)
+
+    def slopes(self, player: int, loss: Tensor, *, retain_graph: bool = False) -> None:
+        """The gradient of a player's sum of losses, where its optimiser will look for it."""
         own = list((self.generators, self.discriminators)[player].parameters.values())
-        for weight, slope in zip(own, torch.autograd.grad(loss, own), strict=True):
+        found = torch.autograd.grad(loss, own, retain_graph=retain_graph)
+        for weight, slope in zip(own, found, strict=True):
             weight.grad = slope
-        self.optimizers[player].step()
+
+    def constrain(self) -> None:
+        """Put D's weights back to where they may be."""
+        if self.settings.constrain is not None:
+            with torch.no_grad():
+                self.settings.constrain(self.discriminators)
+
+    def keep(self) -> None:
+        """Keep the weights, if it is time."""
+        if self.done in self.settings.keep:
+            parts = [
+                weight.detach().flatten(start_dim=1).clone()
+                for each in (self.generators, self.discriminators)
+                for weight in each.parameters.values()
+            ]
+            self.kept[self.done] = torch.cat(parts, dim=1).cpu()
 
     def note(self, found: dict[str, Tensor]) -> None:
         """Look whether all is finite, and record."""
@@ -261,7 +345,12 @@ class _Run:
                 if np.issubdtype(each.dtype, np.floating):
                     each[iterations >= when, number] = np.nan
         return EnsembleRun(
-            self.generators, self.discriminators, iterations, records, dict(self.diverged)
+            self.generators,
+            self.discriminators,
+            iterations,
+            records,
+            dict(self.diverged),
+            dict(self.kept),
         )
 
     def save(self, path: Path) -> None:
@@ -274,6 +363,7 @@ class _Run:
                 "diverged": self.diverged,
                 "taken": self.taken,
                 "records": self.records,
+                "kept": self.kept,
                 "players": [each.parameters for each in (self.generators, self.discriminators)],
                 "optimizers": [each.state_dict() for each in self.optimizers],
                 "streams": [each.get_state() for each in self.streams],
@@ -304,16 +394,31 @@ class _Run:
             stream.set_state(held)
         self.done, self.diverged = state["done"], state["diverged"]
         self.taken, self.records = state["taken"], state["records"]
+        self.kept = state["kept"]
 
     def identity(self) -> dict:
         """What tells this run from others."""
         return {
             "seed": self.settings.seed,
             "losses": [f"{count} {loss.name}" for loss, count in self.settings.groups],
-            "steps": list(self.settings.steps),
+            "steps": list(self.settings.steps or ()),
             "batch": self.settings.batch,
+            "penalty": str(self.settings.penalty),
             "every": self.settings.every,
-            "optimizers": [f"{type(each).__name__} {each.defaults}" for each in self.optimizers],
+            "keep": sorted(self.settings.keep),
+            "optimizers": [_described(each) for each in self.optimizers],
             "data": [float(data.double().sum()) for data in (self.latents, self.reals)],
             "start": self.start,
         }
+
+
+def _norms(stacked: Stacked) -> Tensor:
+    """(S,) of the gradients that the weights of each network hold."""
+    slopes = [weight.grad.flatten(start_dim=1) for weight in stacked.parameters.values()]
+    return torch.cat(slopes, dim=1).norm(dim=1)
+
+
+def _described(optimizer: Optimizer | Wrapper) -> str:
+    if isinstance(optimizer, Wrapper):
+        return f"{type(optimizer).__name__} of {_described(optimizer.optimizer)}"
+    return f"{type(optimizer).__name__} {optimizer.defaults}"
