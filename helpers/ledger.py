@@ -51,6 +51,11 @@ class Record:
     verdict: str  # the worst of them, or "needs the full profile"
     profile: str
 
+    @property
+    def missing(self) -> list[dict[str, Any]]:
+        """Quantities of the claim that are not among the values: other chapters measure them."""
+        return [q for q in find(self.claim)["quantities"] if q["name"] not in self.values]
+
     def as_json(self) -> dict[str, Any]:
         return {"claim": self.claim, "values": dict(self.values), "profile": self.profile}
 
@@ -92,9 +97,11 @@ def judge(claim_id: str, values: float | Sequence[float] | Mapping, *, profile: 
     Args:
         claim_id: id in data/claims.json.
         values: one entry a quantity of the claim; a bare number or list where it has just one.
-            A list holds one number a seed (or the pair of a ratio).
+            A list holds one number a seed (or the pair of a ratio). Of a claim that several
+            chapters share, each may bring its own quantities.
         profile: "quick" or "full". A claim that needs the full profile gets no other verdict
-            from a quick run.
+            from a quick run. While quantities are missing, the others can refute the claim and
+            no more: it still needs the full profile.
 
     Raises:
         ValueError: for an unknown claim, quantities missing or not known, NaN.
@@ -112,17 +119,20 @@ def judge(claim_id: str, values: float | Sequence[float] | Mapping, *, profile: 
         if len(known) != 1:
             raise ValueError(f"{claim_id} has {len(known)} quantities: {', '.join(known)}")
         values = {next(iter(known)): values}
-    if set(values) != set(known):
+    shared = len(claim["chapters"]) > 1
+    if not values or set(values) - set(known) or (len(values) < len(known) and not shared):
         raise ValueError(f"{claim_id} wants {', '.join(known)}; got {', '.join(values)}")
-    plain = {name: _plain(values[name]) for name in known}
+    plain = {name: _plain(values[name]) for name in known if name in values}
     verdicts = {
-        name: quantity.get("if_holds", rules.REPRODUCED)
-        if rules.holds(plain[name], quantity)
-        else quantity.get("if_fails", rules.NOT_REPRODUCED)
-        for name, quantity in known.items()
+        name: known[name].get("if_holds", rules.REPRODUCED)
+        if rules.holds(plain[name], known[name])
+        else known[name].get("if_fails", rules.NOT_REPRODUCED)
+        for name in plain
     }
     verdict = rules.worst(list(verdicts.values()))
-    if claim["needs"] == "full" and profile != "full":
+    refuted = verdict in (rules.NOT_REPRODUCED, rules.PAPER_IN_ERROR)
+    open_still = len(plain) < len(known) and not refuted
+    if open_still or (claim["needs"] == "full" and profile != "full"):
         verdict = rules.NEEDS_FULL
     return Record(claim_id, plain, verdicts, verdict, profile)
 
@@ -240,10 +250,9 @@ class Row:
 
     claim: Mapping[str, Any]
     verdict: str
-    chapter: str | None = None  # that recorded it
+    chapters: tuple[str, ...] = ()  # that recorded it
     quick: Record | None = None
-    full: Record | None = None
-    full_run: Mapping[str, Any] | None = None  # device, date, commit, seeds of the full run
+    full: tuple[tuple[Record, Mapping[str, Any]], ...] = ()  # with the run: device, date and so on
 
 
 def scoreboard(
@@ -254,34 +263,43 @@ def scoreboard(
     Args:
         executed: executed notebooks by chapter name.
         full_runs: the files of data/recorded, each with "chapter" and "records"; where a claim
-            has a full run, that one gives the verdict.
+            has full runs, those give the verdict.
 
     Raises:
-        ValueError: if two chapters record the same claim.
+        ValueError: if a quantity is recorded twice.
 
     >>> {row.verdict for row in scoreboard({})} <= {"no run yet"}
     True
     """
-    quick: dict[str, tuple[str, Record]] = {}
+    quick: dict[str, list[tuple[Record, str]]] = {}
     for chapter, notebook in executed.items():
         for made in collect(notebook):
-            if made.claim in quick:
-                both = f"{quick[made.claim][0]} and {chapter}"
-                raise ValueError(f"{made.claim} is recorded twice, by {both}")
-            quick[made.claim] = (chapter, made)
-    full: dict[str, tuple[Record, Mapping[str, Any]]] = {}
+            quick.setdefault(made.claim, []).append((made, chapter))
+    full: dict[str, list[tuple[Record, Mapping[str, Any]]]] = {}
     for run in full_runs:
         for stored in run["records"]:
             made = judge(stored["claim"], stored["values"], profile=stored["profile"])
-            full[made.claim] = (made, run)
+            full.setdefault(made.claim, []).append((made, run))
     rows = []
     for claim_id, claim in claims().items():
-        chapter, made = quick.get(claim_id, (None, None))
-        full_made, run = full.get(claim_id, (None, None))
-        best = full_made or made
-        verdict = best.verdict if best else rules.NO_RUN
-        rows.append(Row(claim, verdict, chapter, made, full_made, run))
+        own, recorded = quick.get(claim_id, []), full.get(claim_id, [])
+        chapters = tuple(chapter for _, chapter in own)
+        joined = _join([made for made, _ in own], chapters)
+        best = _join([made for made, _ in recorded], [run["chapter"] for _, run in recorded])
+        verdict = (best or joined).verdict if own or recorded else rules.NO_RUN
+        rows.append(Row(claim, verdict, chapters, joined, tuple(recorded)))
     return rows
+
+
+def _join(parts: Sequence[Record], chapters: Sequence[str]) -> Record | None:
+    """What several chapters measured for one claim, as one record."""
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    names = [name for each in parts for name in each.values]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{parts[0].claim} is recorded twice, by {' and '.join(chapters)}")
+    values = {name: value for each in parts for name, value in each.values.items()}
+    return judge(parts[0].claim, values, profile=parts[0].profile)
 
 
 def count(rows: Sequence[Row]) -> dict[str, int]:
@@ -321,12 +339,14 @@ def show_value(value: float | Sequence[float], rule: str) -> str:
 
 
 def show_quantities(made: Record) -> Iterator[tuple[dict[str, Any], str, str]]:
-    """Each quantity of a record's claim, with what its rule asks and what we got, as printed.
+    """Each quantity that a record has, with what its rule asks and what we got, as printed.
 
     >>> [(asked, ours) for _, asked, ours in show_quantities(judge("C14", 2e6, profile="quick"))]
     [('≥ 1e+06', '2e+06')]
     """
     for quantity in find(made.claim)["quantities"]:
+        if quantity["name"] not in made.values:
+            continue
         ours = show_value(made.values[quantity["name"]], quantity["rule"])
         yield quantity, rules.describe(quantity), ours
 
@@ -345,6 +365,11 @@ def as_html(made: Record, *, anchor: bool = True) -> str:
         f"{escape(q['what'])}</td><td {cell}>{escape(asked)}</td>"
         f"<td {cell}>{escape(ours)}</td></tr>"
         for q, asked, ours in show_quantities(made)
+    )
+    rows += "".join(
+        f"<tr><td {cell}>{MARKS[rules.NO_RUN][0]} {escape(q['what'])}</td>"
+        f"<td {cell}>{escape(rules.describe(q))}</td><td {cell}>not in this chapter</td></tr>"
+        for q in made.missing
     )
     return (
         f'<div class="verdict"{place} style="border-left:.3rem solid {colour};'

@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +28,7 @@ from helpers.optimizers import Extragradient
 from helpers.penalties import GradientPenalty
 from helpers.piecewise import LineNet
 from helpers.stacked import Stacked
-from helpers.training import EnsembleRun, train_ensemble
+from helpers.training import Diverged, EnsembleRun, train_ensemble
 
 UNITS = 100
 
@@ -66,7 +67,6 @@ SETTINGS: dict[str, Setting] = {
     "wgan-gp": Setting(**_WASSERSTEIN, penalty="data"),
     "wgan-gp-released": Setting(**_WASSERSTEIN, sigmas=_RELEASED, penalty="data"),
     "wgan-gp-interpolates": Setting(**_WASSERSTEIN, sigmas=_RELEASED, penalty="interpolates"),
-    "wgan-clipped": Setting(**_WASSERSTEIN, sigmas=_RELEASED, clip=1.0),
     "rsgan-slow": Setting("rs", rates=(1e-2, 1e-2)),
 }
 
@@ -80,12 +80,12 @@ class Trained:
     reals: Tensor  # (S, n, 1)
     run: EnsembleRun
 
-    def game(self, member: int, **changes) -> Game:
-        """The game of one member, as it was trained or with some of its setting changed."""
+    def game(self, member: int, *, latents: Tensor | None = None, **changes: Any) -> Game:
+        """The game of one member, as it was trained, or with latents or settings changed."""
         setting = replace(self.setting, **changes)
         return network_game(
             *_nets(setting, 0),
-            self.latents[member],
+            self.latents[member] if latents is None else latents,
             self.reals[member],
             loss=setting.loss,
             penalty=setting.game_penalty(),
@@ -95,24 +95,24 @@ class Trained:
         """(p + q,) weights of one member in double precision, as kept in training."""
         return self.run.kept[iteration][member].double()
 
-    def samples(self, member: int, iteration: int, latents: Tensor | None = None) -> Tensor:
-        """(n,) what the generator of one member makes of its latents, or of others."""
-        generator = _nets(self.setting, 0).generator
-        flat = self.run.kept[iteration][member]
-        parts = flat.split([weight.numel() for weight in generator.parameters()] + [_COUNT])
+    def samples(self, member: int, latents: Tensor) -> Tensor:
+        """(n,) what the trained generator of one member makes of latents (n, latent)."""
         with torch.no_grad():
-            for weight, part in zip(generator.parameters(), parts, strict=False):
-                weight.copy_(part.view_as(weight))
-            return generator(self.latents[member] if latents is None else latents)[:, 0]
+            return self.run.generators.member(member)(latents)[:, 0]
+
+    def lasted(self, member: int, iterations: int) -> int:
+        """The iteration in which a member diverged, or all that there are."""
+        return self.run.diverged.get(member, iterations)
+
+    @property
+    def finite(self) -> list[int]:
+        """Members that have not diverged."""
+        return [m for m in range(len(self.latents)) if m not in self.run.diverged]
 
     @cached_property
     def norm(self) -> NDArray[np.float64]:
         """(t, S) norm of the field at each record."""
         return np.hypot(self.run.records["norm_g"], self.run.records["norm_d"], dtype=np.float64)
-
-
-# Weights of a net from the line to the line.
-_COUNT = 3 * UNITS + 1
 
 
 def train_mixture(
@@ -128,6 +128,8 @@ def train_mixture(
     device: torch.device | str = "cpu",
 ) -> Trained:
     """Train members of one setting on all their points at once.
+
+    If every member diverges, the result is what there was until then: look at `Trained.finite`.
 
     Args:
         setting: what to train.
@@ -158,23 +160,26 @@ def train_mixture(
     loss, reals = LOSSES[setting.loss], samples.reals
     if not loss.pairs and setting.penalty != "interpolates":
         reals = reals.sort(dim=1).values  # nothing but speed depends on the order
-    run = train_ensemble(
-        [_nets(setting, 100_000 * seed + number) for number in range(members)],
-        samples.latents,
-        reals,
-        loss=loss,
-        optimizer=tuple(partial(_METHODS[setting.method], lr=rate) for rate in setting.rates),
-        iterations=iterations,
-        steps=None,
-        penalty=setting.game_penalty(),
-        constrain=None if setting.clip is None else partial(clip_weights, bound=setting.clip),
-        seed=seed,
-        every=every,
-        keep={0, *keep, iterations},
-        checkpoint=checkpoint,
-        device=device,
-    )
-    return Trained(setting, samples.latents, reals, run)
+    try:
+        run = train_ensemble(
+            [_nets(setting, 100_000 * seed + number) for number in range(members)],
+            samples.latents,
+            reals,
+            loss=loss,
+            optimizer=tuple(partial(_METHODS[setting.method], lr=rate) for rate in setting.rates),
+            iterations=iterations,
+            steps=None,
+            penalty=setting.game_penalty(),
+            constrain=None if setting.clip is None else partial(clip_weights, bound=setting.clip),
+            seed=seed,
+            every=every,
+            keep={0, *keep, iterations},
+            checkpoint=checkpoint,
+            device=device,
+        )
+    except Diverged as every_member:
+        run = every_member.run
+    return Trained(setting, samples.latents, samples.reals, run)
 
 
 def late_points(iterations: int, count: int = 20) -> list[int]:
@@ -189,6 +194,7 @@ def late_points(iterations: int, count: int = 20) -> list[int]:
     return sorted({max(iterations - apart * back, 1) for back in range(count)})
 
 
+@torch.no_grad()
 def clip_weights(discriminators: Stacked, bound: float) -> None:
     """Put every weight into [-bound, bound] (Arjovsky et al. 2017).
 

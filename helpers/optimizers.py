@@ -6,11 +6,15 @@ extrapolate before either takes its gradient there.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.optim import Optimizer
+
+from helpers.games import PLAYERS, Game
 
 
 class Extragradient:
@@ -110,6 +114,54 @@ class Optimistic:
         self.optimizer.load_state_dict(state["optimizer"])
         before = state["before"]
         self._before = None if before is None else [b if b is None else b.clone() for b in before]
+
+
+def play(
+    game: Game,
+    start: ArrayLike | Tensor,
+    optimizer: Callable[[Iterable[Tensor]], Optimizer | Extragradient | Optimistic],
+    *,
+    steps: int,
+    in_turn: bool = False,
+) -> Tensor:
+    """(steps + 1, n): the points of a game whose players each follow an optimiser.
+
+    Args:
+        game: any game.
+        start: (n,) point.
+        optimizer: from parameters to an optimiser; one is made for each player.
+        steps: 0 or more.
+        in_turn: G steps first, and D answers to where G has gone. By default both step from
+            gradients at one point, and both extrapolate where their optimisers do.
+
+    Raises:
+        ValueError: for a bad start, a negative number of steps, and extrapolation in turn.
+
+    >>> from functools import partial
+    >>> from helpers.games import dirac_gan
+    >>> play(dirac_gan(), [1.0, 0.0], partial(torch.optim.SGD, lr=0.1), steps=1)[-1]
+    tensor([ 1.0000, -0.0500], dtype=torch.float64)
+    """
+    now = game.point(start)
+    if now.ndim != 1 or steps < 0:
+        raise ValueError(f"one point and 0 steps or more, got {tuple(now.shape)} and {steps}")
+    players = [part.clone().requires_grad_() for part in game.split(now)]
+    optimizers = [optimizer([part]) for part in players]
+    moves = ("extrapolate", "step") if isinstance(optimizers[0], Extragradient) else ("step",)
+    if in_turn and len(moves) > 1:
+        raise ValueError("players that take turns do not extrapolate")
+    path = [now]
+    for _ in range(steps):
+        for move in moves:
+            groups = ((0,), (1,)) if in_turn else ((0, 1),)
+            for group in groups:
+                here = torch.cat([part.detach() for part in players])
+                for number in group:
+                    players[number].grad = game.gradients(PLAYERS[number], here)
+                for number in group:
+                    getattr(optimizers[number], move)()
+        path.append(torch.cat([part.detach() for part in players]))
+    return torch.stack(path)
 
 
 def _weights(optimizer: Optimizer) -> list[Tensor]:

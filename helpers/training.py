@@ -42,6 +42,14 @@ class EnsembleRun:
     kept: dict[int, Tensor]  # iteration: (S, p + q) the weights then, as `joint_point` has them
 
 
+class Diverged(FloatingPointError):
+    """Every member of an ensemble has diverged; `run` holds what there was until then."""
+
+    def __init__(self, run: EnsembleRun) -> None:
+        super().__init__(f"every member has diverged, at {run.diverged}")
+        self.run = run
+
+
 def train_ensemble(
     players: Sequence[Players],
     latents: Tensor,
@@ -96,7 +104,7 @@ def train_ensemble(
         ValueError: for no members, counts out of range, data that are not (S, ...) or not finite,
             an optimiser that extrapolates where players take turns, and a checkpoint of another
             run.
-        FloatingPointError: once every member has diverged, naming them with their iterations.
+        Diverged: once every member has diverged.
 
     >>> from functools import partial
     >>> from helpers.losses import LOSSES
@@ -326,7 +334,7 @@ class _Run:
             for number in broken.nonzero().flatten().tolist():
                 self.diverged.setdefault(number, self.done)
             if len(self.diverged) == len(self.generators):
-                raise FloatingPointError(f"every member has diverged, at {self.diverged}")
+                raise Diverged(self.result())
         if self.done % self.settings.every == 0:
             if self.settings.observe is not None:
                 with torch.no_grad():

@@ -306,24 +306,65 @@ def test_scoreboard(shown):
     record("C03", C03)
     book = notebook(shown)
     stored = judge("C14", 1e6, profile="full").as_json()
-    rows = {r.claim["id"]: r for r in scoreboard({"two_points": book}, [{"records": [stored]}])}
+    run = {"chapter": "two_points", "records": [stored]}
+    rows = {r.claim["id"]: r for r in scoreboard({"two_points": book}, [run])}
     assert list(rows) == list(ledger.claims())
-    assert rows["C14"].verdict == rows["C14"].full.verdict == rules.REPRODUCED
+    assert rows["C14"].verdict == rows["C14"].full[0][0].verdict == rules.REPRODUCED
     assert rows["C14"].quick.verdict == rules.NOT_REPRODUCED
-    assert rows["C14"].chapter == rows["C03"].chapter == "two_points"
-    assert rows["C03"].verdict == rules.CAVEAT and rows["C03"].full is None
+    assert rows["C14"].chapters == rows["C03"].chapters == ("two_points",)
+    assert rows["C03"].verdict == rules.CAVEAT and rows["C03"].full == ()
     counts = count(list(rows.values()))
     assert list(counts) == list(rules.VERDICTS)
     assert [counts[v] for v in (rules.REPRODUCED, rules.CAVEAT, rules.NO_RUN)] == [1, 1, 98]
 
 
 def test_claim_recorded_twice(shown):
-    """A claim has one chapter, and is recorded there once."""
+    """A quantity has one chapter, and is recorded there once."""
     record("C14", 1e6)
     book = notebook(shown)
     for executed in ({"one": book, "two": book}, {"one": notebook(shown * 2)}):
         with pytest.raises(ValueError, match=r"C14 is recorded .*by one and"):
             scoreboard(executed)
+
+
+# Of B24, which two chapters share.
+MIXTURE, IMAGES = (
+    {"mog_sharpness": [20.0, 1.0]},
+    {"mnist_sharpness": [30.0, 1.0], "cifar_sharpness": [30.0, 1.0], "printed_cifar_axes": [1, 9]},
+)
+
+
+@pytest.mark.parametrize(
+    "parts, profile, verdict",
+    [
+        ([MIXTURE], "full", rules.NEEDS_FULL),  # what holds so far shows nothing yet
+        ([{"mog_sharpness": [2.0, 1.0]}], "full", rules.NOT_REPRODUCED),
+        ([{"mog_sharpness": [2.0, 1.0]}], "quick", rules.NEEDS_FULL),
+        ([MIXTURE, IMAGES], "full", rules.CAVEAT),
+        ([IMAGES, {"mog_sharpness": [2.0, 1.0]}], "full", rules.NOT_REPRODUCED),
+    ],
+)
+def test_claim_of_two_chapters(parts, profile, verdict):
+    """Each chapter brings its quantities; the board joins them and says who did."""
+    chapters = ["mixture_of_gaussians", "mnist_game"][: len(parts)]
+    made = [judge("B24", part, profile=profile) for part in parts]
+    runs = [
+        {"chapter": name, "records": [each.as_json()]}
+        for name, each in zip(chapters, made, strict=True)
+    ]
+    row = {r.claim["id"]: r for r in scoreboard({}, runs)}["B24"]
+    assert row.verdict == verdict
+    assert [run["chapter"] for _, run in row.full] == chapters
+
+
+def test_missing_quantities():
+    """The box of a part says what is not in it; only a claim of several chapters has parts."""
+    part = judge("B24", MIXTURE, profile="full")
+    assert [q["name"] for q in part.missing] == list(IMAGES)
+    assert ledger.as_html(part).count("not in this chapter") == 3
+    for claim, values in (("B24", {}), ("B24", {"sharpness": 1.0}), ("C03", {"no_such": 1.0})):
+        with pytest.raises(ValueError, match=f"{claim} wants"):
+            judge(claim, values, profile="full")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import torch
 
 from helpers.dynamics import iterate
 from helpers.games import quadratic_game
-from helpers.optimizers import Extragradient, Optimistic
+from helpers.optimizers import Extragradient, Optimistic, play
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 ADAM = partial(torch.optim.Adam, lr=0.05, betas=(0.5, 0.9))
@@ -153,3 +153,28 @@ def test_out_of_order():
     wrapped.extrapolate()
     with pytest.raises(RuntimeError, match="twice"):
         wrapped.extrapolate()
+
+
+@pytest.mark.parametrize("in_turn", [False, True])
+def test_play_is_iterate(in_turn):
+    """With SGD the points are those of the plain methods of `helpers.dynamics`."""
+    game = quadratic_game([[0.3]], [[0.1]], [[-1.0]], [[1.0]])
+    method = "alternating" if in_turn else "simultaneous"
+    wanted = iterate(game, [1.0, 0.5], method, size=0.1, steps=7)
+    assert torch.allclose(play(game, [1.0, 0.5], SGD, steps=7, in_turn=in_turn), wanted)
+
+
+def test_play_extrapolates():
+    game = quadratic_game([[0.3]], [[0.1]], [[-1.0]], [[1.0]])
+    wanted = iterate(game, [1.0, 0.5], "extragradient", size=0.1, steps=7)
+    found = play(game, [1.0, 0.5], lambda w: Extragradient(SGD(w)), steps=7)
+    assert torch.allclose(found, wanted)
+
+
+def test_play_refuses():
+    game = quadratic_game([[0.3]], [[0.1]], [[-1.0]], [[1.0]])
+    with pytest.raises(ValueError, match="take turns"):
+        play(game, [1.0, 0.5], lambda w: Extragradient(SGD(w)), steps=1, in_turn=True)
+    for start, steps in (([[1.0, 0.5]], 1), ([1.0, 0.5], -1)):
+        with pytest.raises(ValueError, match="one point and 0 steps"):
+            play(game, start, SGD, steps=steps)

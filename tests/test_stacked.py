@@ -98,3 +98,14 @@ def test_second_slopes_are_refused():
     x = torch.randn(1, 4, 1, requires_grad=True)
     with pytest.raises(RuntimeError, match="differentiated once only"):
         torch.autograd.grad(together(x).sum(), x, create_graph=True)
+
+
+def test_twice():
+    """On request slopes can be differentiated again, with the same values as before."""
+    nets = [mlp([1, 4, 1], seed=seed) for seed in range(2)]
+    x = torch.linspace(-1, 1, 5)[None, :, None].repeat(2, 1, 1).requires_grad_()
+    once, twice = Stacked(nets), Stacked(nets, twice=True)
+    assert torch.allclose(once(x), twice(x), atol=1e-6)
+    slope = torch.autograd.grad(twice(x).sum(), x, create_graph=True)[0]
+    again = torch.autograd.grad(slope.square().sum(), list(twice.parameters.values())[:1])[0]
+    assert again.abs().max() > 0

@@ -8,7 +8,10 @@ import torch
 
 from helpers.losses import LOSSES
 from helpers.models import Players, mlp
-from helpers.training import train_ensemble
+from helpers.networks import joint_point
+from helpers.optimizers import Extragradient
+from helpers.penalties import GradientPenalty
+from helpers.training import Diverged, train_ensemble
 
 SGD = partial(torch.optim.SGD, lr=1e-2, momentum=0.9)
 ADAM = partial(torch.optim.Adam, lr=1e-3, betas=(0.0, 0.9))
@@ -245,3 +248,73 @@ def test_bad_data():
         run(pairs(), z, x * np.nan)
     with pytest.raises(ValueError, match="losses for 3 members are asked for, got 2"):
         train_ensemble(pairs(), z, x, loss=[LOSSES["js"]] * 2, optimizer=SGD, iterations=1)
+
+
+def play_alone(pair, z, x, loss, rates, iterations, extrapolate):
+    """Both players at once, by the loop that everybody writes: the weights after it, in a row."""
+    G, D = pair
+    for _ in range(iterations):
+        past = [w.detach().clone() for net in pair for w in net.parameters()]
+        for _ in range(1 + extrapolate):
+            loss_g = loss.generator(D(x), D(G(z)))
+            loss_d = loss.discriminator(D(x), D(G(z)))
+            slopes = torch.autograd.grad(loss_g, G.parameters(), retain_graph=True)
+            slopes += torch.autograd.grad(loss_d, D.parameters())
+            weights = [w for net in pair for w in net.parameters()]
+            lr = [rates[0]] * len(list(G.parameters())) + [rates[1]] * len(list(D.parameters()))
+            with torch.no_grad():
+                for w, before, slope, rate in zip(weights, past, slopes, lr, strict=True):
+                    w.copy_(before - rate * slope)
+    return joint_point(G, D)
+
+
+@pytest.mark.parametrize("loss", ["js", "rs", "hinge"])
+@pytest.mark.parametrize("extrapolate", [False, True])
+def test_both_at_once(loss, extrapolate):
+    """Gradients of both at one point, a rate for each, and weights kept on the way."""
+    rates = (1e-2, 5e-2)
+    makers = tuple(
+        partial(lambda w, lr: Extragradient(torch.optim.SGD(w, lr=lr)), lr=r)
+        if extrapolate
+        else partial(torch.optim.SGD, lr=r)
+        for r in rates
+    )
+    run = together(loss, makers, steps=None, keep=[0, 4])
+    assert set(run.kept) == {0, 4}
+    for number, (pair, z, x) in enumerate(zip(pairs(), *data(), strict=True)):
+        assert torch.equal(run.kept[0][number], joint_point(*pair))
+        wanted = play_alone(pair, z, x, LOSSES[loss], rates, 4, extrapolate)
+        assert torch.allclose(run.kept[4][number], wanted, atol=1e-6)
+    assert run.records["norm_g"].shape == run.records["norm_d"].shape == (6, 3)
+
+
+def test_penalty_in_turn():
+    """D's step in turn goes down its loss and the penalty, at reals and at interpolates."""
+    for where in ("data", "interpolates"):
+        penalty = GradientPenalty(0.5, where)
+        run = together("wgan", iterations=1, penalty=penalty, keep=[1])
+        for number, ((G, D), z, x) in enumerate(zip(pairs(), *data(), strict=True)):
+            y = G(z).detach()
+            value = LOSSES["wgan"].discriminator(D(x), D(y))
+            value = value + penalty(D, x, y, penalty.shares(20))
+            slopes = torch.autograd.grad(value, D.parameters())
+            lr = SGD.keywords["lr"]
+            wanted = [w - lr * g for w, g in zip(D.parameters(), slopes, strict=True)]
+            flat = torch.cat([w.reshape(-1) for w in wanted])
+            assert torch.allclose(run.kept[1][number, -len(flat) :], flat, atol=1e-6)
+
+
+def test_extrapolation_in_turn_is_refused():
+    for steps in ((1, 1), None):
+        both = (lambda w: Extragradient(SGD(w)), SGD)
+        with pytest.raises(ValueError, match="both players to extrapolate"):
+            together(optimizer=both, steps=steps)
+
+
+def test_everybody_diverged():
+    """The exception holds what there was, and who diverged when."""
+    with pytest.raises(Diverged) as caught:
+        together("ls", partial(torch.optim.SGD, lr=1e9), iterations=30)
+    run = caught.value.run
+    assert set(run.diverged) == {0, 1, 2}
+    assert str(run.diverged) in str(caught.value)

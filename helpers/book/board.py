@@ -55,9 +55,11 @@ def _row(row: Row) -> str:
     claim = row.claim
     mark, colour = ledger.MARKS[row.verdict]
     verdict = f"{mark} {escape(row.verdict)}"
-    if row.chapter:
-        link = f"{row.chapter}.html#claim-{claim['id']}"
-        verdict = f'<a href="{link}">{verdict}</a>'
+    if row.chapters:
+        links = (f"{chapter}.html#claim-{claim['id']}" for chapter in row.chapters)
+        verdict = f'<a href="{next(links)}">{verdict}</a>' + "".join(
+            f' <a href="{link}">and here</a>' for link in links
+        )
     return (
         f'<tr id="{claim["id"]}" data-paper="{claim["paper"]}" data-verdict="{row.verdict}" '
         f'style="--verdict:{colour}">'
@@ -70,16 +72,15 @@ def _row(row: Row) -> str:
 
 
 def _ours(row: Row) -> str:
-    if row.quick is None and row.full is None:
+    if row.quick is None and not row.full:
         if "untestable" in row.claim:
             return f"not measurable: {escape(row.claim['untestable'])}"
         planned = ", ".join(row.claim["chapters"])
         return "no run yet" + (f"; planned in <code>{planned}</code>" if planned else "")
     parts = []
-    if row.full is not None:
-        run = row.full_run
+    for made, run in row.full:
         about = f"{run['device']}, {run['date']}, commit {run['commit']}, seeds {run['seeds']}"
-        parts.append(f"<em>full profile ({escape(about)})</em>{_numbers(row.full)}")
+        parts.append(f"<em>full profile ({escape(about)})</em>{_numbers(made)}")
     if row.quick is not None:
         numbers = _numbers(row.quick)
         folded = f"<details><summary>quick profile</summary>{numbers}</details>"

@@ -1,6 +1,7 @@
 """The book's figures. Each function draws what it is given; `show` puts it on the page."""
 
 from helpers.figures.densities import clouds, densities, staircases
+from helpers.figures.endpoints import bands, histograms, own_spectra, related
 from helpers.figures.fields import archetypes, path_profiles, spectra, streams
 from helpers.figures.ladder import state_ladder
 from helpers.figures.lines import curves, shares
@@ -14,16 +15,20 @@ __all__ = [
     "PLAYERS",
     "Course",
     "archetypes",
+    "bands",
     "basin_maps",
     "clouds",
     "courses",
     "cumulative",
     "curves",
     "densities",
+    "histograms",
     "landscapes",
+    "own_spectra",
     "path_profiles",
     "ranges",
     "reached",
+    "related",
     "scattered",
     "shares",
     "show",

@@ -1,0 +1,108 @@
+"""Where trainings end: norms on the way, densities, relations over seeds, own spectra."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from helpers.figures.style import INK, PLAYERS, styled
+
+
+@styled
+def bands(
+    panels: Mapping[str, Mapping[str, NDArray[np.float64]]], *, xlabel: str, ylabel: str
+) -> Figure:
+    """Median and quartiles over seeds along a training, on a logarithmic axis: a panel a setting.
+
+    Args:
+        panels: (t, 4) position, lower quartile, median and upper quartile, by setting and name.
+        xlabel, ylabel: names of the axes.
+    """
+    figure, axes_row = plt.subplots(
+        1, len(panels), figsize=(3.2 * len(panels), 3.4), sharey=True, squeeze=False
+    )
+    for axes, (title, groups) in zip(axes_row[0], panels.items(), strict=True):
+        for number, (name, table) in enumerate(groups.items()):
+            place, low, middle, high = table.T
+            line = ("-", "--", ":")[number % 3]
+            axes.fill_between(place, low, high, color=f"C{number}", alpha=0.3, linewidth=0)
+            axes.plot(place, middle, color=f"C{number}", linestyle=line, label=name)
+        axes.set(title=title, xlabel=xlabel, yscale="log")
+    axes_row[0, 0].set_ylabel(ylabel)
+    axes_row[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+@styled
+def related(
+    groups: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
+    *,
+    xlabel: str,
+    ylabel: str,
+) -> Figure:
+    """A mark a seed in a plane of two logarithmic axes, another mark for each group.
+
+    Args:
+        groups: positive x and y by name.
+        xlabel, ylabel: names of the axes.
+    """
+    figure, axes = plt.subplots(figsize=(5.6, 3.8))
+    for number, (name, (x, y)) in enumerate(groups.items()):
+        look = {"marker": "os^Dv"[number % 5], "color": f"C{number % 6}"}
+        axes.scatter(x, y, s=26, alpha=0.8, label=name, linewidth=0, **look)
+    axes.set(xlabel=xlabel, ylabel=ylabel, xscale="log", yscale="log")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+@styled
+def histograms(
+    panels: Mapping[str, Sequence[NDArray[np.float64]]],
+    grid: NDArray[np.float64],
+    truth: Mapping[str, NDArray[np.float64]],
+) -> Figure:
+    """Histograms of generated points, a thin line a seed, over the true density (shaded).
+
+    Args:
+        panels: densities (b,) on the bins, one a seed, by title.
+        grid: (b,) middles of the bins.
+        truth: (b,) the true density by title.
+    """
+    figure, axes_row = plt.subplots(
+        1, len(panels), figsize=(3.2 * len(panels), 3), sharey=True, squeeze=False
+    )
+    for axes, (title, lines) in zip(axes_row[0], panels.items(), strict=True):
+        axes.fill_between(grid, truth[title], color=INK, alpha=0.22, linewidth=0)
+        for line in lines:
+            axes.step(grid, line, where="mid", color=PLAYERS["G"], linewidth=0.9, alpha=0.8)
+        axes.set(title=title, xlabel="x")
+    axes_row[0, 0].set_ylabel("density")
+    return figure
+
+
+@styled
+def own_spectra(panels: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> Figure:
+    """Eigenvalues of the players' own Hessians by rank, on an axis with a sign and logarithms.
+
+    Args:
+        panels: eigenvalues by name of the player, "G" or "D", by title of the panel.
+    """
+    figure, axes_row = plt.subplots(
+        1, len(panels), figsize=(3.4 * len(panels), 3.2), squeeze=False, sharey=True
+    )
+    for axes, (title, players) in zip(axes_row[0], panels.items(), strict=True):
+        axes.axhline(0, color=INK, linewidth=1)
+        for player, values in players.items():
+            ordered = np.sort(values)[::-1]
+            mark = {"G": "o", "D": "s"}[player]
+            axes.plot(ordered, mark, color=PLAYERS[player], markersize=3, label=player)
+        axes.set_yscale("symlog", linthresh=1e-4)
+        axes.set_yticks([-1, -1e-2, 0, 1e-2, 1, 100])
+        axes.set(title=title, xlabel="rank")
+    axes_row[0, 0].set_ylabel("eigenvalue")
+    axes_row[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
