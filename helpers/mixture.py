@@ -84,12 +84,16 @@ class Trained:
         """The game of one member, as it was trained, or with latents or settings changed."""
         setting = replace(self.setting, **changes)
         return network_game(
-            *_nets(setting, 0),
+            *self.nets(),
             self.latents[member] if latents is None else latents,
             self.reals[member],
             loss=setting.loss,
             penalty=setting.game_penalty(),
         )
+
+    def nets(self) -> Players:
+        """Networks of the shapes of a member's, whose weights a point of its game replaces."""
+        return _nets(self.setting, 0)
 
     def point(self, member: int, iteration: int) -> Tensor:
         """(p + q,) weights of one member in double precision, as kept in training."""
@@ -111,8 +115,28 @@ class Trained:
 
     @cached_property
     def norm(self) -> NDArray[np.float64]:
-        """(t, S) norm of the field at each record."""
-        return np.hypot(self.run.records["norm_g"], self.run.records["norm_d"], dtype=np.float64)
+        """(t, S) norm of the field at the start of each recorded step."""
+        return self._norm_of("norm")
+
+    @cached_property
+    def norm_ahead(self) -> NDArray[np.float64]:
+        """(t, S) norm of the field at the point to which extragradient extrapolates."""
+        return self._norm_of("ahead")
+
+    def ahead(self, member: int, iteration: int) -> Tensor:
+        """(p + q,) the point to which a step from a kept one extrapolates.
+
+        It is what the script of Berard et al. 2020 saves, and takes to be the end of training.
+        """
+        point, game = self.point(member, iteration), self.game(member)
+        parts = zip(
+            game.split(point), game.split(game.vector_field(point)), self.setting.rates, strict=True
+        )
+        return torch.cat([part - rate * slope for part, slope, rate in parts])
+
+    def _norm_of(self, where: str) -> NDArray[np.float64]:
+        records = self.run.records
+        return np.hypot(records[f"{where}_g"], records[f"{where}_d"], dtype=np.float64)
 
 
 def train_mixture(

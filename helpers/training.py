@@ -93,7 +93,7 @@ def train_ensemble(
         observe: called with both stacked players, latents and reals; what it gives is recorded
             beside D's loss "loss_d" and G's "loss_g" of the last step. Where both step at once,
             these are of the step's start, and so are the norms of the gradients, "norm_d" and
-            "norm_g".
+            "norm_g"; "ahead_d" and "ahead_g" are the norms at the extrapolated point.
         every: iterations between records.
         keep: iterations after which the weights are kept; 0 is the start.
         checkpoint: a file that keeps the state every `save_every` iterations, so that an
@@ -242,9 +242,11 @@ class _Run:
             loss_g = torch.cat(self.each("generator", real, fake, alone=True))
             self.slopes(1, loss_d.sum() + self.penalty(x, y), retain_graph=True)
             self.slopes(0, loss_g.sum())
+            where = "ahead" if found else "norm"
             if not found:
-                norms = {"norm_d": _norms(self.discriminators), "norm_g": _norms(self.generators)}
-                found = {"loss_d": loss_d.detach(), "loss_g": loss_g.detach()} | norms
+                found = {"loss_d": loss_d.detach(), "loss_g": loss_g.detach()}
+            found[f"{where}_d"] = _norms(self.discriminators)
+            found[f"{where}_g"] = _norms(self.generators)
             for optimizer in self.optimizers:
                 getattr(optimizer, move)()
             self.constrain()

@@ -55,6 +55,14 @@ def ensemble_rows() -> Iterator[Rows]:
     _write("ensembles", found.rows, data="two clusters", seeds="from 0")
 
 
+@pytest.fixture(scope="session")
+def mixture_rows() -> Iterator[Rows]:
+    """The rows of this run on the mixture of Gaussians."""
+    found = Rows()
+    yield found
+    _write("mixture", found.rows, data="mixture of Gaussians", seeds="from 0")
+
+
 def _write(name: str, rows: list[dict[str, Any]], **about: str) -> None:
     """Write data/benchmarks if GANSCAPES_RECORD_BENCH is set.
 
