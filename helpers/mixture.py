@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn.utils import vector_to_parameters
 from torch.optim import SGD
 
 from helpers.clusters import mixture_of_gaussians
@@ -99,10 +100,18 @@ class Trained:
         """(p + q,) weights of one member in double precision, as kept in training."""
         return self.run.kept[iteration][member].double()
 
-    def samples(self, member: int, latents: Tensor) -> Tensor:
-        """(n,) what the trained generator of one member makes of latents (n, latent)."""
+    def end(self, member: int, iteration: int) -> Tensor:
+        """(p + q,) what the released script has for a training's point: `ahead`, or `point`."""
+        found = self.ahead if self.setting.method == "extragradient" else self.point
+        return found(member, iteration)
+
+    def samples(self, point: Tensor, latents: Tensor) -> Tensor:
+        """(n,) what a generator with the weights of a point makes of latents (n, latent)."""
+        generator = self.nets().generator.to(point.dtype)
+        count = sum(weight.numel() for weight in generator.parameters())
+        vector_to_parameters(point[:count].clone(), generator.parameters())
         with torch.no_grad():
-            return self.run.generators.member(member)(latents)[:, 0]
+            return generator(latents.to(point.dtype))[:, 0]
 
     def lasted(self, member: int, iterations: int) -> int:
         """The iteration in which a member diverged, or all that there are."""

@@ -162,6 +162,20 @@ DRAWN = {
         {"a": PLANE[1], "b": 0 * PLANE[1]},
         {"a": PROFILE, "b": PROFILE},
     ),
+    "bands": lambda: figures.bands(
+        {"a": {"one": 10.0 ** np.arange(8).reshape(2, 4), "two": np.ones((3, 4))}},
+        xlabel="x",
+        ylabel="y",
+    ),
+    "related": lambda: figures.related(
+        {"a": (abs(VALUES), abs(VALUES)), "b": (abs(VALUES), abs(VALUES))}, xlabel="x", ylabel="y"
+    ),
+    "histograms": lambda: figures.histograms(
+        {"a": [abs(VALUES), abs(VALUES)], "b": []},
+        VALUES,
+        {"a": abs(VALUES), "b": abs(VALUES)},
+    ),
+    "own_spectra": lambda: figures.own_spectra({"a": {"G": VALUES, "D": VALUES}, "b": {}}),
     "path_profiles": lambda: figures.path_profiles({"a": PROFILE, "b": PROFILE}),
     "spectra": lambda: figures.spectra({"all": np.array([1 + 1j, -1.0]), "top": np.array([1j])}),
     "shares": lambda: figures.shares(
@@ -267,4 +281,22 @@ def test_clouds_put_the_real_part_across():
     assert heat.shape == (len(cloud.imaginary), len(cloud.real))
     np.testing.assert_allclose(axes.lines[0].get_xdata(), 2)
     np.testing.assert_allclose(np.abs(axes.lines[0].get_ydata()), 1)
+    plt.close(drawn)
+
+
+def test_bands_show_median_and_quartiles():
+    """The line is the third column over the first, the band between its neighbours."""
+    table = np.array([[1.0, 2.0, 3.0, 4.0], [2.0, 20.0, 30.0, 40.0]])
+    drawn = figures.bands({"a": {"one": table}}, xlabel="x", ylabel="y")
+    axes = drawn.axes[0]
+    assert axes.lines[0].get_xydata().tolist() == [[1, 3], [2, 30]]
+    heights = axes.collections[0].get_paths()[0].vertices[:, 1]
+    assert set(heights.tolist()) == {2, 4, 20, 40}
+    plt.close(drawn)
+
+
+def test_own_spectra_fall():
+    """Eigenvalues by rank, the largest first."""
+    drawn = figures.own_spectra({"a": {"G": np.array([-1.0, 3.0, 0.5])}})
+    assert drawn.axes[0].lines[1].get_ydata().tolist() == [3, 0.5, -1]
     plt.close(drawn)

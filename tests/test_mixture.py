@@ -108,7 +108,23 @@ def test_samples():
     weights = [*G.parameters(), *D.parameters()]
     torch.nn.utils.vector_to_parameters(trained.run.kept[3][1], weights)
     z = torch.linspace(-2, 2, 9)[:, None]
-    assert torch.allclose(trained.samples(1, z), G(z)[:, 0], atol=1e-5)
+    assert torch.allclose(trained.samples(trained.point(1, 3), z).float(), G(z)[:, 0], atol=1e-5)
+
+
+def test_ahead():
+    """The point where extragradient takes its second gradient, and the norm recorded there."""
+    setting = Setting(rates=(0.05, 0.02))
+    trained = train_mixture(setting, 2, 3, every=1, keep=[2], **SMALL)
+    for member in range(2):
+        game, point = trained.game(member), trained.point(member, 2)
+        rates = torch.tensor([0.05] * 301 + [0.02] * 301)
+        wanted = point - rates * game.vector_field(point)
+        assert torch.allclose(trained.ahead(member, 2), wanted, atol=1e-12)
+        norm = float(game.vector_field(wanted).norm())
+        assert trained.norm_ahead[2, member] == pytest.approx(norm, rel=1e-4)
+        assert torch.equal(trained.end(member, 2), trained.ahead(member, 2))
+    plain = train_mixture(replace(setting, method="simultaneous"), 1, 1, **SMALL)
+    assert torch.equal(plain.end(0, 1), plain.point(0, 1))
 
 
 @pytest.mark.filterwarnings("ignore:overflow")

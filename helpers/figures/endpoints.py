@@ -97,9 +97,8 @@ def own_spectra(panels: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> Figu
     for axes, (title, players) in zip(axes_row[0], panels.items(), strict=True):
         axes.axhline(0, color=INK, linewidth=1)
         for player, values in players.items():
-            ordered = np.sort(values)[::-1]
-            mark = {"G": "o", "D": "s"}[player]
-            axes.plot(ordered, mark, color=PLAYERS[player], markersize=3, label=player)
+            ordered, line = np.sort(values)[::-1], {"G": "-", "D": "--"}[player]
+            axes.plot(ordered, color=PLAYERS[player], linestyle=line, label=player)
         axes.set_yscale("symlog", linthresh=1e-4)
         axes.set_yticks([-1, -1e-2, 0, 1e-2, 1, 100])
         axes.set(title=title, xlabel="rank")

@@ -1,45 +1,61 @@
 """Nets on the line piece by piece beside their layers: `make bench`."""
 
+from functools import partial
+
+import numpy as np
+import pytest
 import torch
 
+from helpers.clusters import mixture_of_gaussians
+from helpers.losses import LOSSES
 from helpers.mixture import SETTINGS, train_mixture
-from helpers.models import mlp
+from helpers.models import Players, mlp
 from helpers.networks import joint_point, network_game
 from helpers.operators import jacobian
+from helpers.piecewise import LineNet
+from helpers.training import train_ensemble
+
+NETS = {
+    "layers": lambda seed: mlp([1, 100, 1], seed=seed),
+    "pieces": partial(lambda seed: LineNet(100, seed=seed)),
+}
 
 
-def test_field_and_jacobian(in_turn, mixture_rows):
-    """The field of one GAN on 10,000 points, and its Jacobian as a matrix, in seconds."""
-    trained = train_mixture(SETTINGS["nsgan"], 1, 1, seed=0)
-    layers = [mlp([1, 100, 1], seed=seed) for seed in range(2)]
-    latents, reals = trained.latents[0], trained.reals[0].sort(dim=0).values
-    games = {
-        "layers": network_game(*layers, latents, reals),
-        "pieces": network_game(*trained.nets(), latents, reals),
-    }
-    omega = joint_point(*layers)
-    works = {
-        "field": {name: lambda g=game: g.vector_field(omega) for name, game in games.items()},
-        "Jacobian": {
-            name: lambda g=game: jacobian(g, omega).dense() for name, game in games.items()
-        },
-    }
-    for what, both in works.items():
-        both["pieces"]()
-        times = in_turn(both, 20 if what == "field" else 3)
-        for name, seconds in times.items():
-            mixture_rows.add(what, name, seconds, "seconds")
-        mixture_rows.add(what, "pieces", times["layers"] / times["pieces"], "times layers")
-        assert (times["layers"] / times["pieces"]).min() > 1
+def report(rows, work, times):
+    for name, seconds in times.items():
+        rows.add(work, name, seconds, "seconds")
+    ratio = times["layers"] / times["pieces"]
+    rows.add(work, "pieces", ratio, "times layers")
+    assert np.median(ratio) > 1
 
 
-def test_iteration(in_turn, mixture_rows):
-    """Extragradient on 10,000 points, seconds for an iteration of one seed of 1, 8 and 16."""
+@pytest.mark.parametrize("seeds", [1, 8])
+def test_step(in_turn, mixture_rows, seeds):
+    """A step of gradient descent of GANs side by side on 10,000 points each."""
     torch.set_num_threads(1)
-    sizes, count = (1, 8, 16), 20
-    works = {
-        size: lambda size=size: train_mixture(SETTINGS["nsgan"], size, count, seed=0)
-        for size in sizes
-    }
-    for size, seconds in in_turn(works, 3).items():
-        mixture_rows.add("iteration", f"{size} seeds", seconds / (size * count), "seconds a seed")
+    found = mixture_of_gaussians(seeds, seed=0)
+    reals = found.reals.sort(dim=1).values
+
+    def train(make, steps=3):
+        pairs = [Players(make(2 * s), make(2 * s + 1)) for s in range(seeds)]
+        sgd = partial(torch.optim.SGD, lr=1e-2)
+        options = {"loss": LOSSES["js"], "optimizer": sgd, "iterations": steps, "steps": None}
+        train_ensemble(pairs, found.latents, reals, **options)
+
+    works = {name: partial(train, make) for name, make in NETS.items()}
+    works["pieces"]()
+    report(mixture_rows, f"step, {seeds} seeds", in_turn(works, 7))
+
+
+def test_jacobian(in_turn, mixture_rows):
+    """The Jacobian of one GAN on 10,000 points as a matrix, in single precision."""
+    torch.set_num_threads(1)
+    trained = train_mixture(SETTINGS["nsgan"], 1, 1, seed=0)
+    data = trained.latents[0], trained.reals[0].sort(dim=0).values
+    works = {}
+    for name, make in NETS.items():
+        nets = make(0), make(1)
+        game, omega = network_game(*nets, *data), joint_point(*nets)
+        works[name] = lambda game=game, omega=omega: jacobian(game, omega).dense()
+    works["pieces"]()
+    report(mixture_rows, "Jacobian", in_turn(works, 1))
