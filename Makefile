@@ -9,6 +9,7 @@ DETERMINISTIC := $(addprefix book/,two_point_landscape.ipynb rotating_saddle.ipy
 PORT ?= 8000
 # numpy's threads and torch's wait for work in a loop, and on few cores hold each other up.
 export OMP_WAIT_POLICY ?= passive
+export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
 .PHONY: help book test notebooks sync check regress lint bench serve clean

@@ -175,7 +175,7 @@ DRAWN = {
         VALUES,
         {"a": abs(VALUES), "b": abs(VALUES)},
     ),
-    "own_spectra": lambda: figures.own_spectra({"a": {"G": VALUES, "D": VALUES}, "b": {}}),
+    "own_spectra": lambda: figures.own_spectra({"a": {"G": VALUES, "D": VALUES}}),
     "path_profiles": lambda: figures.path_profiles({"a": PROFILE, "b": PROFILE}),
     "spectra": lambda: figures.spectra({"all": np.array([1 + 1j, -1.0]), "top": np.array([1j])}),
     "shares": lambda: figures.shares(

@@ -158,8 +158,10 @@ def _execute(
 def _measured(command: list[str], limit: float) -> tuple[str, int, float]:
     """Output, exit code and peak memory in MB (the largest process) of a command."""
     # Threads that wait by spinning steal the cores from whatever else runs: with one busy
-    # neighbour on two cores a chapter took twice as long.
-    environment = {"OMP_WAIT_POLICY": "passive", **os.environ}
+    # neighbour on two cores a chapter took twice as long. numpy's do so whatever the policy: there
+    # one thread does, beside which a second one saves a chapter next to nothing.
+    quiet = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1"}
+    environment = quiet | dict(os.environ)
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
