@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from helpers.games import Game
-from helpers.paths import PathProfile
+from helpers.paths import PathProfile, sign_switches
 from helpers.stability import Classification, classify
 
 
@@ -140,10 +140,8 @@ def bump(profile: PathProfile) -> Bump:
     before = (alphas >= 0.4 - 1e-9) & (alphas <= 0.8 + 1e-9)
     if not near.any() or not before.any():
         raise ValueError("alphas in [0.4, 0.8] and in [0.9, 1.1] are asked for")
-    signs = np.sign(middle[alphas >= 0.4 - 1e-9])
-    signs = signs[signs != 0]
     return Bump(
         float(np.abs(middle[near]).max()),
         float(np.median(np.abs(middle[before]))),
-        int(np.count_nonzero(np.diff(signs))),
+        sign_switches(middle[alphas >= 0.4 - 1e-9]),
     )

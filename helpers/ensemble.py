@@ -17,12 +17,11 @@ from torch.optim import Optimizer
 
 from helpers.losses import GanLoss
 from helpers.models import Players
-from helpers.optimizers import Extragradient, Optimistic
+from helpers.optimizers import Extragradient, Wrapper
 from helpers.penalties import GradientPenalty
 from helpers.stacked import Stacked
 
 Observe = Callable[[Stacked, Stacked, Tensor, Tensor], dict[str, Tensor]]
-Wrapper = Extragradient | Optimistic
 MakeOptimizer = Callable[[Iterable[Tensor]], Optimizer | Wrapper]
 
 

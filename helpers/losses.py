@@ -97,3 +97,14 @@ LOSSES: dict[str, GanLoss] = {
         _HINGE_LINEAR,
     )
 }
+
+
+def find_loss(name: str) -> GanLoss:
+    """The loss with this name, or a ValueError.
+
+    >>> find_loss("rs").pairs
+    True
+    """
+    if name not in LOSSES:
+        raise ValueError(f"unknown loss {name!r}; there are {', '.join(LOSSES)}")
+    return LOSSES[name]

@@ -22,7 +22,7 @@ from torch.optim import SGD
 
 from helpers.clusters import mixture_of_gaussians
 from helpers.games import Game
-from helpers.losses import LOSSES
+from helpers.losses import find_loss
 from helpers.models import Players, mlp
 from helpers.networks import network_game
 from helpers.optimizers import Extragradient
@@ -183,14 +183,13 @@ def train_mixture(
     >>> train_mixture(Setting(), 2, 3, seed=0, n=50).point(1, 3).shape
     torch.Size([602])
     """
-    if setting.loss not in LOSSES:
-        raise ValueError(f"unknown loss {setting.loss!r}; there are {', '.join(LOSSES)}")
+    loss = find_loss(setting.loss)
     if setting.method not in _METHODS:
         raise ValueError(f"unknown method {setting.method!r}; there are {', '.join(_METHODS)}")
     samples = mixture_of_gaussians(
         members, seed=seed, n=n, sigmas=setting.sigmas, latent=setting.latent
     )
-    loss, reals = LOSSES[setting.loss], samples.reals
+    reals = samples.reals
     if not loss.pairs and setting.penalty != "interpolates":
         reals = reals.sort(dim=1).values  # nothing but speed depends on the order
     try:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, replace_all_batch_norm_modules_
 
 from helpers.games import Game, average
-from helpers.losses import LOSSES
+from helpers.losses import GanLoss, find_loss
 from helpers.penalties import GradientPenalty
 
 
@@ -58,8 +58,7 @@ def network_game(
     >>> network_game(*nets, z, x).vector_field(joint_point(*nets)).shape
     torch.Size([602])
     """
-    if loss not in LOSSES:
-        raise ValueError(f"unknown loss {loss!r}; there are {', '.join(LOSSES)}")
+    of = find_loss(loss)
     if batch_norm not in ("batch", "running"):
         raise ValueError(f"batch_norm is 'batch' or 'running', got {batch_norm!r}")
     if not len(latents) or len(latents) != len(reals):
@@ -77,7 +76,7 @@ def network_game(
         shares = penalty.shares(len(latents)).to(reals.device)
         extra = [partial(penalty, shares=each) for each in shares.split(size)]
     parts = [
-        _on_one_batch(*nets, z.detach().clone(), x.detach().clone(), loss, own)  # held apart
+        _on_one_batch(*nets, z.detach().clone(), x.detach().clone(), of, own)  # held apart
         for z, x, own in zip(latents.split(size), reals.split(size), extra, strict=True)
     ]
     if len(parts) == 1:
@@ -126,11 +125,9 @@ def _on_one_batch(
     discriminator: _Held,
     latents: Tensor,
     reals: Tensor,
-    loss: str,
+    of: GanLoss,
     penalty: Callable[..., Tensor] | None,
 ) -> Game:
-    of = LOSSES[loss]
-
     def logits(phi: Tensor, samples: Tensor) -> Tensor:
         found = discriminator(phi, samples)
         if found.numel() != len(samples):
@@ -151,4 +148,4 @@ def _on_one_batch(
 
     p, q = sum(generator.lengths), sum(discriminator.lengths)
     blocks = dict([*generator.blocks("G", 0), *discriminator.blocks("D", p)])
-    return Game(generator_loss, discriminator_loss, (p, q), f"a GAN ({loss})", blocks)
+    return Game(generator_loss, discriminator_loss, (p, q), f"a GAN ({of.name})", blocks)

@@ -17,7 +17,26 @@ from torch.optim import Optimizer
 from helpers.games import PLAYERS, Game
 
 
-class Extragradient:
+class Wrapper:
+    """What holds one player's optimiser, and a tensor a weight from one step to the next."""
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.optimizer = optimizer
+        self._held: list[Tensor | None] | None = None
+
+    def zero_grad(self) -> None:
+        self.optimizer.zero_grad()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"optimizer": self.optimizer.state_dict(), "held": self._held}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
+        held = state["held"]
+        self._held = None if held is None else [h if h is None else h.clone() for h in held]
+
+
+class Extragradient(Wrapper):
     """A step from the past point along the gradient at an extrapolated one.
 
     With SGD this is Korpelevich's method, x <- x - lr g(x - lr g(x)); with Adam it is the ExtraAdam
@@ -34,19 +53,15 @@ class Extragradient:
     0.75
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
-        self.optimizer = optimizer
-        self._past: list[Tensor] | None = None
-
     def extrapolate(self) -> None:
         """Move to where the next gradient is to be taken, by the gradients that there are.
 
         Raises:
             RuntimeError: if the step after the last extrapolation has not been taken.
         """
-        if self._past is not None:
+        if self._held is not None:
             raise RuntimeError("extrapolate was called twice; a step comes in between")
-        self._past = [weight.detach().clone() for weight in _weights(self.optimizer)]
+        self._held = [weight.detach().clone() for weight in _weights(self.optimizer)]
         self.optimizer.step()
 
     @torch.no_grad()
@@ -56,26 +71,15 @@ class Extragradient:
         Raises:
             RuntimeError: if there was no extrapolation.
         """
-        if self._past is None:
+        if self._held is None:
             raise RuntimeError("step was called before extrapolate")
-        for weight, past in zip(_weights(self.optimizer), self._past, strict=True):
+        for weight, past in zip(_weights(self.optimizer), self._held, strict=True):
             weight.copy_(past)
-        self._past = None
+        self._held = None
         self.optimizer.step()
 
-    def zero_grad(self) -> None:
-        self.optimizer.zero_grad()
 
-    def state_dict(self) -> dict[str, Any]:
-        return {"optimizer": self.optimizer.state_dict(), "past": self._past}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
-        past = state["past"]
-        self._past = None if past is None else [each.clone() for each in past]
-
-
-class Optimistic:
+class Optimistic(Wrapper):
     """A step along twice the gradient minus the one before; the first is a plain step.
 
     Daskalakis et al. 2018, and the "extrapolation from the past" of Gidel et al. 2019 seen from
@@ -90,36 +94,21 @@ class Optimistic:
     0.5
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
-        self.optimizer = optimizer
-        self._before: list[Tensor | None] | None = None
-
     @torch.no_grad()
     def step(self) -> None:
         weights = _weights(self.optimizer)
         slopes = [None if w.grad is None else w.grad.clone() for w in weights]
-        for weight, before in zip(weights, self._before or slopes, strict=True):
+        for weight, before in zip(weights, self._held or slopes, strict=True):
             if weight.grad is not None and before is not None:
                 weight.grad.mul_(2).sub_(before)
-        self._before = slopes
+        self._held = slopes
         self.optimizer.step()
-
-    def zero_grad(self) -> None:
-        self.optimizer.zero_grad()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"optimizer": self.optimizer.state_dict(), "before": self._before}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.optimizer.load_state_dict(state["optimizer"])
-        before = state["before"]
-        self._before = None if before is None else [b if b is None else b.clone() for b in before]
 
 
 def play(
     game: Game,
     start: ArrayLike | Tensor,
-    optimizer: Callable[[Iterable[Tensor]], Optimizer | Extragradient | Optimistic],
+    optimizer: Callable[[Iterable[Tensor]], Optimizer | Wrapper],
     *,
     steps: int,
     in_turn: bool = False,

@@ -57,8 +57,17 @@ class PathProfile:
 
     def sign_switches(self) -> NDArray[np.intp]:
         """(m,) how often the path-angle changes sign; zeros count as neither sign."""
-        signs = [np.sign(row[np.isfinite(row) & (row != 0)]) for row in self.angle]
-        return np.array([np.count_nonzero(np.diff(sign)) for sign in signs])
+        return np.array([sign_switches(row) for row in self.angle])
+
+
+def sign_switches(values: NDArray[np.float64]) -> int:
+    """How often a row of numbers changes sign; zeros and NaN count as neither sign.
+
+    >>> sign_switches(np.array([1.0, 0.0, 2.0, -1.0]))
+    1
+    """
+    signs = np.sign(values[np.isfinite(values) & (values != 0)])
+    return int(np.count_nonzero(np.diff(signs)))
 
 
 def path_profile(

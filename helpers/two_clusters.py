@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from helpers.clusters import CENTRES, RADIUS, WIDTH, Samples, two_clusters
-from helpers.losses import LOSSES, GanLoss
+from helpers.losses import LOSSES, GanLoss, find_loss
 from helpers.models import Players, mlp, two_cluster_nets
 from helpers.occupancy import Coverage, coverage, least_loss, pair_shares
 from helpers.stacked import Stacked
@@ -111,8 +111,7 @@ def group(
     >>> len(group("rs", 3, seed=0).players)
     3
     """
-    if loss not in LOSSES:
-        raise ValueError(f"unknown loss {loss!r}; there are {', '.join(LOSSES)}")
+    find_loss(loss)
     samples = two_clusters(members, seed=seed, pattern=(0,) * imbalance + (1,))
     players = [
         two_cluster_nets(seed=100_000 * seed + number, widths=widths, scale=scale)
