@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from helpers.games import Game
+from helpers.games import PLAYERS, Game
+from helpers.operators import hessian, jacobian
 from helpers.paths import PathProfile, sign_switches
+from helpers.spectra import game_eigenvalues, top_eigenpairs
 from helpers.stability import Classification, classify
 
 
@@ -111,6 +113,65 @@ def end_point(
     if not start_norm > 0:
         raise ValueError("the field vanishes at the start: nothing to compare the end with")
     return EndPoint(classify(game, end, tolerance=start_norm / 10), start_norm, top)
+
+
+def leading_end_point(
+    game: Game,
+    end: ArrayLike | Tensor,
+    *,
+    start_norm: float,
+    top: int = 20,
+    own: int = 3,
+    tolerance: float = 1e-3,
+    seed: int = 0,
+) -> EndPoint:
+    """Look at the end of a training of nets too large for a matrix, as Berard et al. 2020 do.
+
+    The spectra are the leading eigenvalues of the Jacobian, by modulus, and the largest and the
+    lowest ones of each player's Hessian: the paper's are the largest by modulus, and a player's
+    lowest eigenvalue need not be among them. Part of a spectrum can refute stability, no more.
+
+    Args:
+        game: any game.
+        end: (p + q,) point.
+        start_norm: of the field where training began, above 0.
+        top: leading eigenvalues; the paper takes 20 for MNIST.
+        own: how many of each player's largest, and lowest.
+        tolerance: of the residuals, in parts of the eigenvalues.
+        seed: of the vectors that the searches begin with.
+
+    Raises:
+        ValueError: for bad points, and a start_norm that is not above 0.
+        RuntimeError: if eigenvalues do not converge.
+
+    >>> from helpers.games import quadratic_game
+    >>> turning = quadratic_game(np.eye(3), np.eye(3), -np.eye(3), np.eye(3))
+    >>> found = leading_end_point(turning, [1e-3] * 6, start_norm=1.0, top=1, own=1)
+    >>> round(found.imaginary_share, 3)
+    0.707
+    """
+    if not start_norm > 0:
+        raise ValueError(f"the norm at the start must be above 0, got {start_norm}")
+    options = {"tolerance": tolerance, "seed": seed}
+    joint = game_eigenvalues(jacobian(game, end), top, **options)
+    spectra, errors = [], []
+    for player in PLAYERS:
+        operator = hessian(game, player, end)
+        found = [top_eigenpairs(operator, own, which, **options) for which in ("LA", "SA")]
+        spectra.append(np.concatenate([each.values for each in found]))
+        errors.append(max(each.residuals.max() for each in found))
+    norm = float(game.vector_field(end).norm())
+    known = Classification(
+        gradient_norm=norm,
+        is_stationary=norm <= start_norm / 10,
+        spectrum=joint.values,
+        spectrum_g=spectra[0],
+        spectrum_d=spectra[1],
+        stability_resolution=float(joint.residuals.max()),
+        nash_resolution=float(max(errors)),
+        is_complete=False,
+    )
+    return EndPoint(known, start_norm, top)
 
 
 @dataclass(frozen=True, eq=False)

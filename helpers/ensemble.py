@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,11 +39,12 @@ class EnsembleRun:
 
 
 class Diverged(FloatingPointError):
-    """Every member of an ensemble has diverged; `run` holds what there was until then."""
+    """A training has diverged, all members of it; `run` holds what there was until then."""
 
-    def __init__(self, run: EnsembleRun) -> None:
-        super().__init__(f"every member has diverged, at {run.diverged}")
+    def __init__(self, message: str, run: Any, iteration: int) -> None:
+        super().__init__(message)
         self.run = run
+        self.iteration = iteration  # the one in which the last loss ceased to be finite
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,8 @@ class Run:
             for number in broken.nonzero().flatten().tolist():
                 self.diverged.setdefault(number, self.done)
             if len(self.diverged) == len(self.generators):
-                raise Diverged(self.result())
+                what = f"every member has diverged, at {self.diverged}"
+                raise Diverged(what, self.result(), self.done)
         if self.done % self.settings.every == 0:
             if self.settings.observe is not None:
                 with torch.no_grad():
@@ -255,22 +258,18 @@ class Run:
 
     def save(self, path: Path) -> None:
         """Write the state, never half a file."""
-        part = path.with_name(f"{path.name}.part")
-        torch.save(
-            {
-                "run": self.identity(),
-                "done": self.done,
-                "diverged": self.diverged,
-                "taken": self.taken,
-                "records": self.records,
-                "kept": self.kept,
-                "players": [each.parameters for each in (self.generators, self.discriminators)],
-                "optimizers": [each.state_dict() for each in self.optimizers],
-                "streams": [each.get_state() for each in self.streams],
-            },
-            part,
-        )
-        part.replace(path)
+        state = {
+            "run": self.identity(),
+            "done": self.done,
+            "diverged": self.diverged,
+            "taken": self.taken,
+            "records": self.records,
+            "kept": self.kept,
+            "players": [each.parameters for each in (self.generators, self.discriminators)],
+            "optimizers": [each.state_dict() for each in self.optimizers],
+            "streams": [each.get_state() for each in self.streams],
+        }
+        write_state(state, path)
 
     def load(self, path: Path, iterations: int) -> None:
         """Go on from a state that `save` wrote.
@@ -278,11 +277,7 @@ class Run:
         Raises:
             ValueError: if it is of another run, or of one with more iterations.
         """
-        state = torch.load(path, weights_only=True, map_location="cpu")
-        if state["run"] != self.identity():
-            raise ValueError(f"{path} is of another run: {state['run']}, not {self.identity()}")
-        if state["done"] > iterations:
-            raise ValueError(f"{path} has {state['done']} iterations, more than {iterations}")
+        state = read_state(path, self.identity(), iterations)
         for stacked, held in zip(
             (self.generators, self.discriminators), state["players"], strict=True
         ):
@@ -306,7 +301,7 @@ class Run:
             "penalty": str(self.settings.penalty),
             "every": self.settings.every,
             "keep": sorted(self.settings.keep),
-            "optimizers": [_described(each) for each in self.optimizers],
+            "optimizers": [described(each) for each in self.optimizers],
             "data": [float(data.double().sum()) for data in (self.latents, self.reals)],
             "start": self.start,
         }
@@ -318,7 +313,40 @@ def _norms(stacked: Stacked) -> Tensor:
     return torch.cat(slopes, dim=1).norm(dim=1)
 
 
-def _described(optimizer: Optimizer | Wrapper) -> str:
+def described(optimizer: Optimizer | Wrapper) -> str:
+    """Name and settings of an optimiser, for telling runs apart.
+
+    >>> described(torch.optim.SGD([torch.zeros(1)], lr=0.1))
+    "SGD {'lr': 0.1, ...}"
+    """
     if isinstance(optimizer, Wrapper):
-        return f"{type(optimizer).__name__} of {_described(optimizer.optimizer)}"
+        return f"{type(optimizer).__name__} of {described(optimizer.optimizer)}"
     return f"{type(optimizer).__name__} {optimizer.defaults}"
+
+
+def write_state(state: dict[str, Any], path: Path) -> None:
+    """Write a checkpoint, never half a file.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_state({"run": {}, "done": 3}, Path(folder) / "a.pt")
+    ...     read_state(Path(folder) / "a.pt", {}, 5)["done"]
+    3
+    """
+    part = path.with_name(f"{path.name}.part")
+    torch.save(state, part)
+    part.replace(path)
+
+
+def read_state(path: Path, run: dict[str, Any], iterations: int) -> dict[str, Any]:
+    """A checkpoint of this run, on the CPU.
+
+    Raises:
+        ValueError: if it is of another run, or of one with more iterations.
+    """
+    state = torch.load(path, weights_only=True, map_location="cpu")
+    if state["run"] != run:
+        raise ValueError(f"{path} is of another run: {state['run']}, not {run}")
+    if state["done"] > iterations:
+        raise ValueError(f"{path} has {state['done']} iterations, more than {iterations}")
+    return state

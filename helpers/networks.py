@@ -3,7 +3,8 @@
 Data and latents are fixed, so that both losses are functions of the weights alone: the same
 numbers at every call. What a network would change while it runs is held. Batch norm takes the
 statistics of the batch at hand, as in training, and keeps no running ones (or, on request, takes
-the stored ones); spectral norm holds its two vectors; dropout is off.
+the stored ones); dropout is off. Spectral norm holds its two singular vectors, as a
+gradient taken in training does, or is settled: a function of the weights at hand alone.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, replace_all_batch_norm_modules_
+from torch.nn.utils.parametrizations import _SpectralNorm
+from torch.nn.utils.parametrize import ParametrizationList
 
 from helpers.games import Game, average
 from helpers.losses import GanLoss, find_loss
@@ -31,6 +34,7 @@ def network_game(
     penalty: GradientPenalty | None = None,
     batch_size: int | None = None,
     batch_norm: str = "batch",
+    spectral_norm: str = "held",
 ) -> Game:
     """The game that two networks play on fixed latents and fixed real samples.
 
@@ -47,10 +51,14 @@ def network_game(
         batch_size: the losses are then means over batches of this size, in order, each weighted
             by its size; batch norm sees one batch at a time. All at once by default.
         batch_norm: "batch" for the statistics of the batch, "running" for the stored ones.
+        spectral_norm: "held" for the singular vectors that the networks have stored, constants as
+            in the derivatives that Berard et al. 2020 take; they fit no other point than the
+            networks' own. "settled" finds them anew at each point, by power iterations that are
+            differentiated as well.
 
     Raises:
-        ValueError: for an unknown loss or batch_norm, no samples, unequal numbers of latents and
-            reals, a batch_size below 1, and data that are not finite.
+        ValueError: for an unknown loss, batch_norm or spectral_norm, no samples, unequal numbers of
+            latents and reals, a batch_size below 1, and data that are not finite.
 
     >>> from helpers.models import mlp
     >>> nets = mlp([1, 100, 1], seed=0), mlp([1, 100, 1], seed=1)
@@ -61,6 +69,8 @@ def network_game(
     of = find_loss(loss)
     if batch_norm not in ("batch", "running"):
         raise ValueError(f"batch_norm is 'batch' or 'running', got {batch_norm!r}")
+    if spectral_norm not in ("held", "settled"):
+        raise ValueError(f"spectral_norm is 'held' or 'settled', got {spectral_norm!r}")
     if not len(latents) or len(latents) != len(reals):
         raise ValueError(
             f"as many latents as reals, and at least one, got {len(latents)} and {len(reals)}"
@@ -70,7 +80,7 @@ def network_game(
     size = len(latents) if batch_size is None else batch_size
     if type(size) is not int or size < 1:
         raise ValueError(f"batch_size is 1 or more, got {batch_size!r}")
-    nets = [_Held(net, batch_norm) for net in (generator, discriminator)]
+    nets = [_Held(net, batch_norm, spectral_norm) for net in (generator, discriminator)]
     extra = [None] * -(-len(latents) // size)
     if penalty is not None:
         shares = penalty.shares(len(latents)).to(reals.device)
@@ -98,8 +108,13 @@ def joint_point(generator: nn.Module, discriminator: nn.Module) -> Tensor:
 class _Held:
     """A network as a pure function of its flat weights."""
 
-    def __init__(self, net: nn.Module, batch_norm: str) -> None:
+    def __init__(self, net: nn.Module, batch_norm: str, spectral_norm: str) -> None:
         self.net = copy.deepcopy(net).eval().requires_grad_(False)
+        if spectral_norm == "settled":
+            for each in [m for m in self.net.modules() if isinstance(m, ParametrizationList)]:
+                for number, part in enumerate(each):
+                    if isinstance(part, _SpectralNorm):
+                        each[number] = _Settled(part)
         if batch_norm == "batch":
             replace_all_batch_norm_modules_(self.net)
         named = dict(self.net.named_parameters())
@@ -118,6 +133,20 @@ class _Held:
             plain = f"{player}.{name}".replace(".parametrizations.", ".").removesuffix(".original")
             yield plain, slice(start, start + length)
             start += length
+
+
+class _Settled(nn.Module):
+    """Spectral norm as a function of the weight alone, which power iterations approach."""
+
+    def __init__(self, norm: _SpectralNorm) -> None:
+        super().__init__()
+        self.as_matrix = norm._reshape_weight_to_matrix
+
+    def forward(self, weight: Tensor) -> Tensor:
+        matrix = self.as_matrix(weight)
+        # Of the Gram matrix: torch's second derivatives of singular values are not finite here.
+        gram = matrix @ matrix.T if len(matrix) <= matrix.shape[1] else matrix.T @ matrix
+        return weight / torch.linalg.eigvalsh(gram)[-1].sqrt()
 
 
 def _on_one_batch(

@@ -17,6 +17,8 @@ from torch import Tensor
 
 from helpers.games import Game
 
+_LARGE = 10_000  # weights from which on points are looked at one by one
+
 
 @dataclass(frozen=True, eq=False)
 class PathProfile:
@@ -114,7 +116,11 @@ def _along(game: Game, start: Tensor, end: Tensor, where: Tensor) -> NDArray[np.
     length = towards.norm()
     if not length > 0:
         raise ValueError("a path needs an end apart from its start")
-    field = game.vector_field((1 - where) * start + where * end)
+    points = (1 - where) * start + where * end
+    if game.dimension < _LARGE:
+        field = game.vector_field(points)
+    else:  # the samples of every point at once would not fit into memory
+        field = torch.stack([game.vector_field(point) for point in points])
     largest = field.abs().amax(dim=1)
     unit = field / largest[:, None]  # of a field so small that its square is zero, too
     angle = unit @ towards / (length * unit.norm(dim=1))

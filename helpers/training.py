@@ -1,8 +1,8 @@
-"""Training GANs: many independent runs side by side.
+"""Training GANs: one, or many independent runs side by side.
 
-The players' losses are those of `helpers.losses`, each member of an ensemble has its own networks
-and data, and one batched step moves all of them. A member's numbers are those it would have alone,
-to rounding.
+The players' losses are those of `helpers.losses`. `train` takes any networks, in training mode, and
+batches of one set of data. Each member of `train_ensemble` has its own networks and data, and one
+batched step moves all of them; a member's numbers are those it would have alone, to rounding.
 """
 
 from __future__ import annotations
@@ -19,9 +19,98 @@ from helpers.ensemble import Diverged, EnsembleRun, MakeOptimizer, Observe, Run,
 from helpers.losses import GanLoss
 from helpers.models import Players
 from helpers.penalties import GradientPenalty
+from helpers.single import Settings as SingleSettings
+from helpers.single import Single, TrainingRun, Watch
 from helpers.stacked import Stacked
 
-__all__ = ["Diverged", "EnsembleRun", "train_ensemble"]
+__all__ = ["Diverged", "EnsembleRun", "TrainingRun", "train", "train_ensemble"]
+
+
+def train(
+    players: Players,
+    reals: Tensor,
+    *,
+    latent: int | tuple[int, ...],
+    loss: GanLoss,
+    optimizer: MakeOptimizer | tuple[MakeOptimizer, MakeOptimizer],
+    iterations: int,
+    batch: int = 100,
+    steps: tuple[int, int] | None = (1, 1),
+    penalty: GradientPenalty | None = None,
+    average: float | None = None,
+    schedule: Callable[[int], float] | None = None,
+    seed: int = 0,
+    observe: Watch | None = None,
+    every: int = 100,
+    keep: Collection[int] = (),
+    checkpoint: Path | str | None = None,
+    save_every: int = 1000,
+    device: torch.device | str = "cpu",
+) -> TrainingRun:
+    """Train one GAN of any two networks.
+
+    All reals are held on the device. D judges reals and samples as one batch, so that batch norm in
+    it would see both.
+
+    Args:
+        players: the networks; they are copied, and trained in training mode.
+        reals: (n, ...) samples of the data, n at least a batch.
+        latent: dimension or shape of a latent; each is standard normal, drawn anew in every step.
+        loss: of `helpers.losses.LOSSES`.
+        optimizer: from parameters to a torch optimiser or a wrapper of `helpers.optimizers`; one is
+            made for each player. A pair holds G's and D's.
+        iterations: 0 or more.
+        batch: reals and latents in a step; every epoch takes the reals in a new order.
+        steps: of D and then of G in an iteration. With extragradient in turn each player's moves
+            are an extrapolation and a step by turns, as Berard et al. 2020 released it. None: both
+            step at once, from gradients at one point.
+        penalty: on D's slope, added to D's loss; "loss_d" in the records is without it.
+        average: decay of a running mean of G's weights, `TrainingRun.averaged`.
+        schedule: from the number of iterations done to a factor on both learning rates.
+        seed: of the order of the reals, the latents and the penalty's places.
+        observe: called with the players; what it gives is recorded beside D's loss "loss_d" and G's
+            "loss_g" of the last step. It may not change them.
+        every: iterations between records.
+        keep: iterations after which both networks are kept; 0 is the start.
+        checkpoint: a file that keeps the state every `save_every` iterations, so that an
+            interrupted run goes on from there, to the same result.
+        device: where to train.
+
+    Raises:
+        ValueError: for counts out of range, reals that are fewer than a batch or not finite, a
+            decay outside [0, 1), a wrapper that extrapolates for one player only, and a checkpoint
+            of another run.
+        Diverged: once a loss is not finite; it names the iteration.
+
+    >>> from functools import partial
+    >>> from helpers.losses import LOSSES
+    >>> from helpers.models import mlp
+    >>> run = train(
+    ...     Players(mlp([1, 5, 1], seed=0), mlp([1, 5, 1], seed=1)), torch.ones(8, 1), latent=1,
+    ...     loss=LOSSES["js"], optimizer=partial(torch.optim.Adam, lr=1e-3), iterations=4, batch=4,
+    ...     every=2)
+    >>> run.records["loss_d"].shape
+    (2,)
+    """
+    _check_counts(iterations, every, save_every, steps, batch)
+    if reals.ndim < 2 or len(reals) < batch:
+        raise ValueError(f"reals are (n, ...), n at least {batch}, got {tuple(reals.shape)}")
+    if not reals.isfinite().all():
+        raise ValueError("reals must be finite")
+    if average is not None and not 0 <= average < 1:
+        raise ValueError(f"the decay of an average is from 0 to below 1, got {average}")
+    shape = (latent,) if isinstance(latent, int) else tuple(latent)
+    if not shape or min(shape) < 1:
+        raise ValueError(f"a latent has one dimension or more, got {latent!r}")
+    makers = optimizer if isinstance(optimizer, tuple) else (optimizer, optimizer)
+    settings = SingleSettings(
+        shape, loss, makers, steps, batch, penalty, average, schedule, seed, observe, every,
+        frozenset(keep),
+    )  # fmt: skip
+    run = Single(players, reals, settings, torch.device(device))
+    _advance(run, iterations, checkpoint, save_every)
+    run.look()
+    return run.result()
 
 
 def train_ensemble(
@@ -90,16 +179,7 @@ def train_ensemble(
     >>> run.records["loss_d"].shape
     (5, 3)
     """
-    for name, count, least in (
-        ("iterations", iterations, 0),
-        ("every", every, 1),
-        ("save_every", save_every, 1),
-        ("D's steps", 1 if steps is None else steps[0], 1),
-        ("G's steps", 1 if steps is None else steps[1], 1),
-        ("batch", 1 if batch is None else batch, 1),
-    ):
-        if type(count) is not int or count < least:
-            raise ValueError(f"{name} must be a whole number from {least} on, got {count!r}")
+    _check_counts(iterations, every, save_every, steps, 1 if batch is None else batch)
     if not players:
         raise ValueError("at least one pair of players is asked for, got none")
     for name, data in (("latents", latents), ("reals", reals)):
@@ -118,12 +198,34 @@ def train_ensemble(
         groups, makers, steps, batch, penalty, constrain, seed, observe, every, frozenset(keep)
     )
     run = Run(players, latents.to(device), reals.to(device), settings, device)
+    _advance(run, iterations, checkpoint, save_every)
+    return run.result()
+
+
+def _check_counts(
+    iterations: int, every: int, save_every: int, steps: tuple[int, int] | None, batch: int
+) -> None:
+    for name, count, least in (
+        ("iterations", iterations, 0),
+        ("every", every, 1),
+        ("save_every", save_every, 1),
+        ("D's steps", 1 if steps is None else steps[0], 1),
+        ("G's steps", 1 if steps is None else steps[1], 1),
+        ("batch", batch, 1),
+    ):
+        if type(count) is not int or count < least:
+            raise ValueError(f"{name} must be a whole number from {least} on, got {count!r}")
+
+
+def _advance(
+    run: Run | Single, iterations: int, checkpoint: Path | str | None, save_every: int
+) -> None:
+    """Iterate under a progress bar, from the checkpoint if there is one."""
     store = None if checkpoint is None else Path(checkpoint)
     if store is not None and store.exists():
         run.load(store, iterations)
     bar = tqdm(range(run.done, iterations), initial=run.done, total=iterations, disable=None)
-    for iteration in bar:
+    for _ in bar:
         run.iterate()
-        if store is not None and (iteration + 1) % save_every == 0:
+        if store is not None and (run.done % save_every == 0 or run.done == iterations):
             run.save(store)
-    return run.result()

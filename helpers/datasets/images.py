@@ -1,0 +1,78 @@
+"""Images as tensors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, as in ITU-R BT.601 and in PIL
+_CHUNK = 500  # images at a time, so that the floats of the old size never lie in memory at once
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Labelled images of one size."""
+
+    name: str
+    split: str
+    images: Tensor = field(repr=False)  # (N, C, size, size) float32 in [-1, 1]
+    labels: Tensor = field(repr=False)  # (N,) int64, places in classes
+    classes: tuple[str, ...]
+    official: bool  # by MD5 sums or the number of images; False marks a stand-in
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def subset(self, n: int, *, seed: int) -> ImageSet:
+        """n images drawn without replacement; of one seed, the smaller draw starts the larger.
+
+        Raises:
+            ValueError: for fewer than one image, or more than there are.
+
+        >>> from helpers.datasets import load
+        >>> load("digits").subset(100, seed=0).labels.shape
+        torch.Size([100])
+        """
+        if not 1 <= n <= len(self):
+            raise ValueError(f"a subset has 1 to {len(self):,} images, got {n}")
+        drawn = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:n]
+        return replace(self, images=self.images[drawn], labels=self.labels[drawn])
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """Images as the files hold them."""
+
+    images: NDArray  # (N, C, height, width) from 0 to top
+    labels: NDArray[np.int64]  # (N,) from 0
+    classes: tuple[str, ...]
+    official: bool
+    top: int = 255
+
+
+def as_tensor(raw: Raw, size: int, channels: int | None) -> Tensor:
+    """(N, C, size, size) float32 in [-1, 1].
+
+    >>> white = Raw(np.full((1, 3, 4, 4), 255), np.zeros(1, dtype=np.int64), ("a",), True)
+    >>> as_tensor(white, 2, 1)
+    tensor([[[[1., 1.],
+              [1., 1.]]]])
+    """
+    n, native, *sides = raw.images.shape
+    out = torch.empty(n, channels or native, size, size)
+    for start in range(0, n, _CHUNK):
+        part = torch.from_numpy(raw.images[start : start + _CHUNK].astype(np.float32))
+        if channels == 1 and native == 3:
+            part = (part * torch.tensor(LUMA)[:, None, None]).sum(dim=1, keepdim=True)
+        if sides != [size, size]:
+            part = interpolate(
+                part, (size, size), mode="bilinear", antialias=True, align_corners=False
+            )
+        # Weights that add up to 1 do so up to rounding, hence the clamp; grey fills all channels.
+        out[start : start + _CHUNK] = (part / (raw.top / 2) - 1).clamp(-1, 1)
+    return out

@@ -1,0 +1,220 @@
+"""The image experiments of Berard et al. 2020 (Sections 5.1 and 5.2, Appendices C.2 and C.5).
+
+DCGANs with spectral norm in D, trained by Adam or ExtraAdam on the loss of NSGAN or of WGAN-GP.
+The settings are those of the text; where it is silent, those of the released script. A trained GAN
+is a `Game` on a fixed set of images and latents, with the networks as they were when it was kept.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Collection
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from helpers.games import Game
+from helpers.losses import find_loss
+from helpers.models import dcgan
+from helpers.networks import joint_point, network_game
+from helpers.optimizers import Extragradient
+from helpers.penalties import GradientPenalty
+from helpers.single import TrainingRun, Watch
+from helpers.training import train
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One of the trainings, apart from its length and size."""
+
+    loss: str = "js"
+    method: str = "extra-adam"
+    rates: tuple[float, float] = (2e-4, 5e-5)  # of G and of D
+    beta: float = 0.9  # Adam's first
+    critics: int = 1  # passes of D for one of G
+    penalty: float | None = None  # weight of the one on D's slope, at interpolates
+
+
+# Of WGAN-GP's rate the text prints "8.6 x 10" without an exponent; 1e-5 is our reading of it.
+SETTINGS = {
+    "nsgan extra-adam": Setting(),
+    "nsgan adam": Setting(method="adam", beta=0.5),
+    "wgan-gp extra-adam": Setting("wgan", rates=(8.6e-5, 8.6e-5), critics=5, penalty=10.0),
+    "wgan-gp adam": Setting("wgan", "adam", (8.6e-5, 8.6e-5), 0.5, 5, 10.0),
+}
+SAMPLES = 500  # that a generator makes at once, in the statistics of which its batch norm works
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedGan:
+    """What a training left, and the games that its networks play."""
+
+    setting: Setting
+    latent: int
+    run: TrainingRun
+
+    def point(self, iteration: int) -> Tensor:
+        """(p + q,) weights after a kept iteration."""
+        return joint_point(*self.run.players_at(iteration))
+
+    def game(
+        self,
+        iteration: int,
+        reals: Tensor,
+        *,
+        seed: int,
+        batch_size: int | None = None,
+        spectral_norm: str = "held",
+    ) -> Game:
+        """The game on fixed images, with the buffers that the networks had after an iteration.
+
+        Batch norm takes the statistics of the batch, as in training. For a path that leads to other
+        weights, let spectral norm settle.
+
+        Args:
+            iteration: a kept one.
+            reals: (n, C, H, W); Berard et al. take 1,000 for eigenvalues, 5,000 for paths.
+            seed: of the n latents.
+            batch_size: as `helpers.networks.network_game` has it.
+            spectral_norm: "held" or "settled", as there.
+        """
+        latents = standard_normal(len(reals), self.latent, seed=seed).to(reals.device)
+        return network_game(
+            *self.run.players_at(iteration),
+            latents,
+            reals,
+            loss=self.setting.loss,
+            penalty=_penalty(self.setting),
+            batch_size=batch_size,
+            spectral_norm=spectral_norm,
+        )
+
+    def samples(self, iteration: int, n: int, *, seed: int) -> Tensor:
+        """(n, C, H, W) images of the generator after a kept iteration, on the CPU."""
+        generator = self.run.players_at(iteration).generator
+        return samples(generator, standard_normal(n, self.latent, seed=seed))
+
+
+def train_images(
+    setting: Setting,
+    reals: Tensor,
+    iterations: int,
+    *,
+    seed: int,
+    width: int = 64,
+    latent: int = 100,
+    batch: int = 100,
+    keep: Collection[int] = (),
+    observe: Watch | None = None,
+    every: int = 100,
+    checkpoint: Path | str | None = None,
+    device: torch.device | str = "cpu",
+) -> TrainedGan:
+    """Train a DCGAN on images of 32 x 32 pixels.
+
+    An iteration is one pass of G and `Setting.critics` passes of D. As in the released script, D
+    goes first and, under ExtraAdam, a pass that extrapolates counts as one.
+
+    Args:
+        setting: one of `SETTINGS`, or another one.
+        reals: (n, channels, 32, 32) in [-1, 1].
+        iterations: 0 or more; after an even number ExtraAdam rests on a step, not ahead of one.
+        seed: of the initial weights and of all that is drawn in training.
+        width, latent: as `helpers.models.dcgan` has them; the paper's are 64 and 100.
+        batch: images in a pass.
+        keep: iterations after which both networks are kept; the start and the end always are.
+        observe, every, checkpoint, device: as `helpers.training.train` has them.
+
+    Raises:
+        ValueError: for an unknown loss or method, and as `train`.
+        Diverged: as `train`.
+
+    >>> noise = torch.rand(10, 1, 32, 32) * 2 - 1
+    >>> found = train_images(SETTINGS["nsgan adam"], noise, 2, seed=0, width=2, latent=4, batch=5)
+    >>> found.samples(2, 3, seed=0).shape
+    torch.Size([3, 1, 32, 32])
+    """
+    if setting.method not in _METHODS:
+        raise ValueError(f"unknown method {setting.method!r}; there are {', '.join(_METHODS)}")
+    make = _METHODS[setting.method]
+    run = train(
+        dcgan(seed=seed, latent=latent, width=width, channels=reals.shape[1]),
+        reals,
+        latent=latent,
+        loss=find_loss(setting.loss),
+        optimizer=tuple(partial(make, lr=rate, beta=setting.beta) for rate in setting.rates),
+        iterations=iterations,
+        batch=batch,
+        steps=(setting.critics, 1),
+        penalty=_penalty(setting),
+        seed=seed,
+        observe=observe,
+        every=every,
+        keep={0, *keep, iterations},
+        checkpoint=checkpoint,
+        device=device,
+    )
+    return TrainedGan(setting, latent, run)
+
+
+def standard_normal(n: int, latent: int, *, seed: int) -> Tensor:
+    """(n, latent) latents, the same ones at every call.
+
+    >>> standard_normal(2, 3, seed=0).shape
+    torch.Size([2, 3])
+    """
+    return torch.randn(n, latent, generator=torch.Generator().manual_seed(seed))
+
+
+@torch.no_grad()
+def samples(generator: nn.Module, latents: Tensor) -> Tensor:
+    """(n, C, H, W): images of these latents, 500 at a time, on the CPU.
+
+    Batch norm takes the statistics of those 500, as Berard et al.'s script scores them. The
+    generator itself is not changed.
+
+    >>> samples(nn.Unflatten(1, (1, 1, 2)), torch.zeros(3, 2)).shape
+    torch.Size([3, 1, 1, 2])
+    """
+    own = copy.deepcopy(generator).train()
+    where = next(own.parameters(), latents).device
+    return torch.cat([own(part.to(where)).cpu() for part in latents.split(SAMPLES)])
+
+
+def late_iterations(iterations: int, count: int) -> list[int]:
+    """Even iterations of the last tenth, the last one included: several ends of one path.
+
+    >>> late_iterations(1000, 5)
+    [920, 940, 960, 980, 1000]
+    """
+    last = iterations - iterations % 2
+    apart = max(iterations // (10 * count) // 2, 1) * 2
+    return [last - apart * back for back in reversed(range(count))]
+
+
+def milestones(iterations: int, count: int) -> list[int]:
+    """Even iterations, so many in equal steps up to the end.
+
+    >>> milestones(1000, 4)
+    [250, 500, 750, 1000]
+    """
+    return sorted({iterations * k // count // 2 * 2 for k in range(1, count + 1)})
+
+
+def _penalty(setting: Setting) -> GradientPenalty | None:
+    return None if setting.penalty is None else GradientPenalty(setting.penalty)
+
+
+def _adam(weights, lr: float, beta: float) -> Adam:
+    return Adam(weights, lr=lr, betas=(beta, 0.999))
+
+
+def _extra_adam(weights, lr: float, beta: float) -> Extragradient:
+    return Extragradient(_adam(weights, lr, beta))
+
+
+_METHODS = {"adam": _adam, "extra-adam": _extra_adam}

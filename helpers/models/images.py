@@ -1,0 +1,103 @@
+"""Convolutional nets for images of 32 x 32 pixels: the GAN and a classifier to judge it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from helpers.models.players import Players
+
+
+def dcgan(
+    *, seed: int, latent: int = 100, width: int = 64, channels: int = 1, biases: bool = False
+) -> Players:
+    """The DCGAN of Berard et al. 2020 for images of 32 x 32 pixels (Section 5, Appendix C.2).
+
+    G: latents (N, latent) to images (N, channels, 32, 32) by four transposed convolutions, batch
+    norm after all but the last. D: images to logits (N,) by four convolutions, spectral norm on
+    all but the last. Weights start from a normal law of standard deviation 0.02, as Radford et al.
+    2016 have it.
+
+    Args:
+        seed: of both initialisations.
+        latent: dimension of the latents.
+        width: channels next to the image, in both players.
+        channels: of the images.
+        biases: whether G's last convolution and all of D's have biases, of torch's initialisation,
+            as in the released train_mnist.py.
+
+    Raises:
+        ValueError: for a latent, width or channels below 1.
+
+    >>> [sum(p.numel() for p in net.parameters()) for net in dcgan(seed=0)]
+    [1066880, 660480]
+    >>> [sum(p.numel() for p in net.parameters()) for net in dcgan(seed=0, biases=True)]
+    [1066881, 660929]
+    """
+    if min(latent, width, channels) < 1:
+        raise ValueError(
+            f"latent, width and channels are 1 or more, got {latent}, {width} and {channels}"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Players(
+            _dcgan_generator(latent, width, channels, biases),
+            _dcgan_discriminator(width, channels, biases),
+        )
+
+
+def _dcgan_generator(latent: int, width: int, channels: int, biases: bool) -> nn.Sequential:
+    layers: list[nn.Module] = [nn.Unflatten(1, (latent, 1, 1))]
+    sizes = [latent, 4 * width, 2 * width, width]
+    for before, after in pairwise(sizes):
+        stride, padding = (1, 0) if before == latent and len(layers) == 1 else (2, 1)
+        up = nn.ConvTranspose2d(before, after, 4, stride, padding, bias=False)
+        norm = nn.BatchNorm2d(after)
+        nn.init.normal_(up.weight, 0.0, 0.02)
+        nn.init.normal_(norm.weight, 1.0, 0.02)
+        layers += [up, norm, nn.ReLU()]
+    last = nn.ConvTranspose2d(width, channels, 4, 2, 1, bias=biases)
+    nn.init.normal_(last.weight, 0.0, 0.02)
+    return nn.Sequential(*layers, last, nn.Tanh())
+
+
+def _dcgan_discriminator(width: int, channels: int, biases: bool) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    sizes = [channels, width, 2 * width, 4 * width]
+    for before, after in pairwise(sizes):
+        down = nn.Conv2d(before, after, 4, 2, 1, bias=biases)
+        nn.init.normal_(down.weight, 0.0, 0.02)
+        layers += [spectral_norm(down), nn.LeakyReLU(0.2)]
+    last = nn.Conv2d(4 * width, 1, 4, 1, 0, bias=biases)
+    nn.init.normal_(last.weight, 0.0, 0.02)
+    return nn.Sequential(*layers, last, nn.Flatten(0))
+
+
+def lenet(*, seed: int, channels: int = 1, classes: int = 10) -> nn.Sequential:
+    """A classifier in the style of LeNet-5 (LeCun et al. 1998, Section II.B), of 32 x 32 pixels.
+
+    Images (N, channels, 32, 32) to logits (N, classes), with ReLU and max-pooling as is usual now.
+    The last layer is the linear one: ``net[:-1]`` gives the features (N, 84) that it sees.
+
+    Raises:
+        ValueError: for channels below 1 or classes below 2.
+
+    >>> net = lenet(seed=0)
+    >>> sum(each.numel() for each in net.parameters()), net[:-1](torch.zeros(3, 1, 32, 32)).shape
+    (61706, torch.Size([3, 84]))
+    """
+    if channels < 1 or classes < 2:
+        raise ValueError(
+            f"lenet takes 1 channel or more and 2 classes or more, got {channels} and {classes}"
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return nn.Sequential(
+            *(nn.Conv2d(channels, 6, 5), nn.ReLU(), nn.MaxPool2d(2)),
+            *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
+            *(nn.Linear(16 * 5 * 5, 120), nn.ReLU(), nn.Linear(120, 84), nn.ReLU()),
+            nn.Linear(84, classes),
+        )

@@ -1,0 +1,179 @@
+"""The nets of Sun et al. 2020 for CIFAR-10 and STL-10, and their narrow versions.
+
+Both architectures are those of Miyato et al. 2018 with changes; the paper does not list its layers,
+so what is built here is what it released (networks.py, gen_resblocks.py, disc_resblocks.py).
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from helpers.models.players import Players
+
+_LATENT = 128
+_NARROW = (1, 2, 4, 8, 16, 32)  # what divides 64 and leaves a bottleneck channels to halve
+
+
+def sn_cnn(*, seed: int, size: int = 32, narrow: int = 1) -> Players:
+    """The CNN of Sun et al. 2020, Section 6, Table 2, as released: spectral norm on all of D.
+
+    G: latents (N, 128) to images (N, 3, size, size) in [-1, 1] by a linear layer, three transposed
+    convolutions with batch norm, and a convolution. D: images to logits (N,) by seven convolutions
+    and a linear layer without bias. As released, G's linear layer and last convolution start
+    from Glorot's uniform law, D's weights orthogonal, all else as torch has it.
+
+    Args:
+        seed: of both initialisations.
+        size: 32 for CIFAR-10, 48 for STL-10.
+        narrow: what divides all numbers of channels: 2 is the paper's "channel/2".
+
+    Raises:
+        ValueError: for a size other than 32 or 48, and a narrow that is not 1, 2, 4, 8, 16 or 32.
+
+    >>> [sum(p.numel() for p in net.parameters()) for net in sn_cnn(seed=0, narrow=4)]
+    [436995, 185616]
+    """
+    _check(size, narrow)
+    width, side = 64 // narrow, size // 8
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Players(_cnn_generator(width, side), _cnn_discriminator(width, side))
+
+
+def _cnn_generator(width: int, side: int) -> nn.Sequential:
+    first = nn.Linear(_LATENT, 8 * width * side**2)
+    layers: list[nn.Module] = [first, nn.Unflatten(1, (8 * width, side, side))]
+    for before, after in pairwise([8 * width, 4 * width, 2 * width, width]):
+        layers += [nn.ConvTranspose2d(before, after, 4, 2, 1), nn.BatchNorm2d(after), nn.ReLU()]
+    last = nn.Conv2d(width, 3, 3, padding=1)
+    for each in (first, last):
+        nn.init.xavier_uniform_(each.weight)
+    return nn.Sequential(*layers, last, nn.Tanh())
+
+
+def _cnn_discriminator(width: int, side: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    sizes = [3, width, 2 * width, 4 * width, 8 * width]
+    for before, after in pairwise(sizes):
+        layers += [_normed(nn.Conv2d(before, after, 3, padding=1)), nn.LeakyReLU(0.1)]
+        if after < sizes[-1]:
+            layers += [_normed(nn.Conv2d(after, after, 4, 2, 1)), nn.LeakyReLU(0.1)]
+    last = _normed(nn.Linear(8 * width * side**2, 1, bias=False))
+    return nn.Sequential(*layers, nn.Flatten(), last, nn.Flatten(0))
+
+
+def sn_resnet(*, seed: int, size: int = 32, narrow: int = 1, bottleneck: bool = False) -> Players:
+    """The ResNet of Sun et al. 2020, Section 6, Table 2, as released: spectral norm on all of D.
+
+    G: latents (N, 128) to images (N, 3, size, size) in [-1, 1] by a linear layer and three blocks
+    that enlarge bilinearly, with batch norm. D: images to logits (N,) by blocks that halve the
+    image (four for a size of 32, five for 48), a sum over what is left of it and a linear layer
+    without bias. D's weights start orthogonal, G's as torch has them.
+
+    Args:
+        seed: of both initialisations.
+        size: 32 for CIFAR-10 (256 channels in G, 128 in D), 48 for STL-10 (512 to 64, 64 to 1024).
+        narrow: what divides all numbers of channels: 2 is the paper's "channel/2".
+        bottleneck: whether to halve the channels between the two convolutions of each block. The
+            sizes that Table 2 prints for its bottlenecks are those with ``narrow=2`` besides.
+
+    Raises:
+        ValueError: for a size other than 32 or 48, and a narrow that is not 1, 2, 4, 8, 16 or 32.
+
+    >>> G, D = sn_resnet(seed=0, size=48, narrow=16, bottleneck=True)
+    >>> D(G(torch.zeros(5, 128))).shape
+    torch.Size([5])
+    """
+    _check(size, narrow)
+    if size == 32:
+        up, down = [256] * 4, [128] * 4
+    else:
+        up, down = [512, 256, 128, 64], [64, 128, 256, 512, 1024]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Players(
+            _resnet_generator([each // narrow for each in up], size // 8, bottleneck),
+            _resnet_discriminator([each // narrow for each in down], bottleneck),
+        )
+
+
+class _Residual(nn.Module):
+    """The sum of a block's two ways."""
+
+    def __init__(self, shortcut: nn.Module, *layers: nn.Module) -> None:
+        super().__init__()
+        self.shortcut = shortcut
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.shortcut(x) + self.layers(x)
+
+
+class _Total(nn.Module):
+    """(N, channels, height, width) to the sums (N, channels)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.sum(dim=(2, 3))
+
+
+def _resnet_generator(channels: list[int], side: int, bottleneck: bool) -> nn.Sequential:
+    first, last = channels[0], channels[-1]
+    layers: list[nn.Module] = [
+        nn.Linear(_LATENT, first * side**2),
+        nn.Unflatten(1, (first, side, side)),
+    ]
+    for before, after in pairwise(channels):
+        inner = after // 2 if bottleneck else after
+        block = _Residual(
+            nn.Sequential(_enlarge(), nn.Conv2d(before, after, 1)),
+            *(nn.BatchNorm2d(before), nn.ReLU(), _enlarge()),
+            *(nn.Conv2d(before, inner, 3, padding=1), nn.BatchNorm2d(inner), nn.ReLU()),
+            nn.Conv2d(inner, after, 3, padding=1),
+        )
+        layers.append(block)
+    return nn.Sequential(*layers, nn.BatchNorm2d(last), nn.ReLU(), nn.Conv2d(last, 3, 1), nn.Tanh())
+
+
+def _resnet_discriminator(channels: list[int], bottleneck: bool) -> nn.Sequential:
+    first, last = channels[0], channels[-1]
+    inner = first // 2 if bottleneck else first
+    # An image itself goes through no activation, and its shortcut is cheaper after the pooling.
+    layers: list[nn.Module] = [
+        _Residual(
+            nn.Sequential(nn.AvgPool2d(2), _normed(nn.Conv2d(3, first, 1))),
+            *(_normed(nn.Conv2d(3, inner, 3, padding=1)), nn.LeakyReLU(0.1)),
+            *(_normed(nn.Conv2d(inner, first, 3, padding=1)), nn.AvgPool2d(2)),
+        )
+    ]
+    for before, after in pairwise(channels):
+        inner = before // 2 if bottleneck else before
+        block = _Residual(
+            nn.Sequential(_normed(nn.Conv2d(before, after, 1)), nn.AvgPool2d(2)),
+            *(nn.LeakyReLU(0.1), _normed(nn.Conv2d(before, inner, 3, padding=1))),
+            *(nn.LeakyReLU(0.1), _normed(nn.Conv2d(inner, after, 3, padding=1))),
+            nn.AvgPool2d(2),
+        )
+        layers.append(block)
+    judge = _normed(nn.Linear(last, 1, bias=False))
+    return nn.Sequential(*layers, nn.LeakyReLU(0.1), _Total(), judge, nn.Flatten(0))
+
+
+def _enlarge() -> nn.Module:
+    return nn.Upsample(scale_factor=2, mode="bilinear")
+
+
+def _normed(layer: nn.Module) -> nn.Module:
+    """The layer with orthogonal weights and spectral norm."""
+    nn.init.orthogonal_(layer.weight)
+    return spectral_norm(layer)
+
+
+def _check(size: int, narrow: int) -> None:
+    if size not in (32, 48):
+        raise ValueError(f"images have a size of 32 or 48, got {size}")
+    if narrow not in _NARROW:
+        raise ValueError(f"narrow is one of {_NARROW}, got {narrow}")

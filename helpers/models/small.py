@@ -1,0 +1,75 @@
+"""Fully connected nets, for samples of one or two numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import pairwise
+
+import torch
+from torch import nn
+
+from helpers.models.players import Players
+
+
+def mlp(
+    sizes: Sequence[int], *, seed: int, activation: Callable[[], nn.Module] = nn.ReLU
+) -> nn.Sequential:
+    """Fully connected layers of these sizes, an activation between them, torch's initialisation.
+
+    Berard et al. 2020, Appendix C.1, take (latent, 100, 1) and (1, 100, 1) for the mixture of
+    Gaussians: 301 parameters a player with a latent of one dimension.
+
+    Raises:
+        ValueError: for fewer than two sizes, or one below 1.
+
+    >>> sum(each.numel() for each in mlp([1, 100, 1], seed=0).parameters())
+    301
+    """
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(f"sizes are two or more positive integers, got {list(sizes)}")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        layers: list[nn.Module] = []
+        for wide, narrow in pairwise(sizes):
+            layers += [nn.Linear(wide, narrow), activation()]
+    return nn.Sequential(*layers[:-1])
+
+
+def two_cluster_nets(
+    *, seed: int, widths: tuple[int, int] = (10, 5), scale: float = 1.0
+) -> Players:
+    """The "4-layer" nets of Sun et al. 2020, Section 5, as released: layers of units are counted.
+
+    G has two hidden layers of tanh, D two of sigmoid; D gives logits.
+
+    Args:
+        seed: of both initialisations.
+        widths: of D's hidden layers and of G's.
+        scale: factor on all initial weights and biases.
+
+    >>> [sum(p.numel() for p in net.parameters()) for net in two_cluster_nets(seed=0)]
+    [46, 141]
+    """
+    of_discriminator, of_generator = widths
+    players = Players(
+        mlp([1, of_generator, of_generator, 1], seed=2 * seed, activation=nn.Tanh),
+        mlp([1, of_discriminator, of_discriminator, 1], seed=2 * seed + 1, activation=nn.Sigmoid),
+    )
+    with torch.no_grad():
+        for net in players:
+            for weight in net.parameters():
+                weight.mul_(scale)
+    return players
+
+
+def gaussians_nets(*, seed: int) -> Players:
+    """The nets that Sun et al. 2020 released for five Gaussians: 128 wide, no bias on D's last.
+
+    >>> gaussians_nets(seed=0).discriminator(torch.zeros(3, 2)).shape
+    torch.Size([3, 1])
+    """
+    generator = mlp([2, 128, 128, 2], seed=2 * seed)
+    discriminator = mlp([2, 128, 128, 1], seed=2 * seed + 1, activation=partial(nn.LeakyReLU, 0.2))
+    discriminator[-1].bias = None
+    return Players(generator, discriminator)

@@ -1,0 +1,308 @@
+"""One training of one GAN: its state, its steps, and what it leaves.
+
+`helpers.training.train` is the door to it.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from helpers.ensemble import Diverged, MakeOptimizer, described, read_state, write_state
+from helpers.losses import GanLoss
+from helpers.models import Players
+from helpers.optimizers import Extragradient
+from helpers.penalties import GradientPenalty
+
+Watch = Callable[[Players], dict[str, Any]]
+_LOOK = 100  # iterations between looks at whether all is finite: each waits for the device
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingRun:
+    """What a training of one GAN left."""
+
+    players: Players  # as they are at the end
+    averaged: nn.Module | None  # the generator with the running mean of its weights
+    iterations: NDArray[np.int64]  # (k,) after which records were taken, from 1
+    records: dict[str, NDArray]  # (k, ...) by name
+    kept: dict[int, list[dict[str, Tensor]]]  # iteration: the states of G and of D then
+
+    def players_at(self, iteration: int) -> Players:
+        """Both networks as they were after a kept iteration.
+
+        Raises:
+            ValueError: for an iteration that was not kept.
+        """
+        if iteration not in self.kept:
+            raise ValueError(f"kept are the iterations {sorted(self.kept)}, got {iteration}")
+        nets = copy.deepcopy(self.players)
+        for net, state in zip(nets, self.kept[iteration], strict=True):
+            net.load_state_dict(state)
+        return nets
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train, in the words of `train`."""
+
+    latent: tuple[int, ...]  # shape of one latent
+    loss: GanLoss
+    optimizers: tuple[MakeOptimizer, MakeOptimizer]  # G's and D's
+    steps: tuple[int, int] | None
+    batch: int
+    penalty: GradientPenalty | None
+    average: float | None
+    schedule: Callable[[int], float] | None
+    seed: int
+    observe: Watch | None
+    every: int
+    keep: frozenset[int]
+
+
+class Single:
+    """The state of a training."""
+
+    def __init__(
+        self, players: Players, reals: Tensor, settings: Settings, device: torch.device
+    ) -> None:
+        self.settings, self.device = settings, device
+        self.players = Players(*(copy.deepcopy(net).to(device).train() for net in players))
+        self.reals = reals.to(device)
+        if device.type == "cuda":  # the layout that its convolutions are fastest in
+            for net in self.players:
+                net.to(memory_format=torch.channels_last)
+            if reals.ndim == 4:
+                self.reals = self.reals.contiguous(memory_format=torch.channels_last)
+        self.weights = [list(net.parameters()) for net in self.players]
+        self.optimizers = [
+            make(own) for make, own in zip(settings.optimizers, self.weights, strict=True)
+        ]
+        self.extrapolates = [isinstance(each, Extragradient) for each in self.optimizers]
+        if len(set(self.extrapolates)) > 1:
+            raise ValueError("extragradient is asked for by both players or by neither")
+        self.schedules = []
+        if settings.schedule is not None:
+            inner = [getattr(each, "optimizer", each) for each in self.optimizers]
+            self.schedules = [LambdaLR(each, settings.schedule) for each in inner]
+        self.averaged = None
+        if settings.average is not None:
+            rule = get_ema_multi_avg_fn(settings.average)
+            self.averaged = AveragedModel(self.players.generator, multi_avg_fn=rule)
+        self.stream = torch.Generator().manual_seed(settings.seed)
+        self.epoch_start = self.stream.get_state()
+        self.order, self.used = None, 0
+        self.done, self.taken = 0, []
+        self.calls = [0, 0]  # moves of G and of D
+        self.finite = torch.zeros((), dtype=torch.int64, device=device)
+        self.start = [float(w.detach().double().sum()) for net in players for w in net.parameters()]
+        self.records: dict[str, list] = {}
+        self.kept: dict[int, list[dict[str, Tensor]]] = {}
+        self.keep()
+
+    def iterate(self) -> None:
+        """Steps of both players, then a record if it is time."""
+        found = self.together() if self.settings.steps is None else self.in_turn()
+        for each in self.schedules:
+            each.step()
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.players.generator)
+        self.done += 1
+        fine = (found["loss_d"] + found["loss_g"]).isfinite()
+        self.finite += fine & (self.finite == self.done - 1)  # how many from the first on
+        if self.done % _LOOK == 0 or self.done % self.settings.every == 0:
+            self.look()
+        if self.done % self.settings.every == 0:
+            self.note(found)
+        self.keep()
+
+    def together(self) -> dict[str, Tensor]:
+        """One step of both from gradients at one point, by way of an extrapolation if there is one.
+
+        The losses are those at the start of the step.
+        """
+        x, z, shares = self.draw()
+        found: dict[str, Tensor] = {}
+        for _ in range(1 + self.extrapolates[0]):
+            fake = self.players.generator(z)
+            real_logits, fake_logits = self.judge(x, fake)
+            loss_d = self.settings.loss.discriminator(real_logits, fake_logits)
+            loss_g = self.settings.loss.generator(real_logits, fake_logits)
+            whole = loss_d + self.penalty(x, fake.detach(), shares)
+            slopes = (
+                torch.autograd.grad(loss_g, self.weights[0], retain_graph=True),
+                torch.autograd.grad(whole, self.weights[1]),
+            )
+            for player in (0, 1):
+                self.move(player, slopes[player])
+            found = found or {"loss_d": loss_d.detach(), "loss_g": loss_g.detach()}
+        return found
+
+    def in_turn(self) -> dict[str, Tensor]:
+        """Steps of D, then steps of G, whose first one takes the samples of D's last."""
+        for _ in range(self.settings.steps[0]):
+            x, z, shares = self.draw()
+            fake = self.players.generator(z)
+            ahead = fake.detach()
+            loss_d = self.settings.loss.discriminator(*self.judge(x, ahead))
+            whole = loss_d + self.penalty(x, ahead, shares)
+            self.move(1, torch.autograd.grad(whole, self.weights[1]))
+        for step in range(self.settings.steps[1]):
+            if step:
+                x, z, _ = self.draw()
+                fake = self.players.generator(z)
+            if self.settings.loss.pairs:
+                real_logits, fake_logits = self.judge(x, fake)
+            else:  # a loss that looks at the generated ones alone
+                real_logits = fake_logits = self.players.discriminator(fake)
+            loss_g = self.settings.loss.generator(real_logits, fake_logits)
+            self.move(0, torch.autograd.grad(loss_g, self.weights[0]))
+        return {"loss_d": loss_d.detach(), "loss_g": loss_g.detach()}
+
+    def judge(self, reals: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits of both, which D sees as one batch."""
+        logits = self.players.discriminator(torch.cat([reals, fakes]))
+        return logits[: len(reals)], logits[len(reals) :]
+
+    def penalty(self, reals: Tensor, fakes: Tensor, shares: Tensor | None) -> Tensor | float:
+        """The penalty on D's slope, if there is one."""
+        if self.settings.penalty is None:
+            return 0.0
+        return self.settings.penalty(self.players.discriminator, reals, fakes, shares)
+
+    def move(self, player: int, slopes: tuple[Tensor, ...]) -> None:
+        """A player's next move along these gradients: with extragradient every other one is a step.
+
+        In turn that is what Berard et al. 2020 released; a pass that extrapolates counts there too.
+        """
+        for weight, slope in zip(self.weights[player], slopes, strict=True):
+            weight.grad = slope
+        ahead = self.extrapolates[player] and self.calls[player] % 2 == 0
+        optimizer = self.optimizers[player]
+        (optimizer.extrapolate if ahead else optimizer.step)()
+        self.calls[player] += 1
+
+    def draw(self) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Reals, latents and the penalty's shares of one step; every epoch in an order of its own.
+
+        What is left over at an epoch's end is dropped.
+        """
+        size = self.settings.batch
+        if self.order is None or self.used + size > len(self.order):
+            self.epoch_start = self.stream.get_state()
+            self.shuffle()
+            self.used = 0
+        x = self.reals[self.order[self.used : self.used + size]]
+        self.used += size
+        z = torch.randn(size, *self.settings.latent, generator=self.stream)
+        shares = None
+        if self.settings.penalty is not None:
+            shares = torch.rand(size, generator=self.stream).to(self.device)
+        return x, z.to(self.device), shares
+
+    def shuffle(self) -> None:
+        self.order = torch.randperm(len(self.reals), generator=self.stream).to(self.device)
+
+    def keep(self) -> None:
+        """Keep the networks, if it is time."""
+        if self.done in self.settings.keep:
+            self.kept[self.done] = [
+                {name: part.detach().cpu().clone() for name, part in net.state_dict().items()}
+                for net in self.players
+            ]
+
+    def look(self) -> None:
+        """Raise Diverged if a loss was not finite."""
+        finite = int(self.finite)
+        if finite < self.done:
+            what = f"the losses ceased to be finite in iteration {finite + 1}"
+            raise Diverged(what, self.result(), finite + 1)
+
+    def note(self, found: dict[str, Tensor]) -> None:
+        """Record, and look on if there is a watch."""
+        if self.settings.observe is not None:
+            with torch.no_grad():
+                found = found | self.settings.observe(self.players)
+        self.taken.append(self.done)
+        for name, value in found.items():
+            self.records.setdefault(name, []).append(torch.as_tensor(value).detach().cpu())
+
+    def result(self) -> TrainingRun:
+        """What there is now."""
+        return TrainingRun(
+            self.players,
+            None if self.averaged is None else self.averaged.module,
+            np.array(self.taken, dtype=np.int64),
+            {name: torch.stack(each).numpy() for name, each in self.records.items()},
+            dict(self.kept),
+        )
+
+    def save(self, path: Path) -> None:
+        """Write the state, never half a file."""
+        state = {
+            "run": self.identity(),
+            "done": self.done,
+            "taken": self.taken,
+            "records": self.records,
+            "kept": self.kept,
+            "players": [net.state_dict() for net in self.players],
+            "optimizers": [each.state_dict() for each in self.optimizers],
+            "schedules": [each.state_dict() for each in self.schedules],
+            "averaged": None if self.averaged is None else self.averaged.state_dict(),
+            "stream": self.stream.get_state(),
+            "epoch": [self.epoch_start, self.used, self.order is not None],
+            "calls": self.calls,
+        }
+        write_state(state, path)
+
+    def load(self, path: Path, iterations: int) -> None:
+        """Go on from a state that `save` wrote.
+
+        Raises:
+            ValueError: if it is of another run, or of one with more iterations.
+        """
+        state = read_state(path, self.identity(), iterations)
+        for net, held in zip(self.players, state["players"], strict=True):
+            net.load_state_dict(held)
+        for optimizer, held in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(held)
+        for schedule, held in zip(self.schedules, state["schedules"], strict=True):
+            schedule.load_state_dict(held)
+        if self.averaged is not None:
+            self.averaged.load_state_dict(state["averaged"])
+        self.epoch_start, self.used, begun = state["epoch"]
+        if begun:
+            self.stream.set_state(self.epoch_start)
+            self.shuffle()
+        self.stream.set_state(state["stream"])
+        self.done, self.taken, self.calls = state["done"], state["taken"], state["calls"]
+        self.finite.fill_(self.done)
+        self.records, self.kept = state["records"], state["kept"]
+
+    def identity(self) -> dict[str, Any]:
+        """What tells this run from others."""
+        settings = self.settings
+        return {
+            "seed": settings.seed,
+            "loss": settings.loss.name,
+            "latent": list(settings.latent),
+            "steps": list(settings.steps or ()),
+            "batch": settings.batch,
+            "penalty": str(settings.penalty),
+            "average": settings.average,
+            "every": settings.every,
+            "keep": sorted(settings.keep),
+            "optimizers": [described(each) for each in self.optimizers],
+            "data": [len(self.reals), float(self.reals.double().sum())],
+            "start": self.start,
+        }
