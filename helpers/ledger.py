@@ -24,7 +24,7 @@ from helpers import rules
 
 _KEY = "ganscapes"  # of a record in an output's metadata
 _TABLE = "ganscapes-table"  # of a table kept there
-PROFILES = ("quick", "full")
+PROFILES = ("quick", "medium", "full")
 PAPERS = {
     "A": "Durall et al. 2021",
     "B": "Berard et al. 2020",
@@ -50,6 +50,7 @@ class Record:
     verdicts: Mapping[str, str]  # one entry a quantity
     verdict: str  # the worst of them, or "needs the full profile"
     profile: str
+    note: str = ""  # what the numbers were measured on, where that is not what the claim names
 
     @property
     def missing(self) -> list[dict[str, Any]]:
@@ -57,7 +58,9 @@ class Record:
         return [q for q in find(self.claim)["quantities"] if q["name"] not in self.values]
 
     def as_json(self) -> dict[str, Any]:
-        return {"claim": self.claim, "values": dict(self.values), "profile": self.profile}
+        return {"claim": self.claim, "values": dict(self.values), "profile": self.profile} | (
+            {"note": self.note} if self.note else {}
+        )
 
 
 def data_file(name: str) -> Path:
@@ -91,7 +94,9 @@ def claims() -> dict[str, dict[str, Any]]:
     return table
 
 
-def judge(claim_id: str, values: float | Sequence[float] | Mapping, *, profile: str) -> Record:
+def judge(
+    claim_id: str, values: float | Sequence[float] | Mapping, *, profile: str, note: str = ""
+) -> Record:
     """Apply a claim's rules to measured numbers, without showing or storing anything.
 
     Args:
@@ -99,9 +104,10 @@ def judge(claim_id: str, values: float | Sequence[float] | Mapping, *, profile: 
         values: one entry a quantity of the claim; a bare number or list where it has just one.
             A list holds one number a seed (or the pair of a ratio). Of a claim that several
             chapters share, each may bring its own quantities.
-        profile: "quick" or "full". A claim that needs the full profile gets no other verdict
-            from a quick run. While quantities are missing, the others can refute the claim and
-            no more: it still needs the full profile.
+        profile: "quick", "medium" or "full". A claim that needs the full profile gets no other
+            verdict from another run, which may also lack quantities. While quantities are missing
+            from a full one, the others can refute the claim and no more: it still needs the rest.
+        note: what the numbers were measured on, where that is not what the claim names.
 
     Raises:
         ValueError: for an unknown claim, quantities missing or not known, NaN.
@@ -119,8 +125,9 @@ def judge(claim_id: str, values: float | Sequence[float] | Mapping, *, profile: 
         if len(known) != 1:
             raise ValueError(f"{claim_id} has {len(known)} quantities: {', '.join(known)}")
         values = {next(iter(known)): values}
-    shared = len(claim["chapters"]) > 1
-    if not values or set(values) - set(known) or (len(values) < len(known) and not shared):
+    undecided = claim["needs"] == "full" and profile != "full"
+    partly = undecided or (values and len(claim["chapters"]) > 1)
+    if set(values) - set(known) or (len(values) < len(known) and not partly):
         raise ValueError(f"{claim_id} wants {', '.join(known)}; got {', '.join(values)}")
     plain = {name: _plain(values[name]) for name in known if name in values}
     verdicts = {
@@ -129,16 +136,19 @@ def judge(claim_id: str, values: float | Sequence[float] | Mapping, *, profile: 
         else known[name].get("if_fails", rules.NOT_REPRODUCED)
         for name in plain
     }
-    verdict = rules.worst(list(verdicts.values()))
+    verdict = rules.worst(list(verdicts.values())) if verdicts else rules.NEEDS_FULL
     refuted = verdict in (rules.NOT_REPRODUCED, rules.PAPER_IN_ERROR)
-    open_still = len(plain) < len(known) and not refuted
-    if open_still or (claim["needs"] == "full" and profile != "full"):
+    if undecided or (len(plain) < len(known) and not refuted):
         verdict = rules.NEEDS_FULL
-    return Record(claim_id, plain, verdicts, verdict, profile)
+    return Record(claim_id, plain, verdicts, verdict, profile, note)
 
 
 def record(
-    claim_id: str, values: float | Sequence[float] | Mapping, *, profile: str = "quick"
+    claim_id: str,
+    values: float | Sequence[float] | Mapping,
+    *,
+    profile: str = "quick",
+    note: str = "",
 ) -> None:
     """Judge a claim, show its verdict box and store the numbers in the executed notebook.
 
@@ -147,7 +157,7 @@ def record(
     >>> record("C14", 1e6)  # doctest: +ELLIPSIS
     C14 reproduced: ...
     """
-    made = judge(claim_id, values, profile=profile)
+    made = judge(claim_id, values, profile=profile, note=note)
     publish_display_data(
         {"text/plain": _as_text(made), "text/html": as_html(made)}, {_KEY: made.as_json()}
     )
@@ -199,7 +209,7 @@ def tables(notebook: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
 
 @functools.cache
 def recorded(chapter: str) -> dict[str, Any] | None:
-    """A chapter's full run in data/recorded, or None: when, where, "records" and "tables".
+    """A chapter's run in data/recorded, or None: when, where, "records" and "tables".
 
     >>> recorded("two_point_landscape")["parameters"]
     {'profile': 'full'}
@@ -211,20 +221,21 @@ def recorded(chapter: str) -> dict[str, Any] | None:
 
 
 def show_recorded(chapter: str) -> None:
-    """Show the verdict boxes of a chapter's recorded full run, with where and when it ran.
+    """Show the verdict boxes of a chapter's recorded run, with where and when it ran.
 
     >>> show_recorded("two_point_landscape")  # doctest: +ELLIPSIS
     Full profile, seeds 0, CPU ...
     """
     run = recorded(chapter)
     if run is None:
-        print("No full run is recorded yet.")
+        print("No run is recorded yet.")
         return
+    how = run["parameters"]["profile"].capitalize()
     print(
-        f"Full profile, seeds {run['seeds']}, {run['device']}, {run['date']}, "
+        f"{how} profile, seeds {run['seeds']}, {run['device']}, {run['date']}, "
         f"commit {run['commit']}, {run['seconds'] / 60:.0f} minutes."
     )
-    made = [judge(r["claim"], r["values"], profile=r["profile"]) for r in run["records"]]
+    made = [_again(r) for r in run["records"]]
     # The boxes of the chapter's own run are the ones that links lead to.
     page = "".join(as_html(each, anchor=False) for each in made)
     text = "\n".join(map(_as_text, made))
@@ -241,7 +252,7 @@ def collect(notebook: Mapping[str, Any]) -> Iterator[Record]:
         for output in cell.get("outputs", []):
             stored = output.get("metadata", {}).get(_KEY)
             if stored:
-                yield judge(stored["claim"], stored["values"], profile=stored["profile"])
+                yield _again(stored)
 
 
 @dataclass(frozen=True)
@@ -262,8 +273,8 @@ def scoreboard(
 
     Args:
         executed: executed notebooks by chapter name.
-        full_runs: the files of data/recorded, each with "chapter" and "records"; where a claim
-            has full runs, those give the verdict.
+        full_runs: the files of data/recorded, each with "chapter" and "records", of full or medium
+            runs; where a claim has one, it gives the verdict.
 
     Raises:
         ValueError: if a quantity is recorded twice.
@@ -278,7 +289,7 @@ def scoreboard(
     full: dict[str, list[tuple[Record, Mapping[str, Any]]]] = {}
     for run in full_runs:
         for stored in run["records"]:
-            made = judge(stored["claim"], stored["values"], profile=stored["profile"])
+            made = _again(stored)
             full.setdefault(made.claim, []).append((made, run))
     rows = []
     for claim_id, claim in claims().items():
@@ -299,7 +310,14 @@ def _join(parts: Sequence[Record], chapters: Sequence[str]) -> Record | None:
     if len(set(names)) < len(names):
         raise ValueError(f"{parts[0].claim} is recorded twice, by {' and '.join(chapters)}")
     values = {name: value for each in parts for name, value in each.values.items()}
-    return judge(parts[0].claim, values, profile=parts[0].profile)
+    notes = "; ".join(dict.fromkeys(each.note for each in parts if each.note))
+    return judge(parts[0].claim, values, profile=parts[0].profile, note=notes)
+
+
+def _again(stored: Mapping[str, Any]) -> Record:
+    """What `Record.as_json` has stored, judged by the rules of today."""
+    how = {"profile": stored["profile"], "note": stored.get("note", "")}
+    return judge(stored["claim"], stored["values"], **how)
 
 
 def count(rows: Sequence[Row]) -> dict[str, int]:
@@ -368,7 +386,7 @@ def as_html(made: Record, *, anchor: bool = True) -> str:
     )
     rows += "".join(
         f"<tr><td {cell}>{MARKS[rules.NO_RUN][0]} {escape(q['what'])}</td>"
-        f"<td {cell}>{escape(rules.describe(q))}</td><td {cell}>not in this chapter</td></tr>"
+        f"<td {cell}>{escape(rules.describe(q))}</td><td {cell}>not in this run</td></tr>"
         for q in made.missing
     )
     return (
@@ -376,7 +394,8 @@ def as_html(made: Record, *, anchor: bool = True) -> str:
         f'background:{colour}1c;border-radius:.25rem;padding:.6rem 1rem;margin:.5rem 0">'
         f"<strong>{mark} {made.claim}: {escape(made.verdict)}</strong><br>"
         f"{escape(claim['claim'])} <em>({PAPERS[claim['paper']]}, {escape(claim['place'])})</em>"
-        '<div style="overflow-x:auto"><table style="margin:.4rem 0 0;border:0;font-size:.92em">'
+        + (f"<br><small>Measured {escape(made.note)}.</small>" if made.note else "")
+        + '<div style="overflow-x:auto"><table style="margin:.4rem 0 0;border:0;font-size:.92em">'
         f"<tr><th {cell}>measured</th><th {cell}>the paper's</th><th {cell}>ours</th></tr>"
         f"{rows}</table></div></div>"
     )

@@ -153,7 +153,7 @@ def test_parameters_reach_the_chapter_and_not_the_site(book):
     assert not (book.executed / "good.ipynb").exists()
 
 
-def test_full_run_is_recorded(book):
+def test_full_run_is_recorded(book, capsys):
     """Numbers, tables and the run's particulars, each list on a line of its own."""
     subprocess.run(["git", "init", "-q", book.root], check=True)
     author = ["-c", "user.name=a", "-c", "user.email=a@b"]
@@ -170,6 +170,10 @@ def test_full_run_is_recorded(book):
     assert run["parameters"] == {"profile": "full", "scale": 2.0}
     assert run["tables"] == {"times": {"first": [1, 2.5, 1e-20]}}
     assert '"first": [ 1, 2.5, 1e-20 ]' in text
+    write(book, good=chapter(code=code + '  # has a "medium" profile'))
+    assert main([*arguments[:4], "medium", "--record"], book) == 1
+    assert "which a medium one does not replace" in capsys.readouterr().err
+    assert (book.recorded / "good.json").read_text() == text
 
 
 @pytest.mark.parametrize(
@@ -180,7 +184,8 @@ def test_full_run_is_recorded(book):
         (["--set", "seed=three"], ["'seed' takes int, got 'three'"]),
         (["--set", "seed=0.5"], ["'seed' takes int, got '0.5'"]),
         (["--set", "seed"], ["NAME=VALUE"]),
-        (["--profile", "huge"], ["unknown profile 'huge'", "quick, full"]),
+        (["--profile", "huge"], ["unknown profile 'huge'", "quick, medium, full"]),
+        (["--profile", "medium"], ["no medium profile"]),
         (["--publish", "--set", "seed=3"], ["default parameters"]),
         (["--record"], ["--profile full"]),
     ],

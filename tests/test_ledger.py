@@ -153,6 +153,22 @@ def test_judge_one_quantity():
     assert judge("C14", 1e5, profile="quick").verdict == rules.NOT_REPRODUCED
 
 
+def test_a_smaller_run_may_lack_quantities(made_up, shown):
+    """Where the full profile is needed anyhow, and even all of them; a note says on what it ran."""
+    made_up["needs"] = "full"
+    for values in ({"one": 1}, {}):
+        for profile in ("quick", "medium"):
+            made = judge("Z1", values, profile=profile, note="on <digits>")
+            assert made.verdict == rules.NEEDS_FULL
+            assert "Measured on &lt;digits&gt;." in ledger.as_html(made)
+            assert len(made.missing) == 3 - len(values)
+        with pytest.raises(ValueError, match="Z1 wants one, two, pair"):
+            judge("Z1", values, profile="full")
+    record("Z1", {"one": 1}, note="on digits")
+    ((_, metadata),) = shown
+    assert metadata["ganscapes"]["note"] == "on digits"
+
+
 @pytest.mark.parametrize("needs", ["quick", "full"])
 def test_needs_full(made_up, needs):
     """A claim that needs the full profile gets no other verdict from a quick run, good or bad."""
@@ -230,18 +246,22 @@ def test_recorded_run_is_shown(shown, monkeypatch, tmp_path, capsys):
     (tmp_path / "recorded").mkdir()
     made = judge("C14", 2e6, profile="full").as_json()
     run = {"seeds": "0", "device": "CPU", "date": "2026-01-02", "commit": "abc", "seconds": 600}
+    run["parameters"] = {"profile": "medium"}
     (tmp_path / "recorded" / "some.json").write_text(json.dumps(run | {"records": [made]}))
     real = ledger.data_file
     monkeypatch.setattr(
         ledger, "data_file", lambda n: tmp_path / n if n == "recorded/some.json" else real(n)
     )
     ledger.show_recorded("some")
-    assert "seeds 0, CPU, 2026-01-02, commit abc, 10 minutes" in capsys.readouterr().out
+    assert (
+        "Medium profile, seeds 0, CPU, 2026-01-02, commit abc, 10 minutes"
+        in capsys.readouterr().out
+    )
     ((data, *_),) = shown
     assert 'id="claim-C14"' not in data["text/html"]  # the box of this run has that anchor
     assert "C14: reproduced" in data["text/html"] and "C14 reproduced" in data["text/plain"]
     ledger.show_recorded("no_such_chapter")
-    assert capsys.readouterr().out == "No full run is recorded yet.\n"
+    assert capsys.readouterr().out == "No run is recorded yet.\n"
 
 
 def test_record_is_shown(shown):
@@ -361,7 +381,7 @@ def test_missing_quantities():
     """The box of a part says what is not in it; only a claim of several chapters has parts."""
     part = judge("B24", MIXTURE, profile="full")
     assert [q["name"] for q in part.missing] == list(IMAGES)
-    assert ledger.as_html(part).count("not in this chapter") == 3
+    assert ledger.as_html(part).count("not in this run") == 3
     for claim, values in (("B24", {}), ("B24", {"sharpness": 1.0}), ("C03", {"no_such": 1.0})):
         with pytest.raises(ValueError, match=f"{claim} wants"):
             judge(claim, values, profile="full")

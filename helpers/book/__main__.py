@@ -39,8 +39,8 @@ def _sync(layout: Layout, options: argparse.Namespace) -> int:
 def _run(layout: Layout, options: argparse.Namespace) -> int:
     if options.publish and (options.profile or options.set):
         raise ValueError("--publish is for runs with default parameters only")
-    if options.record and options.profile != "full":
-        raise ValueError("--record is for runs with --profile full")
+    if options.record and options.profile not in ("medium", "full"):
+        raise ValueError("--record is for runs with --profile full or medium")
     results = execute.run(
         layout,
         chapter=options.chapter,
@@ -86,7 +86,7 @@ def _site(layout: Layout, options: argparse.Namespace) -> int:
 
 
 def _record(layout: Layout, result: execute.Result, options: argparse.Namespace) -> None:
-    """Write a full run's numbers to data/recorded, with where and when they were measured."""
+    """Write a run's numbers to data/recorded, with where and when they were measured."""
     source = pairing.to_notebook(layout, result.chapter)
     values = execute.chosen_values(source, options.profile, options.set)
     path = execute.output_path(layout, result.chapter, values)
@@ -109,6 +109,10 @@ def _record(layout: Layout, result: execute.Result, options: argparse.Namespace)
     }
     layout.recorded.mkdir(parents=True, exist_ok=True)
     target = layout.recorded / f"{result.chapter}.json"
+    if target.exists() and options.profile != "full":
+        before = json.loads(target.read_text(encoding="utf-8"))["parameters"]["profile"]
+        if before == "full":
+            raise ValueError(f"{target} holds a full run, which a medium one does not replace")
     # A list of numbers on one line: they are many.
     text = re.sub(
         r"\[[-+\s\d.,e]+\]", lambda found: " ".join(found[0].split()), json.dumps(run, indent=1)
@@ -129,13 +133,16 @@ def _parser() -> argparse.ArgumentParser:
     add("sync", _sync, "write the notebooks and the README's parts from their sources")
     run = add("run", _run, "execute chapters by papermill; unchanged ones come from a cache")
     run.add_argument("--chapter", help="only this one")
-    run.add_argument("--profile", help="quick (two CPU cores) or full (the paper's scale)")
+    run.add_argument(
+        "--profile",
+        help="quick (two minutes), medium (two cores, an hour) or full (the paper's scale)",
+    )
     run.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter")
     run.add_argument("--force", action="store_true", help="run unchanged chapters too")
     # Neither makes sense with other parameters than the ones it is about.
     keep = run.add_mutually_exclusive_group()
     keep.add_argument("--publish", action="store_true", help="copy the outputs to book/")
-    keep.add_argument("--record", action="store_true", help="write data/recorded (full profile)")
+    keep.add_argument("--record", action="store_true", help="write data/recorded (not quick)")
     add("check", _check, "fail on drift between source and notebook, or on missing outputs")
     again = add("regress", _regress, "execute anew and compare with data/references")
     again.add_argument("--chapter", help="only this one")

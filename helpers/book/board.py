@@ -80,7 +80,7 @@ def _ours(row: Row) -> str:
     parts = []
     for made, run in row.full:
         about = f"{run['device']}, {run['date']}, commit {run['commit']}, seeds {run['seeds']}"
-        parts.append(f"<em>full profile ({escape(about)})</em>{_numbers(made)}")
+        parts.append(f"<em>{made.profile} profile ({escape(about)})</em>{_numbers(made)}")
     if row.quick is not None:
         numbers = _numbers(row.quick)
         folded = f"<details><summary>quick profile</summary>{numbers}</details>"
@@ -93,4 +93,5 @@ def _numbers(made: Record) -> str:
         f"{escape(q['what'])}: <b>{escape(ours)}</b> <small>(asked: {escape(asked)})</small>"
         for q, asked, ours in ledger.show_quantities(made)
     )
-    return "<ul><li>" + "</li><li>".join(shown) + "</li></ul>"
+    note = f"<small>Measured {escape(made.note)}.</small>" if made.note else ""
+    return note + "<ul><li>" + "</li><li>".join(shown) + "</li></ul>"

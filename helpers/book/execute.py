@@ -23,7 +23,7 @@ from helpers.book.layout import Layout
 
 # Wall-clock limits in seconds. A quick chapter must take 120 on two cores; a slow or busy machine
 # may take three times as long before the run is given up.
-TIME_LIMITS = {"quick": 360.0, "full": 24 * 3600.0}
+TIME_LIMITS = {"quick": 360.0, "medium": 24 * 3600.0, "full": 24 * 3600.0}
 _ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -83,10 +83,13 @@ def chosen_values(
     """Parameters of a run that differ from the chapter's defaults.
 
     Raises:
-        ValueError: for an unknown profile or parameter, or a value of the wrong type.
+        ValueError: for an unknown profile or parameter, a value of the wrong type, and the medium
+            profile of a chapter that has none.
     """
     if profile is not None and profile not in TIME_LIMITS:
         raise ValueError(f"unknown profile {profile!r}; there are: {', '.join(TIME_LIMITS)}")
+    if profile == "medium" and not any('"medium"' in cell.source for cell in notebook.cells):
+        raise ValueError("there is no medium profile here; quick and full are in every chapter")
     known = parameters.declared(notebook)
     wanted = [*([f"profile={profile}"] if profile else []), *settings]
     values = parameters.parse(wanted, known)

@@ -3,6 +3,7 @@
 from helpers.figures.densities import clouds, densities, staircases
 from helpers.figures.endpoints import bands, histograms, own_spectra, related
 from helpers.figures.fields import archetypes, path_profiles, spectra, streams
+from helpers.figures.images import leading, pictures, scores
 from helpers.figures.ladder import state_ladder
 from helpers.figures.lines import curves, shares
 from helpers.figures.planes import basin_maps, landscapes, turning_contours
@@ -24,12 +25,15 @@ __all__ = [
     "densities",
     "histograms",
     "landscapes",
+    "leading",
     "own_spectra",
     "path_profiles",
+    "pictures",
     "ranges",
     "reached",
     "related",
     "scattered",
+    "scores",
     "shares",
     "show",
     "sliding_surface",

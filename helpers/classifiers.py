@@ -1,0 +1,251 @@
+"""Classifiers that judge generated images: a LeNet trained here, or Inception where it is at hand.
+
+Both give logits and features of images in [-1, 1], which is what `helpers.metrics` reads. Berard
+et al. 2020 score images of digits by a LeNet-like classifier; theirs was not released.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from pickle import UnpicklingError
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from torch.nn.utils import parameters_to_vector
+from torchmetrics.image.fid import NoTrainInceptionV3
+from tqdm import tqdm
+
+from helpers.ensemble import described, read_state, write_state
+from helpers.models import lenet
+
+INCEPTION = "weights-inception-2015-12-05-6726825d.pth"  # ends in the start of its SHA-256
+_AT_ONCE = 100  # images that a net is shown: Inception's first layers are large
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """A trained net, from images (n, channels, height, width) to logits (n, classes).
+
+    It keeps a copy of the net in evaluation mode. What it gives is on the images' device.
+
+    >>> blank = Classifier(lenet(seed=0), accuracy=0.1)
+    >>> blank.features(torch.zeros(3, 1, 32, 32)).shape
+    torch.Size([3, 84])
+    """
+
+    net: nn.Sequential
+    accuracy: float  # on images that it was not trained on
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "net", copy.deepcopy(self.net).eval().requires_grad_(False))
+
+    def logits(self, images: Tensor) -> Tensor:
+        """(n, classes) before the softmax.
+
+        Raises:
+            ValueError: for no images, images of another shape, and pixels that are not finite.
+        """
+        return _in_batches(self.net, images)
+
+    def features(self, images: Tensor) -> Tensor:
+        """(n, d) that the last layer sees; raises as `logits` does."""
+        return _in_batches(self.net[:-1], images)
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """(n, classes) float64, rows of which add up to 1; raises as `logits` does."""
+        return self.logits(images).double().softmax(dim=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Inception:
+    """The net behind the published inception scores and FIDs, of 1,008 logits; `load_inception`.
+
+    It takes images (n, 1 or 3, height, width) in [-1, 1], which it rounds to bytes.
+    """
+
+    net: nn.Sequential  # to bytes, then torchmetrics' NoTrainInceptionV3
+
+    def features(self, images: Tensor) -> Tensor:
+        """(n, 2048) features.
+
+        Raises:
+            ValueError: for no images, images of another shape, and pixels out of [-1, 1].
+        """
+        _check_images(images)
+        if images.shape[1] not in (1, 3) or images.abs().max() > 1:
+            raise ValueError(
+                "Inception takes images of 1 or 3 channels in [-1, 1], got "
+                f"{images.shape[1]} channels in [{images.min():g}, {images.max():g}]"
+            )
+        return _in_batches(self.net, images)
+
+    def logits(self, images: Tensor) -> Tensor:
+        """(n, 1008) logits without their bias, as in the published scores; raises likewise."""
+        features = self.features(images)
+        return features @ self.net[-1].fc.weight.to(features).T
+
+
+class _ToBytes(nn.Module):
+    def forward(self, images: Tensor) -> Tensor:
+        return ((images + 1) * 127.5).round().byte().expand(-1, 3, -1, -1)
+
+
+def load_inception() -> Inception:
+    """Torchmetrics' Inception, from weights that torch-fidelity has downloaded before.
+
+    Nothing is downloaded here. The weights lie in the checkpoints of ``torch.hub.get_dir()``.
+
+    Raises:
+        ModuleNotFoundError: without the package torch-fidelity.
+        FileNotFoundError: without the weights.
+        ValueError: if the file is not the one that its name promises.
+    """
+    if find_spec("torch_fidelity") is None:
+        raise ModuleNotFoundError("Inception needs the package torch-fidelity, which is missing")
+    path = Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION
+    if not path.is_file():
+        raise FileNotFoundError(f"Inception needs its weights at {path}, where there is no file")
+    # The file will be unpickled without limits, so it has to be the right one.
+    if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(path.stem.split("-")[-1]):
+        raise ValueError(f"{path} is damaged or another file: its SHA-256 does not fit its name")
+    # Without antialiasing, as in the net that published scores come from.
+    net = NoTrainInceptionV3("inception-v3-compat", ["2048"], str(path), antialias=False)
+    return Inception(nn.Sequential(_ToBytes(), net))
+
+
+def train_classifier(
+    images: Tensor,
+    labels: Tensor,
+    *,
+    test_images: Tensor,
+    test_labels: Tensor,
+    seed: int,
+    epochs: int,
+    batch: int = 128,
+    checkpoint: str | Path | None = None,
+    device: torch.device | str = "cpu",
+) -> Classifier:
+    """`helpers.models.lenet`, trained by Adam at a rate of 0.001 on cross-entropy.
+
+    Args:
+        images: (n, channels, 32, 32) in [-1, 1].
+        labels: (n,) whole numbers from 0, each class at least once.
+        test_images, test_labels: likewise, of which the classifier's accuracy is the share it gets
+            right.
+        seed: of the first weights and of the order of images; one seed gives the same net on the
+            CPU.
+        epochs: passes over the images.
+        batch: images of a step; the last step of an epoch takes what is left.
+        checkpoint: a file written after each epoch, from which a training of the same images,
+            batch and seed goes on, to the same net as without a break.
+        device: where to train, and where the classifier's net will be.
+
+    Raises:
+        ValueError: for bad images and labels, epochs and batch below 1, and a checkpoint that is
+            damaged, of another training or of more epochs.
+
+    >>> from helpers.datasets import load
+    >>> some = load("digits").subset(200, seed=0)
+    >>> test = {"test_images": some.images, "test_labels": some.labels}
+    >>> train_classifier(some.images, some.labels, **test, seed=0, epochs=1).net[-1]
+    Linear(in_features=84, out_features=10, bias=True)
+    """
+    classes = _check_labelled(images, labels)
+    _check_labelled(test_images, test_labels, classes)
+    if epochs < 1 or batch < 1:
+        raise ValueError(f"epochs and batch are 1 or more, got {epochs} and {batch}")
+    net = lenet(seed=seed, channels=images.shape[1], classes=classes)
+    for each in (images, test_images):
+        _in_batches(net, each[:1])  # or a wrong shape would show only after the training
+    start = _digest(parameters_to_vector(net.parameters()))
+    net.to(device)
+    optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
+    order = torch.Generator().manual_seed(seed)
+    steps, begun = math.ceil(len(images) / batch), 0
+    path = None if checkpoint is None else Path(checkpoint)
+    run = {
+        "seed": seed,
+        "batch": batch,
+        "optimizer": described(optimizer),
+        "data": [_digest(images), _digest(labels)],
+        "start": start,
+    }
+    if path is not None and path.exists():
+        state = _read(path, run, epochs * steps)
+        net.load_state_dict(state["net"])
+        optimizer.load_state_dict(state["adam"])
+        order.set_state(state["order"])
+        begun = state["done"] // steps
+    bar = tqdm(total=epochs * steps, initial=begun * steps, desc="classifier", disable=None)
+    with bar:
+        for epoch in range(begun, epochs):
+            for rows in torch.randperm(len(images), generator=order).split(batch):
+                loss = cross_entropy(net(images[rows].to(device)), labels[rows].to(device).long())
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                bar.update()
+            if path is not None:
+                state = {"net": net.state_dict(), "adam": optimizer.state_dict()}
+                done = (epoch + 1) * steps
+                write_state({"run": run, "done": done, **state, "order": order.get_state()}, path)
+    right = _in_batches(net, test_images).argmax(dim=1) == test_labels.to(test_images.device)
+    return Classifier(net, float(right.double().mean()))
+
+
+@torch.no_grad()
+def _in_batches(net: nn.Module, images: Tensor) -> Tensor:
+    _check_images(images)
+    weight = next(net.parameters(), images)  # of the type and on the device that net computes with
+    try:
+        net(images[:1].to(weight))
+    except RuntimeError as error:
+        shape = tuple(images.shape[1:])
+        raise ValueError(f"the net does not take images of shape {shape}: {error}") from error
+    read = [net(part.to(weight)).to(images.device) for part in images.split(_AT_ONCE)]
+    return torch.cat(read)
+
+
+def _check_images(images: Tensor) -> None:
+    if images.ndim != 4 or not len(images) or not images.is_floating_point():
+        raise ValueError(
+            "images are floats (n, channels, height, width), at least one, "
+            f"got {tuple(images.shape)} of {images.dtype}"
+        )
+    if not images.isfinite().all():
+        raise ValueError("images have finite pixels, got NaN or infinity")
+
+
+def _check_labelled(images: Tensor, labels: Tensor, classes: int | None = None) -> int:
+    """The number of classes, which are those of the labels unless they are known."""
+    _check_images(images)
+    if labels.shape != images.shape[:1] or labels.is_floating_point():
+        raise ValueError(
+            f"{len(images)} images need as many whole numbers as labels, "
+            f"got {tuple(labels.shape)} of {labels.dtype}"
+        )
+    found = labels.unique().tolist()
+    if classes is None and (len(found) < 2 or found != list(range(len(found)))):
+        raise ValueError(f"labels are 0, 1, and so on without a gap, got {found}")
+    if classes is not None and not 0 <= found[0] <= found[-1] < classes:
+        raise ValueError(f"test labels lie in 0 to {classes - 1}, got {found}")
+    return len(found)
+
+
+def _digest(data: Tensor) -> str:
+    return hashlib.sha256(data.detach().cpu().contiguous().numpy()).hexdigest()[:16]
+
+
+def _read(path: Path, run: dict, steps: int) -> dict:
+    try:
+        return read_state(path, run, steps)
+    except (RuntimeError, EOFError, UnpicklingError, KeyError) as error:
+        raise ValueError(
+            f"{path} is no whole checkpoint of a classifier; delete it to train anew"
+        ) from error

@@ -1,0 +1,93 @@
+"""Trainings on images: pictures, scores on the way, and the leading eigenvalues at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from helpers.figures.style import INK, PALETTE, panel_rows, styled
+
+
+@styled
+def pictures(rows: Mapping[str, NDArray[np.float64]]) -> Figure:
+    """Rows of images, each named on its left.
+
+    Args:
+        rows: (n, C, H, W) in [-1, 1] by name, as many in each; C is 1 or 3.
+    """
+    count = len(next(iter(rows.values())))
+    figure, panels = plt.subplots(
+        len(rows), 1, figsize=(0.55 * count + 1.6, 0.62 * len(rows)), squeeze=False
+    )
+    for axes, (name, images) in zip(panels[:, 0], rows.items(), strict=True):
+        strip = np.concatenate([np.moveaxis(each, 0, -1) for each in images], axis=1)
+        strip = np.clip((strip + 1) / 2, 0, 1)
+        axes.imshow(strip.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axes.set(xticks=[], yticks=[])
+        axes.grid(visible=False)
+        axes.set_ylabel(name, rotation=0, ha="right", va="center")
+    return figure
+
+
+@styled
+def scores(
+    found: Mapping[str, tuple[NDArray[np.int64], Sequence[NDArray[np.float64]]]],
+    *,
+    ceiling: float,
+    floor: float,
+    xlabel: str,
+    ylabel: str,
+) -> Figure:
+    """A score along trainings, a line a seed, between what real images and noise have (dashed).
+
+    Args:
+        found: positions (t,) and values (t,) of each seed, by name of the setting.
+        ceiling, floor: of the score.
+        xlabel, ylabel: names of the axes.
+    """
+    figure, axes = plt.subplots(figsize=(6.4, 3.6))
+    for level, name in ((ceiling, "real images"), (floor, "noise")):
+        axes.axhline(level, color=INK, linestyle="--", linewidth=1)
+        axes.annotate(
+            name,
+            (1, level),
+            xycoords=("axes fraction", "data"),
+            xytext=(-4, 3),
+            textcoords="offset points",
+            ha="right",
+        )
+    for number, (name, (place, seeds)) in enumerate(found.items()):
+        look = {"color": PALETTE[number % len(PALETTE)], "marker": "os^D"[number % 4]}
+        line = ("-", "--", "-.", ":")[number % 4]
+        for k, values in enumerate(seeds):
+            axes.plot(place, values, line, ms=4, label=name if not k else None, **look)
+    axes.set(xlabel=xlabel, ylabel=ylabel, ylim=(0.95 * floor, 1.12 * ceiling))
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+@styled
+def leading(panels: Mapping[str, Mapping[str, NDArray[np.complex128]]]) -> Figure:
+    """Leading eigenvalues of games in the complex plane: a panel a game, a mark a set.
+
+    Args:
+        panels: eigenvalues by title and name of the set, the same sets in every panel.
+    """
+    figure, axes_rows = panel_rows(len(panels), 2, width=4.2)
+    for axes, (title, sets) in zip(axes_rows.flat, panels.items(), strict=False):
+        axes.axvline(0, color=INK, linewidth=1)
+        for number, (name, values) in enumerate(sets.items()):
+            look = {"marker": "ox^s"[number % 4], "color": PALETTE[(0, 3, 1, 2)[number % 4]]}
+            axes.scatter(values.real, values.imag, s=30, alpha=0.8, label=name, **look)
+        axes.set(title=title, xlabel="real part")
+        # Where all are real, rounding would be drawn as if it were something.
+        high = max(np.abs(np.concatenate(list(sets.values())).imag).max(), 1e-3)
+        axes.set_ylim(-1.15 * high, 1.15 * high)
+    for axes in axes_rows[:, 0]:
+        axes.set_ylabel("imaginary part")
+    axes_rows[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure

@@ -1,0 +1,198 @@
+"""Scores of generated images: inception score, Fréchet distance, and counts of classes.
+
+All of them read a classifier of `helpers.classifiers`, and mean little without it: a Fréchet
+distance in the features of a LeNet is no FID, and compares only with others of that LeNet and of as
+many samples. `score_range` gives what real images and noise have under the same terms.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.inception import InceptionScore
+
+from helpers.classifiers import Classifier, Inception
+
+MODE_SHARE = 0.01  # of the samples, from which on a class counts as a mode
+
+
+@dataclass(frozen=True)
+class Score:
+    """An inception score."""
+
+    mean: float  # over splits
+    std: float  # over splits, of a sample (n - 1); NaN for one split
+    n: int  # images in all
+    splits: int
+
+
+@dataclass(frozen=True)
+class Distance:
+    """A squared Fréchet distance between two sets in a classifier's features."""
+
+    value: float  # rounding can leave it just below 0
+    reals: int  # images of either set
+    fakes: int
+
+
+@dataclass(frozen=True)
+class ScoreRange:
+    """The scores of real images and of uniform noise, as many as a generator's will be."""
+
+    real_score: Score  # what a perfect generator would have
+    noise_score: Score
+    real_distance: Distance  # of two disjoint sets of reals: what a perfect generator would have
+    noise_distance: Distance
+
+
+def inception_score(
+    classifier: Classifier | Inception, images: Tensor, *, splits: int = 1, seed: int = 0
+) -> Score:
+    """``exp E_x KL(p(y|x) || p(y))`` of Salimans et al. 2016, the mean over splits.
+
+    From 1, where all images look alike to the classifier, to the number of its classes. Berard et
+    al. 2020 released code that takes 5,000 samples in one split; Sun et al. 2020 take 50,000 in
+    ten. On average it grows with the images in a split.
+
+    Args:
+        classifier: which reads p(y|x).
+        images: (n, channels, height, width) in [-1, 1].
+        splits: random parts of equal size to take the score of, a divisor of n.
+        seed: of the parts.
+
+    Raises:
+        ValueError: for images that the classifier refuses, and splits that do not divide them.
+
+    >>> from helpers.models import lenet
+    >>> blank = Classifier(lenet(seed=0), accuracy=0.1)
+    >>> round(inception_score(blank, torch.ones(4, 1, 32, 32)).mean, 6)
+    1.0
+    """
+    if splits < 1 or len(images) % splits:
+        raise ValueError(f"splits divide the number of images, got {splits} for {len(images)}")
+    logits = classifier.logits(images).cpu().double()
+    # Torchmetrics warns of the memory it takes, and torch of the deviation of one split. The
+    # shuffle is by the global generator of the CPU; torch.manual_seed would seed GPUs as well.
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+        warnings.simplefilter("ignore", UserWarning)
+        torch.default_generator.manual_seed(seed)
+        metric = InceptionScore(nn.Identity(), splits=splits)
+        # There 0 log 0 is NaN, so no probability may be 0.
+        metric.update(logits.log_softmax(dim=1).clamp(min=-700))
+        mean, std = metric.compute()
+    return Score(float(mean), float(std), len(logits), splits)
+
+
+def frechet_distance(classifier: Classifier | Inception, reals: Tensor, fakes: Tensor) -> Distance:
+    """Squared Fréchet distance of two Gaussians fitted to features (Heusel et al. 2017).
+
+    ``|m - m'|^2 + Tr(C + C' - 2 (C C')^(1/2))``, of means m and covariances C. It is FID if the
+    classifier is Inception. Two sets of one law are above 0, the further the fewer images.
+
+    Args:
+        classifier: whose features are taken.
+        reals, fakes: (n, channels, height, width) in [-1, 1], at least two of either.
+
+    Raises:
+        ValueError: for images that the classifier refuses, and fewer than two.
+
+    >>> from helpers.models import lenet
+    >>> blank = Classifier(lenet(seed=0), accuracy=0.1)
+    >>> images = torch.linspace(-1, 1, 4 * 32 * 32).reshape(4, 1, 32, 32)
+    >>> abs(frechet_distance(blank, images, images.flip(0)).value) < 1e-6
+    True
+    """
+    if len(reals) < 2 or len(fakes) < 2:
+        raise ValueError(f"a covariance needs two images, got {len(reals)} and {len(fakes)}")
+    # Torchmetrics rounds what it finds to the precision of the features.
+    features = [classifier.features(images).cpu().double() for images in (reals, fakes)]
+    read = nn.Identity()
+    read.num_features = features[0].shape[1]  # or it would try the module on an image of its own
+    metric = FrechetInceptionDistance(read)
+    metric.update(features[0], real=True)
+    metric.update(features[1], real=False)
+    return Distance(float(metric.compute()), len(reals), len(fakes))
+
+
+def score_range(
+    classifier: Classifier | Inception, reals: Tensor, *, n: int, splits: int = 1, seed: int = 0
+) -> ScoreRange:
+    """What n real images score, and n images of pixels that are uniform in [-1, 1].
+
+    Distances are to n other reals.
+
+    Args:
+        classifier: as the scores take it.
+        reals: (2n or more, channels, height, width), better none that the classifier trained on.
+        n: images to score, as many as of a generator.
+        splits: of the inception score.
+        seed: of the choice among the reals, of the splits and of the noise.
+
+    Raises:
+        ValueError: for n below 2, fewer than 2n reals, and what the scores refuse.
+
+    >>> from helpers.datasets import load
+    >>> from helpers.models import lenet
+    >>> blank = Classifier(lenet(seed=0), accuracy=0.1)
+    >>> found = score_range(blank, load("digits").images, n=100)
+    >>> found.real_distance.value < found.noise_distance.value
+    True
+    """
+    if n < 2 or len(reals) < 2 * n:
+        raise ValueError(f"n is 2 or more and 2n real images are needed, got {n} and {len(reals)}")
+    random = torch.Generator().manual_seed(seed)
+    drawn = torch.randperm(len(reals), generator=random)[: 2 * n].to(reals.device)
+    scored, others = reals[drawn].split(n)
+    noise = (2 * torch.rand(scored.shape, generator=random) - 1).to(reals)
+    return ScoreRange(
+        inception_score(classifier, scored, splits=splits, seed=seed),
+        inception_score(classifier, noise, splits=splits, seed=seed),
+        frechet_distance(classifier, others, scored),
+        frechet_distance(classifier, others, noise),
+    )
+
+
+def class_counts(classifier: Classifier | Inception, images: Tensor) -> Tensor:
+    """(classes,) whole numbers: how many images look most like each class.
+
+    Raises:
+        ValueError: for images that the classifier refuses.
+
+    >>> from helpers.models import lenet
+    >>> int(class_counts(Classifier(lenet(seed=0), 0.1), torch.ones(4, 1, 32, 32)).max())
+    4
+    """
+    logits = classifier.logits(images)
+    return logits.argmax(dim=1).bincount(minlength=logits.shape[1])
+
+
+def class_entropy(counts: Tensor) -> float:
+    """Entropy of the shares of classes, in nats: 0 for one class, log k for k as frequent.
+
+    Raises:
+        ValueError: for counts that are not one row, of 0 or more, with some above 0.
+
+    >>> class_entropy(torch.tensor([5, 0, 5]))
+    0.693...
+    """
+    return float(torch.special.entr(_shares(counts)).sum())
+
+
+def modes(counts: Tensor) -> int:
+    """How many classes hold at least a hundredth of the images; raises as `class_entropy` does.
+
+    >>> modes(torch.tensor([990, 9, 1]))
+    1
+    """
+    return int((_shares(counts) >= MODE_SHARE).sum())
+
+
+def _shares(counts: Tensor) -> Tensor:
+    # As written, NaN is refused too.
+    if counts.ndim != 1 or not (counts >= 0).all() or not counts.sum() > 0:
+        raise ValueError(f"counts are one row of 0 or more, not all 0, got {counts.tolist()}")
+    return counts.double() / counts.sum()
