@@ -8,20 +8,23 @@ is a `Game` on a fixed set of images and latents, with the networks as they were
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from helpers.endpoints import EndPoint, leading_end_point
 from helpers.games import Game
 from helpers.losses import find_loss
 from helpers.models import dcgan
 from helpers.networks import joint_point, network_game
 from helpers.optimizers import Extragradient
+from helpers.paths import PathProfile, path_profile
 from helpers.penalties import GradientPenalty
 from helpers.single import TrainingRun, Watch
 from helpers.training import train
@@ -92,6 +95,44 @@ class TrainedGan:
             batch_size=batch_size,
             spectral_norm=spectral_norm,
         )
+
+    def end_point(
+        self, reals: Tensor, *, seed: int, spectral_norm: str = "held", top: int = 20, own: int = 1
+    ) -> EndPoint:
+        """What the last kept iteration is, as `helpers.endpoints.leading_end_point` has it.
+
+        Residuals are below a hundredth of their eigenvalues. Other arguments are those of `game`.
+        """
+        first, last = min(self.run.kept), max(self.run.kept)
+        options = {"seed": seed, "spectral_norm": spectral_norm}
+        begin = self.game(first, reals, **options).vector_field(self.point(first).to(reals.device))
+        return leading_end_point(
+            self.game(last, reals, **options),
+            self.point(last).to(reals.device),
+            start_norm=float(begin.norm()),
+            top=top,
+            own=own,
+            tolerance=1e-2,
+        )
+
+    def path(
+        self,
+        reals: Tensor,
+        begin: int,
+        ends: Sequence[int],
+        alphas: ArrayLike,
+        *,
+        seed: int,
+        batch_size: int | None = None,
+    ) -> PathProfile:
+        """The field from one kept iteration to others and beyond, spectral norm settled.
+
+        Other arguments are those of `game` and of `helpers.paths.path_profile`.
+        """
+        options = {"seed": seed, "batch_size": batch_size, "spectral_norm": "settled"}
+        game = self.game(max(ends), reals, **options)
+        points = [self.point(each).to(reals.device) for each in (begin, *ends)]
+        return path_profile(game, points[0], torch.stack(points[1:]), alphas)
 
     def samples(self, iteration: int, n: int, *, seed: int) -> Tensor:
         """(n, C, H, W) images of the generator after a kept iteration, on the CPU."""

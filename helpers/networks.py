@@ -105,6 +105,31 @@ def joint_point(generator: nn.Module, discriminator: nn.Module) -> Tensor:
     return torch.cat([weight.detach().reshape(-1) for weight in weights])
 
 
+@torch.no_grad()
+def spectral_norms(net: nn.Module) -> Tensor:
+    """(layers, 3): the norm that each layer is divided by, and its two largest singular values.
+
+    Where singular values lie close together, one power iteration in each pass of a training does
+    not keep the first two numbers equal.
+
+    Raises:
+        ValueError: for a network without torch's spectral norm.
+
+    >>> from helpers.models import dcgan
+    >>> spectral_norms(dcgan(seed=0, width=2).discriminator).shape
+    torch.Size([3, 3])
+    """
+    rows = []
+    for each in [m for m in net.modules() if isinstance(m, ParametrizationList)]:
+        for part in [p for p in each if isinstance(p, _SpectralNorm)]:
+            matrix = part._reshape_weight_to_matrix(each.original)
+            held = torch.dot(part._u, matrix @ part._v)
+            rows.append(torch.stack([held, *torch.linalg.svdvals(matrix)[:2]]))
+    if not rows:
+        raise ValueError("no layer of this network has a spectral norm")
+    return torch.stack(rows)
+
+
 class _Held:
     """A network as a pure function of its flat weights."""
 

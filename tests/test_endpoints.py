@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.endpoints import bump, end_point
+from helpers.endpoints import bump, end_point, leading_end_point
 from helpers.games import linear_game
 from helpers.paths import PathProfile
 
@@ -89,3 +89,24 @@ def test_no_alphas():
     row = np.ones((1, 5))
     with pytest.raises(ValueError, match="asked for"):
         bump(PathProfile(alphas, row, row, row, row))
+
+
+def test_leading_ones_by_products():
+    """The same numbers as from the matrix, of what is sought; never "stable"."""
+    game = linear_game(J, 3)
+    whole = end_point(game, START, END, top=4)
+    norm = float(game.vector_field(START).norm())
+    found = leading_end_point(game, END, start_norm=norm, top=4, own=1, tolerance=1e-6)
+    for name, value in whole.numbers().items():
+        assert found.numbers()[name] == pytest.approx(value, abs=1e-6), name
+    assert found.found.is_lssp is False  # the leading ones refute it
+    calm = linear_game(np.diag([1.0, 0.5, 2.0, 0.3]), 2)
+    found = leading_end_point(calm, [1e-3] * 4, start_norm=1.0, top=2, own=1)
+    assert found.found.is_lssp is None and found.found.is_dne is None
+    assert sorted(found.found.spectrum_d) == pytest.approx([0.3, 2.0])
+
+
+def test_bad_start_norm():
+    for norm in (0.0, -1.0, float("nan")):
+        with pytest.raises(ValueError, match="the norm at the start must be above 0"):
+            leading_end_point(linear_game(J, 3), END, start_norm=norm, top=2)

@@ -177,6 +177,18 @@ DRAWN = {
     ),
     "own_spectra": lambda: figures.own_spectra({"a": {"G": VALUES, "D": VALUES}}),
     "path_profiles": lambda: figures.path_profiles({"a": PROFILE, "b": PROFILE}),
+    "pictures": lambda: figures.pictures({"a": np.zeros((2, 1, 4, 4)), "b": np.ones((2, 1, 4, 4))}),
+    "colour pictures": lambda: figures.pictures({"a": np.zeros((2, 3, 4, 4))}),
+    "scores": lambda: figures.scores(
+        {"a": (np.arange(9), [abs(VALUES), abs(VALUES)]), "b": (np.arange(9), [abs(VALUES)])},
+        ceiling=2.0,
+        floor=1.0,
+        xlabel="x",
+        ylabel="y",
+    ),
+    "leading": lambda: figures.leading(
+        {"a": {"one": VALUES + 1j, "two": VALUES * 1j}, "b": {"one": VALUES + 0j}}
+    ),
     "spectra": lambda: figures.spectra({"all": np.array([1 + 1j, -1.0]), "top": np.array([1j])}),
     "shares": lambda: figures.shares(
         [0.1, 1.0], {"a": np.array([[0.5, 0.4, 0.6], [0, 0, 0.1]])}, xlabel="x", ylabel="y"
@@ -300,3 +312,14 @@ def test_own_spectra_fall():
     drawn = figures.own_spectra({"a": {"G": np.array([-1.0, 3.0, 0.5])}})
     assert drawn.axes[0].lines[1].get_ydata().tolist() == [3, 0.5, -1]
     plt.close(drawn)
+
+
+def test_pictures_keep_their_order():
+    """From left to right, grey from black at -1 to white at 1; channels go last."""
+    images = np.stack([np.full((1, 2, 3), level) for level in (-1.0, 0.0, 1.0)])
+    (axes,) = figures.pictures({"a": images}).axes
+    shown = axes.images[0].get_array()
+    assert shown.shape == (2, 9)
+    assert np.array_equal(np.unique(shown, axis=1)[0], [0, 0.5, 1]) and shown[0, 0] == 0
+    (axes,) = figures.pictures({"a": np.zeros((2, 3, 4, 5))}).axes
+    assert axes.images[0].get_array().shape == (4, 10, 3)

@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 from torch import nn
-from torch.nn.utils import vector_to_parameters
+from torch.nn.utils import parametrize, vector_to_parameters
 from torch.nn.utils.parametrizations import spectral_norm
 
 from helpers.losses import LOSSES
@@ -250,3 +250,59 @@ def test_more_than_one_logit():
     game = network_game(*nets, torch.zeros(8, 1), torch.ones(8, 1))
     with pytest.raises(ValueError, match=r"one logit a sample, got \(8, 3\) for 8 samples"):
         game.losses(joint_point(*nets))
+
+
+def settled_by_hand(kind, omega):
+    """The losses of the live nets, each weight under a spectral norm divided by its largest one."""
+    nets = gan(kind)
+    vector_to_parameters(omega, [w for net in nets for w in net.parameters()])
+    for module in nets[1].modules():
+        if parametrize.is_parametrized(module, "weight"):
+            weight = module.parametrizations.weight.original.detach()
+            parametrize.remove_parametrizations(module, "weight")
+            module.weight = nn.Parameter(weight / torch.linalg.matrix_norm(weight.flatten(1), 2))
+    with torch.no_grad():
+        return torch.stack(live_losses(nets, *data(kind), LOSS[kind]))
+
+
+@networks
+def test_settled_spectral_norm(kind):
+    """Losses of the nets with true norms; a field and a Jacobian by differences of those."""
+    game, omega = live_game(kind, spectral_norm="settled"), point(kind)
+    assert torch.allclose(game.losses(omega), settled_by_hand(kind, omega), rtol=1e-9)
+    field, step = game.vector_field(omega), 1e-6
+    p = game.sizes[0]
+    for k in (0, p - 1, p, p + 1, len(omega) - 1):
+        moved = torch.zeros_like(omega)
+        moved[k] = step
+        change = (settled_by_hand(kind, omega + moved) - settled_by_hand(kind, omega - moved)) / (
+            2 * step
+        )
+        assert float(field[k]) == pytest.approx(float(change[int(k >= p)]), rel=1e-4, abs=1e-6)
+        column = (game.vector_field(omega + moved) - game.vector_field(omega - moved)) / (2 * step)
+        assert torch.allclose(
+            jacobian(game, omega).matvec(moved / step), column, rtol=1e-3, atol=1e-4
+        )
+
+
+def test_held_vectors_leave_a_curvature_out():
+    """Where u and v have converged the fields agree, and the Hessians of D do not."""
+    kind = "convolutions"
+    nets = gan(kind)
+    nets[1].train()
+    with torch.no_grad():
+        for _ in range(300):
+            nets[1](data(kind)[1])
+    omega = joint_point(*nets)
+    held, settled = (
+        network_game(*nets, *data(kind), loss=LOSS[kind], spectral_norm=s)
+        for s in ("held", "settled")
+    )
+    assert torch.allclose(held.vector_field(omega), settled.vector_field(omega), atol=1e-8)
+    a, b = (hessian(each, "D", omega).dense() for each in (held, settled))
+    assert (a - b).abs().max() > 1e-2 * b.abs().max()
+
+
+def test_unknown_spectral_norm():
+    with pytest.raises(ValueError, match="spectral_norm is 'held' or 'settled', got 'free'"):
+        live_game("layers", spectral_norm="free")

@@ -325,3 +325,14 @@ def test_tiny_fields_have_an_angle():
     tiny, plain = (quadratic_game([[s]], [[s]], [[s]], [[-s]]) for s in (1e-200, 1.0))
     found, wanted = (path_profile(g, [1, 1], [0.1, 0], ALPHAS).angle for g in (tiny, plain))
     np.testing.assert_allclose(found, wanted, rtol=CLOSE)
+
+
+def test_points_of_nets_one_by_one(monkeypatch):
+    """Large games are looked at point by point, with the same result."""
+    game, _ = uneven()
+    begin, ends = np.ones(5), [[0.1] * 5, [0.2, 0, 0, 0, 0.1]]
+    at_once = path_profile(game, begin, ends, ALPHAS)
+    monkeypatch.setattr("helpers.paths._LARGE", 5)
+    one_by_one = path_profile(game, begin, ends, ALPHAS)
+    for what in ("angle", "norm", "norm_g", "norm_d"):
+        assert np.allclose(getattr(at_once, what), getattr(one_by_one, what), rtol=1e-12)
