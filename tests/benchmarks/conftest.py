@@ -63,6 +63,14 @@ def mixture_rows() -> Iterator[Rows]:
     _write("mixture", found.rows, data="mixture of Gaussians", seeds="from 0")
 
 
+@pytest.fixture(scope="session")
+def training_rows() -> Iterator[Rows]:
+    """The rows of this run on the training of one GAN."""
+    found = Rows()
+    yield found
+    _write("training", found.rows, data=images()[0], seeds="0")
+
+
 def _write(name: str, rows: list[dict[str, Any]], **about: str) -> None:
     """Write data/benchmarks if GANSCAPES_RECORD_BENCH is set.
 
