@@ -156,7 +156,8 @@ def leading_end_point(
     joint = game_eigenvalues(jacobian(game, end), top, **options)
     spectra, errors = [], []
     for player in PLAYERS:
-        operator = hessian(game, player, end)
+        # So few products do not pay for a trace.
+        operator = hessian(game, player, end, route="retained")
         found = [top_eigenpairs(operator, own, which, **options) for which in ("LA", "SA")]
         spectra.append(np.concatenate([each.values for each in found]))
         errors.append(max(each.residuals.max() for each in found))
