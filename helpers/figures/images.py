@@ -21,15 +21,16 @@ def pictures(rows: Mapping[str, NDArray[np.float64]]) -> Figure:
     """
     count = len(next(iter(rows.values())))
     figure, panels = plt.subplots(
-        len(rows), 1, figsize=(0.55 * count + 1.6, 0.62 * len(rows)), squeeze=False
+        len(rows), 1, figsize=(0.55 * count + 2.2, 0.62 * len(rows)), squeeze=False
     )
     for axes, (name, images) in zip(panels[:, 0], rows.items(), strict=True):
         strip = np.concatenate([np.moveaxis(each, 0, -1) for each in images], axis=1)
         strip = np.clip((strip + 1) / 2, 0, 1)
         axes.imshow(strip.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-        axes.set(xticks=[], yticks=[])
+        axes.set(xticks=[])
+        axes.set_yticks([strip.shape[0] / 2], [name])
+        axes.tick_params(length=0)
         axes.grid(visible=False)
-        axes.set_ylabel(name, rotation=0, ha="right", va="center")
     return figure
 
 
@@ -65,7 +66,7 @@ def scores(
         line = ("-", "--", "-.", ":")[number % 4]
         for k, values in enumerate(seeds):
             axes.plot(place, values, line, ms=4, label=name if not k else None, **look)
-    axes.set(xlabel=xlabel, ylabel=ylabel, ylim=(0.95 * floor, 1.12 * ceiling))
+    axes.set(xlabel=xlabel, ylabel=ylabel, ylim=(min(0.9, 0.95 * floor), 1.12 * ceiling))
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
