@@ -296,7 +296,10 @@ def scoreboard(
         own, recorded = quick.get(claim_id, []), full.get(claim_id, [])
         chapters = tuple(chapter for _, chapter in own)
         joined = _join([made for made, _ in own], chapters)
-        best = _join([made for made, _ in recorded], [run["chapter"] for _, run in recorded])
+        # A medium run's numbers stand beside a full one's of another chapter, and decide nothing.
+        largest = max((PROFILES.index(made.profile) for made, _ in recorded), default=0)
+        deciding = [(m, run) for m, run in recorded if PROFILES.index(m.profile) == largest]
+        best = _join([made for made, _ in deciding], [run["chapter"] for _, run in deciding])
         verdict = (best or joined).verdict if own or recorded else rules.NO_RUN
         rows.append(Row(claim, verdict, chapters, joined, tuple(recorded)))
     return rows

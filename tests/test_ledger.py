@@ -377,6 +377,20 @@ def test_claim_of_two_chapters(parts, profile, verdict):
     assert [run["chapter"] for _, run in row.full] == chapters
 
 
+@pytest.mark.parametrize("chapter", ["mixture_of_gaussians", "mnist_game"])
+def test_a_medium_part_does_not_decide(chapter):
+    """Bad numbers of a medium run beside good ones of a full run refute nothing, and are shown."""
+    parts = [("full", "mixture_of_gaussians", MIXTURE)]
+    parts.append(("medium", "mnist_game", {"mnist_sharpness": [1.0, 1.0]}))
+    runs = [
+        {"chapter": name, "records": [judge("B24", values, profile=profile).as_json()]}
+        for profile, name, values in (parts if chapter == parts[0][1] else parts[::-1])
+    ]
+    row = {r.claim["id"]: r for r in scoreboard({}, runs)}["B24"]
+    assert row.verdict == rules.NEEDS_FULL
+    assert {made.profile for made, _ in row.full} == {"full", "medium"}
+
+
 def test_missing_quantities():
     """The box of a part says what is not in it; only a claim of several chapters has parts."""
     part = judge("B24", MIXTURE, profile="full")
