@@ -53,8 +53,9 @@ def network_game(
         batch_norm: "batch" for the statistics of the batch, "running" for the stored ones.
         spectral_norm: "held" for the singular vectors that the networks have stored, constants as
             in the derivatives that Berard et al. 2020 take; they fit no other point than the
-            networks' own. "settled" finds them anew at each point, by power iterations that are
-            differentiated as well.
+            networks' own. "settled" divides by the
+            largest singular value itself, and has all its derivatives; second ones are not finite
+            where singular values of a layer coincide.
 
     Raises:
         ValueError: for an unknown loss, batch_norm or spectral_norm, no samples, unequal numbers of
@@ -161,7 +162,7 @@ class _Held:
 
 
 class _Settled(nn.Module):
-    """Spectral norm as a function of the weight alone, which power iterations approach."""
+    """Division by the largest singular value, a function of the weight alone."""
 
     def __init__(self, norm: _SpectralNorm) -> None:
         super().__init__()

@@ -235,7 +235,7 @@ class Single:
                 found = found | self.settings.observe(self.players)
         self.taken.append(self.done)
         for name, value in found.items():
-            self.records.setdefault(name, []).append(torch.as_tensor(value).detach().cpu())
+            self.records.setdefault(name, []).append(torch.as_tensor(value).detach().cpu().clone())
 
     def result(self) -> TrainingRun:
         """What there is now."""
@@ -248,7 +248,12 @@ class Single:
         )
 
     def save(self, path: Path) -> None:
-        """Write the state, never half a file."""
+        """Write the state, never half a file; of a training that has diverged, none.
+
+        Raises:
+            Diverged: if a loss was not finite.
+        """
+        self.look()
         state = {
             "run": self.identity(),
             "done": self.done,
@@ -300,6 +305,9 @@ class Single:
             "batch": settings.batch,
             "penalty": str(settings.penalty),
             "average": settings.average,
+            "schedule": [float(settings.schedule(10**k)) for k in range(6)]
+            if settings.schedule
+            else None,
             "every": settings.every,
             "keep": sorted(settings.keep),
             "optimizers": [described(each) for each in self.optimizers],

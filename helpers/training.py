@@ -49,8 +49,8 @@ def train(
 ) -> TrainingRun:
     """Train one GAN of any two networks.
 
-    All reals are held on the device. D judges reals and samples as one batch, so that batch norm in
-    it would see both.
+    All reals are held on the device. In its own steps D judges reals and samples as one batch, so
+    that batch norm in it would see both.
 
     Args:
         players: the networks; they are copied, and trained in training mode.

@@ -223,8 +223,9 @@ KINDS = {
 }
 
 
+@pytest.mark.parametrize("save_every", [3, 4, 5])
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_interruption_changes_nothing(tmp_path, kind):
+def test_an_interruption_changes_nothing(tmp_path, kind, save_every):
     """Stopped amid an epoch and between two saves, taken up again: the same bits."""
     nets = dcgan(seed=0, latent=4, width=2)
     settings = options(
@@ -240,7 +241,7 @@ def test_an_interruption_changes_nothing(tmp_path, kind):
         return {"norm": players.generator[1].weight.norm()}
 
     store = tmp_path / "run.pt"
-    watched = {"observe": observe, "checkpoint": store, "save_every": 4}
+    watched = {"observe": observe, "checkpoint": store, "save_every": save_every}
     with pytest.raises(KeyboardInterrupt):
         train(nets, images(), **settings | watched)
     resumed = train(nets, images(), **settings | watched)
@@ -249,7 +250,7 @@ def test_an_interruption_changes_nothing(tmp_path, kind):
         assert all(torch.equal(p, q) for p, q in zip(a.buffers(), b.buffers(), strict=True))
     assert np.array_equal(whole.records["loss_d"], resumed.records["loss_d"])
     assert len(resumed.records["norm"]) == 9
-    assert len(calls) == 6 + 5  # the second time from the fourth iteration on
+    assert len(calls) == 6 + 9 - 5 // save_every * save_every  # from the last save on
     assert sorted(resumed.kept) == [0, 2, 6, 9]
     for iteration in (2, 6):
         a, b = (joint_point(*run.players_at(iteration)) for run in (whole, resumed))
@@ -271,6 +272,7 @@ def test_other_runs_are_refused(tmp_path):
         {"steps": (2, 1)},
         {"optimizer": partial(torch.optim.SGD, lr=0.1)},
         {"average": 0.5},
+        {"schedule": lambda k: 0.5},
         {"keep": (3,)},
     ):
         with pytest.raises(ValueError, match="another run"):
@@ -281,6 +283,26 @@ def test_other_runs_are_refused(tmp_path):
         train(small(), data(seed=4), **options(checkpoint=store))
     with pytest.raises(ValueError, match="more than 3"):
         train(small(), data(), **options(checkpoint=store, iterations=3))
+
+
+def test_a_diverged_run_is_not_saved(tmp_path):
+    """A second call diverges as the first did, instead of giving back what is not finite."""
+    wild = options(
+        optimizer=partial(torch.optim.SGD, lr=1e30), loss=LOSSES["wgan"], every=100, iterations=20
+    )
+    store = tmp_path / "run.pt"
+    for _ in range(2):
+        with pytest.raises(Diverged):
+            train(small(), data(), **wild, checkpoint=store, save_every=5)
+    assert not store.exists()
+
+
+def test_records_are_copies():
+    """What is observed is as it was then, and not as the weights are at the end."""
+    found = train(
+        small(), data(), **options(observe=lambda p: {"w": next(p.generator.parameters())})
+    )
+    assert not np.array_equal(found.records["w"][0], found.records["w"][-1])
 
 
 def test_average_by_hand():
