@@ -53,6 +53,11 @@ class Extragradient(Wrapper):
     0.75
     """
 
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the weights are at an extrapolated point, from which a step comes next."""
+        return self._held is not None
+
     def extrapolate(self) -> None:
         """Move to where the next gradient is to be taken, by the gradients that there are.
 

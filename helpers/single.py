@@ -88,9 +88,10 @@ class Single:
         self.optimizers = [
             make(own) for make, own in zip(settings.optimizers, self.weights, strict=True)
         ]
-        self.extrapolates = [isinstance(each, Extragradient) for each in self.optimizers]
-        if len(set(self.extrapolates)) > 1:
+        extrapolates = {isinstance(each, Extragradient) for each in self.optimizers}
+        if len(extrapolates) > 1:
             raise ValueError("extragradient is asked for by both players or by neither")
+        self.extrapolates = True in extrapolates
         self.schedules = []
         if settings.schedule is not None:
             inner = [getattr(each, "optimizer", each) for each in self.optimizers]
@@ -103,8 +104,9 @@ class Single:
         self.epoch_start = self.stream.get_state()
         self.order, self.used = None, 0
         self.done, self.taken = 0, []
-        self.calls = [0, 0]  # moves of G and of D
         self.finite = torch.zeros((), dtype=torch.int64, device=device)
+        # Once: a save must not look at all data again.
+        self.data = [len(self.reals), float(self.reals.double().sum())]
         self.start = [float(w.detach().double().sum()) for net in players for w in net.parameters()]
         self.records: dict[str, list] = {}
         self.kept: dict[int, list[dict[str, Tensor]]] = {}
@@ -133,7 +135,7 @@ class Single:
         """
         x, z, shares = self.draw()
         found: dict[str, Tensor] = {}
-        for _ in range(1 + self.extrapolates[0]):
+        for _ in range(1 + self.extrapolates):
             fake = self.players.generator(z)
             real_logits, fake_logits = self.judge(x, fake)
             loss_d = self.settings.loss.discriminator(real_logits, fake_logits)
@@ -187,10 +189,9 @@ class Single:
         """
         for weight, slope in zip(self.weights[player], slopes, strict=True):
             weight.grad = slope
-        ahead = self.extrapolates[player] and self.calls[player] % 2 == 0
         optimizer = self.optimizers[player]
+        ahead = self.extrapolates and not optimizer.is_ahead
         (optimizer.extrapolate if ahead else optimizer.step)()
-        self.calls[player] += 1
 
     def draw(self) -> tuple[Tensor, Tensor, Tensor | None]:
         """Reals, latents and the penalty's shares of one step; every epoch in an order of its own.
@@ -266,7 +267,6 @@ class Single:
             "averaged": None if self.averaged is None else self.averaged.state_dict(),
             "stream": self.stream.get_state(),
             "epoch": [self.epoch_start, self.used, self.order is not None],
-            "calls": self.calls,
         }
         write_state(state, path)
 
@@ -290,7 +290,7 @@ class Single:
             self.stream.set_state(self.epoch_start)
             self.shuffle()
         self.stream.set_state(state["stream"])
-        self.done, self.taken, self.calls = state["done"], state["taken"], state["calls"]
+        self.done, self.taken = state["done"], state["taken"]
         self.finite.fill_(self.done)
         self.records, self.kept = state["records"], state["kept"]
 
@@ -311,6 +311,6 @@ class Single:
             "every": settings.every,
             "keep": sorted(settings.keep),
             "optimizers": [described(each) for each in self.optimizers],
-            "data": [len(self.reals), float(self.reals.double().sum())],
+            "data": self.data,
             "start": self.start,
         }
