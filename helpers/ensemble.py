@@ -80,6 +80,8 @@ class Run:
             [pair.discriminator for pair in players], device, twice=settings.penalty is not None
         )
         self.latents, self.reals = latents, reals
+        # Once: a save must not look at all data again.
+        self.data = [float(data.double().sum()) for data in (latents, reals)]
         self.pairs = any(loss.pairs for loss, _ in settings.groups)
         if settings.penalty is not None:
             count = latents.shape[1] if settings.batch is None else settings.batch
@@ -302,7 +304,7 @@ class Run:
             "every": self.settings.every,
             "keep": sorted(self.settings.keep),
             "optimizers": [described(each) for each in self.optimizers],
-            "data": [float(data.double().sum()) for data in (self.latents, self.reals)],
+            "data": self.data,
             "start": self.start,
         }
 
