@@ -18,7 +18,7 @@ from torch.optim import Optimizer
 
 from helpers.losses import GanLoss
 from helpers.models import Players
-from helpers.optimizers import Extragradient, Wrapper
+from helpers.optimizers import Extragradient, Nudged, Wrapper
 from helpers.penalties import GradientPenalty
 from helpers.stacked import Stacked
 
@@ -142,6 +142,8 @@ class Run:
             found[f"{where}_d"] = _norms(self.discriminators)
             found[f"{where}_g"] = _norms(self.generators)
             for optimizer in self.optimizers:
+                self.look(optimizer)
+            for optimizer in self.optimizers:
                 getattr(optimizer, move)()
             self.constrain()
         return found
@@ -156,6 +158,7 @@ class Run:
             samples = both.split([x.shape[1], z.shape[1]], dim=1)
             real, fake = self.discriminators(both).split([x.shape[1], z.shape[1]], dim=1)
             self.slopes(1, sum(self.each("discriminator", real, fake)) + self.penalty(*samples))
+            self.look(self.optimizers[1])
             self.optimizers[1].step()
             self.constrain()
         found = {"loss_d": self.each("discriminator", real.detach(), fake.detach(), alone=True)}
@@ -166,6 +169,7 @@ class Run:
                     real = self.discriminators(x) if self.pairs else x
             fake = self.discriminators(self.generators(z))
             self.slopes(0, sum(self.each("generator", real, fake)))
+            self.look(self.optimizers[0])
             self.optimizers[0].step()
         found["loss_g"] = self.each("generator", real.detach(), fake.detach(), alone=True)
         return {name: torch.cat(parts) for name, parts in found.items()}
@@ -206,6 +210,11 @@ class Run:
         found = torch.autograd.grad(loss, own, retain_graph=retain_graph)
         for weight, slope in zip(own, found, strict=True):
             weight.grad = slope
+
+    def look(self, optimizer: Optimizer | Wrapper) -> None:
+        """Let an optimiser that leaves directions out find them, if it is time."""
+        if isinstance(optimizer, Nudged):
+            optimizer.look((self.generators, self.discriminators))
 
     def constrain(self) -> None:
         """Put D's weights back to where they may be."""
@@ -322,7 +331,7 @@ def described(optimizer: Optimizer | Wrapper) -> str:
     "SGD {'lr': 0.1, ...}"
     """
     if isinstance(optimizer, Wrapper):
-        return f"{type(optimizer).__name__} of {described(optimizer.optimizer)}"
+        return f"{optimizer} of {described(optimizer.optimizer)}"
     return f"{type(optimizer).__name__} {optimizer.defaults}"
 
 

@@ -6,7 +6,7 @@ extrapolate before either takes its gradient there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import torch
@@ -23,6 +23,9 @@ class Wrapper:
     def __init__(self, optimizer: Optimizer) -> None:
         self.optimizer = optimizer
         self._held: list[Tensor | None] | None = None
+
+    def __str__(self) -> str:
+        return type(self).__name__
 
     def zero_grad(self) -> None:
         self.optimizer.zero_grad()
@@ -108,6 +111,113 @@ class Optimistic(Wrapper):
                 weight.grad.mul_(2).sub_(before)
         self._held = slopes
         self.optimizer.step()
+
+
+Find = Callable[[Any, Tensor | None], Tensor]
+PROJECTIONS = ("gradient", "step")
+
+
+class Nudged(Wrapper):
+    """A step that leaves given directions out: nudged-Adam, or NuGAN (Durall et al. 2021, eq. 12).
+
+    The paper takes the leading eigenvectors of a player's own Hessian out of the gradient, and
+    gives what is left to Adam. Adam scales each weight's part by its own history, and by that
+    leads back into what was removed; project="step" takes the directions out of what it does.
+
+    Args:
+        optimizer: any torch optimiser of real weights.
+        directions: (n, k) orthonormal columns over all of its weights in a row, k 0 or more; or
+            (S, n, k) where every weight is that of S members, (S, ...). Or a function that finds
+            them, from what `look` is given and the directions before, None at first.
+        project: "gradient" or "step".
+        every: steps after which a function is asked again.
+
+    Raises:
+        ValueError: for another `project`, and `every` below 1.
+
+    >>> x = torch.tensor([1.0, 1.0], requires_grad=True)
+    >>> sharp = torch.tensor([[1.0], [0.0]])
+    >>> optimizer = Nudged(torch.optim.SGD([x], lr=0.5), sharp)
+    >>> x.grad = torch.tensor([2.0, 1.0])
+    >>> optimizer.step()
+    >>> x.detach()
+    tensor([1.0000, 0.5000])
+    """
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        directions: Tensor | Find,
+        project: str = "gradient",
+        *,
+        every: int = 50,
+    ) -> None:
+        super().__init__(optimizer)
+        if project not in PROJECTIONS:
+            raise ValueError(f"project is 'gradient' or 'step', got {project!r}")
+        if type(every) is not int or every < 1:
+            raise ValueError(f"every is 1 or more, got {every!r}")
+        self.find = None if isinstance(directions, Tensor) else directions
+        self.directions = directions if isinstance(directions, Tensor) else None
+        self.project, self.every = project, every
+        self.taken = 0  # steps
+
+    def look(self, where: Any) -> None:
+        """Find the directions anew if it is time; trainings call this ahead of each step.
+
+        Args:
+            where: what the function that finds them asks for: both players, as they are.
+        """
+        if self.find is not None and self.taken % self.every == 0:
+            self.directions = self.find(where, self.directions)
+
+    @torch.no_grad()
+    def step(self) -> None:
+        """Step along what is left.
+
+        Raises:
+            RuntimeError: if directions are to be found and `look` was not called.
+            ValueError: for directions that do not fit the weights.
+        """
+        if self.directions is None:
+            raise RuntimeError("step was called before look had found directions")
+        weights = [w for w in _weights(self.optimizer) if w.grad is not None]
+        if self.project == "gradient":
+            slopes = [weight.grad for weight in weights]
+            torch._foreach_sub_(slopes, self._along(slopes))
+            self.optimizer.step()
+        else:
+            before = [weight.clone() for weight in weights]
+            self.optimizer.step()
+            torch._foreach_sub_(weights, self._along(torch._foreach_sub(weights, before)))
+        self.taken += 1
+
+    def _along(self, parts: Sequence[Tensor]) -> list[Tensor]:
+        """What of a vector lies in the directions, both in parts as the weights are."""
+        span, members = self.directions, self.directions.shape[:-2]
+        rows = [part.reshape(*members, -1) for part in parts]
+        sizes = [row.shape[-1] for row in rows]
+        if span.shape[-2] != sum(sizes):
+            raise ValueError(
+                f"directions (..., {sum(sizes)}, k) are asked for, got {tuple(span.shape)}"
+            )
+        along = span @ (span.mT @ torch.cat(rows, dim=-1)[..., None])
+        found = along.split(sizes, dim=-2)
+        return [own.reshape(part.shape) for part, own in zip(parts, found, strict=True)]
+
+    def __str__(self) -> str:
+        found = self.find or self.directions.shape[-1]
+        return f"Nudged({found}, {self.project}, every {self.every})"
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"directions": self.directions, "taken": self.taken}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        held = state["directions"]
+        where = _weights(self.optimizer)[0].device
+        self.directions = None if held is None else held.to(where)
+        self.taken = state["taken"]
 
 
 def play(

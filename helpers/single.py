@@ -21,7 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from helpers.ensemble import Diverged, MakeOptimizer, described, read_state, write_state
 from helpers.losses import GanLoss
 from helpers.models import Players
-from helpers.optimizers import Extragradient
+from helpers.optimizers import Extragradient, Nudged
 from helpers.penalties import GradientPenalty
 
 Watch = Callable[[Players], dict[str, Any]]
@@ -146,6 +146,8 @@ class Single:
                 torch.autograd.grad(whole, self.weights[1]),
             )
             for player in (0, 1):
+                self.prepare(player)
+            for player in (0, 1):
                 self.move(player, slopes[player])
             found = found or {"loss_d": loss_d.detach(), "loss_g": loss_g.detach()}
         return found
@@ -158,7 +160,9 @@ class Single:
             ahead = fake.detach()
             loss_d = self.settings.loss.discriminator(*self.judge(x, ahead))
             whole = loss_d + self.penalty(x, ahead, shares)
-            self.move(1, torch.autograd.grad(whole, self.weights[1]))
+            slopes = torch.autograd.grad(whole, self.weights[1])
+            self.prepare(1)
+            self.move(1, slopes)
         for step in range(self.settings.steps[1]):
             if step:
                 x, z, _ = self.draw()
@@ -168,7 +172,9 @@ class Single:
             else:  # a loss that looks at the generated ones alone
                 real_logits = fake_logits = self.players.discriminator(fake)
             loss_g = self.settings.loss.generator(real_logits, fake_logits)
-            self.move(0, torch.autograd.grad(loss_g, self.weights[0]))
+            slopes = torch.autograd.grad(loss_g, self.weights[0])
+            self.prepare(0)
+            self.move(0, slopes)
         return {"loss_d": loss_d.detach(), "loss_g": loss_g.detach()}
 
     def judge(self, reals: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor]:
@@ -181,6 +187,11 @@ class Single:
         if self.settings.penalty is None:
             return 0.0
         return self.settings.penalty(self.players.discriminator, reals, fakes, shares)
+
+    def prepare(self, player: int) -> None:
+        """Let an optimiser that leaves directions out find them, if it is time."""
+        if isinstance(self.optimizers[player], Nudged):
+            self.optimizers[player].look(self.players)
 
     def move(self, player: int, slopes: tuple[Tensor, ...]) -> None:
         """A player's next move along these gradients: with extragradient every other one is a step.

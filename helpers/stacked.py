@@ -77,9 +77,7 @@ class Stacked:
     def __call__(self, inputs: Tensor) -> Tensor:
         """(S, n, ...) to (S, n, ...)."""
         if self._layers is None:
-            return vmap(lambda own, x: functional_call(self._net, own, (x,)))(
-                self.parameters, inputs
-            )
+            return self.at(self.parameters, inputs)
         weights = [
             self.parameters.get(f"{name}.{part}")
             for name, _ in self._layers
@@ -87,6 +85,10 @@ class Stacked:
         ]
         activations = [activation for _, activation in self._layers]
         return _Layers.apply(inputs, activations, *weights)
+
+    def at(self, parameters: dict[str, Tensor], inputs: Tensor) -> Tensor:
+        """As a call, of other weights (S, ...), and with derivatives of every order."""
+        return vmap(lambda own, x: functional_call(self._net, own, (x,)))(parameters, inputs)
 
     def member(self, number: int) -> nn.Module:
         """A copy of one of the networks."""

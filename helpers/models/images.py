@@ -12,7 +12,13 @@ from helpers.models.players import Players
 
 
 def dcgan(
-    *, seed: int, latent: int = 100, width: int = 64, channels: int = 1, biases: bool = False
+    *,
+    seed: int,
+    latent: int = 100,
+    width: int = 64,
+    channels: int = 1,
+    biases: bool = False,
+    normed: bool = True,
 ) -> Players:
     """The DCGAN of Berard et al. 2020 for images of 32 x 32 pixels (Section 5, Appendix C.2).
 
@@ -28,6 +34,7 @@ def dcgan(
         channels: of the images.
         biases: whether G's last convolution and all of D's have biases, of torch's initialisation,
             as in the released train_mnist.py.
+        normed: whether D has the spectral norm, or none at all.
 
     Raises:
         ValueError: for a latent, width or channels below 1.
@@ -45,7 +52,7 @@ def dcgan(
         torch.manual_seed(seed)
         return Players(
             _dcgan_generator(latent, width, channels, biases),
-            _dcgan_discriminator(width, channels, biases),
+            _dcgan_discriminator(width, channels, biases, normed),
         )
 
 
@@ -64,13 +71,15 @@ def _dcgan_generator(latent: int, width: int, channels: int, biases: bool) -> nn
     return nn.Sequential(*layers, last, nn.Tanh())
 
 
-def _dcgan_discriminator(width: int, channels: int, biases: bool) -> nn.Sequential:
+def _dcgan_discriminator(
+    width: int, channels: int, biases: bool, normed: bool
+) -> nn.Sequential:
     layers: list[nn.Module] = []
     sizes = [channels, width, 2 * width, 4 * width]
     for before, after in pairwise(sizes):
         down = nn.Conv2d(before, after, 4, 2, 1, bias=biases)
         nn.init.normal_(down.weight, 0.0, 0.02)
-        layers += [spectral_norm(down), nn.LeakyReLU(0.2)]
+        layers += [spectral_norm(down) if normed else down, nn.LeakyReLU(0.2)]
     last = nn.Conv2d(4 * width, 1, 4, 1, 0, bias=biases)
     nn.init.normal_(last.weight, 0.0, 0.02)
     return nn.Sequential(*layers, last, nn.Flatten(0))

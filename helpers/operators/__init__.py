@@ -8,5 +8,16 @@ and their interaction off it. It is not symmetric, so its products come in two k
 from helpers.operators.base import Block, Matrix, Operator, Sum
 from helpers.operators.curvature import hessian, jacobian
 from helpers.operators.derivative import ROUTES, Derivative
+from helpers.operators.members import MemberHessians
 
-__all__ = ["ROUTES", "Block", "Derivative", "Matrix", "Operator", "Sum", "hessian", "jacobian"]
+__all__ = [
+    "ROUTES",
+    "Block",
+    "Derivative",
+    "Matrix",
+    "MemberHessians",
+    "Operator",
+    "Sum",
+    "hessian",
+    "jacobian",
+]

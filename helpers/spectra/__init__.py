@@ -4,17 +4,20 @@ from helpers.spectra.arnoldi import GameEigenvalues, game_eigenvalues
 from helpers.spectra.cloud import RitzCloud, ritz_cloud
 from helpers.spectra.density import SpectralDensity, blurred, slq_density
 from helpers.spectra.lanczos import Tridiagonal, lanczos
+from helpers.spectra.members import MemberPairs, member_eigenpairs
 from helpers.spectra.pairs import EigenPairs, top_eigenpairs
 
 __all__ = [
     "EigenPairs",
     "GameEigenvalues",
+    "MemberPairs",
     "RitzCloud",
     "SpectralDensity",
     "Tridiagonal",
     "blurred",
     "game_eigenvalues",
     "lanczos",
+    "member_eigenpairs",
     "ritz_cloud",
     "slq_density",
     "top_eigenpairs",

@@ -1,0 +1,160 @@
+"""The sharp directions that NuGAN leaves out, found while a GAN trains (Durall et al. 2021).
+
+The paper says neither how many there are, nor how often they are found anew, nor on which data,
+nor whether G, D or both are nudged: a `Nudging` holds the answers, its defaults are ours.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from helpers.games import PLAYERS
+from helpers.losses import GanLoss
+from helpers.models import Players
+from helpers.networks import joint_point, network_game
+from helpers.operators import MemberHessians, hessian
+from helpers.optimizers import PROJECTIONS, Nudged
+from helpers.penalties import GradientPenalty
+from helpers.spectra import MemberPairs, member_eigenpairs, top_eigenpairs
+from helpers.stacked import Stacked
+
+
+@dataclass(frozen=True)
+class Nudging:
+    """What is left out of whose steps.
+
+    >>> Nudging(k=20, players="D").k
+    20
+    """
+
+    k: int = 5  # leading eigenvectors of a player's own Hessian
+    every: int = 50  # steps of the player after which they are found anew
+    project: str = "gradient"  # eq. 12; or "step"
+    players: str = "GD"  # who is nudged: "G", "D" or "GD"
+    tolerance: float = 0.1  # of the residuals, in parts of the eigenvalues
+
+    def __post_init__(self) -> None:
+        if self.players not in ("G", "D", "GD"):
+            raise ValueError(f"players are 'G', 'D' or 'GD', got {self.players!r}")
+        if self.k < 1 or self.every < 1 or self.project not in PROJECTIONS:
+            raise ValueError(f"k and every are 1 or more, project is one of {PROJECTIONS}: {self}")
+
+
+@dataclass
+class SharpDirections:
+    """Finds the leading eigenvectors of a player's own Hessian, as the nets of a training are.
+
+    Args:
+        player: "G" or "D".
+        nudging: how many, and how well.
+        latents, reals: the fixed subset that the loss is taken on, on the device of the training.
+        loss: a name of `helpers.losses.LOSSES`.
+        penalty: on D's slope.
+
+    >>> from helpers.models import mlp
+    >>> nets = Players(mlp([1, 5, 1], seed=0), mlp([1, 5, 1], seed=1))
+    >>> find = SharpDirections("D", Nudging(k=2), torch.zeros(8, 1), torch.ones(8, 1))
+    >>> find(nets, None).shape
+    torch.Size([16, 2])
+    """
+
+    player: str
+    nudging: Nudging
+    latents: Tensor = field(repr=False)
+    reals: Tensor = field(repr=False)
+    loss: str = "js"
+    penalty: GradientPenalty | None = None
+    products: int = field(default=0, repr=False)  # that it took so far
+    seconds: float = field(default=0.0, repr=False)
+
+    def __call__(self, players: Players, before: Tensor | None) -> Tensor:
+        """(n, k) orthonormal columns, from a search that begins with the ones before."""
+        begin = time.perf_counter()
+        game = network_game(
+            *players, self.latents, self.reals, loss=self.loss, penalty=self.penalty
+        )
+        operator = hessian(game, self.player, joint_point(*players), route="retained")
+        nudging = self.nudging
+        found = top_eigenpairs(operator, nudging.k, start=before, tolerance=nudging.tolerance)
+        self.products += found.products
+        self.seconds += time.perf_counter() - begin
+        return found.vectors
+
+
+@dataclass
+class MemberDirections:
+    """`SharpDirections` of all members of an ensemble at once.
+
+    Args:
+        player: "G" or "D".
+        nudging: how many, and how well.
+        latents, reals: (S, m, ...) and (S, n, ...), the fixed subsets of the members.
+        groups: losses, and how many members in turn have each.
+        penalty: on D's slope.
+        seed: of the random vectors that searches begin with.
+    """
+
+    player: str
+    nudging: Nudging
+    latents: Tensor = field(repr=False)
+    reals: Tensor = field(repr=False)
+    groups: Sequence[tuple[GanLoss, int]]
+    penalty: GradientPenalty | None = None
+    seed: int = 0
+    products: int = field(default=0, repr=False)  # batched ones
+    seconds: float = field(default=0.0, repr=False)
+
+    def __call__(self, players: tuple[Stacked, Stacked], before: Tensor | None) -> Tensor:
+        """(S, n, k) orthonormal columns of each member."""
+        begin = time.perf_counter()
+        found = self.pairs(players, before)
+        self.products += found.products
+        self.seconds += time.perf_counter() - begin
+        return found.vectors
+
+    def pairs(
+        self, players: tuple[Stacked, Stacked], before: Tensor | None = None
+    ) -> MemberPairs:
+        """The eigenvalues as well."""
+        own = players[PLAYERS.index(self.player)].parameters
+        hessians = MemberHessians(own, partial(self._total, players))
+        options = {"tolerance": self.nudging.tolerance}
+        begin = start_vectors(hessians.shape, before, seed=self.seed).to(self.reals)
+        return member_eigenpairs(hessians.product, begin, self.nudging.k, **options)
+
+    def _total(self, players: tuple[Stacked, Stacked], own: dict[str, Tensor]) -> Tensor:
+        """The sum of the members' losses, with the weights of one player put in."""
+        sets = [{name: w.detach() for name, w in each.parameters.items()} for each in players]
+        sets[PLAYERS.index(self.player)] = own
+        fakes = players[0].at(sets[0], self.latents)
+        sizes = [self.reals.shape[1], fakes.shape[1]]
+        judge = partial(players[1].at, sets[1])
+        real, fake = judge(torch.cat([self.reals, fakes], dim=1)).split(sizes, dim=1)
+        counts = [count for _, count in self.groups]
+        total = torch.zeros((), device=self.reals.device)
+        for (loss, count), x, y in zip(
+            self.groups, real.split(counts), fake.split(counts), strict=True
+        ):
+            of = loss.generator if self.player == "G" else loss.discriminator
+            total = total + count * of(x, y)  # the mean is over members too
+        if self.penalty is not None and self.player == "D":
+            shares = self.penalty.shares(min(sizes)).expand(len(self.reals), -1)
+            total = total + len(self.reals) * self.penalty(judge, self.reals, fakes, shares)
+        return total
+
+
+def start_vectors(shape: tuple[int, int], before: Tensor | None, *, seed: int) -> Tensor:
+    """(S, n) one random vector for all members, and the sum of each one's vectors before.
+
+    >>> start_vectors((2, 9), None, seed=0).norm(dim=1)
+    tensor([1., 1.])
+    """
+    random = torch.randn(shape[1], generator=torch.Generator().manual_seed(seed))
+    start = (random / random.norm()).expand(shape)
+    return start if before is None else start.to(before) + before.sum(dim=-1)

@@ -1,0 +1,254 @@
+"""A ring of eight Gaussians: mode collapse in two dimensions, many seeds at a time.
+
+The usual first test of cures for collapse (Metz et al. 2017), with what Durall et al. 2021 ask of
+images: do the leading eigenvalues of G's and D's Hessians foretell how many modes are covered, and
+does nudging keep them? Here the true modes are known, and no classifier has to be trusted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim import Adam
+
+from helpers.clusters import circle_of_gaussians
+from helpers.games import Game
+from helpers.losses import GanLoss, find_loss
+from helpers.metrics import MODE_SHARE
+from helpers.models import Players, mlp
+from helpers.networks import network_game
+from helpers.nudging import MemberDirections, Nudging
+from helpers.occupancy import shares_near
+from helpers.optimizers import PROJECTIONS, Extragradient, Nudged
+from helpers.penalties import GradientPenalty
+from helpers.stacked import Stacked
+from helpers.training import Diverged, EnsembleRun, train_ensemble
+
+MODES = 8
+SIGMA = 0.002**0.5  # of each mode, around a point of the unit circle
+RADIUS = 3 * SIGMA  # within it of a mode's centre a sample is good
+_LOOKED = 128  # fixed latents and reals that eigenvalues are taken on
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How to train.
+
+    >>> Setting("rs", nudging=Nudging(k=5)).method
+    'adam'
+    """
+
+    loss: str = "js"  # a name of `helpers.losses.LOSSES`
+    method: str = "adam"  # or "extra-adam"; both steps at once there, D's first here
+    rates: tuple[float, float] = (1e-3, 1e-3)  # of G and of D
+    beta: float = 0.5  # Adam's first
+    penalty: float | None = None  # weight of the one on D's slope, at interpolates
+    critics: int = 1  # steps of D for one of G
+    nudging: Nudging | None = None
+
+
+def variants(loss: str, beta: float = 0.5, ks: Collection[int] = (1, 5, 20)) -> dict[str, Setting]:
+    """Plain Adam and its nudged versions: every k, whoever is nudged, gradient or step.
+
+    >>> len(variants("js")), list(variants("rs", ks=[5]))[:3]
+    (19, ['adam', 'gradient, k 5, G', 'gradient, k 5, D'])
+    """
+    found = {"adam": Setting(loss, beta=beta)}
+    for project in PROJECTIONS:
+        for k in ks:
+            for players in ("G", "D", "GD"):
+                nudging = Nudging(k, project=project, players=players)
+                name = f"{project}, k {k}, {'both' if players == 'GD' else players}"
+                found[name] = Setting(loss, beta=beta, nudging=nudging)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedRing:
+    """An ensemble of one setting after training."""
+
+    setting: Setting
+    units: int
+    latents: Tensor  # (S, n, 2)
+    reals: Tensor  # (S, n, 2)
+    run: EnsembleRun
+    directions: dict[str, MemberDirections] = field(default_factory=dict)  # of nudged players
+
+    def game(self, member: int, n: int = 1000) -> Game:
+        """The game of one member's nets on its first n latents and points."""
+        return network_game(
+            *_nets(self.units, 0),
+            self.latents[member, :n],
+            self.reals[member, :n],
+            loss=self.setting.loss,
+            penalty=_penalty(self.setting),
+        )
+
+    def point(self, member: int, iteration: int) -> Tensor:
+        """(p + q,) weights of one member as kept in training."""
+        return self.run.kept[iteration][member]
+
+    @property
+    def finite(self) -> list[int]:
+        """Members that have not diverged."""
+        return [m for m in range(len(self.latents)) if m not in self.run.diverged]
+
+
+def train_ring(
+    setting: Setting,
+    members: int,
+    iterations: int,
+    *,
+    seed: int,
+    units: int = 32,
+    batch: int = 64,
+    n: int = 4096,
+    k: int = 5,
+    every: int = 500,
+    keep: Collection[int] = (),
+    checkpoint: Path | str | None = None,
+    device: torch.device | str = "cpu",
+) -> TrainedRing:
+    """Train members of one setting on a ring of eight Gaussians.
+
+    Records, each (t, S) or (t, S, k): "modes" that hold at least a hundredth of the samples within
+    three standard deviations, "good" the share of samples that near to some mode, "score" the
+    inception score under the true posterior, "top_g" and "top_d" the k leading eigenvalues of the
+    players' Hessians on fixed data, "low_g" and "low_d" the lowest Ritz value beside them.
+
+    Args:
+        setting: what to train.
+        members: S; the same seed gives the same points and nets to every setting.
+        iterations: an iteration of ExtraAdam takes two gradients.
+        seed: of points, latents, nets and batches.
+        units: of both hidden layers of either player.
+        batch: points and latents of a step.
+        n: points and latents that there are.
+        k: eigenvalues recorded.
+        every: iterations between records.
+        keep: iterations after which weights are kept; the start and the end always are.
+        checkpoint, device: as `helpers.training.train_ensemble` has them.
+
+    Raises:
+        ValueError: for an unknown loss or method, a nudged ExtraAdam, and as `train_ensemble`.
+        Diverged: if all members diverge.
+
+    >>> found = train_ring(Setting(), 2, 4, seed=0, units=4, every=2, n=256)
+    >>> found.run.records["top_g"].shape
+    (2, 2, 5)
+    """
+    loss = find_loss(setting.loss)
+    if setting.method not in ("adam", "extra-adam"):
+        raise ValueError(f"the methods are 'adam' and 'extra-adam', got {setting.method!r}")
+    extra = setting.method == "extra-adam"
+    if extra and setting.nudging is not None:
+        raise ValueError("nudging goes around Adam, not around ExtraAdam")
+    data = circle_of_gaussians(members, seed=seed, n=n, modes=MODES)
+    latents, reals = data.latents.to(device), data.reals.to(device)
+    few = {"latents": latents[:, :_LOOKED], "reals": reals[:, :_LOOKED]}
+    few |= {"groups": [(loss, members)], "penalty": _penalty(setting), "seed": seed}
+    looks = {p: MemberDirections(p, Nudging(k=k), **few) for p in "GD"}
+    finds = {}
+    if setting.nudging is not None:
+        finds = {p: MemberDirections(p, setting.nudging, **few) for p in setting.nudging.players}
+    makers = tuple(
+        partial(_optimizer, setting=setting, rate=rate, find=finds.get(player))
+        for player, rate in zip("GD", setting.rates, strict=True)
+    )
+    run = train_ensemble(
+        [_nets(units, 100_000 * seed + number) for number in range(members)],
+        latents,
+        reals,
+        loss=loss,
+        optimizer=makers,
+        iterations=iterations,
+        steps=None if extra else (setting.critics, 1),
+        batch=batch,
+        penalty=_penalty(setting),
+        seed=seed,
+        observe=partial(_look, looks=looks, centres=data.centres.to(device)),
+        every=every,
+        keep={0, *keep, iterations},
+        checkpoint=checkpoint,
+        device=device,
+    )
+    return TrainedRing(setting, units, latents, reals, run, finds)
+
+
+def posterior_score(points: Tensor, centres: Tensor) -> Tensor:
+    """(S,) inception scores of points (S, n, 2), the classes being modes (k, 2) of one law.
+
+    ``exp E_x KL(p(y|x) || p(y))`` with the posterior of the true mixture for p(y|x): from 1 to the
+    number of modes. Where a point lies within its mode's share of the plane does not count.
+
+    >>> posterior_score(torch.eye(2)[None], torch.eye(2)).round(decimals=3)
+    tensor([2.])
+    """
+    away = (points[:, :, None] - centres).square().sum(dim=-1) / (2 * SIGMA**2)
+    each = (-away.double()).softmax(dim=-1)
+    entropy = torch.special.entr
+    spread = entropy(each.mean(dim=1)).sum(dim=-1) - entropy(each).sum(dim=-1).mean(dim=1)
+    return spread.exp().to(points.dtype)
+
+
+def ring_ceiling(*, n: int, seed: int) -> float:
+    """The score of n points of the true mixture.
+
+    >>> 7.9 < ring_ceiling(n=4000, seed=0) <= 8
+    True
+    """
+    data = circle_of_gaussians(1, seed=seed, n=n, modes=MODES)
+    return float(posterior_score(data.reals, data.centres))
+
+
+def _look(
+    generators: Stacked,
+    discriminators: Stacked,
+    latents: Tensor,
+    reals: Tensor,
+    *,
+    looks: dict[str, MemberDirections],
+    centres: Tensor,
+) -> dict[str, Tensor]:
+    samples = generators(latents)
+    shares = shares_near(samples, centres, RADIUS)
+    found = {
+        "modes": (shares >= MODE_SHARE).sum(dim=1),
+        "good": shares.sum(dim=1),
+        "score": posterior_score(samples, centres),
+    }
+    for player, look in looks.items():
+        pairs = look.pairs((generators, discriminators))
+        found[f"top_{player.lower()}"] = pairs.values
+        found[f"low_{player.lower()}"] = pairs.lowest
+    return found
+
+
+def _optimizer(
+    weights, *, setting: Setting, rate: float, find: MemberDirections | None
+) -> Adam | Extragradient | Nudged:
+    adam = Adam(weights, lr=rate, betas=(setting.beta, 0.999))
+    if setting.method == "extra-adam":
+        return Extragradient(adam)
+    if find is None:
+        return adam
+    return Nudged(adam, find, setting.nudging.project, every=setting.nudging.every)
+
+
+def _penalty(setting: Setting) -> GradientPenalty | None:
+    return None if setting.penalty is None else GradientPenalty(setting.penalty)
+
+
+def _nets(units: int, seed: int) -> Players:
+    leaky = partial(nn.LeakyReLU, 0.2)
+    return Players(
+        mlp([2, units, units, 2], seed=2 * seed),
+        mlp([2, units, units, 1], seed=2 * seed + 1, activation=leaky),
+    )
