@@ -23,7 +23,8 @@ from helpers.games import Game
 from helpers.losses import find_loss
 from helpers.models import dcgan
 from helpers.networks import joint_point, network_game
-from helpers.optimizers import Extragradient
+from helpers.nudging import Nudging, SharpDirections
+from helpers.optimizers import Extragradient, Nudged
 from helpers.paths import PathProfile, path_profile
 from helpers.penalties import GradientPenalty
 from helpers.single import TrainingRun, Watch
@@ -40,6 +41,8 @@ class Setting:
     beta: float = 0.9  # Adam's first
     critics: int = 1  # passes of D for one of G
     penalty: float | None = None  # weight of the one on D's slope, at interpolates
+    normed: bool = True  # whether D has the spectral norm
+    nudging: Nudging | None = None  # around Adam, as Durall et al. 2021 have it
 
 
 # Of WGAN-GP's rate the text prints "8.6 x 10" without an exponent; 1e-5 is our reading of it.
@@ -150,9 +153,11 @@ def train_images(
     latent: int = 100,
     batch: int = 100,
     keep: Collection[int] = (),
+    looked: int = 200,
     observe: Watch | None = None,
     every: int = 100,
     checkpoint: Path | str | None = None,
+    save_every: int = 1000,
     device: torch.device | str = "cpu",
 ) -> TrainedGan:
     """Train a DCGAN on images of 32 x 32 pixels.
@@ -168,10 +173,11 @@ def train_images(
         width, latent: as `helpers.models.dcgan` has them; the paper's are 64 and 100.
         batch: images in a pass.
         keep: iterations after which both networks are kept; the start and the end always are.
-        observe, every, checkpoint, device: as `helpers.training.train` has them.
+        looked: images, the first ones, that nudging finds its directions on.
+        observe, every, checkpoint, save_every, device: as `helpers.training.train` has them.
 
     Raises:
-        ValueError: for an unknown loss or method, and as `train`.
+        ValueError: for an unknown loss or method, a nudged ExtraAdam, and as `train`.
         Diverged: as `train`.
 
     >>> noise = torch.rand(10, 1, 32, 32) * 2 - 1
@@ -181,13 +187,22 @@ def train_images(
     """
     if setting.method not in _METHODS:
         raise ValueError(f"unknown method {setting.method!r}; there are {', '.join(_METHODS)}")
-    make = _METHODS[setting.method]
+    if setting.nudging is not None and setting.method != "adam":
+        raise ValueError("nudging goes around Adam, not around ExtraAdam")
+    few = reals[:looked].to(device)
+    drawn = standard_normal(len(few), latent, seed=seed).to(device)
+    makers = tuple(
+        partial(_optimizer, setting=setting, rate=rate, player=player, latents=drawn, reals=few)
+        for player, rate in zip("GD", setting.rates, strict=True)
+    )
     run = train(
-        dcgan(seed=seed, latent=latent, width=width, channels=reals.shape[1]),
+        dcgan(
+            seed=seed, latent=latent, width=width, channels=reals.shape[1], normed=setting.normed
+        ),
         reals,
         latent=latent,
         loss=find_loss(setting.loss),
-        optimizer=tuple(partial(make, lr=rate, beta=setting.beta) for rate in setting.rates),
+        optimizer=makers,
         iterations=iterations,
         batch=batch,
         steps=(setting.critics, 1),
@@ -197,6 +212,7 @@ def train_images(
         every=every,
         keep={0, *keep, iterations},
         checkpoint=checkpoint,
+        save_every=save_every,
         device=device,
     )
     return TrainedGan(setting, latent, run)
@@ -248,6 +264,17 @@ def milestones(iterations: int, count: int) -> list[int]:
 
 def _penalty(setting: Setting) -> GradientPenalty | None:
     return None if setting.penalty is None else GradientPenalty(setting.penalty)
+
+
+def _optimizer(
+    weights, *, setting: Setting, rate: float, player: str, latents: Tensor, reals: Tensor
+) -> Adam | Extragradient | Nudged:
+    made = _METHODS[setting.method](weights, lr=rate, beta=setting.beta)
+    nudging = setting.nudging
+    if nudging is None or player not in nudging.players:
+        return made
+    find = SharpDirections(player, nudging, latents, reals, setting.loss, _penalty(setting))
+    return Nudged(made, find, nudging.project, every=nudging.every)
 
 
 def _adam(weights, lr: float, beta: float) -> Adam:

@@ -1,0 +1,231 @@
+"""The image experiments of Durall et al. 2021: NSGAN, NuGAN, and what they did epoch by epoch.
+
+The paper leaves nets, rates, batch, k, data of the Hessians and the judge open; what is chosen here
+is a DCGAN without norm in D, Adam at 2e-4 with betas (0.5, 0.999), and k = 5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import uniform_filter1d
+from scipy.stats import pearsonr, spearmanr
+from torch import Tensor
+
+from helpers.classifiers import Classifier
+from helpers.image_gans import Setting, TrainedGan, samples, standard_normal, train_images
+from helpers.metrics import class_counts, class_entropy, inception_score, modes
+from helpers.models import Players
+from helpers.networks import joint_point, network_game
+from helpers.nudging import Nudging
+from helpers.operators import hessian
+from helpers.spectra import top_eigenpairs
+
+NSGAN = Setting("js", "adam", rates=(2e-4, 2e-4), beta=0.5, normed=False)
+OPTIMIZERS = {
+    "NSGAN": NSGAN,
+    "NuGAN": replace(NSGAN, nudging=Nudging()),
+    "NuGAN (step)": replace(NSGAN, nudging=Nudging(project="step")),
+}
+
+
+@dataclass(frozen=True)
+class EpochWatch:
+    """What is recorded once an epoch: a score, and the ends of both players' spectra.
+
+    "score", "entropy" and "modes" of samples under a judge; "top_g" and "top_d" (k,) the leading
+    eigenvalues of the own Hessians, "low_g" and "low_d" the lowest ones, "slope_g" the norm of G's
+    gradient, on fixed data. Nothing is carried from one epoch to the next, so that a training that
+    was cut off records what an uncut one does.
+
+    Args:
+        judge: a classifier.
+        reals: the images that losses are taken on; as many latents.
+        latent: dimension of a latent.
+        scored: samples to score.
+        k: leading eigenvalues.
+        loss: a name of `helpers.losses.LOSSES`.
+        seed: of the latents, and of the vectors that searches begin with.
+        tolerance: of the residuals, in parts of the eigenvalues.
+    """
+
+    judge: Classifier
+    reals: Tensor = field(repr=False)
+    latent: int
+    scored: int
+    k: int = 5
+    loss: str = "js"
+    seed: int = 0
+    tolerance: float = 0.05
+
+    def __call__(self, players: Players) -> dict[str, float | NDArray[np.float64]]:
+        drawn = standard_normal(self.scored, self.latent, seed=self.seed + 1)
+        made = samples(players.generator, drawn).to(self.reals.device)
+        counts = class_counts(self.judge, made)
+        found = {
+            "score": inception_score(self.judge, made, seed=self.seed).mean,
+            "entropy": class_entropy(counts),
+            "modes": float(modes(counts)),
+        }
+        latents = standard_normal(len(self.reals), self.latent, seed=self.seed).to(self.reals)
+        game = network_game(*players, latents, self.reals, loss=self.loss)
+        point = joint_point(*players)
+        options = {"seed": self.seed, "tolerance": self.tolerance}
+        for player in "GD":
+            operator = hessian(game, player, point, route="retained")
+            found[f"top_{player.lower()}"] = top_eigenpairs(operator, self.k, **options).values
+            found[f"low_{player.lower()}"] = top_eigenpairs(operator, 1, "SA", **options).values[0]
+        found["slope_g"] = float(game.gradient("G", point).norm())
+        return found
+
+
+def train_epochs(
+    setting: Setting,
+    reals: Tensor,
+    judge: Classifier,
+    epochs: int,
+    *,
+    seed: int,
+    width: int = 64,
+    latent: int = 100,
+    batch: int = 128,
+    looked: int = 1024,
+    scored: int = 5000,
+    k: int = 5,
+    keep: Collection[int] = (),
+    checkpoint: Path | str | None = None,
+    device: torch.device | str = "cpu",
+) -> TrainedGan:
+    """Train one of `OPTIMIZERS`, with an `EpochWatch` at the end of every epoch.
+
+    Args:
+        setting: what to train.
+        reals: (n, channels, 32, 32) in [-1, 1].
+        judge: of the samples.
+        epochs: each of n // batch passes.
+        seed: of weights, batches, and all that the watch draws.
+        width, latent, batch, device: as `helpers.image_gans.train_images` has them.
+        looked: images, the first ones, that Hessians are taken on, for nudging and for the watch.
+        scored, k: as `EpochWatch` has them.
+        keep: epochs after which both networks are kept; the start and the end always are.
+        checkpoint: a file that the state is kept in after each epoch.
+
+    >>> from helpers.models import lenet
+    >>> blank, noise = Classifier(lenet(seed=0), 0.1), torch.rand(10, 1, 32, 32) * 2 - 1
+    >>> sizes = {"width": 2, "latent": 4, "batch": 5, "looked": 6, "scored": 4}
+    >>> found = train_epochs(OPTIMIZERS["NuGAN"], noise, blank, 2, seed=0, **sizes)
+    >>> found.run.records["top_d"].shape
+    (2, 5)
+    """
+    passes = len(reals) // batch
+    few = reals[:looked].to(device)
+    watch = EpochWatch(judge, few, latent, scored, k=k, loss=setting.loss, seed=seed)
+    return train_images(
+        setting,
+        reals,
+        epochs * passes,
+        seed=seed,
+        width=width,
+        latent=latent,
+        batch=batch,
+        keep={epoch * passes for epoch in keep},
+        looked=looked,
+        observe=watch,
+        every=passes,
+        checkpoint=checkpoint,
+        save_every=passes,
+        device=device,
+    )
+
+
+def correlations(g: ArrayLike, d: ArrayLike) -> dict[str, float]:
+    """How two curves of positive numbers go together, in the readings that a paper may have meant.
+
+    Durall et al. 2021 print one number a data set and do not say of what. A trend that both curves
+    share makes "levels", "logs" and "ranks" large; "changes" of the logs from one record to the
+    next do not see it. NaN where a curve does not change, or has fewer than three points.
+
+    Args:
+        g, d: (t,) positive values along one training.
+
+    Raises:
+        ValueError: for curves of different lengths, and values that are not positive.
+
+    >>> found = correlations([1.0, 2.0, 4.0, 8.0], [1.0, 3.0, 9.0, 27.0])
+    >>> {name: round(value, 2) for name, value in found.items()}
+    {'levels': 0.99, 'logs': 1.0, 'ranks': 1.0, 'changes': nan}
+    """
+    g, d = np.asarray(g, dtype=np.float64), np.asarray(d, dtype=np.float64)
+    if g.shape != d.shape or g.ndim != 1 or not (min(g.min(), d.min()) > 0):
+        raise ValueError("two curves (t,) of positive numbers are asked for")
+    logs = np.log(g), np.log(d)
+    return {
+        "levels": _related(g, d),
+        "logs": _related(*logs),
+        "ranks": _related(g, d, spearmanr),
+        "changes": _related(*(np.diff(each) for each in logs)),
+    }
+
+
+def rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
+    """Spearman's correlation of two curves, NaN where one does not change.
+
+    >>> rank_correlation([1, 2, 3], [5, 4, 0])
+    -1.0
+    """
+    return _related(np.asarray(a, dtype=float), np.asarray(b, dtype=float), spearmanr)
+
+
+def lagged(a: ArrayLike, b: ArrayLike, most: int) -> dict[int, float]:
+    """Rank correlation of a with b so many records later, from -most to most.
+
+    >>> lagged([0, 1, 0, 2, 0, 3], [9, 0, 1, 0, 2, 0], 1)[1]
+    1.0
+    """
+    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
+    length = len(a)
+    return {
+        lag: rank_correlation(a[max(-lag, 0) : length - max(lag, 0)],
+                              b[max(lag, 0) : length - max(-lag, 0)])
+        for lag in range(-most, most + 1)
+    }  # fmt: skip
+
+
+def rising_together(g: ArrayLike, d: ArrayLike, window: int) -> float:
+    """Share of the windows in which d rises where g rises too; NaN if d never rises.
+
+    >>> rising_together([1, 2, 1, 2], [1, 2, 3, 4], 1)
+    0.666...
+    """
+    rises = [np.asarray(c)[window:] > np.asarray(c)[:-window] for c in (g, d)]
+    return float(rises[0][rises[1]].mean()) if rises[1].any() else float("nan")
+
+
+def turning(values: ArrayLike, *, width: int = 5) -> int:
+    """Place of the minimum of a curve's running mean.
+
+    >>> turning([5, 3, 1, 3, 5, 7], width=3)
+    2
+    """
+    smooth = uniform_filter1d(np.asarray(values, dtype=float), width, mode="nearest")
+    return int(smooth.argmin())
+
+
+def table_row(scores: Mapping[str, ArrayLike]) -> dict[str, tuple[float, float]]:
+    """Mean and maximum of a score over the epochs of a run, as in the paper's Table 1.
+
+    >>> table_row({"NSGAN": [1.0, 3.0]})
+    {'NSGAN': (2.0, 3.0)}
+    """
+    return {name: (float(np.mean(v)), float(np.max(v))) for name, v in scores.items()}
+
+
+def _related(a: NDArray, b: NDArray, of=pearsonr) -> float:
+    spread = min(np.ptp(a), np.ptp(b)) if len(a) > 2 else 0.0
+    scale = max(np.abs(a).max(), np.abs(b).max()) if len(a) else 1.0
+    return float(of(a, b).statistic) if spread > 1e-12 * scale else float("nan")
