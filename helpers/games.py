@@ -81,8 +81,12 @@ class Game:
 
     def losses(self, omega: ArrayLike | Tensor) -> Tensor:
         """(..., 2): L_G and L_D at one point or many."""
-        point = self.point(omega)
-        return torch.stack([self._many(player, *self.split(point)) for player in PLAYERS], -1)
+        return torch.stack([self.loss(player, omega) for player in PLAYERS], -1)
+
+    def loss(self, player: str, omega: ArrayLike | Tensor) -> Tensor:
+        """(...): one player's loss at one point or many."""
+        check_player(player)
+        return self._many(player, *self.split(self.point(omega)))
 
     def gradient(self, player: str, omega: ArrayLike | Tensor) -> Tensor:
         """(..., p) or (..., q): the gradient of one player's loss in its own parameters."""

@@ -42,7 +42,15 @@ class MemberHessians:
         """(S, n) to (S, n): each member's Hessian times its own row."""
         parts = vectors.split(self._lengths, dim=1)
         along = [part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+        # In a weight that the loss is linear in, the slope has nothing left to differentiate.
+        curved = [k for k, slope in enumerate(self._slopes) if slope.requires_grad]
+        if not curved:
+            return torch.zeros_like(vectors)
         found = torch.autograd.grad(
-            self._slopes, self._own, along, retain_graph=True, materialize_grads=True
+            [self._slopes[k] for k in curved],
+            self._own,
+            [along[k] for k in curved],
+            retain_graph=True,
+            materialize_grads=True,
         )
         return torch.cat([each.flatten(start_dim=1) for each in found], dim=1)

@@ -1,0 +1,128 @@
+"""Does leaving the sharp directions out lead to flatter minima? Small classifiers say.
+
+Durall et al. 2021, section 4.3, say so and cite Jastrzebski et al. 2018, who report the contrary:
+smaller steps along the sharpest directions steered SGD to regions that were sharper. A classifier
+has one loss and no opponent, so that nothing else can be at work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+from tqdm import tqdm
+
+from helpers.ensemble import MakeOptimizer
+from helpers.models import mlp
+from helpers.nudging import Nudging, start_vectors
+from helpers.operators import MemberHessians
+from helpers.optimizers import Nudged
+from helpers.spectra import member_eigenpairs
+from helpers.stacked import Stacked
+
+_LOOKED = 256  # fixed samples that Hessians are taken on
+
+
+@dataclass(frozen=True, eq=False)
+class ClassifierRun:
+    """S classifiers along a training."""
+
+    iterations: NDArray[np.int64]  # (t,)
+    sharpness: NDArray[np.float64]  # (t, S) largest eigenvalue of the Hessian, on fixed samples
+    loss: NDArray[np.float64]  # (t, S) on them
+    accuracy: NDArray[np.float64]  # (S,) at the end, on samples not trained on
+
+
+def train_classifiers(
+    samples: tuple[Tensor, Tensor],
+    others: tuple[Tensor, Tensor],
+    optimizer: MakeOptimizer,
+    *,
+    members: int,
+    iterations: int,
+    seed: int,
+    nudging: Nudging | None = None,
+    units: int = 32,
+    batch: int = 64,
+    every: int = 100,
+) -> ClassifierRun:
+    """Train S nets with one hidden layer of tanh on cross-entropy, nudged or not.
+
+    Args:
+        samples: (n, d) and their labels (n,), whole numbers from 0.
+        others: likewise, for the accuracy.
+        optimizer: from parameters to a torch optimiser.
+        members: S; the same seed gives the same nets and batches to every optimiser.
+        iterations: steps.
+        seed: of nets and batches.
+        nudging: its players do not matter.
+        units: of the hidden layer.
+        batch: samples of a step.
+        every: steps between records.
+
+    >>> x, y = torch.randn(300, 4), torch.arange(300) % 2
+    >>> make = partial(torch.optim.SGD, lr=0.1)
+    >>> found = train_classifiers((x, y), (x, y), make, members=2, iterations=4, seed=0, every=2)
+    >>> found.sharpness.shape
+    (2, 2)
+    """
+    x, y = samples
+    sizes = [x.shape[1], units, int(y.max()) + 1]
+    nets = [mlp(sizes, seed=1000 * seed + m, activation=torch.nn.Tanh) for m in range(members)]
+    stacked = Stacked(nets)
+    weights = list(stacked.parameters.values())
+    few = [part[:_LOOKED].expand(members, *part[:_LOOKED].shape) for part in samples]
+    losses = partial(_losses, stacked, *few)
+    made = optimizer(weights)
+    if nudging is not None:
+        find = partial(_find, losses=losses, nudging=nudging, seed=seed)
+        made = Nudged(made, find, nudging.project, every=nudging.every)
+    random = torch.Generator().manual_seed(seed)
+    taken, sharp, level = [], [], []
+    for step in tqdm(range(1, iterations + 1), disable=None):
+        drawn = torch.randint(len(x), (members, batch), generator=random)
+        total = _losses(stacked, x[drawn], y[drawn], stacked.parameters).sum()
+        for weight, slope in zip(weights, torch.autograd.grad(total, weights), strict=True):
+            weight.grad = slope
+        if isinstance(made, Nudged):
+            made.look(stacked.parameters)
+        made.step()
+        if step % every == 0:
+            pairs = _pairs(stacked.parameters, None, losses, Nudging(k=1, tolerance=0.01), seed)
+            taken.append(step)
+            sharp.append(pairs.values[:, 0].double().numpy())
+            level.append(losses(stacked.parameters).detach().double().numpy())
+    with torch.no_grad():
+        guess = stacked(others[0].expand(members, *others[0].shape)).argmax(dim=2)
+        right = (guess == others[1]).double().mean(dim=1).numpy()
+    return ClassifierRun(np.array(taken), np.array(sharp), np.array(level), right)
+
+
+def _losses(stacked: Stacked, x: Tensor, y: Tensor, own: dict[str, Tensor]) -> Tensor:
+    """(S,) of each member on its own samples."""
+    logits = stacked.at(own, x)
+    each = cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none")
+    return each.reshape(y.shape).mean(dim=1)
+
+
+def _find(
+    own: dict[str, Tensor],
+    before: Tensor | None,
+    *,
+    losses: Callable[[dict[str, Tensor]], Tensor],
+    nudging: Nudging,
+    seed: int,
+) -> Tensor:
+    return _pairs(own, before, losses, nudging, seed).vectors
+
+
+def _pairs(own, before, losses, nudging: Nudging, seed: int):
+    hessians = MemberHessians(own, lambda at: losses(at).sum())
+    begin = start_vectors(hessians.shape, before, seed=seed)
+    return member_eigenpairs(hessians.product, begin, nudging.k, tolerance=nudging.tolerance)
