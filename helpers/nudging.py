@@ -19,7 +19,7 @@ from helpers.losses import GanLoss
 from helpers.models import Players
 from helpers.networks import joint_point, network_game
 from helpers.operators import MemberHessians, hessian
-from helpers.optimizers import PROJECTIONS, Nudged
+from helpers.optimizers import PROJECTIONS
 from helpers.penalties import GradientPenalty
 from helpers.spectra import MemberPairs, member_eigenpairs, top_eigenpairs
 from helpers.stacked import Stacked
@@ -118,9 +118,7 @@ class MemberDirections:
         self.seconds += time.perf_counter() - begin
         return found.vectors
 
-    def pairs(
-        self, players: tuple[Stacked, Stacked], before: Tensor | None = None
-    ) -> MemberPairs:
+    def pairs(self, players: tuple[Stacked, Stacked], before: Tensor | None = None) -> MemberPairs:
         """The eigenvalues as well."""
         own = players[PLAYERS.index(self.player)].parameters
         hessians = MemberHessians(own, partial(self._total, players))

@@ -27,10 +27,16 @@ from helpers.operators import hessian
 from helpers.spectra import top_eigenpairs
 
 NSGAN = Setting("js", "adam", rates=(2e-4, 2e-4), beta=0.5, normed=False)
+# The first two are compared on every set; the others are what the paper may have meant instead.
 OPTIMIZERS = {
     "NSGAN": NSGAN,
     "NuGAN": replace(NSGAN, nudging=Nudging()),
     "NuGAN (step)": replace(NSGAN, nudging=Nudging(project="step")),
+    "NuGAN, k 1": replace(NSGAN, nudging=Nudging(k=1)),
+    "NuGAN, G only": replace(NSGAN, nudging=Nudging(players="G")),
+    "NuGAN, D only": replace(NSGAN, nudging=Nudging(players="D")),
+    "NuGAN, k 2, every 500": replace(NSGAN, nudging=Nudging(k=2, every=500)),
+    "NuGAN (step), G only": replace(NSGAN, nudging=Nudging(project="step", players="G")),
 }
 
 
@@ -216,13 +222,19 @@ def turning(values: ArrayLike, *, width: int = 5) -> int:
     return int(smooth.argmin())
 
 
-def table_row(scores: Mapping[str, ArrayLike]) -> dict[str, tuple[float, float]]:
-    """Mean and maximum of a score over the epochs of a run, as in the paper's Table 1.
+def columns(records: Mapping[str, NDArray]) -> dict[str, list[float]]:
+    """What an `EpochWatch` recorded, as a table: an epoch a row, "top_g 0" and so on by rank.
 
-    >>> table_row({"NSGAN": [1.0, 3.0]})
-    {'NSGAN': (2.0, 3.0)}
+    >>> columns({"score": np.ones(2), "top_g": np.array([[3.0, 1.0], [4.0, 2.0]])})
+    {'epoch': [1, 2], 'score': [1.0, 1.0], 'top_g 0': [3.0, 4.0], 'top_g 1': [1.0, 2.0]}
     """
-    return {name: (float(np.mean(v)), float(np.max(v))) for name, v in scores.items()}
+    table: dict[str, list[float]] = {"epoch": list(range(1, len(records["score"]) + 1))}
+    for name, values in records.items():
+        if values.ndim == 1:
+            table[name] = values.tolist()
+        else:
+            table |= {f"{name} {k}": column.tolist() for k, column in enumerate(values.T)}
+    return table
 
 
 def _related(a: NDArray, b: NDArray, of=pearsonr) -> float:

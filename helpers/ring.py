@@ -12,15 +12,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Adam
 
 from helpers.clusters import circle_of_gaussians
 from helpers.games import Game
-from helpers.losses import GanLoss, find_loss
+from helpers.losses import find_loss
 from helpers.metrics import MODE_SHARE
 from helpers.models import Players, mlp
 from helpers.networks import network_game
@@ -29,7 +27,7 @@ from helpers.occupancy import shares_near
 from helpers.optimizers import PROJECTIONS, Extragradient, Nudged
 from helpers.penalties import GradientPenalty
 from helpers.stacked import Stacked
-from helpers.training import Diverged, EnsembleRun, train_ensemble
+from helpers.training import EnsembleRun, train_ensemble
 
 MODES = 8
 SIGMA = 0.002**0.5  # of each mode, around a point of the unit circle

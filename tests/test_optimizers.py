@@ -9,7 +9,7 @@ import torch
 
 from helpers.dynamics import iterate
 from helpers.games import quadratic_game
-from helpers.optimizers import Extragradient, Optimistic, play
+from helpers.optimizers import Extragradient, Nudged, Optimistic, play
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 ADAM = partial(torch.optim.Adam, lr=0.05, betas=(0.5, 0.9))
@@ -178,3 +178,134 @@ def test_play_refuses():
     for start, steps in (([[1.0, 0.5]], 1), ([1.0, 0.5], -1)):
         with pytest.raises(ValueError, match="one point and 0 steps"):
             play(game, start, SGD, steps=steps)
+
+
+def vector(seed, n=12):
+    return torch.randn(n, generator=torch.Generator().manual_seed(seed))
+
+
+def in_two(optimizer, start):
+    """Weights in two shapes that hold a vector, and an optimiser of them."""
+    parts = [start[:4].reshape(2, 2).clone(), start[4:].clone()]
+    weights = [part.requires_grad_() for part in parts]
+    return weights, optimizer(weights)
+
+
+def steps_of(optimizer, count=6):
+    weights, made = in_two(optimizer, vector(0))
+    for step in range(count):
+        slope = vector(1 + step) + 3 * torch.cat([w.detach().reshape(-1) for w in weights])
+        weights[0].grad, weights[1].grad = slope[:4].reshape(2, 2).clone(), slope[4:].clone()
+        made.step()
+    return torch.cat([w.detach().reshape(-1) for w in weights]), weights
+
+
+def orthonormal(k, n=12):
+    return torch.linalg.qr(torch.randn(n, k, generator=torch.Generator().manual_seed(9)))[0]
+
+
+@pytest.mark.parametrize("project", ["gradient", "step"])
+def test_nudged_by_nothing(project):
+    """Without directions it is the optimiser inside, bit for bit."""
+    nothing = torch.zeros(12, 0)
+    plain = steps_of(ADAM)[0]
+    assert torch.equal(steps_of(lambda w: Nudged(ADAM(w), nothing, project))[0], plain)
+
+
+@pytest.mark.parametrize("k", [1, 5, 11])
+def test_passed_on_is_orthogonal(k):
+    """The gradient that the inner optimiser sees has nothing along the directions, all the rest."""
+    span = orthonormal(k)
+    seen = []
+
+    class Spy(torch.optim.SGD):
+        def step(self):
+            seen.append(
+                torch.cat([w.grad.reshape(-1).clone() for w in self.param_groups[0]["params"]])
+            )
+
+    weights, made = in_two(lambda w: Nudged(Spy(w, lr=0.1), span), vector(0))
+    slope = vector(3)
+    weights[0].grad, weights[1].grad = slope[:4].reshape(2, 2).clone(), slope[4:].clone()
+    made.step()
+    assert float((span.T @ seen[0]).norm()) < 1e-5 * float(slope.norm())
+    torch.testing.assert_close(seen[0], slope - span @ (span.T @ slope))
+    made.step()  # once more of the same gradient: nothing is left to remove
+    torch.testing.assert_close(seen[1], seen[0])
+
+
+@pytest.mark.parametrize("optimizer", [ADAM, SGD, lambda w: torch.optim.RMSprop(w, lr=0.05)])
+def test_projected_steps_keep_coordinates(optimizer):
+    span = orthonormal(4)
+    end = steps_of(lambda w: Nudged(optimizer(w), span, "step"))[0]
+    torch.testing.assert_close(span.T @ end, span.T @ vector(0), atol=1e-5, rtol=0)
+    assert float((end - vector(0)).norm()) > 0.1
+
+
+def test_equal_eigenvalues_may_turn():
+    """Any basis of the removed span does the same."""
+    span = orthonormal(3)
+    turn = torch.linalg.qr(torch.randn(3, 3, generator=torch.Generator().manual_seed(2)))[0]
+    ends = [steps_of(lambda w, s=s: Nudged(SGD(w), s))[0] for s in (span, span @ turn)]
+    torch.testing.assert_close(*ends)
+
+
+def test_directions_are_found_when_due():
+    asked = []
+
+    def find(where, before):
+        asked.append((where, before))
+        return orthonormal(2)
+
+    weights, made = in_two(lambda w: Nudged(SGD(w), find, every=3), vector(0))
+    with pytest.raises(RuntimeError, match="look"):
+        made.step()
+    for step in range(7):
+        weights[0].grad, weights[1].grad = torch.ones(2, 2), torch.ones(8)
+        made.look(step)
+        made.step()
+    assert [where for where, _ in asked] == [0, 3, 6]
+    assert asked[0][1] is None
+    assert asked[1][1] is not None
+
+
+def test_nudged_refuses():
+    with pytest.raises(ValueError, match="project"):
+        Nudged(SGD([torch.zeros(1)]), torch.zeros(1, 1), "both")
+    with pytest.raises(ValueError, match="every"):
+        Nudged(SGD([torch.zeros(1)]), torch.zeros(1, 1), every=0)
+    weights, made = in_two(lambda w: Nudged(SGD(w), torch.zeros(5, 1)), vector(0))
+    weights[0].grad, weights[1].grad = torch.ones(2, 2), torch.ones(8)
+    with pytest.raises(ValueError, match="12, k"):
+        made.step()
+
+
+def test_nudged_state(tmp_path):
+    """Cut off between two searches, it goes on with the directions and the count that it had."""
+
+    def run(cut):
+        asked = []
+
+        def find(where, before):
+            asked.append(where)
+            return torch.linalg.qr(where[:, None])[0]
+
+        weights, made = in_two(lambda w: Nudged(ADAM(w), find, "step", every=4), vector(0))
+        for step in range(8):
+            if step == cut:
+                torch.save(made.state_dict(), tmp_path / "a.pt")
+                held = [w.detach().clone() for w in weights]
+                weights = [w.requires_grad_() for w in held]
+                made = Nudged(ADAM(weights), find, "step", every=4)
+                made.load_state_dict(torch.load(tmp_path / "a.pt", weights_only=True))
+            flat = torch.cat([w.detach().reshape(-1) for w in weights])
+            slope = flat + vector(step)
+            weights[0].grad, weights[1].grad = slope[:4].reshape(2, 2), slope[4:]
+            made.look(flat)
+            made.step()
+        assert len(asked) == 2
+        return torch.cat([w.detach().reshape(-1) for w in weights])
+
+    whole = run(None)
+    for cut in (2, 4, 7):
+        assert torch.equal(run(cut), whole)

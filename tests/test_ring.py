@@ -85,11 +85,18 @@ def test_nudging_changes_its_player_only(project):
 
 def test_extragradient_and_penalty():
     found = train_ring(
-        Setting("wgan", "extra-adam", penalty=1.0, rates=(1e-4, 1e-4)), 2, 4, seed=0, every=2, **SMALL
+        Setting("wgan", "extra-adam", penalty=1.0, rates=(1e-4, 1e-4)),
+        2,
+        4,
+        seed=0,
+        every=2,
+        **SMALL,
     )
     assert np.isfinite(found.run.records["top_d"]).all()
     nudged = Setting("wgan", penalty=1.0, critics=2, nudging=Nudging(k=2, every=2))
-    assert np.isfinite(train_ring(nudged, 2, 4, seed=0, every=2, **SMALL).run.records["top_d"]).all()
+    assert np.isfinite(
+        train_ring(nudged, 2, 4, seed=0, every=2, **SMALL).run.records["top_d"]
+    ).all()
 
 
 def test_refused():

@@ -26,7 +26,9 @@ def value(player, theta, phi):
 @pytest.mark.parametrize("at_once", [1, 2, 64])
 def test_plane_is_the_loss(player, at_once):
     n = {"G": 3, "D": 2}[player]
-    span = torch.linalg.qr(torch.randn(n, 2, generator=torch.Generator().manual_seed(0)).double())[0]
+    span = torch.linalg.qr(torch.randn(n, 2, generator=torch.Generator().manual_seed(0)).double())[
+        0
+    ]
     plane = loss_plane(GAME, POINT, span, player=player, x=X, y=Y, at_once=at_once)
     theta, phi = POINT[:3].numpy(), POINT[3:].numpy()
     for i, x in enumerate(X):
@@ -59,11 +61,11 @@ def test_projection_and_what_it_leaves_out():
     np.testing.assert_allclose(path.share[0], 0.6)
     assert np.isnan(path.share[1])
     theta, phi = POINT[:3].numpy(), POINT[3:].numpy()
-    other = phi + [1, 0]
+    other = phi + np.array([1, 0])
     wanted = [
-        value("G", theta + [3, 0, 0], phi),
-        value("G", theta + [3, 0, 4], phi),
-        value("G", theta + [3, 0, 4], other),
+        value("G", theta + np.array([3, 0, 0]), phi),
+        value("G", theta + np.array([3, 0, 4]), phi),
+        value("G", theta + np.array([3, 0, 4]), other),
     ]
     found = [path.plane_loss[0], path.held_loss[0], path.true_loss[0]]
     np.testing.assert_allclose(found, wanted)

@@ -15,11 +15,11 @@ from os import PathLike
 import torch
 
 from helpers.datasets.digits import read_digits
-from helpers.datasets.fetch import read
+from helpers.datasets.fetch import at_hand, read
 from helpers.datasets.images import ImageSet, as_tensor
 from helpers.datasets.sources import SOURCES
 
-__all__ = ["NAMES", "SPLITS", "ImageSet", "load"]
+__all__ = ["NAMES", "SPLITS", "ImageSet", "at_hand", "load"]
 
 NAMES = ("digits", "emnist", *SOURCES)
 SPLITS = ("train", "test")

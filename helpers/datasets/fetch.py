@@ -26,6 +26,18 @@ def cache() -> Path:
     return Path.home() / ".cache" / "ganscapes"
 
 
+def at_hand(name: str, root: str | PathLike[str] | None = None) -> bool:
+    """Whether a set lies where `helpers.datasets.load` looks for it, so that it need not download.
+
+    >>> at_hand("digits")
+    True
+    """
+    given = root if root is not None else os.environ.get(VARIABLE) or None
+    where = cache() if given is None else Path(given).expanduser()
+    name = "emnist-digits" if name == "emnist" else name
+    return name == "digits" or SOURCES[name].lies_in(where)
+
+
 def read(name: str, split: str, root: str | PathLike[str] | None) -> Raw:
     """A split of one of SOURCES from the root, the variable's folder or the cache.
 

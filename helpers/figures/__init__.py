@@ -2,6 +2,7 @@
 
 from helpers.figures.densities import clouds, densities, staircases
 from helpers.figures.endpoints import bands, histograms, own_spectra, related
+from helpers.figures.epochs import curvature_and_score, lenses, loss_planes, told_and_true
 from helpers.figures.fields import archetypes, path_profiles, spectra, streams
 from helpers.figures.images import leading, pictures, scores
 from helpers.figures.ladder import state_ladder
@@ -21,11 +22,14 @@ __all__ = [
     "clouds",
     "courses",
     "cumulative",
+    "curvature_and_score",
     "curves",
     "densities",
     "histograms",
     "landscapes",
     "leading",
+    "lenses",
+    "loss_planes",
     "own_spectra",
     "path_profiles",
     "pictures",
@@ -41,6 +45,7 @@ __all__ = [
     "staircases",
     "state_ladder",
     "streams",
+    "told_and_true",
     "turnable_surfaces",
     "turning_contours",
 ]

@@ -71,9 +71,7 @@ def _dcgan_generator(latent: int, width: int, channels: int, biases: bool) -> nn
     return nn.Sequential(*layers, last, nn.Tanh())
 
 
-def _dcgan_discriminator(
-    width: int, channels: int, biases: bool, normed: bool
-) -> nn.Sequential:
+def _dcgan_discriminator(width: int, channels: int, biases: bool, normed: bool) -> nn.Sequential:
     layers: list[nn.Module] = []
     sizes = [channels, width, 2 * width, 4 * width]
     for before, after in pairwise(sizes):

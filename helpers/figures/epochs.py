@@ -1,0 +1,155 @@
+"""Curvature along trainings, and several measurements of the same GANs in one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from helpers.figures.style import INK, PALETTE, PLAYERS, WHITE, panel_rows, styled
+from helpers.surfaces import ProjectedPath
+
+
+@styled
+def loss_planes(
+    panels: Mapping[str, tuple[NDArray, NDArray, NDArray, ProjectedPath]],
+    labels: Mapping[str, tuple[str, str]],
+    *,
+    bar: str,
+) -> Figure:
+    """A loss over planes, and on each a training on its way to (0, 0), which has the star.
+
+    Args:
+        panels: x (a,), y (b,), heights (a, b) and the path, by title.
+        labels: names of both axes, by title.
+        bar: name of the heights.
+    """
+    figure, axes_rows = panel_rows(len(panels), 2, width=4.3)
+    for axes, (title, (x, y, heights, path)) in zip(axes_rows.flat, panels.items(), strict=False):
+        filled = axes.contourf(x, y, heights.T, levels=24, cmap="viridis")
+        axes.contour(x, y, heights.T, levels=12, colors=[WHITE], linewidths=0.4, alpha=0.5)
+        axes.plot(*path.places.T, color=WHITE, marker=".", markersize=6, linewidth=1.2)
+        axes.plot(0, 0, "*", color=WHITE, markersize=14, markeredgecolor="#000")
+        axes.set(title=title, xlabel=labels[title][0], ylabel=labels[title][1])
+        axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+        axes.grid(visible=False)
+        figure.colorbar(filled, ax=axes, label=bar, format="%.2g")
+    return figure
+
+
+@styled
+def told_and_true(panels: Mapping[str, tuple[NDArray, ProjectedPath]], *, xlabel: str) -> Figure:
+    """What a plane says of a training's loss beside what it was, and the share it holds (dotted).
+
+    Args:
+        panels: positions (m,) and the path, by title.
+        xlabel: name of the positions.
+    """
+    figure, axes_rows = panel_rows(len(panels), 2, width=4.3)
+    for axes, (title, (place, path)) in zip(axes_rows.flat, panels.items(), strict=False):
+        for number, (name, values) in enumerate(
+            {
+                "on the plane": path.plane_loss,
+                "own weights as they were": path.held_loss,
+                "both as they were": path.true_loss,
+            }.items()
+        ):
+            look = {"color": PALETTE[number], "linestyle": ("-", "--", "-.")[number]}
+            axes.plot(place, values, marker="os^"[number], markersize=4, label=name, **look)
+        share = axes.twinx()
+        share.plot(place, path.share, ":", color=INK, linewidth=1.4, label="share held")
+        share.set(ylim=(0, 1))
+        share.grid(visible=False)
+        share.spines["right"].set_visible(True)
+        axes.set(title=title, xlabel=xlabel, yscale="log")
+        if axes in axes_rows[:, -1]:
+            share.set_ylabel("share of the displacement")
+    for axes in axes_rows[:, 0]:
+        axes.set_ylabel("loss")
+    handles, names = axes_rows[0, 0].get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside lower center", ncols=3)
+    return figure
+
+
+@styled
+def curvature_and_score(
+    panels: Mapping[str, tuple[NDArray, NDArray, NDArray, NDArray]],
+    *,
+    columns: int = 2,
+    ceiling: Mapping[str, float],
+    xlabel: str = "epoch",
+) -> Figure:
+    """Leading eigenvalues of both players (logarithmic, left) and a score (right), per training.
+
+    Args:
+        panels: epochs (t,), G's and D's eigenvalues (t, k), scores (t,), by title.
+        columns: panels side by side.
+        ceiling: of the score, by title.
+        xlabel: name of the epochs.
+    """
+    figure, axes_rows = panel_rows(len(panels), columns, width=8.8 / columns)
+    for axes, (title, (epochs, top_g, top_d, score)) in zip(
+        axes_rows.flat, panels.items(), strict=False
+    ):
+        for player, top in (("G", top_g), ("D", top_d)):
+            for k, row in enumerate(np.where(top > 0, top, np.nan).T):
+                look = {"color": PLAYERS[player], "linewidth": 0.9 if k else 2}
+                axes.plot(
+                    epochs, row, "-" if player == "G" else "--", alpha=0.5 if k else 1, **look
+                )
+        own = axes.twinx()
+        own.plot(epochs, score, ":", color=INK, linewidth=1.6)
+        own.set(ylim=(1, 1.05 * ceiling[title]))
+        own.axhline(ceiling[title], color=INK, linewidth=0.6)
+        own.grid(visible=False)
+        own.spines["right"].set_visible(True)
+        axes.set(title=title, xlabel=xlabel, yscale="log")
+        if axes in axes_rows[:, -1]:
+            own.set_ylabel("score")
+    for axes in axes_rows[:, 0]:
+        axes.set_ylabel("eigenvalues")
+    handles = [
+        plt.Line2D([], [], color=color, linestyle=line, label=name)
+        for color, line, name in (
+            (PLAYERS["G"], "-", "G's Hessian"),
+            (PLAYERS["D"], "--", "D's Hessian"),
+            (INK, ":", "score (right)"),
+        )
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=3)
+    return figure
+
+
+@styled
+def lenses(
+    rows: Sequence[str], columns: Mapping[str, Sequence[float]], *, shown: Mapping[str, str]
+) -> Figure:
+    """A table with a colour: GANs in rows, measurements in columns, each column ranked apart.
+
+    Args:
+        rows: names of the GANs.
+        columns: a number a row, by name of the measurement; NaN where there is none.
+        shown: format of each measurement.
+    """
+    figure, axes = plt.subplots(figsize=(1.5 + 1.25 * len(columns), 0.9 + 0.36 * len(rows)))
+    ranks = np.full((len(rows), len(columns)), np.nan)
+    for number, values in enumerate(columns.values()):
+        known = np.isfinite(values)
+        order = np.argsort(np.argsort(np.asarray(values)[known]))
+        ranks[known, number] = order / max(known.sum() - 1, 1)
+    axes.imshow(ranks, cmap="viridis", aspect="auto", vmin=-0.15, vmax=1.15)
+    for number, (name, values) in enumerate(columns.items()):
+        for row, value in enumerate(values):
+            dark = not ranks[row, number] > 0.6
+            text = format(value, shown[name]) if np.isfinite(value) else "none"
+            color = WHITE if dark else "#000000"
+            axes.text(number, row, text, ha="center", va="center", color=color, fontsize=10)
+    axes.set_xticks(range(len(columns)), [name.replace(", ", ",\n") for name in columns])
+    axes.set_yticks(range(len(rows)), rows)
+    axes.xaxis.tick_top()
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    return figure

@@ -1,0 +1,80 @@
+"""Nudged steps down a rotated quadratic, where all that is removed and comes back can be seen.
+
+Durall et al. 2021, eq. 12: the gradient loses its part along the k sharpest directions, and Adam
+takes a step along the rest, scaled weight by weight. On a quadratic whose axes are not those of the
+weights that scaling turns the step back into what was removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.optim import Optimizer
+
+from helpers.optimizers import Nudged
+
+
+@dataclass(frozen=True, eq=False)
+class NudgedDescent:
+    """A descent, seen in the removed directions."""
+
+    gradient_left: float  # of the nudged gradient, over the gradient's norm: the largest
+    step_share: NDArray[np.float64]  # (steps,) of the step's norm in the removed directions
+    removed: NDArray[np.float64]  # (steps + 1, k) the point's coordinates along them
+    gradient_share: float  # of the first gradient's norm in them, before it is nudged
+
+
+def nudged_descent(
+    optimizer: Callable[[Iterable[Tensor]], Optimizer],
+    project: str,
+    *,
+    seed: int,
+    n: int = 50,
+    k: int = 5,
+    steps: int = 200,
+    flat: float = 1.0,
+) -> NudgedDescent:
+    """Descend x' H x / 2 with the k sharpest directions left out.
+
+    H has eigenvalues from 0.01 to 100, evenly in their logarithm, and random orthonormal axes.
+
+    Args:
+        optimizer: from parameters to a torch optimiser.
+        project: "gradient" or "step".
+        seed: of the axes and of the start, normal along every axis.
+        n: weights.
+        k: directions left out, 1 to n - 1.
+        steps: of the descent.
+        flat: factor on the start's coordinates along the axes that are not removed.
+
+    >>> from functools import partial
+    >>> found = nudged_descent(partial(torch.optim.Adam, lr=0.01), "step", seed=0)
+    >>> bool(found.step_share.max() < 1e-9)
+    True
+    """
+    random = torch.Generator().manual_seed(seed)
+    axes = torch.linalg.qr(torch.randn(n, n, generator=random, dtype=torch.float64))[0]
+    values = torch.logspace(2, -2, n, dtype=torch.float64)
+    place = torch.randn(n, generator=random, dtype=torch.float64)
+    place[k:] *= flat
+    x = (axes @ place).requires_grad_()
+    H, sharp = axes @ torch.diag(values) @ axes.T, axes[:, :k]
+    made = Nudged(optimizer([x]), sharp, project)
+    left, shares, removed = 0.0, [], [sharp.T @ x.detach()]
+    slope = H @ x.detach()
+    first = float((sharp.T @ slope).norm() / slope.norm())
+    for _ in range(steps):
+        before, slope = x.detach().clone(), H @ x.detach()
+        x.grad = slope.clone()
+        made.step()
+        if project == "gradient":
+            left = max(left, float((sharp.T @ x.grad).norm() / slope.norm()))
+        step = x.detach() - before
+        shares.append(float((sharp.T @ step).norm() / step.norm()))
+        removed.append(sharp.T @ x.detach())
+    return NudgedDescent(left, np.array(shares), torch.stack(removed).numpy(), first)

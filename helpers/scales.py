@@ -1,0 +1,128 @@
+"""The image experiments of Durall et al. 2021 at three scales, for the chapters that share them.
+
+"quick" trains small nets on the digits of scikit-learn, "medium" small nets on a tenth of each real
+set, "full" what the paper's figures show: 180 epochs of whole sets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from helpers.classifiers import Classifier, train_classifier
+from helpers.datasets import ImageSet, load
+from helpers.image_gans import TrainedGan
+from helpers.nugan import OPTIMIZERS, train_epochs
+
+_MOST = 60_000  # images that a judge learns from; EMNIST has four times as many
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How large an image experiment is."""
+
+    sets: tuple[str, ...]
+    images: int  # that the GANs learn from, at most
+    epochs: int
+    width: int
+    latent: int
+    batch: int
+    looked: int  # images that Hessians are taken on
+    scored: int  # samples of a score
+    judged: int  # epochs of the judge
+    seeds: int
+    apart: int  # epochs between kept nets
+    stages: tuple[int, int, int]  # epochs: early, middle, late
+    faster: int = 1  # times the rates that a training at full scale has
+
+    @property
+    def kept(self) -> list[int]:
+        """(m,) epochs after which nets are kept, the end included."""
+        return sorted({*range(self.apart, self.epochs, self.apart), *self.stages, self.epochs})
+
+    @property
+    def passes(self) -> int:
+        """Of an epoch on as many images as there may be."""
+        return self.images // self.batch
+
+
+PAPER_SETS = ("mnist", "kmnist", "fashion-mnist", "emnist")
+SCALES = {
+    "quick": Scale(("digits",), 1400, 8, 4, 16, 50, 50, 300, 10, 1, 1, (2, 4, 8), 10),
+    "medium": Scale(PAPER_SETS, 6000, 40, 8, 100, 50, 100, 1000, 5, 2, 2, (2, 20, 40)),
+    "full": Scale(PAPER_SETS, 60_000, 180, 64, 100, 128, 1024, 5000, 20, 2, 10, (2, 25, 160)),
+}
+
+
+@cache
+def images_of(name: str, count: int) -> Tensor:
+    """(n, 1, 32, 32) the images that GANs learn from, n at most count, drawn once and for all.
+
+    >>> images_of("digits", 100).shape
+    torch.Size([100, 1, 32, 32])
+    """
+    return _at_most(load(name), count).images
+
+
+@cache
+def judge_of(
+    name: str, seed: int, epochs: int, folder: str = "", device: torch.device | str = "cpu"
+) -> Classifier:
+    """A LeNet for one set of images, taken up from its checkpoint if the folder holds one.
+
+    >>> judge_of("digits", 0, 1).accuracy > 0.3
+    True
+    """
+    train, test = _at_most(load(name), _MOST), _at_most(load(name, "test"), 10_000)
+    return train_classifier(
+        train.images,
+        train.labels,
+        test_images=test.images,
+        test_labels=test.labels,
+        seed=seed,
+        epochs=epochs,
+        checkpoint=Path(folder) / f"classifier {name} {seed} {epochs}.pt" if folder else None,
+        device=device,
+    )
+
+
+def trained(
+    scale: Scale,
+    name: str,
+    kind: str,
+    seed: int,
+    folder: str = "",
+    device: torch.device | str = "cpu",
+) -> TrainedGan:
+    """One of `helpers.nugan.OPTIMIZERS` on one set of images, from its checkpoint if there is one.
+
+    Raises:
+        KeyError: for an unknown kind.
+        ValueError: for an unknown set.
+    """
+    judge = judge_of(name, 0, scale.judged, folder, device)
+    setting = OPTIMIZERS[kind]
+    setting = replace(setting, rates=tuple(scale.faster * rate for rate in setting.rates))
+    return train_epochs(
+        setting,
+        images_of(name, scale.images),
+        judge,
+        scale.epochs,
+        seed=seed,
+        width=scale.width,
+        latent=scale.latent,
+        batch=scale.batch,
+        looked=scale.looked,
+        scored=scale.scored,
+        keep=scale.kept,
+        checkpoint=Path(folder) / f"a {name} {kind} {seed}.pt" if folder else None,
+        device=device,
+    )
+
+
+def _at_most(images: ImageSet, count: int) -> ImageSet:
+    return images.subset(count, seed=0) if len(images) > count else images
