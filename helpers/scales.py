@@ -18,8 +18,6 @@ from helpers.datasets import ImageSet, load
 from helpers.image_gans import TrainedGan
 from helpers.nugan import OPTIMIZERS, train_epochs
 
-_MOST = 60_000  # images that a judge learns from; EMNIST has four times as many
-
 
 @dataclass(frozen=True)
 class Scale:
@@ -38,6 +36,7 @@ class Scale:
     apart: int  # epochs between kept nets
     stages: tuple[int, int, int]  # epochs: early, middle, late
     faster: int = 1  # times the rates that a training at full scale has
+    taught: int = 60_000  # images that the judge learns from, at most: EMNIST has 240,000
 
     @property
     def kept(self) -> list[int]:
@@ -70,14 +69,19 @@ def images_of(name: str, count: int) -> Tensor:
 
 @cache
 def judge_of(
-    name: str, seed: int, epochs: int, folder: str = "", device: torch.device | str = "cpu"
+    name: str,
+    seed: int,
+    epochs: int,
+    folder: str = "",
+    device: torch.device | str = "cpu",
+    taught: int = 60_000,
 ) -> Classifier:
     """A LeNet for one set of images, taken up from its checkpoint if the folder holds one.
 
     >>> judge_of("digits", 0, 1).accuracy > 0.3
     True
     """
-    train, test = _at_most(load(name), _MOST), _at_most(load(name, "test"), 10_000)
+    train, test = _at_most(load(name), taught), _at_most(load(name, "test"), 10_000)
     return train_classifier(
         train.images,
         train.labels,
@@ -104,7 +108,7 @@ def trained(
         KeyError: for an unknown kind.
         ValueError: for an unknown set.
     """
-    judge = judge_of(name, 0, scale.judged, folder, device)
+    judge = judge_of(name, 0, scale.judged, folder, device, scale.taught)
     setting = OPTIMIZERS[kind]
     setting = replace(setting, rates=tuple(scale.faster * rate for rate in setting.rates))
     return train_epochs(

@@ -71,6 +71,14 @@ def training_rows() -> Iterator[Rows]:
     _write("training", found.rows, data=images()[0], seeds="0")
 
 
+@pytest.fixture(scope="session")
+def nudging_rows() -> Iterator[Rows]:
+    """The rows of this run on nudged steps."""
+    found = Rows()
+    yield found
+    _write("nudging", found.rows, data="digits, and a ring of eight Gaussians", seeds="0")
+
+
 def _write(name: str, rows: list[dict[str, Any]], **about: str) -> None:
     """Write data/benchmarks if GANSCAPES_RECORD_BENCH is set.
 
