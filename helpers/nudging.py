@@ -131,9 +131,12 @@ class MemberDirections:
         sets = [{name: w.detach() for name, w in each.parameters.items()} for each in players]
         sets[PLAYERS.index(self.player)] = own
         fakes = players[0].at(sets[0], self.latents)
-        sizes = [self.reals.shape[1], fakes.shape[1]]
         judge = partial(players[1].at, sets[1])
-        real, fake = judge(torch.cat([self.reals, fakes], dim=1)).split(sizes, dim=1)
+        if self.player == "D" or any(loss.pairs for loss, _ in self.groups):
+            sizes = [self.reals.shape[1], fakes.shape[1]]
+            real, fake = judge(torch.cat([self.reals, fakes], dim=1)).split(sizes, dim=1)
+        else:  # losses that look at the generated ones alone
+            real = fake = judge(fakes)
         counts = [count for _, count in self.groups]
         total = torch.zeros((), device=self.reals.device)
         for (loss, count), x, y in zip(
@@ -142,7 +145,7 @@ class MemberDirections:
             of = loss.generator if self.player == "G" else loss.discriminator
             total = total + count * of(x, y)  # the mean is over members too
         if self.penalty is not None and self.player == "D":
-            shares = self.penalty.shares(min(sizes)).expand(len(self.reals), -1)
+            shares = self.penalty.shares(fakes.shape[1]).expand(len(self.reals), -1)
             total = total + len(self.reals) * self.penalty(judge, self.reals, fakes, shares)
         return total
 
