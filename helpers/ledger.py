@@ -137,8 +137,12 @@ def judge(
         for name in plain
     }
     verdict = rules.worst(list(verdicts.values())) if verdicts else rules.NEEDS_FULL
-    refuted = verdict in (rules.NOT_REPRODUCED, rules.PAPER_IN_ERROR)
-    if undecided or (len(plain) < len(known) and not refuted):
+    refuting = (rules.NOT_REPRODUCED, rules.PAPER_IN_ERROR)
+    # What is wrong at any scale, printed numbers that contradict each other, is wrong at this one.
+    apart = [v for name, v in verdicts.items() if known[name].get("needs") == "quick"]
+    if undecided and apart and rules.worst(apart) in refuting:
+        verdict = rules.worst(apart)
+    elif undecided or (len(plain) < len(known) and verdict not in refuting):
         verdict = rules.NEEDS_FULL
     return Record(claim_id, plain, verdicts, verdict, profile, note)
 

@@ -103,8 +103,9 @@ def test_quantities(claim_id, quantity):
     """Rules are complete and satisfiable, verdicts are judgements, nothing is misspelt."""
     rules.check_rule(quantity)
     needs = {"equal": {"within"}, "sign": {"margin"}, "fraction": {"each"}}
-    allowed = {"name", "what", "rule", "paper", "if_holds", "if_fails"}
+    allowed = {"name", "what", "rule", "paper", "if_holds", "if_fails", "needs"}
     assert set(quantity) <= allowed | needs.get(quantity["rule"], set())
+    assert quantity.get("needs", "quick") == "quick"
     assert {quantity.get("if_holds", rules.REPRODUCED)} <= set(rules.JUDGEMENTS)
     assert {quantity.get("if_fails", rules.NOT_REPRODUCED)} <= set(rules.JUDGEMENTS)
     assert quantity["name"].isidentifier() and quantity["what"] and math.isfinite(quantity["paper"])
@@ -140,6 +141,16 @@ def test_judge_with_own_verdicts(made_up):
     assert (
         judge("Z1", values | {"pair": [1.0, 1.0]}, profile="quick").verdict == rules.NOT_REPRODUCED
     )
+
+
+def test_what_is_wrong_at_any_scale():
+    """A mean above its maximum needs no long run to be refuted; numbers of a small run still do."""
+    printed = {"printed_mean_minus_maximum": 8.53 - 7.67}
+    assert ledger.judge("A18-EMNIST", printed, profile="quick").verdict == rules.PAPER_IN_ERROR
+    fine = {"printed_mean_minus_maximum": -0.5}
+    assert ledger.judge("A18-EMNIST", fine, profile="quick").verdict == rules.NEEDS_FULL
+    ours = {"nsgan_mean_is": [1.0], "nugan_mean_is": [1.0]}
+    assert ledger.judge("A18-EMNIST", ours, profile="medium").verdict == rules.NEEDS_FULL
 
 
 def test_judge_one_quantity():
