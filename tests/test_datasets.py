@@ -18,7 +18,7 @@ from torchvision.datasets import CIFAR10, STL10
 from torchvision.datasets.utils import calculate_md5
 from torchvision.transforms import InterpolationMode, v2
 
-from helpers.datasets import NAMES, fetch, load, pictures
+from helpers.datasets import NAMES, at_hand, fetch, load, pictures
 from helpers.datasets.digits import read_digits
 from helpers.datasets.files import read_idx
 from helpers.datasets.images import Raw, as_tensor
@@ -219,6 +219,19 @@ def test_which_folder(tmp_path, monkeypatch, alone):
     assert len(load("mnist")) == 2
     monkeypatch.setenv(fetch.VARIABLE, "")
     assert len(load("mnist")) == 3
+
+
+def test_at_hand_is_where_load_looks(tmp_path, monkeypatch, alone):
+    """In the folder given, the variable's or the cache; nothing is downloaded to find out."""
+    assert not at_hand("mnist") and not at_hand("emnist")
+    assert at_hand("digits")
+    write_idx(tmp_path / "given", "mnist")
+    assert at_hand("mnist", tmp_path / "given") and not at_hand("mnist")
+    monkeypatch.setenv(fetch.VARIABLE, str(tmp_path / "given"))
+    assert at_hand("mnist")
+    monkeypatch.delenv(fetch.VARIABLE)
+    write_idx(alone, "mnist")
+    assert at_hand("mnist")
 
 
 def test_cache_of_an_installed_package(tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from helpers.games import rotating_saddle
 from helpers.operators import Matrix
 from helpers.paths import path_profile
 from helpers.spectra import blurred, ritz_cloud, slq_density
+from helpers.surfaces import ProjectedPath
 
 
 def draw():
@@ -115,6 +116,12 @@ PROFILE = path_profile(
 VALUES = np.linspace(-1, 1, 9)
 DENSITY = slq_density(Matrix(np.diag(VALUES)), 2, 9, seed=0)
 EXACT = blurred(VALUES, DENSITY.grid, DENSITY.sigma)
+PATH = ProjectedPath(
+    np.stack([VALUES, VALUES], axis=1),
+    np.where(VALUES > 0, VALUES, np.nan),
+    *(abs(VALUES) + 1,) * 3,
+)
+TOPS = np.stack([abs(VALUES) + 0.1, VALUES], axis=1)
 TURNING = np.array([[0.0, 1.0], [-1.0, 0.0]])
 COURSE = figures.Course(np.arange(1, 400), np.tile(VALUES, (399, 1)), np.linspace(0.7, 0.5, 399))
 DRAWN = {
@@ -190,6 +197,23 @@ DRAWN = {
         {"a": {"one": VALUES + 1j, "two": VALUES * 1j}, "b": {"one": VALUES + 0j}}
     ),
     "spectra": lambda: figures.spectra({"all": np.array([1 + 1j, -1.0]), "top": np.array([1j])}),
+    "loss_planes": lambda: figures.loss_planes(
+        {"a": (VALUES, VALUES[::2], np.outer(VALUES, VALUES[::2]), PATH)},
+        {"a": ("x", "y")},
+        bar="loss",
+    ),
+    "told_and_true": lambda: figures.told_and_true(
+        {"a": (VALUES, PATH), "b": (VALUES, PATH)}, xlabel="epoch"
+    ),
+    "curvature_and_score": lambda: figures.curvature_and_score(
+        {"a": (VALUES, TOPS, TOPS, abs(VALUES)), "b": (VALUES, TOPS, TOPS, abs(VALUES))},
+        ceiling={"a": 2.0, "b": 3.0},
+    ),
+    "lenses": lambda: figures.lenses(
+        ["a", "b"],
+        {"one, two": [1.0, np.nan], "three": [3.0, 2.0]},
+        shown={"one, two": ".1f", "three": ".0f"},
+    ),
     "shares": lambda: figures.shares(
         [0.1, 1.0], {"a": np.array([[0.5, 0.4, 0.6], [0, 0, 0.1]])}, xlabel="x", ylabel="y"
     ),
@@ -323,3 +347,22 @@ def test_pictures_keep_their_order():
     assert np.array_equal(np.unique(shown, axis=1)[0], [0, 0.5, 1]) and shown[0, 0] == 0
     (axes,) = figures.pictures({"a": np.zeros((2, 3, 4, 5))}).axes
     assert axes.images[0].get_array().shape == (4, 10, 3)
+
+
+def test_lenses_rank_each_column_apart():
+    """Colours go from the lowest to the highest number of a column, and text says them."""
+    figure = figures.lenses(["a", "b", "c"], {"x": [3.0, 1.0, 2.0]}, shown={"x": ".0f"})
+    ranks = figure.axes[0].images[0].get_array()
+    assert ranks[:, 0].tolist() == [1.0, 0.0, 0.5]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["3", "1", "2"]
+    plt.close(figure)
+
+
+def test_no_curve_below_zero():
+    """A negative eigenvalue has no place on a logarithmic axis, and leaves a gap."""
+    tops = np.array([[1.0], [-1.0], [2.0]])
+    figure = figures.curvature_and_score(
+        {"a": (np.arange(3), tops, tops, np.ones(3))}, ceiling={"a": 2.0}
+    )
+    assert np.isnan(figure.axes[0].lines[0].get_ydata()).tolist() == [False, True, False]
+    plt.close(figure)
