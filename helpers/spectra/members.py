@@ -26,6 +26,7 @@ class MemberPairs:
     products: int  # batched ones
 
 
+@torch.no_grad()
 def member_eigenpairs(
     product: Callable[[Tensor], Tensor],
     begin: Tensor,
@@ -63,7 +64,7 @@ def member_eigenpairs(
     if not 1 <= k <= most <= n:
         raise ValueError(f"k and most are 1 to {n}, k the smaller, got {k} and {most}")
     basis = begin.new_zeros(members, most, n)
-    diagonal, beside = begin.new_zeros(2, members, most)
+    diagonal, beside = (begin.new_zeros(members, most) for _ in range(2))
     lost = torch.zeros(members, dtype=torch.bool, device=begin.device)
     going = ~lost
     found = MemberPairs(
