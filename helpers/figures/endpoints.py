@@ -43,18 +43,20 @@ def related(
     *,
     xlabel: str,
     ylabel: str,
+    log: Sequence[str] = ("x", "y"),
 ) -> Figure:
-    """A mark a seed in a plane of two logarithmic axes, another mark for each group.
+    """A mark a seed in a plane, another mark for each group.
 
     Args:
-        groups: positive x and y by name.
+        groups: x and y by name, positive where an axis is logarithmic.
         xlabel, ylabel: names of the axes.
+        log: the axes, of "x" and "y", that are logarithmic.
     """
     figure, axes = plt.subplots(figsize=(5.6, 3.8))
     for number, (name, (x, y)) in enumerate(groups.items()):
         look = {"marker": "os^Dv"[number % 5], "color": f"C{number % 6}"}
         axes.scatter(x, y, s=26, alpha=0.8, label=name, linewidth=0, **look)
-    axes.set(xlabel=xlabel, ylabel=ylabel, xscale="log", yscale="log")
+    axes.set(xlabel=xlabel, ylabel=ylabel, **{f"{axis}scale": "log" for axis in log})
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
