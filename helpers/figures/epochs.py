@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -134,7 +135,7 @@ def lenses(
         columns: a number a row, by name of the measurement; NaN where there is none.
         shown: format of each measurement.
     """
-    figure, axes = plt.subplots(figsize=(1.5 + 1.25 * len(columns), 0.9 + 0.36 * len(rows)))
+    figure, axes = plt.subplots(figsize=(1.5 + 1.2 * len(columns), 1.1 + 0.36 * len(rows)))
     ranks = np.full((len(rows), len(columns)), np.nan)
     for number, values in enumerate(columns.values()):
         known = np.isfinite(values)
@@ -147,7 +148,7 @@ def lenses(
             text = format(value, shown[name]) if np.isfinite(value) else "none"
             color = WHITE if dark else "#000000"
             axes.text(number, row, text, ha="center", va="center", color=color, fontsize=10)
-    axes.set_xticks(range(len(columns)), [name.replace(", ", ",\n") for name in columns])
+    axes.set_xticks(range(len(columns)), [fill(name, 13) for name in columns])
     axes.set_yticks(range(len(rows)), rows)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
