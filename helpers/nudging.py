@@ -104,7 +104,7 @@ class MemberDirections:
     nudging: Nudging
     latents: Tensor = field(repr=False)
     reals: Tensor = field(repr=False)
-    groups: Sequence[tuple[GanLoss, int]]
+    groups: Sequence[tuple[GanLoss, int]] = field(repr=False)  # a run's identity has their names
     penalty: GradientPenalty | None = None
     seed: int = 0
     products: int = field(default=0, repr=False)  # batched ones

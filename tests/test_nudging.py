@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.ensemble import described
 from helpers.losses import LOSSES
 from helpers.models import Players, mlp
 from helpers.networks import joint_point, network_game
@@ -146,6 +147,19 @@ def test_training_goes_on_where_it_was(tmp_path, project):
     again, whole = run(10, tmp_path / "a.pt"), run(10)
     assert torch.equal(joint_point(*again.players), joint_point(*whole.players))
     assert not torch.equal(joint_point(*whole.players), joint_point(*nets))
+
+
+def test_one_description_in_every_process():
+    """Checkpoints are told apart by it: it may not name places in memory."""
+    z, x = data(2)
+    finds = (
+        SharpDirections("D", Nudging(), z[0], x[0]),
+        MemberDirections("D", Nudging(), z, x, [(LOSSES["js"], 2)], GradientPenalty(1.0)),
+    )
+    for find in finds:
+        text = described(Nudged(ADAM([torch.zeros(2, 3)]), find, "step"))
+        assert " at 0x" not in text
+        assert "k=5" in text and "step" in text and "lr" in text
 
 
 def test_both_look_before_either_moves():
