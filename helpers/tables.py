@@ -1,0 +1,52 @@
+"""The tables that a chapter's figures and text are made of: this run's, or the recorded run's.
+
+A quick run shows what a longer run has left in data/recorded, where there is one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from helpers import ledger
+
+
+class Tables:
+    """Tables of numbers by label, a column each name.
+
+    Args:
+        chapter: whose recorded run is shown.
+        profile: of this run; any but "quick" shows itself, and leaves its tables in the notebook.
+
+    >>> tables = Tables("a chapter without a recorded run", "quick")
+    >>> tables.store("times", {"first": [3.0, 4.0]})
+    >>> tables.shown("times")["first"], tables.shown_profile
+    (array([3., 4.]), 'quick')
+    """
+
+    def __init__(self, chapter: str, profile: str) -> None:
+        self.profile = profile
+        self.live: dict[str, Mapping[str, Sequence[float]]] = {}
+        self._recorded = ledger.recorded(chapter) if profile == "quick" else None
+
+    @property
+    def shown_profile(self) -> str:
+        """The profile of the run that is shown."""
+        return self.profile if self._recorded is None else self._recorded["parameters"]["profile"]
+
+    def store(self, label: str, table: Mapping[str, Sequence[float]]) -> None:
+        """Hold a table of this run."""
+        self.live[label] = table
+        if self.profile != "quick":
+            ledger.keep(label, table)
+
+    def shown(self, label: str) -> dict[str, NDArray[np.float64]]:
+        """A table of the run that is shown.
+
+        Raises:
+            KeyError: if it has none of this label.
+        """
+        table = (self.live if self._recorded is None else self._recorded["tables"])[label]
+        return {column: np.array(values) for column, values in table.items()}
