@@ -105,7 +105,8 @@ def judge(
             A list holds one number a seed (or the pair of a ratio). Of a claim that several
             chapters share, each may bring its own quantities.
         profile: "quick", "medium" or "full". A claim that needs the full profile gets no other
-            verdict from another run, which may also lack quantities. While quantities are missing
+            verdict from another run, unless a quantity that needs "quick" refutes it; such a run
+            may also lack quantities. While quantities are missing
             from a full one, the others can refute the claim and no more: it still needs the rest.
         note: what the numbers were measured on, where that is not what the claim names.
 

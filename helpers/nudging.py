@@ -37,7 +37,7 @@ class Nudging:
     every: int = 50  # steps of the player after which they are found anew
     project: str = "gradient"  # eq. 12; or "step"
     players: str = "GD"  # who is nudged: "G", "D" or "GD"
-    tolerance: float = 0.1  # of the residuals, in parts of the eigenvalues
+    tolerance: float = 0.1  # of residuals, in parts of each eigenvalue; of the largest for members
 
     def __post_init__(self) -> None:
         if self.players not in ("G", "D", "GD"):

@@ -2,7 +2,7 @@
 
 Durall et al. 2021, section 4.3, say so and cite Jastrzebski et al. 2018, who report the contrary:
 smaller steps along the sharpest directions steered SGD to regions that were sharper. A classifier
-has one loss and no opponent, so that nothing else can be at work.
+has one loss and no opponent. Its curvature falls with its loss, so that losses are recorded, too.
 """
 
 from __future__ import annotations

@@ -74,12 +74,11 @@ def eigen_plane(
     *,
     seed: int = 0,
     tolerance: float = 1e-2,
-    route: str = "retained",
 ) -> EigenPlane:
     """The plane of a player's two leading eigenvectors, or of the first and the last one.
 
-    Two leading eigenvalues are positive wherever a player has learnt something, and the loss on
-    their plane curves up: a saddle shows only on a plane that holds the last one.
+    Where the two leading eigenvalues are positive the loss on their plane curves up: a saddle shows
+    only on a plane that holds the last one.
 
     Args:
         game: any game.
@@ -88,7 +87,6 @@ def eigen_plane(
         which: "top" for the two largest eigenvalues, "ends" for the largest and the smallest.
         seed: of the search.
         tolerance: of the residuals, in parts of the eigenvalues.
-        route: of `helpers.operators.hessian`.
 
     Raises:
         ValueError: for an unknown plane, and as `hessian` and `top_eigenpairs`.
@@ -99,7 +97,7 @@ def eigen_plane(
     """
     if which not in PLANES:
         raise ValueError(f"a plane is one of {', '.join(PLANES)}, got {which!r}")
-    operator = hessian(game, player, omega, route=route)
+    operator = hessian(game, player, omega, route="retained")
     options = {"seed": seed, "tolerance": tolerance}
     if which == "top":
         found = top_eigenpairs(operator, 2, **options)

@@ -46,7 +46,9 @@ def member_eigenpairs(
             eigenvalue in modulus.
         most: steps at most, from k to n; 4 k + 30 by default. The residuals say how far they led.
 
-    Members whose products are not finite get NaN, and vectors of 0.
+    Members whose products are not finite get NaN, and vectors of 0. From one vector a span of fewer
+    than k dimensions may be found, of repeated eigenvalues for instance: what is missing then has
+    the value 0 and vectors of 0.
 
     Raises:
         ValueError: for a begin of another shape, and counts out of range.
