@@ -75,6 +75,13 @@ class Game:
             raise ValueError(f"a point of {self.name} must be finite, got {_first_bad(omega)}")
         return omega.detach()
 
+    def one_point(self, omega: ArrayLike | Tensor) -> Tensor:
+        """As `point`, and a ValueError for a batch."""
+        point = self.point(omega)
+        if point.ndim != 1:
+            raise ValueError(f"one point is asked for, got a batch {tuple(point.shape)}")
+        return point
+
     def split(self, omega: Tensor) -> tuple[Tensor, Tensor]:
         """theta (..., p) and phi (..., q), as views."""
         return omega[..., : self.sizes[0]], omega[..., self.sizes[0] :]

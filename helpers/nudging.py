@@ -7,7 +7,7 @@ nor whether G, D or both are nudged: a `Nudging` holds the answers, its defaults
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -121,10 +121,7 @@ class MemberDirections:
     def pairs(self, players: tuple[Stacked, Stacked], before: Tensor | None = None) -> MemberPairs:
         """The eigenvalues as well."""
         own = players[PLAYERS.index(self.player)].parameters
-        hessians = MemberHessians(own, partial(self._total, players))
-        options = {"tolerance": self.nudging.tolerance}
-        begin = start_vectors(hessians.shape, before, seed=self.seed).to(self.reals)
-        return member_eigenpairs(hessians.product, begin, self.nudging.k, **options)
+        return leading_pairs(own, partial(self._total, players), before, self.nudging, self.seed)
 
     def _total(self, players: tuple[Stacked, Stacked], own: dict[str, Tensor]) -> Tensor:
         """The sum of the members' losses, with the weights of one player put in."""
@@ -148,6 +145,26 @@ class MemberDirections:
             shares = self.penalty.shares(fakes.shape[1]).expand(len(self.reals), -1)
             total = total + len(self.reals) * self.penalty(judge, self.reals, fakes, shares)
         return total
+
+
+def leading_pairs(
+    own: dict[str, Tensor],
+    total: Callable[[dict[str, Tensor]], Tensor],
+    before: Tensor | None,
+    nudging: Nudging,
+    seed: int,
+) -> MemberPairs:
+    """The k leading eigenpairs of every member's Hessian.
+
+    Args:
+        own, total: as `helpers.operators.MemberHessians` has them.
+        before: (S, n, k) vectors to begin with, or None.
+        nudging: how many, and how well.
+        seed: of the random vector that the search begins with.
+    """
+    hessians = MemberHessians(own, total)
+    begin = start_vectors(hessians.shape, before, seed=seed).to(next(iter(own.values())))
+    return member_eigenpairs(hessians.product, begin, nudging.k, tolerance=nudging.tolerance)
 
 
 def start_vectors(shape: tuple[int, int], before: Tensor | None, *, seed: int) -> Tensor:

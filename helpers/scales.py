@@ -43,11 +43,6 @@ class Scale:
         """(m,) epochs after which nets are kept, the end included."""
         return sorted({*range(self.apart, self.epochs, self.apart), *self.stages, self.epochs})
 
-    @property
-    def passes(self) -> int:
-        """Of an epoch on as many images as there may be."""
-        return self.images // self.batch
-
 
 PAPER_SETS = ("mnist", "kmnist", "fashion-mnist", "emnist")
 SCALES = {

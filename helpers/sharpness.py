@@ -20,10 +20,9 @@ from tqdm import tqdm
 
 from helpers.ensemble import MakeOptimizer
 from helpers.models import mlp
-from helpers.nudging import Nudging, start_vectors
-from helpers.operators import MemberHessians
+from helpers.nudging import Nudging, leading_pairs
 from helpers.optimizers import Nudged
-from helpers.spectra import member_eigenpairs
+from helpers.spectra import MemberPairs
 from helpers.stacked import Stacked
 
 _LOOKED = 256  # fixed samples that Hessians are taken on
@@ -122,7 +121,5 @@ def _find(
     return _pairs(own, before, losses, nudging, seed).vectors
 
 
-def _pairs(own, before, losses, nudging: Nudging, seed: int):
-    hessians = MemberHessians(own, lambda at: losses(at).sum())
-    begin = start_vectors(hessians.shape, before, seed=seed)
-    return member_eigenpairs(hessians.product, begin, nudging.k, tolerance=nudging.tolerance)
+def _pairs(own, before, losses, nudging: Nudging, seed: int) -> MemberPairs:
+    return leading_pairs(own, lambda at: losses(at).sum(), before, nudging, seed)

@@ -147,7 +147,7 @@ def loss_plane(
            [ 0. ,  1. ],
            [-0.5,  0.5]])
     """
-    point = _one(game, omega)
+    point = game.one_point(omega)
     span = _checked(game, player, directions, point)
     x, y = _places(x), _places(y)
     if at_once is None:
@@ -194,7 +194,7 @@ def projected(
     >>> path.places, path.share, path.held_loss, path.true_loss
     (array([[0., 2.]]), array([1.]), array([4.]), array([-18.]))
     """
-    point = _one(game, omega)
+    point = game.one_point(omega)
     span = _checked(game, player, directions, point)
     points = torch.atleast_2d(game.point(points)).to(point)
     own = PLAYERS.index(player)
@@ -217,13 +217,6 @@ def _moved(game: Game, player: str, point: Tensor, steps: Tensor) -> Tensor:
     own = PLAYERS.index(player)
     parts[own] = parts[own] + steps
     return torch.cat(parts, dim=1)
-
-
-def _one(game: Game, omega: ArrayLike | Tensor) -> Tensor:
-    point = game.point(omega)
-    if point.ndim != 1:
-        raise ValueError(f"one point is asked for, got a batch {tuple(point.shape)}")
-    return point
 
 
 def _checked(game: Game, player: str, directions: Tensor, point: Tensor) -> Tensor:

@@ -32,10 +32,8 @@ def at_hand(name: str, root: str | PathLike[str] | None = None) -> bool:
     >>> at_hand("digits")
     True
     """
-    given = root if root is not None else os.environ.get(VARIABLE) or None
-    where = cache() if given is None else Path(given).expanduser()
     name = "emnist-digits" if name == "emnist" else name
-    return name == "digits" or SOURCES[name].lies_in(where)
+    return name == "digits" or SOURCES[name].lies_in(_folder(root)[1])
 
 
 def read(name: str, split: str, root: str | PathLike[str] | None) -> Raw:
@@ -46,8 +44,7 @@ def read(name: str, split: str, root: str | PathLike[str] | None) -> Raw:
         ValueError: for a damaged file.
     """
     source = SOURCES[name]
-    given = root if root is not None else os.environ.get(VARIABLE) or None
-    where = cache() if given is None else Path(given).expanduser()
+    given, where = _folder(root)
     try:
         if given is not None and not where.is_dir():
             whose = "" if root is not None else f", which {VARIABLE} names"
@@ -66,6 +63,12 @@ def read(name: str, split: str, root: str | PathLike[str] | None) -> Raw:
             first = f"move {old} away and "
         kind = FileNotFoundError if missing else ValueError
         raise kind(f'{error}; to get the set, {first}run: python -c "{code}"') from error
+
+
+def _folder(root: str | PathLike[str] | None) -> tuple[str | PathLike[str] | None, Path]:
+    """The folder that was named, if one was, and the one to read from."""
+    given = root if root is not None else os.environ.get(VARIABLE) or None
+    return given, cache() if given is None else Path(given).expanduser()
 
 
 def _download(name: str, source: Source, where: Path) -> None:

@@ -7,6 +7,7 @@ from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -60,11 +61,9 @@ def told_and_true(panels: Mapping[str, tuple[NDArray, ProjectedPath]], *, xlabel
         ):
             look = {"color": PALETTE[number], "linestyle": ("-", "--", "-.")[number]}
             axes.plot(place, values, marker="os^"[number], markersize=4, label=name, **look)
-        share = axes.twinx()
+        share = _right_axis(axes)
         share.plot(place, path.share, ":", color=INK, linewidth=1.4, label="share held")
         share.set(ylim=(0, 1))
-        share.grid(visible=False)
-        share.spines["right"].set_visible(True)
         axes.set(title=title, xlabel=xlabel, yscale="log")
         if axes in axes_rows[:, -1]:
             share.set_ylabel("share of the displacement")
@@ -101,12 +100,10 @@ def curvature_and_score(
                 axes.plot(
                     epochs, row, "-" if player == "G" else "--", alpha=0.5 if k else 1, **look
                 )
-        own = axes.twinx()
+        own = _right_axis(axes)
         own.plot(epochs, score, ":", color=INK, linewidth=1.6)
         own.set(ylim=(1, 1.05 * ceiling[title]))
         own.axhline(ceiling[title], color=INK, linewidth=0.6)
-        own.grid(visible=False)
-        own.spines["right"].set_visible(True)
         axes.set(title=title, xlabel=xlabel, yscale="log")
         if axes in axes_rows[:, -1]:
             own.set_ylabel("score")
@@ -154,3 +151,11 @@ def lenses(
     axes.tick_params(length=0)
     axes.grid(visible=False)
     return figure
+
+
+def _right_axis(axes: Axes) -> Axes:
+    """A second vertical axis, on the right, without a grid of its own."""
+    right = axes.twinx()
+    right.grid(visible=False)
+    right.spines["right"].set_visible(True)
+    return right

@@ -39,7 +39,7 @@ def jacobian(
             [ 0.,  2., -2.],
             [ 5.,  4.,  0.]], dtype=torch.float64)
     """
-    point = _one(game, omega)
+    point = game.one_point(omega)
     whole = _summed(game, lambda each: Derivative(each.field_at, point, route=route))
     return whole if blocks is None else Block(whole, _rows(game, blocks))
 
@@ -70,7 +70,7 @@ def hessian(
             [ 0.,  2.]], dtype=torch.float64)
     """
     check_player(player)
-    theta, phi = game.split(_one(game, omega).clone())  # the caller may train on
+    theta, phi = game.split(game.one_point(omega).clone())  # the caller may train on
 
     # The other player's weights stay apart: joined with these, they would have products, of zeros.
     def of(each: Game) -> Operator:
@@ -93,13 +93,6 @@ def _summed(game: Game, of: Callable[[Game], Operator]) -> Operator:
     if not game.terms:
         return of(game)
     return Sum([w for w, _ in game.terms], [_summed(each, of) for _, each in game.terms])
-
-
-def _one(game: Game, omega: ArrayLike | Tensor) -> Tensor:
-    point = game.point(omega)
-    if point.ndim != 1:
-        raise ValueError(f"one point is asked for, got a batch {tuple(point.shape)}")
-    return point
 
 
 def _rows(game: Game, names: Sequence[str]) -> Tensor:
