@@ -42,13 +42,12 @@ def member_eigenpairs(
         begin: (S, n) vectors to begin with, none of them 0. A sum of old eigenvectors and a random
             vector makes a warm start.
         k: how many, 1 to n.
-        tolerance: steps end once every residual is at most this times its member's largest
-            eigenvalue in modulus.
+        tolerance: steps end once each residual is at most this times the size of its eigenvalue,
+            or rounding, as `top_eigenpairs` has it.
         most: steps at most, from k to n; 4 k + 30 by default. The residuals say how far they led.
 
-    Members whose products are not finite get NaN, and vectors of 0. From one vector a span of fewer
-    than k dimensions may be found, of repeated eigenvalues for instance: what is missing then has
-    the value 0 and vectors of 0.
+    Members whose products are not finite get NaN, and vectors of 0. Of an eigenvalue that is there
+    several times, one copy may be found.
 
     Raises:
         ValueError: for a begin of another shape, and counts out of range.
@@ -74,6 +73,8 @@ def member_eigenpairs(
         begin.new_zeros(members, k), begin.new_zeros(members), most,
     )  # fmt: skip
     newest = begin / begin.norm(dim=1, keepdim=True)
+    rounding = 10 * torch.finfo(begin.dtype).eps
+    draws = torch.Generator().manual_seed(0)
     for known in range(1, most + 1):
         basis[:, known - 1] = newest
         image = product(newest)
@@ -84,16 +85,18 @@ def member_eigenpairs(
         for _ in range(2):  # once leaves what rounding puts back
             image = image - (held.mT @ (held @ image[..., None]))[..., 0]
         length = image.norm(dim=1)
-        # A span that is invariant has nothing beyond it: rounding must not go on from there.
         scale = diagonal[:, :known].abs().amax(dim=1) + beside[:, : known - 1].sum(dim=1)
-        over = length <= 10 * torch.finfo(image.dtype).eps * scale
+        over = length <= rounding * scale
         beside[:, known - 1] = torch.where(over, 0.0, length)
-        newest = torch.where(over[:, None], 0.0, image / length.clamp(min=1e-30)[:, None])
+        newest = image / length.clamp(min=1e-30)[:, None]
+        if over.any():  # an invariant span: what is beyond it has to be asked for anew
+            newest = torch.where(over[:, None], _beyond(held, draws), newest)
         if known < k or (known % _LOOK and known < most):
             continue
         values, inner = _ritz(diagonal, beside, known)
         left = beside[:, known - 1, None] * inner[:, -1, -k:].abs()
-        fine = (left <= tolerance * values.abs().amax(dim=1, keepdim=True)).all(dim=1)
+        least = rounding * values.abs().amax(dim=1, keepdim=True)
+        fine = (left <= torch.maximum(tolerance * values[:, -k:].abs(), least)).all(dim=1)
         # Each as soon as it is found: what a member gets does not depend on the others.
         ready = going & (fine | (known == most))
         found.values[ready] = values[ready, -k:].flip(-1)
@@ -107,6 +110,15 @@ def member_eigenpairs(
         each[lost] = torch.nan
     found.vectors[lost] = 0
     return replace(found, products=known)
+
+
+def _beyond(held: Tensor, draws: torch.Generator) -> Tensor:
+    """(S, n) unit vectors orthogonal to the rows of held (S, m, n); of 0 where m is n."""
+    members, known, n = held.shape
+    found = torch.randn(n, generator=draws).to(held).expand(members, n)
+    for _ in range(2):
+        found = found - (held.mT @ (held @ found[..., None]))[..., 0]
+    return found / found.norm(dim=1, keepdim=True).clamp(min=1e-30)
 
 
 def _ritz(diagonal: Tensor, beside: Tensor, known: int) -> tuple[Tensor, Tensor]:
