@@ -128,7 +128,8 @@ class Nudged(Wrapper):
         optimizer: any torch optimiser of real weights.
         directions: (n, k) orthonormal columns over all of its weights in a row, k 0 or more; or
             (S, n, k) where every weight is that of S members, (S, ...). Or a function that finds
-            them, from what `look` is given and the directions before, None at first.
+            them, from what `look` is given and the directions before, None at first; its repr is
+            what tells a checkpoint of one run from another's.
         project: "gradient" or "step".
         every: steps after which a function is asked again.
 
@@ -168,8 +169,18 @@ class Nudged(Wrapper):
         Args:
             where: what the function that finds them asks for: both players, as they are.
         """
-        if self.find is not None and self.taken % self.every == 0:
-            self.directions = self.find(where, self.directions)
+        if not self.is_due:
+            return
+        found = self.find(where, self.directions)
+        if self.directions is None:
+            self.directions = found
+        else:  # where they lay: a captured step reads them there
+            self.directions.copy_(found)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the next step asks for directions that are found anew."""
+        return self.find is not None and self.taken % self.every == 0
 
     @torch.no_grad()
     def step(self) -> None:

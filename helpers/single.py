@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -23,9 +24,12 @@ from helpers.losses import GanLoss
 from helpers.models import Players
 from helpers.optimizers import Extragradient, Nudged
 from helpers.penalties import GradientPenalty
+from helpers.replay import Replay
 
+Batch = tuple[Tensor, Tensor, Tensor | None]  # reals, latents, the penalty's shares
 Watch = Callable[[Players], dict[str, Any]]
 _LOOK = 100  # iterations between looks at whether all is finite: each waits for the device
+_FIRST = 3  # iterations before one is captured: what optimisers and libraries set up is there then
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,10 +96,14 @@ class Single:
         if len(extrapolates) > 1:
             raise ValueError("extragradient is asked for by both players or by neither")
         self.extrapolates = True in extrapolates
+        inner = [getattr(each, "optimizer", each) for each in self.optimizers]
         self.schedules = []
         if settings.schedule is not None:
-            inner = [getattr(each, "optimizer", each) for each in self.optimizers]
             self.schedules = [LambdaLR(each, settings.schedule) for each in inner]
+        self.repeats = device.type == "cuda" and self.is_repeated(inner)
+        self.replay: Replay | None = None
+        self.told = 0  # iterations not replayed
+        self.let_capture(inner)
         self.averaged = None
         if settings.average is not None:
             rule = get_ema_multi_avg_fn(settings.average)
@@ -114,7 +122,7 @@ class Single:
 
     def iterate(self) -> None:
         """Steps of both players, then a record if it is time."""
-        found = self.together() if self.settings.steps is None else self.in_turn()
+        found = self.turn()
         for each in self.schedules:
             each.step()
         if self.averaged is not None:
@@ -128,12 +136,54 @@ class Single:
             self.note(found)
         self.keep()
 
-    def together(self) -> dict[str, Tensor]:
+    def is_repeated(self, inner: list[Optimizer]) -> bool:
+        """Whether every iteration is the same program, apart from those that look for directions.
+
+        A captured one keeps the rates that it was captured with, and only that wrapper whose state
+        is one tensor can be in it.
+        """
+        wrapped = [each for each in self.optimizers if not isinstance(each, Optimizer)]
+        one_each = self.settings.steps in (None, (1, 1))
+        return (
+            not self.schedules
+            and all("capturable" in each.defaults for each in inner)
+            and all(isinstance(each, Nudged) and one_each for each in wrapped)
+        )
+
+    def let_capture(self, inner: list[Optimizer]) -> None:
+        """Tell Adam and its like where to count their steps: on the device, if captured there."""
+        for optimizer in inner:
+            for group in optimizer.param_groups:
+                if "capturable" in group:
+                    group["capturable"] = self.repeats
+            for state in optimizer.state.values():
+                if "step" in state:
+                    state["step"] = state["step"].to(self.device if self.repeats else "cpu")
+
+    def turn(self) -> dict[str, Tensor]:
+        """One iteration, on a CUDA device by a replay of the last one where that is the same."""
+        steps = self.settings.steps
+        batches = [self.draw() for _ in range(1 if steps is None else sum(steps) - 1)]
+        once = self.together if steps is None else self.in_turn
+        nudged = [each for each in self.optimizers if isinstance(each, Nudged)]
+        if not self.repeats or self.told < _FIRST or any(each.is_due for each in nudged):
+            self.told += 1
+            return once(batches)
+        if self.replay is None:
+            taken = [each.taken for each in nudged]
+            self.replay = Replay(once, batches)
+            for each, count in zip(nudged, taken, strict=True):
+                each.taken = count  # a capture does not step
+        for each in nudged:
+            each.taken += 1
+        return self.replay(batches)
+
+    def together(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
         """One step of both from gradients at one point, by way of an extrapolation if there is one.
 
         The losses are those at the start of the step.
         """
-        x, z, shares = self.draw()
+        x, z, shares = batches[0]
         found: dict[str, Tensor] = {}
         for _ in range(1 + self.extrapolates):
             fake = self.players.generator(z)
@@ -152,10 +202,10 @@ class Single:
             found = found or {"loss_d": loss_d.detach(), "loss_g": loss_g.detach()}
         return found
 
-    def in_turn(self) -> dict[str, Tensor]:
+    def in_turn(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
         """Steps of D, then steps of G, whose first one takes the samples of D's last."""
-        for _ in range(self.settings.steps[0]):
-            x, z, shares = self.draw()
+        count = self.settings.steps[0]
+        for x, z, shares in batches[:count]:
             fake = self.players.generator(z)
             ahead = fake.detach()
             loss_d = self.settings.loss.discriminator(*self.judge(x, ahead))
@@ -165,7 +215,7 @@ class Single:
             self.move(1, slopes)
         for step in range(self.settings.steps[1]):
             if step:
-                x, z, _ = self.draw()
+                x, z, _ = batches[count - 1 + step]
                 fake = self.players.generator(z)
             if self.settings.loss.pairs:
                 real_logits, fake_logits = self.judge(x, fake)
@@ -204,7 +254,7 @@ class Single:
         ahead = self.extrapolates and not optimizer.is_ahead
         (optimizer.extrapolate if ahead else optimizer.step)()
 
-    def draw(self) -> tuple[Tensor, Tensor, Tensor | None]:
+    def draw(self) -> Batch:
         """Reals, latents and the penalty's shares of one step; every epoch in an order of its own.
 
         What is left over at an epoch's end is dropped.
@@ -216,11 +266,12 @@ class Single:
             self.used = 0
         x = self.reals[self.order[self.used : self.used + size]]
         self.used += size
-        z = torch.randn(size, *self.settings.latent, generator=self.stream)
+        pinned = self.device.type == "cuda"  # or the copy would wait for all that is under way
+        z = torch.randn(size, *self.settings.latent, generator=self.stream, pin_memory=pinned)
         shares = None
         if self.settings.penalty is not None:
             shares = torch.rand(size, generator=self.stream).to(self.device)
-        return x, z.to(self.device), shares
+        return x, z.to(self.device, non_blocking=pinned), shares
 
     def shuffle(self) -> None:
         self.order = torch.randperm(len(self.reals), generator=self.stream).to(self.device)
@@ -292,6 +343,7 @@ class Single:
             net.load_state_dict(held)
         for optimizer, held in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(held)
+        self.let_capture([getattr(each, "optimizer", each) for each in self.optimizers])
         for schedule, held in zip(self.schedules, state["schedules"], strict=True):
             schedule.load_state_dict(held)
         if self.averaged is not None:

@@ -1,18 +1,22 @@
 """`train`: against loops written out here, to the bit where an interruption is concerned."""
 
 import copy
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from torch.nn.functional import softplus
+from torch.nn.utils import parameters_to_vector
 
+from helpers import single
 from helpers.losses import LOSSES
 from helpers.models import Players, dcgan, mlp
 from helpers.networks import joint_point
-from helpers.optimizers import Extragradient, Optimistic
+from helpers.optimizers import Extragradient, Nudged, Optimistic
 from helpers.penalties import GradientPenalty
+from helpers.replay import Replay
 from helpers.training import Diverged, train
 
 SGD = partial(torch.optim.SGD, lr=0.05)
@@ -417,3 +421,65 @@ def test_on_cuda_as_on_the_cpu():
     ]
     a, b = (joint_point(*run.players).cpu() for run in found)
     assert torch.allclose(a, b, atol=1e-4)
+
+
+@dataclass
+class AlongWeights:
+    """Finds one direction: a player's own weights as a unit vector."""
+
+    player: int
+
+    def __call__(self, players, before):
+        weights = parameters_to_vector(players[self.player].parameters()).detach()
+        return (weights / weights.norm())[:, None]
+
+
+REPEATED = {
+    "in turn": {},
+    "at once": {"steps": None},
+    "pairs": {"loss": LOSSES["rs"]},
+    "critics": {"steps": (3, 1), "loss": LOSSES["wgan"], "penalty": GradientPenalty(10.0)},
+    "steps of G": {"steps": (1, 2)},
+    "gradient": {"nudge": "gradient"},
+    "step": {"nudge": "step"},
+}
+
+
+def on_cuda(nudge=None, **changes):
+    makers = ADAM
+    if nudge:
+        makers = tuple(
+            partial(lambda w, find: Nudged(ADAM(w), find, nudge, every=6), find=AlongWeights(p))
+            for p in (0, 1)
+        )
+    plain = {"optimizer": makers, "iterations": 25, "device": "cuda"}
+    return train(small(), data(), **options(**plain | changes))
+
+
+@CUDA
+@pytest.mark.parametrize("kind", REPEATED)
+def test_replays_are_iterations(kind, monkeypatch):
+    """What a device repeats by itself is what it would have been told."""
+    made = []
+    monkeypatch.setattr(single, "Replay", lambda *a: made.append(1) or Replay(*a))
+    found = on_cuda(**REPEATED[kind])
+    assert made == [1]
+    monkeypatch.setattr(single.Single, "is_repeated", lambda *_: False)
+    wanted = on_cuda(**REPEATED[kind])
+    assert made == [1]
+    assert torch.allclose(joint_point(*found.players), joint_point(*wanted.players), atol=1e-5)
+    for name, values in wanted.records.items():
+        np.testing.assert_allclose(found.records[name], values, rtol=1e-3, atol=1e-4)
+
+
+@CUDA
+@pytest.mark.parametrize("kind", ["in turn", "gradient"])
+@pytest.mark.parametrize("then", ["cuda", "cpu"])
+def test_replays_can_be_cut_off(kind, then, tmp_path):
+    """A training goes on from a checkpoint of a CUDA device, on that device or another."""
+    path = tmp_path / "run.pt"
+    on_cuda(**REPEATED[kind], iterations=13, checkpoint=path)
+    found = on_cuda(**REPEATED[kind], checkpoint=path, device=then)
+    wanted = on_cuda(**REPEATED[kind])
+    a, b = (joint_point(*run.players).cpu() for run in (found, wanted))
+    assert torch.allclose(a, b, atol=1e-5 if then == "cuda" else 1e-3)

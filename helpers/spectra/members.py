@@ -114,7 +114,7 @@ def member_eigenpairs(
 
 def _beyond(held: Tensor, draws: torch.Generator) -> Tensor:
     """(S, n) unit vectors orthogonal to the rows of held (S, m, n); of 0 where m is n."""
-    members, known, n = held.shape
+    members, _, n = held.shape
     found = torch.randn(n, generator=draws).to(held).expand(members, n)
     for _ in range(2):
         found = found - (held.mT @ (held @ found[..., None]))[..., 0]
