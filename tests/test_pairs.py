@@ -284,6 +284,14 @@ def test_start_of_other_eigenvectors(k):
     assert top_eigenpairs(Matrix(H), k, start=X[:, 1:]).values[0] == pytest.approx(9, rel=1e-3)
 
 
+def test_start_that_is_good_enough_at_once():
+    """With a wide tolerance one product may satisfy it; the search goes beyond it all the same."""
+    operator = Matrix(matrix(np.r_[np.linspace(0.6, 1.4, 39), 3.0]))
+    found = top_eigenpairs(operator, 1, start=torch.ones(40, 1), tolerance=0.6)
+    assert found.products > GUARD
+    np.testing.assert_allclose(found.values, 3.0, rtol=0.1)
+
+
 def test_start_of_everything():
     """More vectors than dimensions are cut to as many."""
     H = matrix(np.arange(6.0))

@@ -105,9 +105,11 @@ def top_eigenpairs(
                 break
             if krylov.products >= most:
                 raise_unconverged(sizes, values[wanted], krylov.products)
-            if converged:  # those of the start have; others come up behind them
+            if not converged:
+                direction = worst_direction(left, limit)
+            elif krylov.known > k:  # those of the start have; others come up behind them
                 left = krylov.residuals(torch.from_numpy(S[:, order(values)[k : k + 1]])).numpy()
-            direction = worst_direction(left, limit if not converged else np.ones(1))
+                direction = worst_direction(left, np.ones(1))
             if krylov.is_full:
                 keep = order(values)[: (k + krylov.known) // 2]
                 krylov.cut(torch.from_numpy(S[:, keep]))
