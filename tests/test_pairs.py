@@ -292,6 +292,15 @@ def test_start_that_is_good_enough_at_once():
     np.testing.assert_allclose(found.values, 3.0, rtol=0.1)
 
 
+def test_start_that_is_invariant():
+    """A search that its start has exhausted goes on elsewhere: of a constant D's Hessian, say."""
+    operator = Matrix(np.diag(np.r_[np.zeros(30), 1.0, 2.0]))
+    found = top_eigenpairs(operator, 2, start=torch.eye(32)[:, -2:])
+    np.testing.assert_allclose(found.values, [2, 1])
+    flat = top_eigenpairs(Matrix(np.zeros((40, 40))), 3, start=torch.eye(40)[:, :3], tolerance=0.1)
+    np.testing.assert_allclose(flat.values, 0)
+
+
 def test_start_of_everything():
     """More vectors than dimensions are cut to as many."""
     H = matrix(np.arange(6.0))

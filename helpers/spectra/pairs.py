@@ -107,7 +107,7 @@ def top_eigenpairs(
                 raise_unconverged(sizes, values[wanted], krylov.products)
             if not converged:
                 direction = worst_direction(left, limit)
-            elif krylov.known > k:  # those of the start have; others come up behind them
+            elif krylov.known > k and krylov.pending:  # of the start; others come up behind them
                 left = krylov.residuals(torch.from_numpy(S[:, order(values)[k : k + 1]])).numpy()
                 direction = worst_direction(left, np.ones(1))
             if krylov.is_full:
