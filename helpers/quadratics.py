@@ -50,7 +50,10 @@ def nudged_descent(
         n: weights.
         k: directions left out, 1 to n - 1.
         steps: of the descent.
-        flat: factor on the start's coordinates along the axes that are not removed.
+        flat: factor on the start's coordinates along the flatter half of the axes.
+
+    Raises:
+        ValueError: for another `project`.
 
     >>> from functools import partial
     >>> found = nudged_descent(partial(torch.optim.Adam, lr=0.01), "step", seed=0)
@@ -61,7 +64,7 @@ def nudged_descent(
     axes = torch.linalg.qr(torch.randn(n, n, generator=random, dtype=torch.float64))[0]
     values = torch.logspace(2, -2, n, dtype=torch.float64)
     place = torch.randn(n, generator=random, dtype=torch.float64)
-    place[k:] *= flat
+    place[n // 2 :] *= flat
     x = (axes @ place).requires_grad_()
     H, sharp = axes @ torch.diag(values) @ axes.T, axes[:, :k]
     made = Nudged(optimizer([x]), sharp, project)

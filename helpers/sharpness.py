@@ -13,7 +13,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
@@ -36,6 +36,20 @@ class ClassifierRun:
     sharpness: NDArray[np.float64]  # (t, S) largest eigenvalue of the Hessian, on fixed samples
     loss: NDArray[np.float64]  # (t, S) on them
     accuracy: NDArray[np.float64]  # (S,) at the end, on samples not trained on
+
+    def at_loss(self, levels: ArrayLike) -> NDArray[np.float64]:
+        """(S,) each classifier's sharpness where its loss came down to a level of its own (S,).
+
+        Between two records it is taken to be linear in the loss; NaN for levels out of reach.
+        """
+        found = np.full(len(self.accuracy), np.nan)
+        for member, level in enumerate(np.asarray(levels, dtype=float)):
+            lowest = np.minimum.accumulate(self.loss[:, member])
+            if lowest[-1] <= level <= lowest[0]:
+                fresh = np.r_[True, np.diff(lowest) < 0]
+                sharp = self.sharpness[fresh, member]
+                found[member] = np.interp(level, lowest[fresh][::-1], sharp[::-1])
+        return found
 
 
 def train_classifiers(

@@ -174,6 +174,12 @@ def test_full_run_is_recorded(book, capsys):
     assert main([*arguments[:4], "medium", "--record"], book) == 1
     assert "which a medium one does not replace" in capsys.readouterr().err
     assert (book.recorded / "good.json").read_text() == text
+    (book.recorded / "good.json").unlink()
+    assert main([*arguments[:4], "medium", "--record"], book) == 0
+    assert main(arguments, book) == 0
+    kept = {path.name: json.loads(path.read_text()) for path in book.recorded.iterdir()}
+    profiles = {name: run["parameters"]["profile"] for name, run in kept.items()}
+    assert profiles == {"good.json": "medium", "good.full.json": "full"}
 
 
 @pytest.mark.parametrize(

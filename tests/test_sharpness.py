@@ -9,7 +9,7 @@ from torch.nn.functional import cross_entropy
 
 from helpers.models import mlp
 from helpers.nudging import Nudging
-from helpers.sharpness import train_classifiers
+from helpers.sharpness import ClassifierRun, train_classifiers
 
 SGD = partial(torch.optim.SGD, lr=0.2)
 
@@ -43,6 +43,17 @@ def test_sharpness_is_that_of_the_hessian():
             found.sharpness[0, member], float(torch.linalg.eigvalsh(dense)[-1]), rtol=1e-3
         )
         np.testing.assert_allclose(found.loss[0, member], float(loss(weights)), rtol=1e-5)
+
+
+def test_sharpness_at_a_loss():
+    """Linear in the loss between records, the first fall where a loss goes up again."""
+    sharpness, loss = (
+        np.array([[1.0, 1], [2, 5], [9, 7], [4, 9]]),
+        np.array([[4.0, 4], [2, 3], [3, 2], [1, 1]]),
+    )
+    run = ClassifierRun(np.arange(4), sharpness, loss, np.ones(2))
+    np.testing.assert_allclose(run.at_loss([1.5, 3.5]), [3, 3])
+    assert np.isnan(run.at_loss([0.5, 5])).all()
 
 
 @pytest.mark.parametrize("project", ["gradient", "step"])

@@ -109,10 +109,12 @@ def _record(layout: Layout, result: execute.Result, options: argparse.Namespace)
     }
     layout.recorded.mkdir(parents=True, exist_ok=True)
     target = layout.recorded / f"{result.chapter}.json"
-    if target.exists() and options.profile != "full":
+    if target.exists():
         before = json.loads(target.read_text(encoding="utf-8"))["parameters"]["profile"]
-        if before == "full":
+        if (before, options.profile) == ("full", "medium"):
             raise ValueError(f"{target} holds a full run, which a medium one does not replace")
+        if (before, options.profile) == ("medium", "full"):  # which may hold what this one lacks
+            target = target.with_suffix(".full.json")
     # A list of numbers on one line: they are many.
     text = re.sub(
         r"\[[-+\s\d.,e]+\]", lambda found: " ".join(found[0].split()), json.dumps(run, indent=1)

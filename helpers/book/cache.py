@@ -63,7 +63,7 @@ def _imported(package: Path, code: Iterable[str]) -> list[Path]:
 
 def _named(function: str, code: Iterable[str]) -> list[str]:
     """The names that some code calls a function with."""
-    return re.findall(rf"{function}\([\"'](\w+)[\"']\)", "\n".join(code))
+    return re.findall(rf"{function}\([\"']([\w.]+)[\"']\)", "\n".join(code))
 
 
 def _claims(path: Path, code: Iterable[str]) -> str:
