@@ -37,7 +37,7 @@ class Nudging:
     every: int = 50  # steps of the player after which they are found anew
     project: str = "gradient"  # eq. 12; or "step"
     players: str = "GD"  # who is nudged: "G", "D" or "GD"
-    tolerance: float = 0.1  # of residuals, in parts of each eigenvalue; of the largest for members
+    tolerance: float = 0.1  # of residuals, in parts of each eigenvalue
 
     def __post_init__(self) -> None:
         if self.players not in ("G", "D", "GD"):
@@ -70,8 +70,12 @@ class SharpDirections:
     reals: Tensor = field(repr=False)
     loss: str = "js"
     penalty: GradientPenalty | None = None
+    looked: int = field(init=False)  # images: a checkpoint's identity is made of what repr shows
     products: int = field(default=0, repr=False)  # that it took so far
     seconds: float = field(default=0.0, repr=False)
+
+    def __post_init__(self) -> None:
+        self.looked = len(self.reals)
 
     def __call__(self, players: Players, before: Tensor | None) -> Tensor:
         """(n, k) orthonormal columns, from a search that begins with the ones before."""
@@ -107,8 +111,12 @@ class MemberDirections:
     groups: Sequence[tuple[GanLoss, int]] = field(repr=False)  # a run's identity has their names
     penalty: GradientPenalty | None = None
     seed: int = 0
+    looked: int = field(init=False)  # points of each, for a checkpoint's identity
     products: int = field(default=0, repr=False)  # batched ones
     seconds: float = field(default=0.0, repr=False)
+
+    def __post_init__(self) -> None:
+        self.looked = self.reals.shape[1]
 
     def __call__(self, players: tuple[Stacked, Stacked], before: Tensor | None) -> Tensor:
         """(S, n, k) orthonormal columns of each member."""

@@ -119,7 +119,11 @@ def train_epochs(
         looked: images, the first ones, that Hessians are taken on, for nudging and for the watch.
         scored, k: as `EpochWatch` has them.
         keep: epochs after which both networks are kept; the start and the end always are.
-        checkpoint: a file that the state is kept in after each epoch.
+        checkpoint: a file that the state is kept in after each epoch. What an epoch records is no
+            part of what tells one run from another: give a watch of other sizes a file of its own.
+
+    Raises:
+        ValueError, Diverged, RuntimeError: as `train_images`, and as the watch's searches.
 
     >>> from helpers.models import lenet
     >>> blank, noise = Classifier(lenet(seed=0), 0.1), torch.rand(10, 1, 32, 32) * 2 - 1

@@ -249,6 +249,8 @@ def play(
         in_turn: G steps first, and D answers to where G has gone. By default both step from
             gradients at one point, and both extrapolate where their optimisers do.
 
+    A `Nudged` optimiser that finds its directions is given the point, (n,).
+
     Raises:
         ValueError: for a bad start, a negative number of steps, and extrapolation in turn.
 
@@ -273,6 +275,9 @@ def play(
                 here = torch.cat([part.detach() for part in players])
                 for number in group:
                     players[number].grad = game.gradients(PLAYERS[number], here)
+                for number in group:
+                    if isinstance(optimizers[number], Nudged):
+                        optimizers[number].look(here)
                 for number in group:
                     getattr(optimizers[number], move)()
         path.append(torch.cat([part.detach() for part in players]))

@@ -8,7 +8,7 @@ does nudging keep them? Here the true modes are known, and no classifier has to 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -77,7 +77,6 @@ class TrainedRing:
     latents: Tensor  # (S, n, 2)
     reals: Tensor  # (S, n, 2)
     run: EnsembleRun
-    directions: dict[str, MemberDirections] = field(default_factory=dict)  # of nudged players
 
     def game(self, member: int, n: int = 1000) -> Game:
         """The game of one member's nets on its first n latents and points."""
@@ -177,7 +176,7 @@ def train_ring(
         checkpoint=checkpoint,
         device=device,
     )
-    return TrainedRing(setting, units, latents, reals, run, finds)
+    return TrainedRing(setting, units, latents, reals, run)
 
 
 def posterior_score(points: Tensor, centres: Tensor) -> Tensor:

@@ -79,6 +79,9 @@ def train_classifiers(
         batch: samples of a step.
         every: steps between records.
 
+    Raises:
+        ValueError: for nudging of more directions than there are weights.
+
     >>> x, y = torch.randn(300, 4), torch.arange(300) % 2
     >>> make = partial(torch.optim.SGD, lr=0.1)
     >>> found = train_classifiers((x, y), (x, y), make, members=2, iterations=4, seed=0, every=2)

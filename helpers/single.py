@@ -241,7 +241,12 @@ class Single:
     def prepare(self, player: int) -> None:
         """Let an optimiser that leaves directions out find them, if it is time."""
         if isinstance(self.optimizers[player], Nudged):
-            self.optimizers[player].look(self.players)
+            try:
+                self.optimizers[player].look(self.players)
+            except FloatingPointError as error:
+                at = self.done + 1
+                what = f"no directions could be found in iteration {at}: {error}"
+                raise Diverged(what, self.result(), at) from error
 
     def move(self, player: int, slopes: tuple[Tensor, ...]) -> None:
         """A player's next move along these gradients: with extragradient every other one is a step.

@@ -80,7 +80,9 @@ def train(
         ValueError: for counts out of range, reals that are fewer than a batch or not finite, a
             decay outside [0, 1), a wrapper that extrapolates for one player only, and a checkpoint
             of another run.
-        Diverged: once a loss is not finite; it names the iteration.
+        Diverged: once a loss is not finite, or a product of a search for directions; it names the
+            iteration.
+        RuntimeError: if such a search does not converge.
 
     >>> from functools import partial
     >>> from helpers.losses import LOSSES

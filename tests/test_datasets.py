@@ -225,13 +225,19 @@ def test_at_hand_is_where_load_looks(tmp_path, monkeypatch, alone):
     """In the folder given, the variable's or the cache; nothing is downloaded to find out."""
     assert not at_hand("mnist") and not at_hand("emnist")
     assert at_hand("digits")
-    write_idx(tmp_path / "given", "mnist")
+    for folder in (tmp_path / "given", alone):
+        for split in ("train", "test"):
+            write_idx(folder, "mnist", split)
+    (alone / idx_files("mnist", "test")[1]).rename(tmp_path / "away")
     assert at_hand("mnist", tmp_path / "given") and not at_hand("mnist")
     monkeypatch.setenv(fetch.VARIABLE, str(tmp_path / "given"))
     assert at_hand("mnist")
     monkeypatch.delenv(fetch.VARIABLE)
-    write_idx(alone, "mnist")
+    assert not at_hand("mnist")  # not as a whole
+    (tmp_path / "away").rename(alone / idx_files("mnist", "test")[1])
     assert at_hand("mnist")
+    with pytest.raises(ValueError, match="unknown set 'mnits'"):
+        at_hand("mnits")
 
 
 def test_cache_of_an_installed_package(tmp_path, monkeypatch):

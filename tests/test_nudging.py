@@ -76,6 +76,23 @@ def test_ends_of_invariant_spans():
     found = member_eigenpairs(lambda v: rows * v, torch.ones(2, 12), 3, tolerance=1e-5, most=12)
     np.testing.assert_allclose(found.values[0], [11, 10, 9], atol=1e-3)
     np.testing.assert_allclose(found.values[1], [5, 0, 0], atol=1e-4)
+    inner = found.vectors.mT @ found.vectors
+    np.testing.assert_allclose(inner, np.stack([np.eye(3)] * 2), atol=1e-4)
+
+
+def test_each_pair_is_found():
+    """Every residual is below its share of its own eigenvalue, far below the largest as well."""
+    random = torch.Generator().manual_seed(0)
+    values = torch.cat([torch.tensor([1000.0, 50, 8, 3, 2]), torch.linspace(-1, 1, 195)])
+    axes = [torch.linalg.qr(torch.randn(200, 200, generator=random))[0] for _ in range(3)]
+    H = torch.stack([a @ torch.diag(values) @ a.T for a in axes])
+    begin = torch.randn(3, 200, generator=random)
+    found = member_eigenpairs(lambda v: (H @ v[..., None])[..., 0], begin, 5, tolerance=0.1)
+    true = (H @ found.vectors - found.vectors * found.values[:, None]).norm(dim=1)
+    assert (true <= 0.11 * found.values).all()
+    np.testing.assert_allclose(found.values, values[:5].expand(3, 5), rtol=0.02)
+    for span, axis in zip(found.vectors, axes, strict=True):
+        assert float(torch.linalg.svdvals(span.T @ axis[:, :5]).min()) > 0.95
 
 
 def test_lost_members_stay_alone():

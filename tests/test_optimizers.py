@@ -269,6 +269,20 @@ def test_directions_are_found_when_due():
     assert asked[1][1] is not None
 
 
+def test_nudged_in_a_game():
+    """`play` shows the search the whole point; along what it found nobody moves."""
+    seen = []
+
+    def find(point, before):
+        seen.append(point.clone())
+        return torch.ones(1, 1, dtype=torch.float64)
+
+    game = quadratic_game([[0.3]], [[0.1]], [[-1.0]], [[1.0]])
+    made = play(game, [1.0, 0.5], lambda w: Nudged(SGD(w), find, every=2), steps=3)
+    assert torch.equal(made, made[:1].expand(4, 2))
+    assert len(seen) == 4 and seen[0].tolist() == [1.0, 0.5]
+
+
 def test_nudged_refuses():
     with pytest.raises(ValueError, match="project"):
         Nudged(SGD([torch.zeros(1)]), torch.zeros(1, 1), "both")

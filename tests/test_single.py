@@ -434,6 +434,21 @@ class AlongWeights:
         return (weights / weights.norm())[:, None]
 
 
+def test_diverged_amid_a_search():
+    """A product that is not finite ends a nudged training as a loss would, with what there was."""
+
+    def find(players, before):
+        if before is not None:
+            raise FloatingPointError("product at step 3 is not finite")
+        return AlongWeights(1)(players, before)
+
+    makers = (ADAM, lambda weights: Nudged(ADAM(weights), find, every=4))
+    with pytest.raises(Diverged, match="iteration 5: product at step 3") as caught:
+        train(small(), data(), **options(optimizer=makers, every=1))
+    assert caught.value.iteration == 5
+    assert len(caught.value.run.iterations) == 4
+
+
 REPEATED = {
     "in turn": {},
     "at once": {"steps": None},

@@ -27,13 +27,26 @@ def cache() -> Path:
 
 
 def at_hand(name: str, root: str | PathLike[str] | None = None) -> bool:
-    """Whether a set lies where `helpers.datasets.load` looks for it, so that it need not download.
+    """Whether `helpers.datasets.load` would give both splits of a set without a download.
+
+    Raises:
+        ValueError: for an unknown set.
 
     >>> at_hand("digits")
     True
     """
     name = "emnist-digits" if name == "emnist" else name
-    return name == "digits" or SOURCES[name].lies_in(_folder(root)[1])
+    if name == "digits":
+        return True
+    if name not in SOURCES:
+        raise ValueError(f"unknown set {name!r}; there are digits, {', '.join(SOURCES)}")
+    where = _folder(root)[1]
+    try:
+        for split in ("train", "test"):
+            SOURCES[name].read(where, split)
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def read(name: str, split: str, root: str | PathLike[str] | None) -> Raw:
