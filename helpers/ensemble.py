@@ -44,7 +44,7 @@ class Diverged(FloatingPointError):
     def __init__(self, message: str, run: Any, iteration: int) -> None:
         super().__init__(message)
         self.run = run
-        self.iteration = iteration  # the one in which the last loss ceased to be finite
+        self.iteration = iteration  # the one in which it ended
 
 
 @dataclass(frozen=True)

@@ -178,7 +178,7 @@ def train_images(
 
     Raises:
         ValueError: for an unknown loss or method, a nudged ExtraAdam, and as `train`.
-        Diverged, RuntimeError: as `train`.
+        Diverged: as `train`.
 
     >>> noise = torch.rand(10, 1, 32, 32) * 2 - 1
     >>> found = train_images(SETTINGS["nsgan adam"], noise, 2, seed=0, width=2, latent=4, batch=5)

@@ -239,6 +239,7 @@ def show_recorded(chapter: str) -> None:
     print(
         f"{how} profile, seeds {run['seeds']}, {run['device']}, {run['date']}, "
         f"commit {run['commit']}, {run['seconds'] / 60:.0f} minutes."
+        + (f" {run['note']}." if "note" in run else "")
     )
     made = [_again(r) for r in run["records"]]
     # The boxes of the chapter's own run are the ones that links lead to.

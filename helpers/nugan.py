@@ -35,6 +35,8 @@ OPTIMIZERS = {
     "NuGAN, k 1": replace(NSGAN, nudging=Nudging(k=1)),
     "NuGAN, G only": replace(NSGAN, nudging=Nudging(players="G")),
     "NuGAN, D only": replace(NSGAN, nudging=Nudging(players="D")),
+    "NuGAN, every 500": replace(NSGAN, nudging=Nudging(every=500)),
+    "NuGAN (step), every 500": replace(NSGAN, nudging=Nudging(project="step", every=500)),
     "NuGAN, k 2, every 500": replace(NSGAN, nudging=Nudging(k=2, every=500)),
     "NuGAN (step), G only": replace(NSGAN, nudging=Nudging(project="step", players="G")),
 }
@@ -123,7 +125,8 @@ def train_epochs(
             part of what tells one run from another: give a watch of other sizes a file of its own.
 
     Raises:
-        ValueError, Diverged, RuntimeError: as `train_images`, and as the watch's searches.
+        ValueError, Diverged: as `train_images`.
+        FloatingPointError, NotConverged: if a search of the watch fails.
 
     >>> from helpers.models import lenet
     >>> blank, noise = Classifier(lenet(seed=0), 0.1), torch.rand(10, 1, 32, 32) * 2 - 1

@@ -25,6 +25,7 @@ from helpers.models import Players
 from helpers.optimizers import Extragradient, Nudged
 from helpers.penalties import GradientPenalty
 from helpers.replay import Replay
+from helpers.spectra import NotConverged
 
 Batch = tuple[Tensor, Tensor, Tensor | None]  # reals, latents, the penalty's shares
 Watch = Callable[[Players], dict[str, Any]]
@@ -243,7 +244,7 @@ class Single:
         if isinstance(self.optimizers[player], Nudged):
             try:
                 self.optimizers[player].look(self.players)
-            except FloatingPointError as error:
+            except (FloatingPointError, NotConverged) as error:
                 at = self.done + 1
                 what = f"no directions could be found in iteration {at}: {error}"
                 raise Diverged(what, self.result(), at) from error

@@ -52,6 +52,9 @@ def train(
     All reals are held on the device. In its own steps D judges reals and samples as one batch, so
     that batch norm in it would see both.
 
+    On a CUDA device iterations that are one program are captured once and replayed
+    (`helpers.replay`): those of Adam and its like, nudged or not, under constant rates.
+
     Args:
         players: the networks; they are copied, and trained in training mode.
         reals: (n, ...) samples of the data, n at least a batch.
@@ -80,9 +83,8 @@ def train(
         ValueError: for counts out of range, reals that are fewer than a batch or not finite, a
             decay outside [0, 1), a wrapper that extrapolates for one player only, and a checkpoint
             of another run.
-        Diverged: once a loss is not finite, or a product of a search for directions; it names the
+        Diverged: once a loss is not finite, or a search for directions fails; it names the
             iteration.
-        RuntimeError: if such a search does not converge.
 
     >>> from functools import partial
     >>> from helpers.losses import LOSSES

@@ -163,11 +163,13 @@ def test_full_run_is_recorded(book, capsys):
     code = 'from helpers.ledger import keep\nkeep("times", {"first": [1, 2.5, 1e-20]})'
     write(book, good=chapter(code=code))
     arguments = ["run", "--chapter", "good", "--profile", "full", "--record", "--set", "scale=2"]
+    arguments += ["--note", "by a test"]
     assert main(arguments, book) == 0
     text = (book.recorded / "good.json").read_text()
     run = json.loads(text)
     assert run["records"][0]["values"] == {"supremum_to_1e6": 2e6}
     assert run["parameters"] == {"profile": "full", "scale": 2.0}
+    assert run["note"] == "by a test"
     assert run["tables"] == {"times": {"first": [1, 2.5, 1e-20]}}
     assert '"first": [ 1, 2.5, 1e-20 ]' in text
     write(book, good=chapter(code=code + '  # has a "medium" profile'))

@@ -257,7 +257,7 @@ def test_recorded_run_is_shown(shown, monkeypatch, tmp_path, capsys):
     (tmp_path / "recorded").mkdir()
     made = judge("C14", 2e6, profile="full").as_json()
     run = {"seeds": "0", "device": "CPU", "date": "2026-01-02", "commit": "abc", "seconds": 600}
-    run["parameters"] = {"profile": "medium"}
+    run |= {"parameters": {"profile": "medium"}, "note": "Trained elsewhere"}
     (tmp_path / "recorded" / "some.json").write_text(json.dumps(run | {"records": [made]}))
     real = ledger.data_file
     monkeypatch.setattr(
@@ -265,7 +265,7 @@ def test_recorded_run_is_shown(shown, monkeypatch, tmp_path, capsys):
     )
     ledger.show_recorded("some")
     assert (
-        "Medium profile, seeds 0, CPU, 2026-01-02, commit abc, 10 minutes"
+        "Medium profile, seeds 0, CPU, 2026-01-02, commit abc, 10 minutes. Trained elsewhere."
         in capsys.readouterr().out
     )
     ((data, *_),) = shown

@@ -9,6 +9,7 @@ import platform
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import nbformat
 import torch
@@ -41,6 +42,9 @@ def _run(layout: Layout, options: argparse.Namespace) -> int:
         raise ValueError("--publish is for runs with default parameters only")
     if options.record and options.profile not in ("medium", "full"):
         raise ValueError("--record is for runs with --profile full or medium")
+    if options.record:
+        for chapter in [options.chapter] if options.chapter else layout.chapters():
+            _target(layout, chapter, options.profile)  # or hours would be lost
     results = execute.run(
         layout,
         chapter=options.chapter,
@@ -85,6 +89,18 @@ def _site(layout: Layout, options: argparse.Namespace) -> int:
     return 0
 
 
+def _target(layout: Layout, chapter: str, profile: str) -> Path:
+    """Where a run is recorded; a full one beside a medium one, which may hold what it lacks."""
+    target = layout.recorded / f"{chapter}.json"
+    if target.exists():
+        before = json.loads(target.read_text(encoding="utf-8"))["parameters"]["profile"]
+        if (before, profile) == ("full", "medium"):
+            raise ValueError(f"{target} holds a full run, which a medium one does not replace")
+        if (before, profile) == ("medium", "full"):
+            target = target.with_suffix(".full.json")
+    return target
+
+
 def _record(layout: Layout, result: execute.Result, options: argparse.Namespace) -> None:
     """Write a run's numbers to data/recorded, with where and when they were measured."""
     source = pairing.to_notebook(layout, result.chapter)
@@ -104,17 +120,12 @@ def _record(layout: Layout, result: execute.Result, options: argparse.Namespace)
         "seconds": round(result.seconds, 1),
         # Where a long run kept its state is no part of what it computed.
         "parameters": {k: v for k, v in values.items() if k != "checkpoints"},
+        **({"note": options.note} if options.note else {}),
         "records": records,
         "tables": ledger.tables(executed),
     }
     layout.recorded.mkdir(parents=True, exist_ok=True)
-    target = layout.recorded / f"{result.chapter}.json"
-    if target.exists():
-        before = json.loads(target.read_text(encoding="utf-8"))["parameters"]["profile"]
-        if (before, options.profile) == ("full", "medium"):
-            raise ValueError(f"{target} holds a full run, which a medium one does not replace")
-        if (before, options.profile) == ("medium", "full"):  # which may hold what this one lacks
-            target = target.with_suffix(".full.json")
+    target = _target(layout, result.chapter, options.profile)
     # A list of numbers on one line: they are many.
     text = re.sub(
         r"\[[-+\s\d.,e]+\]", lambda found: " ".join(found[0].split()), json.dumps(run, indent=1)
@@ -145,6 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     keep = run.add_mutually_exclusive_group()
     keep.add_argument("--publish", action="store_true", help="copy the outputs to book/")
     keep.add_argument("--record", action="store_true", help="write data/recorded (not quick)")
+    run.add_argument("--note", help="said beside a recorded run: where its checkpoints came from")
     add("check", _check, "fail on drift between source and notebook, or on missing outputs")
     again = add("regress", _regress, "execute anew and compare with data/references")
     again.add_argument("--chapter", help="only this one")

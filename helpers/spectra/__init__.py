@@ -5,12 +5,13 @@ from helpers.spectra.cloud import RitzCloud, ritz_cloud
 from helpers.spectra.density import SpectralDensity, blurred, slq_density
 from helpers.spectra.lanczos import Tridiagonal, lanczos
 from helpers.spectra.members import MemberPairs, member_eigenpairs
-from helpers.spectra.pairs import EigenPairs, top_eigenpairs
+from helpers.spectra.pairs import EigenPairs, NotConverged, top_eigenpairs
 
 __all__ = [
     "EigenPairs",
     "GameEigenvalues",
     "MemberPairs",
+    "NotConverged",
     "RitzCloud",
     "SpectralDensity",
     "Tridiagonal",

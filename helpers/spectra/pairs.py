@@ -31,6 +31,10 @@ _STILL = 0.1
 GUARD = 12  # products after those of a start, at the least, for what the start may miss
 
 
+class NotConverged(RuntimeError):
+    """A search that ran out of products."""
+
+
 @dataclass(frozen=True, eq=False)
 class EigenPairs:
     """Eigenvalues, eigenvectors, and how well they fit."""
@@ -72,7 +76,7 @@ def top_eigenpairs(
         ValueError: for an operator that is not symmetric, a k out of range, an unknown order, a
             negative tolerance, a start of another shape, too little room.
         FloatingPointError: for a product that is not finite, naming the step.
-        RuntimeError: if the pairs have not converged after so many products.
+        NotConverged: a RuntimeError, if the pairs have not after so many products.
 
     One random vector cannot tell equal eigenvalues apart: of an eigenvalue that is there several
     times, it may find one copy.
@@ -103,7 +107,7 @@ def top_eigenpairs(
             converged = (sizes <= limit).all()
             if krylov.known == n or (converged and krylov.products >= least):
                 break
-            if krylov.products >= most:
+            if not converged and krylov.products >= most:
                 raise_unconverged(sizes, values[wanted], krylov.products)
             if not converged:
                 direction = worst_direction(left, limit)
@@ -176,7 +180,7 @@ def worst_direction(left: NDArray, limit: NDArray) -> Tensor:
 def raise_unconverged(sizes: NDArray, values: NDArray, products: int) -> None:
     """Say how far a search came that ran out of products."""
     share = np.max(sizes / np.maximum(np.abs(values), np.finfo(float).tiny))
-    raise RuntimeError(
+    raise NotConverged(
         f"not converged after {products} products: the worst residual is still {share:.1e} of its "
         "eigenvalue; allow more products (most), more room, or a larger tolerance"
     )
