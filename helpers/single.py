@@ -97,14 +97,14 @@ class Single:
         if len(extrapolates) > 1:
             raise ValueError("extragradient is asked for by both players or by neither")
         self.extrapolates = True in extrapolates
-        inner = [getattr(each, "optimizer", each) for each in self.optimizers]
+        self.inner = [getattr(each, "optimizer", each) for each in self.optimizers]
         self.schedules = []
         if settings.schedule is not None:
-            self.schedules = [LambdaLR(each, settings.schedule) for each in inner]
-        self.repeats = device.type == "cuda" and self.is_repeated(inner)
+            self.schedules = [LambdaLR(each, settings.schedule) for each in self.inner]
+        self.repeats = device.type == "cuda" and self.is_repeated()
         self.replay: Replay | None = None
         self.told = 0  # iterations not replayed
-        self.let_capture(inner)
+        self.let_capture()
         self.averaged = None
         if settings.average is not None:
             rule = get_ema_multi_avg_fn(settings.average)
@@ -137,7 +137,7 @@ class Single:
             self.note(found)
         self.keep()
 
-    def is_repeated(self, inner: list[Optimizer]) -> bool:
+    def is_repeated(self) -> bool:
         """Whether every iteration is the same program, apart from those that look for directions.
 
         A captured one keeps the rates that it was captured with, and only that wrapper whose state
@@ -147,13 +147,13 @@ class Single:
         one_each = self.settings.steps in (None, (1, 1))
         return (
             not self.schedules
-            and all("capturable" in each.defaults for each in inner)
+            and all("capturable" in each.defaults for each in self.inner)
             and all(isinstance(each, Nudged) and one_each for each in wrapped)
         )
 
-    def let_capture(self, inner: list[Optimizer]) -> None:
+    def let_capture(self) -> None:
         """Tell Adam and its like where to count their steps: on the device, if captured there."""
-        for optimizer in inner:
+        for optimizer in self.inner:
             for group in optimizer.param_groups:
                 if "capturable" in group:
                     group["capturable"] = self.repeats
@@ -171,12 +171,10 @@ class Single:
             self.told += 1
             return once(batches)
         if self.replay is None:
-            taken = [each.taken for each in nudged]
-            self.replay = Replay(once, batches)
-            for each, count in zip(nudged, taken, strict=True):
-                each.taken = count  # a capture does not step
-        for each in nudged:
-            each.taken += 1
+            self.replay = Replay(once, batches)  # which counts the step that it is to repeat
+        else:
+            for each in nudged:
+                each.taken += 1
         return self.replay(batches)
 
     def together(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
@@ -349,7 +347,7 @@ class Single:
             net.load_state_dict(held)
         for optimizer, held in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(held)
-        self.let_capture([getattr(each, "optimizer", each) for each in self.optimizers])
+        self.let_capture()
         for schedule, held in zip(self.schedules, state["schedules"], strict=True):
             schedule.load_state_dict(held)
         if self.averaged is not None:

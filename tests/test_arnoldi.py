@@ -320,6 +320,15 @@ def test_poor_starts():
         assert found.values == pytest.approx(cold.values, rel=1e-6)
 
 
+def test_start_that_is_invariant():
+    """A search that its start has exhausted goes on elsewhere."""
+    operator = Matrix(np.diag(np.r_[np.zeros(30), 1.0, 2.0]))
+    found = game_eigenvalues(operator, 2, start=torch.eye(32)[:, -2:])
+    np.testing.assert_allclose(found.values, [2, 1])
+    flat = game_eigenvalues(Matrix(np.zeros((40, 40))), 3, start=torch.eye(40)[:, :3])
+    np.testing.assert_allclose(flat.values, 0)
+
+
 def test_start_of_other_eigenvectors():
     """Exact eigenvectors, but not of the first ones: an invariant subspace that hides nothing."""
     J = with_spectrum(np.r_[np.linspace(-1, 1, 57), 4, 5, 9], np.random.default_rng(0))

@@ -103,7 +103,7 @@ def game_eigenvalues(
             converged = (sizes <= limit).all()
             if krylov.known == n or (converged and krylov.products >= least):
                 break
-            if krylov.products >= most:
+            if not converged and krylov.products >= most:
                 raise_unconverged(sizes, values[wanted], krylov.products)
             if converged:  # those of the start have; others come up behind them
                 more = _first(values, size, min(len(wanted) + 1, len(values)))

@@ -82,8 +82,7 @@ def member_eigenpairs(
         image = torch.where(lost[:, None], 0.0, image)
         diagonal[:, known - 1] = (newest * image).sum(dim=1)
         held = basis[:, :known]
-        for _ in range(2):  # once leaves what rounding puts back
-            image = image - (held.mT @ (held @ image[..., None]))[..., 0]
+        image = _without(held, image)
         length = image.norm(dim=1)
         scale = diagonal[:, :known].abs().amax(dim=1) + beside[:, : known - 1].sum(dim=1)
         over = length <= rounding * scale
@@ -112,12 +111,17 @@ def member_eigenpairs(
     return replace(found, products=known)
 
 
+def _without(held: Tensor, vectors: Tensor) -> Tensor:
+    """(S, n) vectors less their parts along the orthonormal rows of held (S, m, n)."""
+    for _ in range(2):  # once leaves what rounding puts back
+        vectors = vectors - (held.mT @ (held @ vectors[..., None]))[..., 0]
+    return vectors
+
+
 def _beyond(held: Tensor, draws: torch.Generator) -> Tensor:
     """(S, n) unit vectors orthogonal to the rows of held (S, m, n); of 0 where m is n."""
     members, _, n = held.shape
-    found = torch.randn(n, generator=draws).to(held).expand(members, n)
-    for _ in range(2):
-        found = found - (held.mT @ (held @ found[..., None]))[..., 0]
+    found = _without(held, torch.randn(n, generator=draws).to(held).expand(members, n))
     return found / found.norm(dim=1, keepdim=True).clamp(min=1e-30)
 
 

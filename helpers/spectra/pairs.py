@@ -109,11 +109,9 @@ def top_eigenpairs(
                 break
             if not converged and krylov.products >= most:
                 raise_unconverged(sizes, values[wanted], krylov.products)
-            if not converged:
-                direction = worst_direction(left, limit)
-            elif krylov.known > k and krylov.pending:  # of the start; others come up behind them
+            if converged:  # those of the start have; others come up behind them
                 left = krylov.residuals(torch.from_numpy(S[:, order(values)[k : k + 1]])).numpy()
-                direction = worst_direction(left, np.ones(1))
+            direction = worst_direction(left, limit if not converged else np.ones(1))
             if krylov.is_full:
                 keep = order(values)[: (k + krylov.known) // 2]
                 krylov.cut(torch.from_numpy(S[:, keep]))
@@ -170,8 +168,13 @@ def converged_at(values: NDArray, tolerance: float, krylov: Krylov) -> NDArray[n
     return np.maximum(tolerance * np.abs(values), 10 * eps * krylov.scale)
 
 
-def worst_direction(left: NDArray, limit: NDArray) -> Tensor:
-    """(r,) the direction in Q that most of the residuals (r, k) have in common, by their limits."""
+def worst_direction(left: NDArray, limit: NDArray) -> Tensor | None:
+    """(r,) the direction in Q that most of the residuals (r, k) have in common, by their limits.
+
+    None where Q is empty, or where there are no residuals: the span is exhausted.
+    """
+    if not left.size:
+        return None
     U, _, _ = np.linalg.svd(left / np.maximum(limit, np.finfo(float).tiny), full_matrices=False)
     common = U[:, 0]
     return torch.from_numpy(np.ascontiguousarray(common))
