@@ -36,7 +36,7 @@ def linearize(product: Product, u: Tensor, preview: bool = False) -> tuple[Produ
         The program, and whether it multiplies in bfloat16: on request, where that is faster here.
     """
     traced = make_fx(lambda v: product(v))(u)  # it cannot trace a method
-    if any(_writes(node) for node in traced.graph.nodes):
+    if _writes_into_constants(traced):
         traced = _without_writes(traced, u)
     _share_constants(traced)
     traced = CSEPass()(traced).graph_module
@@ -47,10 +47,24 @@ def linearize(product: Product, u: Tensor, preview: bool = False) -> tuple[Produ
         return split_const_subgraphs(traced), rounded
 
 
-def _writes(node: Node) -> bool:
-    """Whether an operation changes one of its inputs."""
-    schema = getattr(node.target, "_schema", None)
-    return node.op == "call_function" and schema is not None and schema.is_mutable
+def _writes_into_constants(traced: GraphModule) -> bool:
+    """Whether an operation changes what does not depend on u, or u itself."""
+    moving: set[Node] = set()
+    for node in traced.graph.nodes:
+        schema = getattr(node.target, "_schema", None)
+        if node.op == "call_function" and schema is not None and schema.is_mutable:
+            named = dict(zip((a.name for a in schema.arguments), node.args, strict=False))
+            named |= node.kwargs
+            written = [
+                named.get(argument.name)
+                for argument in schema.arguments
+                if argument.alias_info is not None and argument.alias_info.is_write
+            ]
+            if not all(isinstance(each, Node) and each in moving for each in written):
+                return True
+        if any(each.op == "placeholder" or each in moving for each in node.all_input_nodes):
+            moving.add(node)
+    return False
 
 
 def _without_writes(traced: GraphModule, u: Tensor) -> GraphModule:
