@@ -224,7 +224,7 @@ def standard_normal(n: int, latent: int, *, seed: int) -> Tensor:
     >>> standard_normal(2, 3, seed=0).shape
     torch.Size([2, 3])
     """
-    return torch.randn(n, latent, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(n, latent, generator=torch.Generator().manual_seed(seed), device="cpu")
 
 
 @torch.no_grad()

@@ -181,6 +181,6 @@ def start_vectors(shape: tuple[int, int], before: Tensor | None, *, seed: int) -
     >>> start_vectors((2, 9), None, seed=0).norm(dim=1)
     tensor([1., 1.])
     """
-    random = torch.randn(shape[1], generator=torch.Generator().manual_seed(seed))
+    random = torch.randn(shape[1], generator=torch.Generator().manual_seed(seed), device="cpu")
     start = (random / random.norm()).expand(shape)
     return start if before is None else start.to(before) + before.sum(dim=-1)

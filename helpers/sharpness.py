@@ -102,7 +102,7 @@ def train_classifiers(
     random = torch.Generator().manual_seed(seed)
     taken, sharp, level = [], [], []
     for step in tqdm(range(1, iterations + 1), disable=None):
-        drawn = torch.randint(len(x), (members, batch), generator=random)
+        drawn = torch.randint(len(x), (members, batch), generator=random, device="cpu")
         total = _losses(stacked, x[drawn], y[drawn], stacked.parameters).sum()
         for weight, slope in zip(weights, torch.autograd.grad(total, weights), strict=True):
             weight.grad = slope

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
@@ -22,7 +21,7 @@ from helpers.copying import copied
 from helpers.ensemble import Diverged, MakeOptimizer, described, read_state, write_state
 from helpers.losses import GanLoss
 from helpers.models import Players
-from helpers.optimizers import Extragradient, Nudged
+from helpers.optimizers import Extragradient, Nudged, Wrapper
 from helpers.penalties import GradientPenalty
 from helpers.replay import Replay
 from helpers.spectra import NotConverged
@@ -143,7 +142,7 @@ class Single:
         A captured one keeps the rates that it was captured with, and only that wrapper whose state
         is one tensor can be in it.
         """
-        wrapped = [each for each in self.optimizers if not isinstance(each, Optimizer)]
+        wrapped = [each for each in self.optimizers if isinstance(each, Wrapper)]
         one_each = self.settings.steps in (None, (1, 1))
         return (
             not self.schedules

@@ -40,7 +40,9 @@ class ImageSet:
         """
         if not 1 <= n <= len(self):
             raise ValueError(f"a subset has 1 to {len(self):,} images, got {n}")
-        drawn = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:n]
+        drawn = torch.randperm(
+            len(self), generator=torch.Generator().manual_seed(seed), device="cpu"
+        )[:n]
         return replace(self, images=self.images[drawn], labels=self.labels[drawn])
 
 
@@ -64,11 +66,11 @@ def as_tensor(raw: Raw, size: int, channels: int | None) -> Tensor:
               [1., 1.]]]])
     """
     n, native, *sides = raw.images.shape
-    out = torch.empty(n, channels or native, size, size)
+    out = torch.empty(n, channels or native, size, size, device="cpu")
     for start in range(0, n, _CHUNK):
         part = torch.from_numpy(raw.images[start : start + _CHUNK].astype(np.float32))
         if channels == 1 and native == 3:
-            part = (part * torch.tensor(LUMA)[:, None, None]).sum(dim=1, keepdim=True)
+            part = (part * torch.tensor(LUMA, device="cpu")[:, None, None]).sum(dim=1, keepdim=True)
         if sides != [size, size]:
             part = interpolate(
                 part, (size, size), mode="bilinear", antialias=True, align_corners=False
