@@ -1,0 +1,94 @@
+"""How a discriminator is asked for its logits: one convention for training and for analysis.
+
+A network with batch statistics in it gives other logits when it sees reals and samples as one batch
+than when it sees them as two. Most published code shows it two, and so does this package unless it
+is told otherwise; what matters is that a game is analysed as it was trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Discriminate = Callable[..., Any]  # samples, or samples and labels, to what D gives
+
+
+@dataclass(frozen=True)
+class Judging:
+    """What D sees at once, and which part of its output is the logit.
+
+    Args:
+        joint_batch: whether a loss that looks at reals and samples shows D both as one batch. A
+            loss that looks at samples alone shows it samples alone in either case.
+        logit: from D's output to one logit per sample, where D gives something else: a tuple, a
+            map of patches, probabilities.
+
+    >>> judging = Judging(logit=lambda output: output["logit"])
+    >>> judging.alone(lambda x: {"logit": x.sum(1)}, torch.ones(2, 3))
+    tensor([3., 3.])
+    """
+
+    joint_batch: bool = False
+    logit: Callable[[Any], Tensor] | None = None
+
+    def alone(
+        self, discriminate: Discriminate, samples: Tensor, labels: Tensor | None = None
+    ) -> Tensor:
+        """The logits, n elements, of n samples with their labels, if there are any.
+
+        Raises:
+            ValueError: for an output that is not one logit per sample.
+        """
+        output = discriminate(samples) if labels is None else discriminate(samples, labels)
+        return self._checked(output, len(samples))
+
+    def both(
+        self,
+        discriminate: Discriminate,
+        reals: Tensor,
+        fakes: Tensor,
+        labels: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """The logits of reals and of generated samples, which share their labels.
+
+        Raises:
+            ValueError: as `alone`, and for reals and samples of different shapes.
+        """
+        if reals.shape[1:] != fakes.shape[1:]:
+            raise ValueError(
+                f"reals and generated samples are of one shape, got {tuple(reals.shape[1:])} and "
+                f"{tuple(fakes.shape[1:])}"
+            )
+        if not self.joint_batch:
+            return (
+                self.alone(discriminate, reals, labels),
+                self.alone(discriminate, fakes, labels),
+            )
+        twice = None if labels is None else torch.cat([labels, labels])
+        logits = self.alone(discriminate, torch.cat([reals, fakes]), twice)
+        if logits.ndim == 0 or len(logits) != len(reals) + len(fakes):
+            got = tuple(logits.shape)
+            raise ValueError(f"logits have the samples in their first dimension, got {got}")
+        return logits[: len(reals)], logits[len(reals) :]
+
+    def _checked(self, output: Any, n: int) -> Tensor:
+        if self.logit is not None:
+            output = self.logit(output)
+        if not isinstance(output, Tensor):
+            raise ValueError(
+                f"a discriminator gives a tensor of logits, got {type(output).__name__}; say which "
+                "part of it is the logit: logit=lambda output: output[0], for instance"
+            )
+        if output.numel() != n:
+            raise ValueError(
+                f"a discriminator gives one logit per sample, got {tuple(output.shape)} for {n} "
+                "samples; say how they become one: logit=lambda output: output.flatten(1).mean(1), "
+                "for instance"
+            )
+        if not output.is_floating_point():
+            raise ValueError(f"logits are real numbers, got {output.dtype}")
+        return output
