@@ -31,6 +31,8 @@ class LineNet(nn.Module):
     True
     """
 
+    is_samplewise = True  # no sample's output depends on another one
+
     def __init__(self, units: int, *, seed: int) -> None:
         super().__init__()
         if units < 1:

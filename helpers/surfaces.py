@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers.ensemble import read_state, write_state
+from helpers.checkpoints import checkpoint_path, read_state, try_writing, write_state
 from helpers.games import PLAYERS, Game, check_player
 from helpers.operators import hessian
 from helpers.spectra import top_eigenpairs
@@ -154,11 +154,13 @@ def loss_plane(
         at_once = 1 if game.dimension >= _LARGE else 64
     if type(at_once) is not int or at_once < 1:
         raise ValueError(f"at_once is 1 or more, got {at_once!r}")
-    store = None if checkpoint is None else Path(checkpoint)
+    store = checkpoint_path(checkpoint)
     run = _identity(game, point, span, player, x, y) if store else {}
     rows: list[list[float]] = []
     if store and store.exists():
         rows = read_state(store, run, len(x))["rows"]
+    if store and len(rows) < len(x):
+        try_writing(store)
     steps = torch.from_numpy(y).to(point)
     with tqdm(total=len(x), initial=len(rows), desc="rows", disable=None) as bar:
         for place in x[len(rows) :]:

@@ -57,7 +57,7 @@ def test_the_originals_are_left_alone():
 def test_refusals():
     with pytest.raises(ValueError, match="at least one network"):
         Stacked([])
-    with pytest.raises(ValueError, match="several shapes"):
+    with pytest.raises(ValueError, match=r"members 0 and 1, 0.weight.shape.0 is 3 and 4"):
         Stacked([mlp([1, 3, 1], seed=0), mlp([1, 4, 1], seed=0)])
     with pytest.raises(ValueError, match="buffers"):
         Stacked([nn.Sequential(nn.Linear(1, 2), nn.BatchNorm1d(2))])

@@ -223,11 +223,11 @@ def test_no_iterations():
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"iterations": -1}, "iterations must be"),
-        ({"every": 0}, "every must be"),
-        ({"steps": (0, 1)}, "D's steps must be"),
-        ({"steps": (1, 0)}, "G's steps must be"),
-        ({"batch": 0}, "batch must be"),
+        ({"iterations": -1}, "iterations is a whole number, 0 or more"),
+        ({"every": 0}, "every is a whole number, 1 or more"),
+        ({"steps": (0, 1)}, "D's steps is"),
+        ({"steps": (1, 0)}, "G's steps is"),
+        ({"batch": 0}, "batch is"),
     ],
 )
 def test_counts_out_of_range(change, message):
@@ -246,7 +246,7 @@ def test_bad_data():
         run(pairs(), z, x[:, :0])
     with pytest.raises(ValueError, match="reals must be finite"):
         run(pairs(), z, x * np.nan)
-    with pytest.raises(ValueError, match="losses for 3 members are asked for, got 2"):
+    with pytest.raises(ValueError, match="3 members need one loss or as many, got 2"):
         train_ensemble(pairs(), z, x, loss=[LOSSES["js"]] * 2, optimizer=SGD, iterations=1)
 
 
