@@ -6,6 +6,8 @@ How long the run is to be, and what of it is recorded and kept, is no part of th
 
 from __future__ import annotations
 
+import hashlib
+import io
 from collections.abc import Mapping
 from os import PathLike, fspath
 from pathlib import Path
@@ -18,6 +20,8 @@ from helpers.descriptions import difference
 from helpers.inputs import shown
 
 _FORMAT = 2  # of the files; one more whenever files of before would be misread
+_MARK = b"whole"  # ahead of the hash that ends a file
+_BODY = -(len(_MARK) + hashlib.sha256().digest_size)
 
 
 def checkpoint_path(given: Path | str | None) -> Path | None:
@@ -71,6 +75,11 @@ def write_state(state: dict[str, Any], path: Path) -> None:
     """
     part = _part(path)
     torch.save({"format": _FORMAT, **_plain(state)}, part)
+    with part.open("rb+") as file:
+        found = hashlib.sha256()
+        while block := file.read(2**20):
+            found.update(block)
+        file.write(_MARK + found.digest())  # torch's own sums leave parts of a file unguarded
     part.replace(path)
 
 
@@ -81,15 +90,20 @@ def read_state(path: Path, run: dict[str, Any], iterations: int) -> dict[str, An
         ValueError: if it is damaged, of an earlier version or of another run, or has more
             iterations.
     """
+    damaged = f"{path} is no whole checkpoint; delete it to train from the start"
     try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
+        content = path.read_bytes()
+        body, end = content[:_BODY], content[_BODY:]
+        is_whole = end == _MARK + hashlib.sha256(body).digest()
+        body = io.BytesIO(body if is_whole else content)
+        state = torch.load(body, weights_only=True, map_location="cpu")
     except Exception as error:  # torch, zipfile and pickle raise a dozen kinds
         said = str(error).partition("\n")[0][:200]
-        raise ValueError(
-            f"{path} is no whole checkpoint; delete it to train from the start ({said})"
-        ) from error
+        raise ValueError(f"{damaged} ({said})") from error
     if not isinstance(state, dict) or not {"run", "done"} <= state.keys():
-        raise ValueError(f"{path} is no whole checkpoint; delete it to train from the start")
+        raise ValueError(damaged)
+    if not is_whole and "format" in state:
+        raise ValueError(damaged)
     if state.get("format") != _FORMAT:
         raise ValueError(
             f"{path} was written by another version of this package, which stored other things; "

@@ -18,9 +18,8 @@ def test_paths(tmp_path, monkeypatch):
     assert checkpoint_path("~/a.pt") == tmp_path / "a.pt"
     assert checkpoint_path(None) is None
     for bad in (3, {"a.pt"}, b"a.pt", "", True, "a\0b"):
-        with pytest.raises(ValueError, match="checkpoint is the path of a file, got"):
-            path = checkpoint_path(bad)
-            try_writing(path)
+        with pytest.raises(ValueError, match="checkpoint"):
+            try_writing(checkpoint_path(bad))
     with pytest.raises(ValueError, match="is a folder"):
         checkpoint_path(tmp_path)
     with pytest.raises(ValueError, match="checkpoint is the path of a file"):
@@ -41,7 +40,7 @@ def test_folders(tmp_path):
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write anywhere")
 def test_folders_without_leave(tmp_path):
     tmp_path.chmod(0o500)
-    with pytest.raises(ValueError, match="cannot be written: .*[Pp]ermission"):
+    with pytest.raises(ValueError, match=r"cannot be written: .*[Pp]ermission"):
         try_writing(tmp_path / "a.pt")
 
 
@@ -60,7 +59,7 @@ def test_numpy_numbers_are_read_back(tmp_path):
 
 
 def test_damage(tmp_path):
-    """Cut at any length, or with a byte changed: one error, or what was written."""
+    """Cut at any length, with any byte changed, or with more behind: one clear error."""
     path = tmp_path / "a.pt"
     write_state(STATE, path)
     whole = path.read_bytes()
@@ -69,17 +68,13 @@ def test_damage(tmp_path):
     changed = []
     for place in random.integers(0, len(whole), 150).tolist():
         changed.append(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
-    refused = 0
-    for content in [*cut, *changed, b"", b"PK\x03\x04", b"not a checkpoint", b"\x80\x02."]:
+    others = [b"PK\x03\x04", b"not a checkpoint", b"\x80\x02.", whole + b"more", whole + whole]
+    for content in [*cut, *changed, *others]:
         path.write_bytes(content)
-        try:
-            found = read_state(path, STATE["run"], 3)
-        except ValueError as error:
-            assert str(path) in str(error)
-            refused += 1
-        else:
-            assert torch.equal(found["weights"], STATE["weights"])
-    assert refused > 60
+        with pytest.raises(ValueError, match=r"a\.pt is no whole checkpoint; delete it"):
+            read_state(path, STATE["run"], 3)
+    path.write_bytes(whole)
+    assert torch.equal(read_state(path, STATE["run"], 3)["weights"], STATE["weights"])
 
 
 def test_files_of_something_else(tmp_path):
@@ -107,7 +102,7 @@ def test_earlier_versions(tmp_path):
     """Those had no number of a format: refused in so many words, whatever they hold."""
     path = tmp_path / "a.pt"
     torch.save(STATE, path)
-    with pytest.raises(ValueError, match="written by another version .* delete it to train"):
+    with pytest.raises(ValueError, match=r"written by another version .* delete it to train"):
         read_state(path, STATE["run"], 3)
 
 

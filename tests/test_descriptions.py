@@ -50,7 +50,9 @@ def module(slope=0.2, **changes):
         def forward(self, x):
             return self.slope * self.layer(x)
 
-    net = Net()
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = Net()
     for name, value in changes.items():
         setattr(net, name, value)
     return net

@@ -133,5 +133,5 @@ def test_groups_refused(change, message):
 @pytest.mark.parametrize("groups, iterations", [(0, 4), (1, 1), (1, -1), (1, None)])
 def test_runs_refused(groups, iterations):
     made = {str(k): group("js", 1, seed=0) for k in range(groups)}
-    with pytest.raises(ValueError, match="at least one group|iterations is a whole number, 2"):
+    with pytest.raises(ValueError, match=r"at least one group|iterations is a whole number, 2"):
         train_groups(made, iterations)
