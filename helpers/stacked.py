@@ -48,7 +48,7 @@ class Stacked:
             weights require grad, which layers are used twice; for buffers (batch norm, spectral
             norm), which would have to be kept apart; and for weights that are also used from a
             list or another plain attribute, out of reach for vmap. When called, for networks that
-            draw random numbers.
+            draw random numbers, and layers that vmap has no rule for.
 
     >>> from helpers.models import mlp
     >>> several = Stacked([mlp([1, 5, 1], seed=seed) for seed in range(3)])
@@ -81,6 +81,13 @@ class Stacked:
             name: weight for name, weight in stacked.items() if name not in self.parameters
         }
         self._count = len(nets)
+        first = {id(weight): name for name, weight in self._net.named_parameters()}
+        self._places = {  # all that weights are called, by what they are called first
+            f"{name}.{part}" if name else part: first[id(weight)]
+            for name, module in self._net.named_modules()
+            for part, weight in module._parameters.items()
+            if weight is not None
+        }
         layers = _plain_layers(self._net)
         self._layers = None if twice else layers
         # Whether a member's output for one sample depends on no other sample, for all that is known
@@ -103,9 +110,20 @@ class Stacked:
     def at(self, parameters: dict[str, Tensor], inputs: Tensor) -> Tensor:
         """As a call, of other weights (S, ...), and with derivatives of every order."""
         own = self.held | parameters
+
+        def call(weights: dict[str, Tensor], x: Tensor) -> Tensor:
+            everywhere = {place: weights[name] for place, name in self._places.items()}
+            # Torch's own way with tied weights leaves its stand-ins in layers that are used twice.
+            return functional_call(self._net, everywhere, (x,), tie_weights=False)
+
         try:
-            return vmap(lambda weights, x: functional_call(self._net, weights, (x,)))(own, inputs)
+            return vmap(call)(own, inputs)
         except RuntimeError as error:
+            if "Batching rule" in str(error):
+                raise ValueError(
+                    "torch.func.vmap cannot run a layer of these networks, so they cannot be "
+                    f"stacked; train each alone ({error})"
+                ) from error
             if "randomness" not in str(error):
                 raise
             raise ValueError(
