@@ -54,7 +54,9 @@ SETTINGS = {
     "wgan-gp extra-adam": Setting("wgan", rates=(8.6e-5, 8.6e-5), critics=5, penalty=10.0),
     "wgan-gp adam": Setting("wgan", "adam", (8.6e-5, 8.6e-5), 0.5, 5, 10.0),
 }
-JOINT_BATCH = True  # D judges reals and samples as one batch
+# D judges reals and samples as one batch, in training and in the game. As nothing in it depends on
+# a batch, two would give the same numbers, apart from a second power iteration of its norms.
+JOINT_BATCH = True
 SAMPLES = 500  # that a generator makes at once, in the statistics of which its batch norm works
 
 
@@ -98,6 +100,7 @@ class TrainedGan:
             reals,
             loss=self.setting.loss,
             penalty=_penalty(self.setting),
+            joint_batch=JOINT_BATCH,
             batch_size=batch_size,
             spectral_norm=spectral_norm,
         )

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,6 +59,8 @@ class SharpDirections:
         latents, reals: the fixed subset that the loss is taken on, on the device of the training.
         loss: a name of `helpers.losses.LOSSES`.
         penalty: on D's slope.
+        joint_batch, logit: as in the training.
+        labels: of the subset, if the training has labels.
 
     >>> from helpers.models import mlp
     >>> nets = Players(mlp([1, 5, 1], seed=0), mlp([1, 5, 1], seed=1))
@@ -72,6 +75,9 @@ class SharpDirections:
     reals: Tensor = field(repr=False)
     loss: str = "js"
     penalty: GradientPenalty | None = None
+    joint_batch: bool = False
+    logit: Callable[[Any], Tensor] | None = None
+    labels: Tensor | None = field(default=None, repr=False)
     # What is counted tells no run from another, and is not compared.
     products: int = field(default=0, repr=False, compare=False)  # that it took so far
     seconds: float = field(default=0.0, repr=False, compare=False)
@@ -80,7 +86,14 @@ class SharpDirections:
         """(n, k) orthonormal columns, from a search that begins with the ones before."""
         begin = time.perf_counter()
         game = network_game(
-            *players, self.latents, self.reals, loss=self.loss, penalty=self.penalty
+            *players,
+            self.latents,
+            self.reals,
+            loss=self.loss,
+            penalty=self.penalty,
+            joint_batch=self.joint_batch,
+            logit=self.logit,
+            labels=self.labels,
         )
         operator = hessian(game, self.player, joint_point(*players), route="retained")
         nudging = self.nudging
