@@ -156,7 +156,9 @@ class Run:
             z, x = self.draw()
             if not step or self.settings.batch is not None:
                 with torch.no_grad():
-                    both = torch.cat([x, self.samples(z)], dim=1)
+                    y = self.samples(z)
+                    _check_shapes(x, y)
+                    both = torch.cat([x, y], dim=1)
             samples = both.split([x.shape[1], z.shape[1]], dim=1)
             real, fake = self.judged(*samples, both)
             self.slopes(1, sum(self.each("discriminator", real, fake)) + self.penalty(*samples))
@@ -194,11 +196,7 @@ class Run:
 
         One pass is the faster way, and is taken for networks that judge each sample by itself.
         """
-        if x.shape[2:] != y.shape[2:]:
-            raise ValueError(
-                "reals and generated samples are of one shape, got "
-                f"{tuple(x.shape[2:])} and {tuple(y.shape[2:])}"
-            )
+        _check_shapes(x, y)
         if not (self.settings.joint_batch or self.discriminators.is_samplewise):
             return self.logits(x), self.logits(y)
         if both is None:
@@ -382,10 +380,10 @@ class Run:
             "penalty": described(settings.penalty),
             "constrain": described(settings.constrain),
             "joint_batch": settings.joint_batch,
+            "players": [architecture(each.member(0)) for each in stacked],
             "optimizers": [described_optimizer(each) for each in self.optimizers],
             "latents": digest(self.latents),
             "reals": digest(self.reals),
-            "players": [architecture(each.member(0)) for each in stacked],
             "start": [digest(*each.held.values(), *each.parameters.values()) for each in stacked],
         }
 
@@ -393,6 +391,12 @@ class Run:
     def observed(self) -> Any:
         """What is recorded, as far as that can be told."""
         return described(self.settings.observe, closures=False)
+
+
+def _check_shapes(reals: Tensor, samples: Tensor) -> None:
+    if reals.shape[2:] != samples.shape[2:]:
+        got = f"{tuple(reals.shape[2:])} and {tuple(samples.shape[2:])}"
+        raise ValueError(f"reals and generated samples are of one shape, got {got}")
 
 
 def _norms(stacked: Stacked) -> Tensor:

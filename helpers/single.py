@@ -435,10 +435,10 @@ class Single:
             "schedule": described(settings.schedule),
             "joint_batch": settings.judging.joint_batch,
             "logit": described(settings.judging.logit),
+            "players": [architecture(net) for net in self.players],
             "optimizers": [described_optimizer(each) for each in self.optimizers],
             "reals": digest(self.reals),
             "labels": None if self.labels is None else digest(self.labels),
-            "players": [architecture(net) for net in self.players],
             "start": [digest_of_state(net) for net in self.players],
         }
 
