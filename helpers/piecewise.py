@@ -32,6 +32,8 @@ class LineNet(nn.Module):
     True
     """
 
+    is_samplewise = True  # no sample's output depends on another one
+
     def __init__(self, units: int, *, seed: int) -> None:
         super().__init__()
         units = whole_number("units", units, 1)

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers.ensemble import read_state, write_state
+from helpers.checkpoints import checkpoint_path, read_state, try_writing, write_state
 from helpers.games import PLAYERS, Game, check_player
 from helpers.inputs import real_array, shown, whole_number
 from helpers.operators import hessian
@@ -159,11 +159,13 @@ def loss_plane(
     if at_once is None:
         at_once = 1 if game.dimension >= _LARGE else 64
     at_once = whole_number("at_once", at_once, 1)
-    store = None if checkpoint is None else Path(checkpoint)
+    store = checkpoint_path(checkpoint)
     run = _identity(game, point, span, player, x, y) if store else {}
     rows: list[list[float]] = []
     if store and store.exists():
         rows = read_state(store, run, len(x))["rows"]
+    if store and len(rows) < len(x):
+        try_writing(store)
     steps = torch.from_numpy(y).to(point)
     with tqdm(total=len(x), initial=len(rows), desc="rows", disable=None) as bar:
         for place in x[len(rows) :]:

@@ -38,11 +38,9 @@ class ImageSet:
         >>> load("digits").subset(100, seed=0).labels.shape
         torch.Size([100])
         """
-        if not 1 <= n <= len(self):
-            raise ValueError(f"a subset has 1 to {len(self):,} images, got {n}")
-        drawn = torch.randperm(
-            len(self), generator=torch.Generator().manual_seed(seed), device="cpu"
-        )[:n]
+        n = whole_number("n, a number of images,", n, 1, len(self))
+        random = torch.Generator().manual_seed(inputs.seed(seed))
+        drawn = torch.randperm(len(self), generator=random, device="cpu")[:n]
         return replace(self, images=self.images[drawn], labels=self.labels[drawn])
 
 
