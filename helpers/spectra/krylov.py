@@ -31,6 +31,7 @@ class Krylov:
         self.M = torch.zeros(0, 0, dtype=torch.float64)
         self.B = torch.zeros(0, 0, dtype=torch.float64)
         self._seed = seed
+        self.is_chain = starts.shape[1] == 1  # from one vector, and all of it is still there
         for start in starts.to(operator.device, operator.dtype).T:
             split = self.basis.split(start)
             if split.leaves(split.whole):
@@ -47,6 +48,11 @@ class Krylov:
     def is_full(self) -> bool:
         """Whether there is no room for one product more; a whole basis needs none."""
         return self.basis.size == self.basis.room < self.operator.shape[0]
+
+    @property
+    def room_left(self) -> int:
+        """How many vectors `add` has room for."""
+        return (self.basis.room - self.basis.size) // 2
 
     def advance(self, direction: Tensor | None = None) -> None:
         """One product, of the vector of Q with these coefficients (or the first one)."""
@@ -72,6 +78,15 @@ class Krylov:
             self._add_pending(split.rest)
             self.B[-1, -1] = split.length
 
+    def add(self, vectors: Tensor) -> None:
+        """Take in vectors (n, c) from elsewhere, with a product each."""
+        self.is_chain = False
+        for vector in vectors.T:
+            split = self.basis.split(vector)
+            if split.leaves(split.whole):
+                self._add_pending(split.rest)
+                self.advance(torch.eye(self.pending, dtype=torch.float64)[-1])
+
     def residuals(self, S: Tensor) -> Tensor:
         """(r, k) coefficients in Q of the residuals of V S, for S (j, k); may be complex."""
         return self.B.to(S) @ S
@@ -81,6 +96,7 @@ class Krylov:
         invariant subspace of M.
         """
         self.basis.cut(Z, self.pending)
+        self.is_chain = False
         self.known = Z.shape[1]
         self.M, self.B = Z.T @ self.M @ Z, self.B @ Z
 
