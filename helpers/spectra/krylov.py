@@ -83,9 +83,12 @@ class Krylov:
         self.is_chain = False
         for vector in vectors.T:
             split = self.basis.split(vector)
+            along = split.coefficients[self.known :].cpu()  # in Q, whose products are to come
             if split.leaves(split.whole):
                 self._add_pending(split.rest)
-                self.advance(torch.eye(self.pending, dtype=torch.float64)[-1])
+                along = torch.cat([along, torch.tensor([split.length], dtype=torch.float64)])
+            if along.any():
+                self.advance(along)
 
     def residuals(self, S: Tensor) -> Tensor:
         """(r, k) coefficients in Q of the residuals of V S, for S (j, k); may be complex."""
