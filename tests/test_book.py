@@ -1,8 +1,10 @@
 """The book's tool, on a small book of its own."""
 
+import codecs
 import json
 import shutil
 import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -193,7 +195,10 @@ def test_full_run_is_recorded(book, capsys):
         (["--set", "seed=0.5"], ["'seed' takes int, got '0.5'"]),
         (["--set", "seed"], ["NAME=VALUE"]),
         (["--profile", "huge"], ["unknown profile 'huge'", "quick, medium, full"]),
+        (["--set", "profile=huge"], ["unknown profile 'huge'", "quick, medium, full"]),
         (["--profile", "medium"], ["no medium profile"]),
+        (["--set", "profile=medium"], ["no medium profile"]),
+        (["--profile", "full", "--set", "profile=quick"], ["one profile, got full and quick"]),
         (["--publish", "--set", "seed=3"], ["default parameters"]),
         (["--record"], ["--profile full"]),
     ],
@@ -239,6 +244,59 @@ def test_time_limit(book):
     (result,) = execute.run(book, time_limit=8)
     assert "time limit of 8 s" in result.error
     assert result.seconds < 30
+
+
+@pytest.mark.parametrize("chosen", [{"profile": "full"}, {"settings": ["profile=full"]}])
+def test_time_limit_is_the_profiles(book, monkeypatch, chosen):
+    """Whichever way the profile is chosen, and the run lands in the same folder."""
+    limits = []
+
+    def measured(command, limit, jupyter):
+        limits.append(limit)
+        return "", 1, 0.0
+
+    monkeypatch.setattr(execute, "_measured", measured)
+    (result,) = execute.run(book, **chosen)
+    assert result.error and limits == [execute.TIME_LIMITS["full"]]
+
+
+def test_runs_its_own_interpreter(book, tmp_path, monkeypatch):
+    """A `python3` of an environment that is gone, and IPython's start-up files, play no part."""
+    kernel = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    gone = ["/nowhere/bin/python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    kernel.write_text(json.dumps({"argv": gone, "display_name": "gone", "language": "python"}))
+    startup = tmp_path / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "noise.py").write_text("value = 1\n")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    code = "import sys\nprint(sys.executable, 'value' in globals())"
+    write(book, good=chapter(code=code))
+    (result,) = execute.run(book)
+    assert result.error == ""
+    executed = nbformat.read(book.executed / "good.ipynb", as_version=4)
+    assert executed.cells[-1].outputs[0].text == f"{sys.executable} False\n"
+    assert executed.metadata.kernelspec == pairing._KERNEL
+
+
+def test_byte_order_marks(book):
+    """In a source one changes nothing; in a notebook check names it, and sync takes it away."""
+
+    def mark(path):
+        path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+
+    pairing.sync(book)
+    pretend_executed(book)
+    readme.sync(book)
+    plain = book.notebook("good").read_bytes()
+    mark(book.source("good"))
+    assert (pairing.check(book), pairing.sync(book)) == ([], [])
+    mark(book.notebook("good"))
+    assert pairing.check(book) == ["good: good.ipynb has a byte-order mark; run `make sync`"]
+    assert readme.check(book) == []
+    assert pairing.sync(book) == ["good"]
+    assert book.notebook("good").read_bytes() == plain and pairing.check(book) == []
 
 
 def test_cache_key_covers_what_a_chapter_depends_on(book):

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import nbformat
+from ipykernel.kernelspec import get_kernel_dict
 from nbformat import NotebookNode
 from tqdm import tqdm
 
@@ -57,10 +58,11 @@ def run(
         ValueError: for an unknown chapter or parameter, or a value of the wrong type; before
             anything runs.
     """
+    profile, settings = profile_of(profile, settings or [])
     plans = []
     for name in layout.select(chapter):
         notebook = pairing.to_notebook(layout, name)
-        plans.append((name, notebook, chosen_values(notebook, profile, settings or [])))
+        plans.append((name, notebook, chosen_values(notebook, profile, settings)))
     limit = time_limit or TIME_LIMITS[profile or "quick"]
     results = []
     with tqdm(plans, unit="chapter", disable=None) as bar:
@@ -75,6 +77,23 @@ def run(
                     _stamp(target).write_text(json.dumps({"key": key, **asdict(result)}))
             results.append(result)
     return results
+
+
+def profile_of(profile: str | None, settings: list[str]) -> tuple[str | None, list[str]]:
+    """The profile, whichever way it was chosen, and the other settings.
+
+    Raises:
+        ValueError: if it was chosen in both ways, or twice.
+
+    >>> profile_of(None, ["seed=3", "profile=full"])
+    ('full', ['seed=3'])
+    """
+    chosen = [s.removeprefix("profile=") for s in settings if s.startswith("profile=")]
+    others = [s for s in settings if not s.startswith("profile=")]
+    named = [*([profile] if profile is not None else []), *chosen]
+    if len(named) > 1:
+        raise ValueError(f"a run has one profile, got {' and '.join(named)}")
+    return (named or [None])[0], others
 
 
 def chosen_values(
@@ -142,7 +161,7 @@ def _execute(
     for name, value in values.items():
         command += ["-r" if isinstance(value, str) else "-p", name, str(value)]
     start = time.perf_counter()
-    output, code, peak_mb = _measured(command, limit)
+    output, code, peak_mb = _measured(command, limit, work / "jupyter")
     seconds = time.perf_counter() - start
     if code != 0:
         late = f"stopped after the time limit of {limit:g} s" if code == -signal.SIGKILL else ""
@@ -158,13 +177,30 @@ def _execute(
     return Result(chapter, seconds, peak_mb, len(list(ledger.collect(executed))))
 
 
-def _measured(command: list[str], limit: float) -> tuple[str, int, float]:
-    """Output, exit code and peak memory in MB (the largest process) of a command."""
+def _own_kernel(jupyter: Path) -> None:
+    """Make `python3`, in a folder of Jupyter's, the interpreter that this tool runs on."""
+    kernel = jupyter / "kernels" / "python3" / "kernel.json"
+    kernel.parent.mkdir(parents=True, exist_ok=True)
+    kernel.write_text(json.dumps(get_kernel_dict()), encoding="utf-8")
+
+
+def _measured(command: list[str], limit: float, jupyter: Path) -> tuple[str, int, float]:
+    """Output, exit code and peak memory in MB (the largest process) of a command.
+
+    Jupyter's and IPython's files go to a folder of their own.
+    """
+    _own_kernel(jupyter)
     # Threads that wait by spinning steal the cores from whatever else runs: with one busy
     # neighbour on two cores a chapter took twice as long. numpy's do so whatever the policy: there
     # one thread does, beside which a second one saves a chapter next to nothing.
     quiet = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1"}
     environment = quiet | dict(os.environ)
+    # Before the user's own folders: a `python3` there may be of an environment that is gone, and
+    # IPython's start-up files there may print or import what they like.
+    environment["JUPYTER_PATH"] = os.pathsep.join(
+        [str(jupyter), *filter(None, [os.environ.get("JUPYTER_PATH")])]
+    )
+    environment["IPYTHONDIR"] = str(jupyter / "ipython")
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
