@@ -131,12 +131,23 @@ def write(notebook: NotebookNode, path: Path) -> None:
 
 
 def _colab_cell(layout: Layout) -> NotebookNode:
-    # --no-deps leaves the torch that Colab built for its GPUs in place.
-    source = (
-        "import sys\n\n"
-        'if "google.colab" in sys.modules:  # elsewhere the package is installed already\n'
-        f"    %pip install -q --no-deps git+{layout.repository()}"
-    )
+    """What makes the package importable in Colab; elsewhere it is installed already."""
+    if layout.has_address():
+        source = (
+            "import sys\n\n"
+            'if "google.colab" in sys.modules:  # elsewhere the package is installed already\n'
+            f"    %pip install -q git+{layout.repository()}"
+        )
+    else:
+        source = (
+            "import importlib.util\n\n"
+            'if importlib.util.find_spec("helpers") is None:\n'
+            "    raise SystemExit(\n"
+            '        "This copy of the book has no address yet to install its package from: set `url` "\n'
+            '        "under `repository` in _config.yml and run `make sync`. Until then, install the "\n'
+            '        "package by hand: `%pip install` takes its checkout or its wheel."\n'
+            "    )"
+        )
     return nbformat.v4.new_code_cell(source, metadata={"tags": ["remove-cell"]})
 
 

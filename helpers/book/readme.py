@@ -14,7 +14,7 @@ def render(layout: Layout) -> str:
     """The README with its generated parts as they should be now."""
     text = (layout.root / "README.md").read_text(encoding="utf-8")
     parts = {
-        "install": f"```bash\npip install --no-deps git+{layout.repository()}\n```",
+        "install": f"```bash\npip install git+{layout.repository()}\n```",
         "badges": _badges(layout),
         "counts": board.counts_line(board.rows(layout, committed=True)),
     }
@@ -45,9 +45,10 @@ def check(layout: Layout) -> list[str]:
 
 def _badges(layout: Layout) -> str:
     address = layout.repository().removeprefix("https://github.com/")
+    folder = f"https://colab.research.google.com/github/{address}/blob/{layout.branch()}/book"
     lines = ["| chapter | open |", "|---|---|"]
     for chapter in layout.chapters():
-        colab = f"https://colab.research.google.com/github/{address}/blob/main/book/{chapter}.ipynb"
+        colab = f"{folder}/{chapter}.ipynb"
         badge = "https://colab.research.google.com/assets/colab-badge.svg"
         title = pairing.read(layout.notebook(chapter)).cells[0].source
         heading = title.splitlines()[0].lstrip("# ")
