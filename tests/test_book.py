@@ -34,6 +34,7 @@ record("C14", 1e6 * scale, profile=profile)
 ```
 """
 )
+SOURCES = {".cff", ".ipynb", ".md", ".toml", ".yml"}
 README = "".join(f"<!-- {n} -->\n<!-- /{n} -->\n" for n in ("install", "counts", "badges"))
 
 
@@ -46,7 +47,7 @@ def book(tmp_path):
     """A checkout with one working chapter, not executed."""
     layout = Layout(tmp_path)
     layout.book.mkdir()
-    config = "repository:\n  url: https://github.com/somebody/abook\n"
+    config = "repository:\n  url: https://github.com/somebody/abook\n  branch: main\n"
     (tmp_path / "_config.yml").write_text(config)
     (tmp_path / "requirements.txt").write_text("a==1\n")
     (tmp_path / "README.md").write_text(README)
@@ -80,7 +81,7 @@ def test_notebook_follows_from_source(book):
     assert [cell.id for cell in notebook.cells] == [f"cell-{i:03d}" for i in range(4)]
     colab = notebook.cells[1]
     assert "git+https://github.com/somebody/abook" in colab.source
-    assert "--no-deps" in colab.source and colab.metadata.tags == ["remove-cell"]
+    assert "--" not in colab.source and colab.metadata.tags == ["remove-cell"]
     assert notebook.cells[2].metadata.tags == ["parameters"]
     assert pairing.sync(book) == []
 
@@ -381,6 +382,52 @@ def test_regress_accept_keeps_tolerances(book):
     path.write_text(path.read_text().replace('"relative": 1e-06', '"relative": 0.5'))
     regress.accept(book, "good")
     assert json.loads(path.read_text())[0]["relative"] == 0.5
+
+
+def test_one_line_is_the_address(tmp_path):
+    """Changed in a copy of this book, and synchronised: no file holds the old one."""
+    here, there = checkout(), Layout(tmp_path)
+    for name in ("_config.yml", "_toc.yml", "README.md", "CITATION.cff", "pyproject.toml"):
+        shutil.copy(here.root / name, tmp_path / name)
+    shutil.copytree(here.book, there.book)
+    config = tmp_path / "_config.yml"
+    lines = config.read_text().splitlines(keepends=True)
+    assert sum(here.repository() in line for line in lines) == 1
+    old = here.repository().removeprefix("https://")
+    config.write_text("".join(lines).replace(here.repository(), "https://github.com/me/my.gans"))
+    assert main(["sync"], there) == 0
+    held = {p: p.read_text() for p in tmp_path.rglob("*") if p.suffix in SOURCES}
+    owner = old.split("/")[1]
+    assert [p.name for p, text in held.items() if old in text or owner in text] == []
+    readme_now = held[tmp_path / "README.md"]
+    assert "pip install git+https://github.com/me/my.gans\n" in readme_now
+    chapters = there.chapters()
+    assert readme_now.count("colab.research.google.com/github/me/my.gans/blob/main/book/") == len(
+        chapters
+    )
+    for name in chapters:
+        cell = next(c for c in pairing.read(there.notebook(name)).cells if c.cell_type == "code")
+        assert cell.source.endswith("    %pip install -q git+https://github.com/me/my.gans")
+
+
+def test_a_cell_without_an_address_says_so(book):
+    """Where the package is missing, which line to change; where it is there, nothing."""
+    config = "repository:\n  url: https://github.com/ORGANISATION/abook\n  branch: main\n"
+    (book.root / "_config.yml").write_text(config)
+    cell = next(c for c in pairing.to_notebook(book, "good").cells if c.cell_type == "code")
+    assert "git" not in cell.source
+    exec(cell.source)
+    alone = [sys.executable, "-I", "-S", "-c", cell.source]
+    done = subprocess.run(alone, capture_output=True, text=True, cwd=book.root, check=False)
+    assert "RuntimeError: this copy of the book has no address" in done.stderr
+    assert "`url` under `repository` in _config.yml" in done.stderr
+
+
+@pytest.mark.parametrize("url", ["", "ganscapes", "https://gitlab.com/a/b", "https://github.com/a"])
+def test_an_address_is_one_of_github(book, url):
+    (book.root / "_config.yml").write_text(f"repository:\n  url: {url}\n  branch: main\n")
+    with pytest.raises(ValueError, match=r"_config\.yml is like https://github.com/OWNER/NAME, got"):
+        pairing.sync(book)
 
 
 def test_readme_parts_follow_the_book(book):

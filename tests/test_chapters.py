@@ -70,13 +70,13 @@ def test_no_import_goes_undeclared():
 
 
 def without_device(source):
-    """Calls that make a tensor or a layer where torch's default device says, as they are written."""
+    """Calls, as they are written, whose tensor or layer would be on torch's default device."""
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call) or "device" in {k.arg for k in node.keywords}:
             continue
         name = ast.unparse(node.func)
         layer = re.fullmatch(r"(torch\.)?nn\.[A-Z]\w*", name) and node.args
-        if layer or name.removeprefix("torch.") in MAKERS and name.startswith("torch."):
+        if layer or (name.removeprefix("torch.") in MAKERS and name.startswith("torch.")):
             yield ast.unparse(node)
 
 

@@ -142,10 +142,10 @@ def _colab_cell(layout: Layout) -> NotebookNode:
         source = (
             "import importlib.util\n\n"
             'if importlib.util.find_spec("helpers") is None:\n'
-            "    raise SystemExit(\n"
-            '        "This copy of the book has no address yet to install its package from: set `url` "\n'
-            '        "under `repository` in _config.yml and run `make sync`. Until then, install the "\n'
-            '        "package by hand: `%pip install` takes its checkout or its wheel."\n'
+            "    raise RuntimeError(\n"
+            '        "this copy of the book has no address to install its package from: set "\n'
+            '        "`url` under `repository` in _config.yml and run `make sync`, or install "\n'
+            '        "a wheel of the package by hand with %pip"\n'
             "    )"
         )
     return nbformat.v4.new_code_cell(source, metadata={"tags": ["remove-cell"]})
