@@ -252,7 +252,7 @@ def test_time_limit_is_the_profiles(book, monkeypatch, chosen):
     """Whichever way the profile is chosen, and the run lands in the same folder."""
     limits = []
 
-    def measured(command, limit, jupyter):
+    def measured(command, limit, environment):
         limits.append(limit)
         return "", 1, 0.0
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def run(
             key = cache.key(layout, notebook, values)
             result = None if force else _from_cache(target, key)
             if result is None:
-                result = _execute(layout, name, notebook, values, target, limit)
+                result = one(layout, name, notebook, values, target, limit)
                 if not result.error:
                     _stamp(target).write_text(json.dumps({"key": key, **asdict(result)}))
             results.append(result)
@@ -149,9 +150,16 @@ def _stamp(target: Path) -> Path:
     return target.with_suffix(".json")
 
 
-def _execute(
-    layout: Layout, chapter: str, source, values: dict, target: Path, limit: float
+def one(
+    layout: Layout,
+    chapter: str,
+    source: NotebookNode,
+    values: dict[str, parameters.Value],
+    target: Path,
+    limit: float,
+    environment: Mapping[str, str] | None = None,
 ) -> Result:
+    """Execute one chapter into a file, within so many seconds, with these variables set."""
     work = layout.build / "work"
     before, after = work / f"{chapter}.in.ipynb", work / f"{chapter}.out.ipynb"
     pairing.write(source, before)
@@ -161,7 +169,8 @@ def _execute(
     for name, value in values.items():
         command += ["-r" if isinstance(value, str) else "-p", name, str(value)]
     start = time.perf_counter()
-    output, code, peak_mb = _measured(command, limit, work / "jupyter")
+    own = _own_jupyter(work / "jupyter") | dict(environment or {})
+    output, code, peak_mb = _measured(command, limit, own)
     seconds = time.perf_counter() - start
     if code != 0:
         late = f"stopped after the time limit of {limit:g} s" if code == -signal.SIGKILL else ""
@@ -177,37 +186,34 @@ def _execute(
     return Result(chapter, seconds, peak_mb, len(list(ledger.collect(executed))))
 
 
-def _own_kernel(jupyter: Path) -> None:
-    """Make `python3`, in a folder of Jupyter's, the interpreter that this tool runs on."""
-    kernel = jupyter / "kernels" / "python3" / "kernel.json"
+def _own_jupyter(folder: Path) -> dict[str, str]:
+    """Variables by which Jupyter's `python3` is the interpreter that this tool runs on.
+
+    They go before the user's own folders: a `python3` there may be of an environment that is gone,
+    and IPython's start-up files there may print or import what they like.
+    """
+    kernel = folder / "kernels" / "python3" / "kernel.json"
     kernel.parent.mkdir(parents=True, exist_ok=True)
     kernel.write_text(json.dumps(get_kernel_dict()), encoding="utf-8")
+    paths = [str(folder), *filter(None, [os.environ.get("JUPYTER_PATH")])]
+    return {"JUPYTER_PATH": os.pathsep.join(paths), "IPYTHONDIR": str(folder / "ipython")}
 
 
-def _measured(command: list[str], limit: float, jupyter: Path) -> tuple[str, int, float]:
-    """Output, exit code and peak memory in MB (the largest process) of a command.
-
-    Jupyter's and IPython's files go to a folder of their own.
-    """
-    _own_kernel(jupyter)
+def _measured(
+    command: list[str], limit: float, environment: Mapping[str, str]
+) -> tuple[str, int, float]:
+    """Output, exit code and peak memory in MB (the largest process) of a command."""
     # Threads that wait by spinning steal the cores from whatever else runs: with one busy
     # neighbour on two cores a chapter took twice as long. numpy's do so whatever the policy: there
     # one thread does, beside which a second one saves a chapter next to nothing.
     quiet = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1"}
-    environment = quiet | dict(os.environ)
-    # Before the user's own folders: a `python3` there may be of an environment that is gone, and
-    # IPython's start-up files there may print or import what they like.
-    environment["JUPYTER_PATH"] = os.pathsep.join(
-        [str(jupyter), *filter(None, [os.environ.get("JUPYTER_PATH")])]
-    )
-    environment["IPYTHONDIR"] = str(jupyter / "ipython")
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        env=environment,
+        env=quiet | dict(os.environ) | dict(environment),
     ) as process:
         timer = threading.Timer(limit, os.killpg, (process.pid, signal.SIGKILL))
         timer.start()
