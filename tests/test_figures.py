@@ -237,6 +237,36 @@ def test_every_figure_can_be_shown(name):
     assert f"fill: {style.INK}" in picture
 
 
+MATPLOTLIBRC = """
+figure.dpi: 72
+figure.figsize: 3, 9
+figure.titlesize: 30
+font.family: monospace
+axes.spines.left: False
+axes.titlelocation: left
+axes.formatter.useoffset: False
+lines.linewidth: 7
+lines.marker: x
+legend.loc: lower left
+image.cmap: jet
+image.origin: lower
+grid.linestyle: --
+hist.bins: 3
+savefig.bbox: tight
+path.sketch: 1, 100, 2
+xtick.direction: in
+"""
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_readers_matplotlibrc_changes_nothing(name, tmp_path):
+    rc = tmp_path / "matplotlibrc"
+    rc.write_text(MATPLOTLIBRC)
+    picture = figures.show(DRAWN[name]()).data
+    with mpl.rc_context(fname=rc):
+        assert figures.show(DRAWN[name]()).data == picture
+
+
 def test_streams_run_along_the_field():
     """The first axis of a field is the horizontal one: a field to the right flows to the right."""
     right = np.zeros((9, 9, 2))

@@ -38,6 +38,7 @@ def _sync(layout: Layout, options: argparse.Namespace) -> int:
 
 
 def _run(layout: Layout, options: argparse.Namespace) -> int:
+    options.profile, options.set = execute.profile_of(options.profile, options.set)
     if options.publish and (options.profile or options.set):
         raise ValueError("--publish is for runs with default parameters only")
     if options.record and options.profile not in ("medium", "full"):

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import nbformat
+from ipykernel.kernelspec import get_kernel_dict
 from nbformat import NotebookNode
 from tqdm import tqdm
 
@@ -58,10 +59,11 @@ def run(
         ValueError: for an unknown chapter or parameter, or a value of the wrong type; before
             anything runs.
     """
+    profile, settings = profile_of(profile, settings or [])
     plans = []
     for name in layout.select(chapter):
         notebook = pairing.to_notebook(layout, name)
-        plans.append((name, notebook, chosen_values(notebook, profile, settings or [])))
+        plans.append((name, notebook, chosen_values(notebook, profile, settings)))
     limit = time_limit or TIME_LIMITS[profile or "quick"]
     results = []
     with tqdm(plans, unit="chapter", disable=None) as bar:
@@ -76,6 +78,23 @@ def run(
                     _stamp(target).write_text(json.dumps({"key": key, **asdict(result)}))
             results.append(result)
     return results
+
+
+def profile_of(profile: str | None, settings: list[str]) -> tuple[str | None, list[str]]:
+    """The profile, whichever way it was chosen, and the other settings.
+
+    Raises:
+        ValueError: if it was chosen in both ways, or twice.
+
+    >>> profile_of(None, ["seed=3", "profile=full"])
+    ('full', ['seed=3'])
+    """
+    chosen = [s.removeprefix("profile=") for s in settings if s.startswith("profile=")]
+    others = [s for s in settings if not s.startswith("profile=")]
+    named = [*([profile] if profile is not None else []), *chosen]
+    if len(named) > 1:
+        raise ValueError(f"a run has one profile, got {' and '.join(named)}")
+    return (named or [None])[0], others
 
 
 def chosen_values(
@@ -150,7 +169,8 @@ def one(
     for name, value in values.items():
         command += ["-r" if isinstance(value, str) else "-p", name, str(value)]
     start = time.perf_counter()
-    output, code, peak_mb = _measured(command, limit, environment or {})
+    own = _own_jupyter(work / "jupyter") | dict(environment or {})
+    output, code, peak_mb = _measured(command, limit, own)
     seconds = time.perf_counter() - start
     if code != 0:
         late = f"stopped after the time limit of {limit:g} s" if code == -signal.SIGKILL else ""
@@ -164,6 +184,19 @@ def one(
         executed = pairing.tidy(executed, source)
     pairing.write(executed, target)
     return Result(chapter, seconds, peak_mb, len(list(ledger.collect(executed))))
+
+
+def _own_jupyter(folder: Path) -> dict[str, str]:
+    """Variables by which Jupyter's `python3` is the interpreter that this tool runs on.
+
+    They go before the user's own folders: a `python3` there may be of an environment that is gone,
+    and IPython's start-up files there may print or import what they like.
+    """
+    kernel = folder / "kernels" / "python3" / "kernel.json"
+    kernel.parent.mkdir(parents=True, exist_ok=True)
+    kernel.write_text(json.dumps(get_kernel_dict()), encoding="utf-8")
+    paths = [str(folder), *filter(None, [os.environ.get("JUPYTER_PATH")])]
+    return {"JUPYTER_PATH": os.pathsep.join(paths), "IPYTHONDIR": str(folder / "ipython")}
 
 
 def _measured(
