@@ -20,6 +20,7 @@ from typing import Any
 from IPython.display import publish_display_data
 
 from helpers import rules
+from helpers.columns import Table
 from helpers.inputs import shown
 
 _KEY = "ganscapes"  # of a record in an output's metadata
@@ -230,15 +231,18 @@ def tables(notebook: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
 
 @functools.cache
 def recorded(chapter: str) -> dict[str, Any] | None:
-    """A chapter's run in data/recorded, or None: when, where, "records" and "tables".
+    """A chapter's run in data/recorded, or None: when, where, "records" and "tables", by name.
 
     >>> recorded("two_point_landscape")["parameters"]
     {'profile': 'full'}
+    >>> recorded("two_clusters")["tables"]["js"]["first"].shape
+    (512,)
     """
     try:
-        return json.loads(data_file(f"recorded/{chapter}.json").read_text(encoding="utf-8"))
+        run = json.loads(data_file(f"recorded/{chapter}.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+    return run | {"tables": {name: Table(t) for name, t in run.get("tables", {}).items()}}
 
 
 def show_recorded(chapter: str) -> None:
