@@ -6,7 +6,6 @@ et al. 2020 score images of digits by a LeNet-like classifier; theirs was not re
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import math
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from torch.nn.utils import parameters_to_vector
 from torchmetrics.image.fid import NoTrainInceptionV3
 from tqdm import tqdm
 
+from helpers.copying import copied
 from helpers.ensemble import described, read_state, write_state
 from helpers.models import lenet
 
@@ -43,7 +43,7 @@ class Classifier:
     accuracy: float  # on images that it was not trained on
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "net", copy.deepcopy(self.net).eval().requires_grad_(False))
+        object.__setattr__(self, "net", copied(self.net).eval().requires_grad_(False))
 
     def logits(self, images: Tensor) -> Tensor:
         """(n, classes) before the softmax.

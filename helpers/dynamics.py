@@ -19,6 +19,7 @@ from torch import Tensor
 
 from helpers.games import Game
 from helpers.operators import jacobian
+from helpers.spectra.basis import matrix_rounding
 
 Step = Callable[[Game, Tensor, float], Tensor]
 
@@ -184,9 +185,10 @@ def largest_stable_step(game: Game, omega: ArrayLike | Tensor, method: str) -> f
     0.0752
     """
     _method(method)
-    J = jacobian(game, omega).dense().double().cpu().numpy()
+    operator = jacobian(game, omega)
+    J = operator.dense().double().cpu().numpy()
     values = np.linalg.eigvals(J)
-    nothing = 1e-14 * np.linalg.norm(J, 2)  # what rounding leaves of a zero
+    nothing = matrix_rounding(J, operator.like.dtype)  # what rounding leaves of a zero
     if (np.abs(values) <= nothing).any():
         return 0.0  # along its eigenvector no step gets nearer
     real = np.where(np.abs(values.real) <= nothing, 0.0, values.real)
@@ -195,7 +197,7 @@ def largest_stable_step(game: Game, omega: ArrayLike | Tensor, method: str) -> f
         return simultaneous
     if method == "extragradient":
         return min(_extragradient_limit(a, abs(v) ** 2) for a, v in zip(real, values, strict=True))
-    return _alternating_limit(J, game.sizes[0], simultaneous)
+    return _alternating_limit(J, game.sizes[0], simultaneous, operator.like.dtype)
 
 
 def _extragradient_limit(a: float, size: float) -> float:
@@ -206,7 +208,7 @@ def _extragradient_limit(a: float, size: float) -> float:
     return float(real.min())
 
 
-def _alternating_limit(J: NDArray, p: int, simultaneous: float) -> float:
+def _alternating_limit(J: NDArray, p: int, simultaneous: float, dtype: torch.dtype) -> float:
     K = np.zeros_like(J)
     K[p:] = J[p:, :p] @ J[:p]
 
@@ -216,14 +218,15 @@ def _alternating_limit(J: NDArray, p: int, simultaneous: float) -> float:
     # To first order in s every method is the simultaneous one: with attraction in every direction
     # small steps are stable, if by less than rounding shows. Without, they have to show it.
     scale = 1 / np.linalg.norm(J, 2)
-    slack = 1e-14 if simultaneous else -1e-13
+    rounding = matrix_rounding(np.eye(len(J)), dtype)  # of eigenvalues about the unit circle
+    slack = rounding if simultaneous else -10 * rounding
     sizes = np.geomspace(min(simultaneous or scale, scale) / 100, 100 * scale, 600)
     stable = np.array([excess(s) < slack for s in sizes])
     if not stable[0] or stable.all():
         return 0.0 if not stable[0] else np.inf
     last = int(np.argmin(stable)) - 1
     ends = (sizes[last], sizes[last + 1])
-    return float(brentq(lambda s: excess(s) - slack, *ends, xtol=1e-14 * scale))
+    return float(brentq(lambda s: excess(s) - slack, *ends, xtol=4 * np.finfo(float).eps * scale))
 
 
 def _method(name: str) -> Step:

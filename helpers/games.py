@@ -7,7 +7,7 @@ book takes a `Game` and a point, and never asks what is behind the losses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 
@@ -21,6 +21,15 @@ from helpers.scalars import PAIRING, SEPARABLE, check_loss
 
 PLAYERS = ("G", "D")
 Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """How ways to differentiate a game are tried: on a small game of the same structure."""
+
+    key: Hashable  # of that structure; what holds for one game holds for all of its key
+    make: Callable[[], tuple[Game, Tensor]]  # the small game, and a point of it
+    rough: bool = False  # whether its losses are of lower accuracy than float64
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,8 @@ class Game:
     blocks: Mapping[str, slice] = field(default_factory=dict)
     # Weights and games whose sum this one is; gradients are then taken one game at a time.
     terms: Sequence[tuple[float, Game]] = ()
+    # Of networks: how operators make sure of their products.
+    probe: Probe | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         sizes = self.sizes if isinstance(self.sizes, tuple | list) else ()
@@ -93,7 +104,7 @@ class Game:
     def loss(self, player: str, omega: ArrayLike | Tensor) -> Tensor:
         """(...): one player's loss at one point or many."""
         check_player(player)
-        return self._many(player, *self.split(self.point(omega)))
+        return self._many(player, *self.split(self.point(omega))).detach()
 
     def gradient(self, player: str, omega: ArrayLike | Tensor) -> Tensor:
         """(..., p) or (..., q): the gradient of one player's loss in its own parameters."""
@@ -128,7 +139,8 @@ class Game:
         if 0 in theta.shape:  # vmap knows no empty batch
             return theta.new_zeros(theta.shape[:-1])
         rows = [part.reshape(-1, part.shape[-1]) for part in (theta, phi)]
-        values = vmap(lambda t, f: self._scalar(player, t, f))(*rows)
+        # What is drawn in a loss is the same at every point.
+        values = vmap(lambda t, f: self._scalar(player, t, f), randomness="same")(*rows)
         return values.unflatten(0, theta.shape[:-1])
 
     def _scalar(self, player: str, theta: Tensor, phi: Tensor) -> Tensor:
@@ -145,6 +157,14 @@ class Game:
         if player == "G":
             return grad(lambda own: self._scalar("G", own, phi))(theta)
         return grad(lambda own: self._scalar("D", theta, own))(phi)
+
+    def graph_at(self, player: str, theta: Tensor, phi: Tensor) -> Tensor:
+        """As `gradient_at`, by torch.autograd, which keeps the graph for further derivatives."""
+        own = theta if player == "G" else phi
+        value = self._scalar(player, theta, phi)
+        if not value.requires_grad:
+            return torch.zeros_like(own)
+        return torch.autograd.grad(value, own, create_graph=True, materialize_grads=True)[0]
 
     def field_at(self, omega: Tensor) -> Tensor:
         """The field at one point (p + q,), for torch.func to differentiate."""
@@ -281,7 +301,7 @@ def quadratic_game(S1: ArrayLike, S2: ArrayLike, A: ArrayLike, B: ArrayLike) -> 
     tensor([ 3., -2.], dtype=torch.float64)
     """
     given = {"S1": S1, "S2": S2, "A": A, "B": B}
-    blocks = {k: torch.as_tensor(np.array(m, dtype=np.float64)) for k, m in given.items()}
+    blocks = {k: torch.from_numpy(np.array(m, dtype=np.float64)) for k, m in given.items()}
     p, q = (len(blocks[k]) if blocks[k].ndim else 0 for k in ("S1", "S2"))
     wanted = {"S1": (p, p), "S2": (q, q), "A": (q, p), "B": (p, q)}
     for k, block in blocks.items():

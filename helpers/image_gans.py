@@ -7,7 +7,6 @@ is a `Game` on a fixed set of images and latents, with the networks as they were
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +17,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from helpers.copying import copied
 from helpers.endpoints import EndPoint, leading_end_point
 from helpers.games import Game
 from helpers.losses import find_loss
@@ -237,7 +237,7 @@ def samples(generator: nn.Module, latents: Tensor) -> Tensor:
     >>> samples(nn.Unflatten(1, (1, 1, 2)), torch.zeros(3, 2)).shape
     torch.Size([3, 1, 1, 2])
     """
-    own = copy.deepcopy(generator).train()
+    own = copied(generator).train()
     where = next(own.parameters(), latents).device
     return torch.cat([own(part.to(where)).cpu() for part in latents.split(SAMPLES)])
 

@@ -56,17 +56,17 @@ class Judging:
         """The logits of reals and of generated samples, which share their labels.
 
         Raises:
-            ValueError: as `alone`, and for reals and samples of different shapes.
+            ValueError: as `alone`, and for one batch of different shapes.
         """
-        if reals.shape[1:] != fakes.shape[1:]:
-            raise ValueError(
-                f"reals and generated samples are of one shape, got {tuple(reals.shape[1:])} and "
-                f"{tuple(fakes.shape[1:])}"
-            )
         if not self.joint_batch:
             return (
                 self.alone(discriminate, reals, labels),
                 self.alone(discriminate, fakes, labels),
+            )
+        if reals.shape[1:] != fakes.shape[1:]:
+            raise ValueError(
+                "reals and generated samples of one batch are of one shape, got "
+                f"{tuple(reals.shape[1:])} and {tuple(fakes.shape[1:])}"
             )
         twice = None if labels is None else torch.cat([labels, labels])
         logits = self.alone(discriminate, torch.cat([reals, fakes]), twice)

@@ -349,6 +349,18 @@ def find(claim_id: str) -> dict[str, Any]:
     return claims()[claim_id]
 
 
+def changes(claim: Mapping[str, Any]) -> list[str]:
+    """What was changed in a claim's rules after a run had been seen, a sentence for each time.
+
+    >>> changes(find("A02"))  # doctest: +ELLIPSIS
+    ['Rule changed on 2026-11-27: ...']
+    """
+    return [
+        f"Rule changed on {each['date']}: {each['what']}, because {each['why']}."
+        for each in claim.get("history", [])
+    ]
+
+
 def show_value(value: float | Sequence[float], rule: str) -> str:
     """A measured value as the verdict box prints it; many seeds as median and quartiles.
 
@@ -404,6 +416,7 @@ def as_html(made: Record, *, anchor: bool = True) -> str:
         f"<strong>{mark} {made.claim}: {escape(made.verdict)}</strong><br>"
         f"{escape(claim['claim'])} <em>({PAPERS[claim['paper']]}, {escape(claim['place'])})</em>"
         + (f"<br><small>Measured {escape(made.note)}.</small>" if made.note else "")
+        + "".join(f"<br><small>{escape(line)}</small>" for line in changes(claim))
         + '<div style="overflow-x:auto"><table style="margin:.4rem 0 0;border:0;font-size:.92em">'
         f"<tr><th {cell}>measured</th><th {cell}>the paper's</th><th {cell}>ours</th></tr>"
         f"{rows}</table></div></div>"

@@ -54,6 +54,19 @@ class GradientPenalty:
         if self.where == "interpolates":
             share = shares.to(reals)[(...,) + (None,) * (reals.ndim - shares.ndim)]
             points = share * reals + (1 - share) * fakes
-        slope = grad(lambda samples: discriminate(samples).sum())(points)
+        slope = _slope(discriminate, points)
         steepness = slope.flatten(start_dim=shares.ndim).norm(dim=-1)
         return self.weight * (steepness - 1).square().mean()
+
+
+def _slope(discriminate: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
+    """(..., n, *sample) D's gradient in its samples, to be differentiated further.
+
+    By torch.autograd, under which networks may write their running statistics and call custom
+    functions of any style; inside torch.func, by torch.func.
+    """
+    if torch._C._are_functorch_transforms_active():
+        return grad(lambda samples: discriminate(samples).sum())(points)
+    with torch.enable_grad():
+        at = points if points.requires_grad else points.detach().requires_grad_()
+        return torch.autograd.grad(discriminate(at).sum(), at, create_graph=True)[0]

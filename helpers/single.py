@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from helpers.copying import copied
 from helpers.ensemble import Diverged, MakeOptimizer, described, read_state, write_state
 from helpers.losses import GanLoss
 from helpers.models import Players
@@ -51,7 +51,7 @@ class TrainingRun:
         """
         if iteration not in self.kept:
             raise ValueError(f"kept are the iterations {sorted(self.kept)}, got {iteration}")
-        nets = copy.deepcopy(self.players)
+        nets = Players(*map(copied, self.players))
         for net, state in zip(nets, self.kept[iteration], strict=True):
             net.load_state_dict(state)
         return nets
@@ -82,7 +82,7 @@ class Single:
         self, players: Players, reals: Tensor, settings: Settings, device: torch.device
     ) -> None:
         self.settings, self.device = settings, device
-        self.players = Players(*(copy.deepcopy(net).to(device).train() for net in players))
+        self.players = Players(*(copied(net).to(device).train() for net in players))
         self.reals = reals.to(device)
         if device.type == "cuda":  # the layout that its convolutions are fastest in
             for net in self.players:

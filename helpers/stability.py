@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from inspect import signature
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigvals, eigvalsh
 from scipy.sparse.linalg import eigs, eigsh
@@ -20,6 +19,7 @@ from torch import Tensor
 
 from helpers.games import PLAYERS, Game
 from helpers.operators import Operator, hessian, jacobian
+from helpers.spectra.basis import matrix_rounding, rounding_error
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,11 +119,8 @@ def _all_eigenvalues(joint: Operator, p: int) -> list[tuple[NDArray, float]]:
 
     The own Hessians are the diagonal blocks of the Jacobian, G's of size p.
     """
-    J, unit = (
-        joint.dense().double().cpu().numpy(),
-        torch.finfo(joint.like.dtype).eps * len(joint.like),
-    )
-    size = unit * np.linalg.norm(J, 2)
+    J, dtype = joint.dense().double().cpu().numpy(), joint.like.dtype
+    size = matrix_rounding(J, dtype)
     values = eigvals(J)
     # What rounding does is tried out: where J is not diagonalisable, much more than its size.
     noise = np.random.default_rng(0).normal(size=(5, *J.shape))
@@ -131,7 +128,7 @@ def _all_eigenvalues(joint: Operator, p: int) -> list[tuple[NDArray, float]]:
     moved = np.linalg.eigvals(J + size * noise).real.min(axis=1) - values.real.min()
     found = [(values, float(10 * np.abs(moved).max() + size))]
     for H in (J[:p, :p], J[p:, p:]):
-        found.append((eigvalsh((H + H.T) / 2), float(unit * np.linalg.norm(H, 2))))
+        found.append((eigvalsh((H + H.T) / 2), matrix_rounding(H, dtype)))
     return found
 
 
@@ -148,7 +145,10 @@ def _top_eigenvalues(top: int, joint: Operator, *own: Operator) -> list[tuple[ND
         if "rng" in signature(solve).parameters:  # scipy from 1.17 on; it restarts by chance
             options["rng"] = np.random.default_rng(0)
         values = solve(products, k=top, **options)
-        error = float(np.sqrt(np.finfo(products.dtype).eps) * np.abs(values).max())
+        # The smallest of the leading ones bounds from above how long a usual product is.
+        sizes = np.abs(values)
+        rounding = rounding_error(operator.like.dtype, len(start), sizes.max(), sizes.min())
+        error = float(np.sqrt(rounding * sizes.max()))
         # Below its error an eigenvalue is another one at each call.
         found.append((np.sort(np.where(np.abs(values) < error, 0.0, values)), error))
     return found

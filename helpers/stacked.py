@@ -6,13 +6,14 @@ Each stays what it would be alone.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.functional import leaky_relu_
+
+from helpers.copying import copied
 
 # An elementwise function in place, and the slope before it from the slope behind it and its output.
 _aten = torch.ops.aten
@@ -58,7 +59,7 @@ class Stacked:
     ) -> None:
         if not nets:
             raise ValueError("at least one network is asked for, got none")
-        self._net = copy.deepcopy(nets[0]).to(device).requires_grad_(False)
+        self._net = copied(nets[0]).to(device).requires_grad_(False)
         if any(True for _ in self._net.buffers()):
             raise ValueError("networks with buffers cannot be stacked")
         named = [dict(net.named_parameters()) for net in nets]
@@ -92,7 +93,7 @@ class Stacked:
 
     def member(self, number: int) -> nn.Module:
         """A copy of one of the networks."""
-        net = copy.deepcopy(self._net)
+        net = copied(self._net)
         own = {name: weight[number].detach() for name, weight in self.parameters.items()}
         net.load_state_dict(own)
         return net.requires_grad_()

@@ -217,7 +217,7 @@ Z, X = data("layers")
     "z, x, options, message",
     [
         (Z, X, {"loss": "gan"}, "unknown loss 'gan'; there are js, .*rp-ls"),
-        (Z, X, {"batch_norm": "eval"}, "'batch' or 'running', got 'eval'"),
+        (Z, X, {"batch_norm": "eval"}, "one of 'batch', 'running', got 'eval'"),
         (Z, X[:7], {}, "as many latents as reals, .* got 8 and 7"),
         (Z[:0], X[:0], {}, "at least one, got 0 and 0"),
         (Z, X[:0], {}, "got 8 and 0"),
@@ -225,7 +225,7 @@ Z, X = data("layers")
         (bad(Z, torch.inf), X, {}, "must be finite"),
         (Z, bad(X, torch.nan), {}, "must be finite"),
         (Z, bad(X, -torch.inf), {}, "must be finite"),
-        (Z, X, {"batch_size": 0}, "batch_size is 1 or more, got 0"),
+        (Z, X, {"batch_size": 0}, "batch_size is a whole number, 1 or more, got 0"),
         (Z, X, {"batch_size": -3}, "got -3"),
         (Z, X, {"batch_size": 2.0}, "got 2.0"),
         (Z, X, {"batch_size": True}, "got True"),
@@ -247,9 +247,8 @@ def test_points_of_other_networks():
 def test_more_than_one_logit():
     """A discriminator with several outputs a sample is refused, with what it gave."""
     nets = mlp([1, 4, 1], seed=0), mlp([1, 4, 3], seed=1)
-    game = network_game(*nets, torch.zeros(8, 1), torch.ones(8, 1))
-    with pytest.raises(ValueError, match=r"one logit a sample, got \(8, 3\) for 8 samples"):
-        game.losses(joint_point(*nets))
+    with pytest.raises(ValueError, match=r"one logit per sample, got \(8, 3\) for 8 samples"):
+        network_game(*nets, torch.zeros(8, 1), torch.ones(8, 1))
 
 
 def settled_by_hand(kind, omega):
@@ -304,5 +303,5 @@ def test_held_vectors_leave_a_curvature_out():
 
 
 def test_unknown_spectral_norm():
-    with pytest.raises(ValueError, match="spectral_norm is 'held' or 'settled', got 'free'"):
+    with pytest.raises(ValueError, match="spectral_norm is one of 'held', 'settled', got 'free'"):
         live_game("layers", spectral_norm="free")

@@ -416,7 +416,7 @@ def test_auto_is_by_size():
 
 def test_unknown_route():
     for make in (jacobian, lambda *a, **k: hessian(a[0], "D", a[1], **k)):
-        with pytest.raises(ValueError, match="recomputed, got 'fast'"):
+        with pytest.raises(ValueError, match="'recomputed', got 'fast'"):
             make(rotating_saddle(), [1, 1, 0], route="fast")
 
 

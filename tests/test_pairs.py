@@ -10,6 +10,7 @@ from scipy.sparse.linalg import eigsh
 from helpers.games import quadratic_game
 from helpers.operators import Matrix, hessian
 from helpers.spectra import top_eigenpairs
+from helpers.spectra.basis import rounding_error
 from helpers.spectra.pairs import GUARD
 from tests.common import SETTINGS, Watched, logistic, with_spectrum
 
@@ -44,7 +45,8 @@ def check(found, H, tolerance):
     eps = torch.finfo(found.vectors.dtype).eps
     true = np.linalg.norm(H @ X - X * found.values, axis=0)
     assert np.abs(true - found.residuals).max() <= 40 * eps * size
-    limit = np.maximum(tolerance * np.abs(found.values), 10 * eps * size)
+    least = rounding_error(found.vectors.dtype, len(H), size, size)
+    limit = np.maximum(tolerance * np.abs(found.values), least)
     assert (found.residuals <= limit).all()
     assert np.abs(X.T @ X - np.eye(X.shape[1])).max() <= 100 * eps
     errors = np.abs(np.linalg.eigvalsh(H)[:, None] - found.values).min(axis=0)

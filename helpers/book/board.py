@@ -64,7 +64,8 @@ def _row(row: Row) -> str:
         f'<tr id="{claim["id"]}" data-paper="{claim["paper"]}" data-verdict="{row.verdict}" '
         f'style="--verdict:{colour}">'
         f'<td data-label="claim"><strong>{claim["id"]}</strong> {escape(claim["claim"])} '
-        f"<em>{ledger.PAPERS[claim['paper']]}, {escape(claim['place'])}</em></td>"
+        f"<em>{ledger.PAPERS[claim['paper']]}, {escape(claim['place'])}</em>"
+        f"{''.join(f'<br><small>{escape(line)}</small>' for line in ledger.changes(claim))}</td>"
         f'<td data-label="the paper\'s number">{escape(claim["paper_value"])}</td>'
         f'<td data-label="ours">{_ours(row)}</td>'
         f'<td data-label="verdict" class="verdict-cell">{verdict}</td></tr>'

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -70,7 +71,7 @@ def run(
             key = cache.key(layout, notebook, values)
             result = None if force else _from_cache(target, key)
             if result is None:
-                result = _execute(layout, name, notebook, values, target, limit)
+                result = one(layout, name, notebook, values, target, limit)
                 if not result.error:
                     _stamp(target).write_text(json.dumps({"key": key, **asdict(result)}))
             results.append(result)
@@ -130,9 +131,16 @@ def _stamp(target: Path) -> Path:
     return target.with_suffix(".json")
 
 
-def _execute(
-    layout: Layout, chapter: str, source, values: dict, target: Path, limit: float
+def one(
+    layout: Layout,
+    chapter: str,
+    source: NotebookNode,
+    values: dict[str, parameters.Value],
+    target: Path,
+    limit: float,
+    environment: Mapping[str, str] | None = None,
 ) -> Result:
+    """Execute one chapter into a file, within so many seconds, with these variables set."""
     work = layout.build / "work"
     before, after = work / f"{chapter}.in.ipynb", work / f"{chapter}.out.ipynb"
     pairing.write(source, before)
@@ -142,7 +150,7 @@ def _execute(
     for name, value in values.items():
         command += ["-r" if isinstance(value, str) else "-p", name, str(value)]
     start = time.perf_counter()
-    output, code, peak_mb = _measured(command, limit)
+    output, code, peak_mb = _measured(command, limit, environment or {})
     seconds = time.perf_counter() - start
     if code != 0:
         late = f"stopped after the time limit of {limit:g} s" if code == -signal.SIGKILL else ""
@@ -158,20 +166,21 @@ def _execute(
     return Result(chapter, seconds, peak_mb, len(list(ledger.collect(executed))))
 
 
-def _measured(command: list[str], limit: float) -> tuple[str, int, float]:
+def _measured(
+    command: list[str], limit: float, environment: Mapping[str, str]
+) -> tuple[str, int, float]:
     """Output, exit code and peak memory in MB (the largest process) of a command."""
     # Threads that wait by spinning steal the cores from whatever else runs: with one busy
     # neighbour on two cores a chapter took twice as long. numpy's do so whatever the policy: there
     # one thread does, beside which a second one saves a chapter next to nothing.
     quiet = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1"}
-    environment = quiet | dict(os.environ)
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        env=environment,
+        env=quiet | dict(os.environ) | dict(environment),
     ) as process:
         timer = threading.Timer(limit, os.killpg, (process.pid, signal.SIGKILL))
         timer.start()

@@ -24,6 +24,7 @@ class Operator(ABC):
 
     like: Tensor  # (n,) of the operator's length, precision and device
     symmetric: bool
+    route: str = ""  # how products are made, where there is a choice
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -60,13 +61,13 @@ class Operator(ABC):
         """The same products on numpy vectors, for scipy's sparse eigensolvers."""
 
         def on_numpy(product: Product) -> Callable:
-            return lambda u: product(torch.as_tensor(u.ravel())).cpu().numpy()
+            return lambda u: product(torch.from_numpy(np.array(u.ravel()))).cpu().numpy()
 
         return LinearOperator(
             self.shape,
             matvec=on_numpy(self.matvec),
             rmatvec=on_numpy(self.rmatvec),
-            dtype=torch.empty(0, dtype=self.dtype).numpy().dtype,
+            dtype=torch.empty(0, dtype=self.dtype, device="cpu").numpy().dtype,
         )
 
     def _given(self, product: Product, u: Tensor, ndim: int) -> Tensor:
@@ -126,6 +127,7 @@ class Sum(Operator):
         self.parts = list(zip(weights, operators, strict=True))
         self.like = operators[0].like
         self.symmetric = all(each.symmetric for each in operators)
+        self.route = operators[0].route
 
     def _times(self, u: Tensor) -> Tensor:
         return sum(weight * each._times(u) for weight, each in self.parts)
@@ -151,6 +153,7 @@ class Block(Operator):
         self.whole, self.rows = whole, rows.to(whole.device)
         self.like = whole.like[self.rows]
         self.symmetric = whole.symmetric
+        self.route = whole.route
 
     def _times(self, u: Tensor) -> Tensor:
         return self._within(self.whole._times, u)

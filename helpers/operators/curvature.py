@@ -10,7 +10,8 @@ from torch import Tensor
 
 from helpers.games import Game, check_player
 from helpers.operators.base import Block, Operator, Sum
-from helpers.operators.derivative import Derivative
+from helpers.operators.derivative import check_route
+from helpers.operators.trust import field_derivative, own_derivative, trusted
 
 
 def jacobian(
@@ -27,11 +28,14 @@ def jacobian(
         omega: (p + q,) the point.
         blocks: names of `game.blocks`, or of modules that hold some ("G", "D.0"), to restrict
             the operator to; rows and columns keep their order in omega.
-        route: one of `ROUTES`; the module says what each costs.
+        route: one of `ROUTES`; the module `helpers.operators.derivative` says what each costs.
+            "auto" takes the first that is right for a game of networks, and ``operator.route``
+            says which.
 
     Raises:
-        ValueError: if omega is not one finite point of the game, for an unknown route, and for
-            names that no block has.
+        ValueError: if omega is not one finite point of the game, for an unknown route, for names
+            that no block has, and for networks that the route has no right products of, naming the
+            layer.
 
     >>> from helpers.games import rotating_saddle
     >>> jacobian(rotating_saddle(), [1.0, 1.0, 0.0]).dense()
@@ -40,7 +44,8 @@ def jacobian(
             [ 5.,  4.,  0.]], dtype=torch.float64)
     """
     point = game.one_point(omega)
-    whole = _summed(game, lambda each: Derivative(each.field_at, point, route=route))
+    check_route(route)
+    whole = _summed(game, lambda each: field_derivative(each, point, trusted(each, "J", route)))
     return whole if blocks is None else Block(whole, _rows(game, blocks))
 
 
@@ -70,17 +75,11 @@ def hessian(
             [ 0.,  2.]], dtype=torch.float64)
     """
     check_player(player)
-    theta, phi = game.split(game.one_point(omega).clone())  # the caller may train on
-
-    # The other player's weights stay apart: joined with these, they would have products, of zeros.
-    def of(each: Game) -> Operator:
-        def gradient(own: Tensor) -> Tensor:
-            return each.gradient_at(player, *((own, phi) if player == "G" else (theta, own)))
-
-        at = theta if player == "G" else phi
-        return Derivative(gradient, at, symmetric=True, route=route)
-
-    whole = _summed(game, of)
+    check_route(route)
+    point = game.one_point(omega)
+    whole = _summed(
+        game, lambda each: own_derivative(each, player, point, trusted(each, player, route))
+    )
     if blocks is None:
         return whole
     rows = _rows(game, blocks) - (0 if player == "G" else game.sizes[0])
@@ -96,7 +95,7 @@ def _summed(game: Game, of: Callable[[Game], Operator]) -> Operator:
 
 
 def _rows(game: Game, names: Sequence[str]) -> Tensor:
-    places = torch.arange(game.dimension)
+    places = torch.arange(game.dimension, device="cpu")
     chosen = []
     for name in names:
         held = [s for key, s in game.blocks.items() if f"{key}.".startswith(f"{name}.")]

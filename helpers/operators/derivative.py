@@ -26,13 +26,13 @@ batches, all routes but the last keep as much for every batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import cached_property
 
 import torch
 from torch import Tensor
 from torch.func import jvp, vjp, vmap
 
+from helpers.inputs import one_of
 from helpers.operators.base import Operator, Product
 from helpers.operators.tracing import linearize
 
@@ -41,14 +41,34 @@ _LARGE = 10_000
 _TRACED = ("linearized", "preview")
 
 
+def check_route(route: str) -> None:
+    """Raise a ValueError unless there is such a route.
+
+    >>> check_route("auto")
+    """
+    one_of("route", route, ROUTES)
+
+
+def routes_for(n: int) -> tuple[str, ...]:
+    """The routes that "auto" takes for n parameters: the first one, or the next where it fails.
+
+    >>> routes_for(100)
+    ('recomputed', 'retained')
+    """
+    return ("linearized", "retained", "recomputed") if n >= _LARGE else ("recomputed", "retained")
+
+
 class Derivative(Operator):
     """The derivative of a map R^n -> R^n at a point.
 
     Args:
-        map: in operations that torch.func can differentiate twice.
+        map: in operations that torch.func can differentiate.
         at: (n,) the point.
         symmetric: whether the derivative is, as that of a gradient is.
         route: one of `ROUTES`; the module says what each costs.
+        graph: the same map by torch.autograd, from a tensor that requires grad to one that carries
+            a graph; "retained" goes back through it, where torch.func may not go. By default the
+            map itself.
 
     >>> Derivative(lambda x: x**2, torch.tensor([1.0, 3.0])).dense()
     tensor([[2., 0.],
@@ -56,16 +76,19 @@ class Derivative(Operator):
     """
 
     def __init__(
-        self, map: Product, at: Tensor, *, symmetric: bool = False, route: str = "auto"
+        self,
+        map: Product,
+        at: Tensor,
+        *,
+        symmetric: bool = False,
+        route: str = "auto",
+        graph: Product | None = None,
     ) -> None:
-        if route not in ROUTES:
-            raise ValueError(f"the routes are {', '.join(ROUTES)}, got {route!r}")
-        self.map = map
+        check_route(route)
+        self.map, self.graph = map, graph or map
         self.like = at.detach().clone()  # the caller may train on
         self.symmetric = symmetric
-        if route == "auto":
-            route = "linearized" if len(at) >= _LARGE else "recomputed"
-        self.route = route
+        self.route = routes_for(len(at))[0] if route == "auto" else route
         self._programs: dict[int, Product] = {}
 
     def _times(self, u: Tensor) -> Tensor:
@@ -73,13 +96,12 @@ class Derivative(Operator):
             return self._program(u)(u)
         if self.route == "recomputed":
             return self._along(u)
-        return self._pull(u)[0] if self.symmetric else self._push(u)[0]
+        return self._pull(u) if self.symmetric else self._push(u)
 
     def _transposed_times(self, u: Tensor) -> Tensor:
         if self.symmetric:
             return self._times(u)
-        pull = vjp(self.map, self.like)[1] if self.route == "recomputed" else self._pull
-        return pull(u)[0]
+        return vjp(self.map, self.like)[1](u)[0] if self.route == "recomputed" else self._pull(u)
 
     def _times_many(self, U: Tensor) -> Tensor:
         if self.route in _TRACED:
@@ -89,14 +111,16 @@ class Derivative(Operator):
         return self._one_by_one(U)
 
     def _columns(self, U: Tensor) -> Tensor:
-        # Not worth a trace of its own; but a preview's matrix is rounded as its products are.
-        return self._one_by_one(U) if self.route == "preview" else self._along_many(U)
+        # Not worth a trace of its own; but a preview's matrix is rounded as its products are, and
+        # one goes back through a graph where the other ways may be wrong.
+        by_one = self.route in ("preview", "retained")
+        return self._one_by_one(U) if by_one else self._along_many(U)
 
     def _one_by_one(self, U: Tensor) -> Tensor:
         return torch.stack([self._times(u) for u in U.T], dim=1)  # one vector's memory
 
     def _along_many(self, U: Tensor) -> Tensor:
-        return vmap(self._along, in_dims=1, out_dims=1)(U)
+        return vmap(self._along, in_dims=1, out_dims=1, randomness="same")(U)
 
     def _along(self, u: Tensor) -> Tensor:
         """The derivative along u, forward over reverse.
@@ -108,14 +132,35 @@ class Derivative(Operator):
         return jvp(self.map, (self.like,), (u,))[1].to(self.like)
 
     @cached_property
-    def _pull(self) -> Callable[[Tensor], tuple[Tensor]]:
-        """u -> (J' u,) through the retained graph of the map."""
-        return vjp(self.map, self.like)[1]
+    def _kept(self) -> tuple[Tensor, Tensor]:
+        """The point, and the map's value there with its graph."""
+        with torch.inference_mode(False), torch.enable_grad():
+            at = self.like.clone().requires_grad_()
+            return at, self.graph(at)
+
+    def _pull(self, u: Tensor, *, create_graph: bool = False) -> Tensor:
+        """J' u through the retained graph of the map."""
+        at, value = self._kept
+        if not value.requires_grad:  # a constant map
+            return torch.zeros_like(self.like)
+        with torch.enable_grad():
+            return torch.autograd.grad(
+                value, at, u, retain_graph=True, create_graph=create_graph, materialize_grads=True
+            )[0]
 
     @cached_property
-    def _push(self) -> Callable[[Tensor], tuple[Tensor]]:
-        """u -> (J u,): u -> J' u is linear, and this is its transpose."""
-        return vjp(lambda w: self._pull(w)[0], torch.zeros_like(self.like))[1]
+    def _linear(self) -> tuple[Tensor, Tensor]:
+        """Where, and w -> J' w there with its graph."""
+        with torch.inference_mode(False):
+            w = torch.zeros_like(self.like).requires_grad_()
+            return w, self._pull(w, create_graph=True)
+
+    def _push(self, u: Tensor) -> Tensor:
+        """J u: w -> J' w is linear, and this is its transpose."""
+        w, pulled = self._linear
+        if not pulled.requires_grad:
+            return torch.zeros_like(self.like)
+        return torch.autograd.grad(pulled, w, u, retain_graph=True, materialize_grads=True)[0]
 
     def _program(self, u: Tensor) -> Product:
         """The traced product for vectors of this shape."""

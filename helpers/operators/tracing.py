@@ -6,6 +6,7 @@ import warnings
 
 import torch
 from torch import Tensor
+from torch.func import functionalize
 from torch.fx import GraphModule, Node
 from torch.fx.experimental.const_fold import split_const_subgraphs
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -30,6 +31,8 @@ def linearize(product: Product, u: Tensor, preview: bool = False) -> Product:
     losses have in common: in the Jacobian of a game, G's samples and D's view of them.
     """
     traced = make_fx(lambda v: product(v))(u)  # it cannot trace a method
+    if any(_writes(node) for node in traced.graph.nodes):
+        traced = _without_writes(traced, u)
     _share_constants(traced)
     traced = CSEPass()(traced).graph_module
     traced.graph.eliminate_dead_code()
@@ -38,6 +41,48 @@ def linearize(product: Product, u: Tensor, preview: bool = False) -> Product:
     with warnings.catch_warnings():  # of constants that it has placed itself
         warnings.filterwarnings("ignore", "Attempted to insert a get_attr Node")
         return split_const_subgraphs(traced)
+
+
+def _writes(node: Node) -> bool:
+    """Whether an operation changes one of its inputs."""
+    schema = getattr(node.target, "_schema", None)
+    return node.op == "call_function" and schema is not None and schema.is_mutable
+
+
+def _without_writes(traced: GraphModule, u: Tensor) -> GraphModule:
+    """The same program without operations in place.
+
+    Computed once, what they write into would be a constant that every product writes into again:
+    the network's own operations in place do that, and some of torch's own formulas
+    (torch.func.linearize has the fault, too). Functionalization takes views and writes out, of
+    inputs: so constants become inputs for the time of it.
+    """
+    graph = traced.graph
+    constants: dict[str, Tensor] = {}
+    inputs: dict[str, Node] = {}
+    first = next(node for node in graph.nodes if node.op == "placeholder")
+    for node in list(graph.nodes):
+        if node.op != "get_attr":
+            continue
+        if node.target not in constants:
+            constants[node.target] = getattr(traced, node.target)
+            with graph.inserting_after(first):
+                inputs[node.target] = graph.placeholder(f"constant_{len(constants)}")
+        node.replace_all_uses_with(inputs[node.target])
+        graph.erase_node(node)
+    # In the order of the graph's inputs: each was put right behind u.
+    held = [constants[name] for name in reversed(constants)]
+    traced.recompile()
+    pure = make_fx(functionalize(traced, remove="mutations_and_views"))(u, *held)
+    given = [node for node in pure.graph.nodes if node.op == "placeholder"][1:]
+    for number, (node, tensor) in enumerate(zip(given, held, strict=True)):
+        name = f"_held_{number}"
+        pure.register_buffer(name, tensor)
+        with pure.graph.inserting_before(node):
+            node.replace_all_uses_with(pure.graph.get_attr(name))
+        pure.graph.erase_node(node)
+    pure.recompile()
+    return pure
 
 
 def _share_constants(traced: GraphModule) -> None:

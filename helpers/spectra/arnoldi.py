@@ -96,7 +96,7 @@ def game_eigenvalues(
         if krylov.known >= min(n, max(k, begin.shape[1])):
             M = krylov.M.numpy()
             values, S = eig(M)
-            wanted = _first(values, size, k)
+            wanted = _first(values, size, k, krylov.seen.rounding)
             left = krylov.residuals(torch.from_numpy(S[:, wanted])).numpy()
             sizes = np.linalg.norm(left, axis=0)
             limit = converged_at(values[wanted], tolerance, krylov)
@@ -106,37 +106,39 @@ def game_eigenvalues(
             if not converged and krylov.products >= most:
                 raise_unconverged(sizes, values[wanted], krylov.products)
             if converged:  # those of the start have; others come up behind them
-                more = _first(values, size, min(len(wanted) + 1, len(values)))
+                count = min(len(wanted) + 1, len(values))
+                more = _first(values, size, count, krylov.seen.rounding)
                 left = krylov.residuals(torch.from_numpy(S[:, more[len(wanted) :]])).numpy()
                 limit = np.ones(left.shape[1])
             direction = worst_direction(np.hstack([left.real, left.imag]), np.tile(limit, 2))
             if krylov.is_full:
-                krylov.cut(torch.from_numpy(_wanted_schur(M, size, (k + 1 + krylov.known) // 2)))
+                m = (k + 1 + krylov.known) // 2
+                kept = _wanted_schur(M, size, m, krylov.seen.rounding)
+                krylov.cut(torch.from_numpy(kept))
         krylov.advance(direction)
     wanted = wanted[:k]
     vectors = krylov.vectors(torch.from_numpy(S[:, wanted]))
     return GameEigenvalues(values[wanted], vectors, sizes[:k], krylov.products + tried)
 
 
-def _first(values: NDArray, size: object, k: int) -> NDArray[np.intp]:
+def _first(values: NDArray, size: object, k: int, rounding: float) -> NDArray[np.intp]:
     """Places of the first k values, or k + 1 where that leaves no conjugate pair split."""
     # Conjugates side by side, the one with positive imaginary part first: all else of theirs is
     # equal to the last bit. Others that are equal but for rounding are always in the same order.
-    scale = np.abs(values).max() or 1.0
-    sizes = np.round(size(values) / scale, 12)
+    sizes = np.round(size(values) / (rounding or 1.0))
     order = np.lexsort((-values.imag, -values.real, np.abs(values.imag), -sizes))
     last = values[order[k - 1]]
     is_split = last.imag > 0 and len(values) > k
     return order[: k + int(is_split)]
 
 
-def _wanted_schur(M: NDArray, size: object, m: int) -> NDArray[np.float64]:
+def _wanted_schur(M: NDArray, size: object, m: int, rounding: float) -> NDArray[np.float64]:
     """(j, m or m + 1) real Schur vectors of the m first eigenvalues; no conjugate pair is split."""
     T, Z = schur(M, output="real")
     below, above = np.diag(T, -1), np.diag(T, 1)
     turning = np.where(below != 0, np.sqrt(np.abs(below)) * np.sqrt(np.abs(above)), 0)
     values = np.diag(T) + 1j * (np.append(turning, 0) - np.append(0, turning))
     chosen = np.zeros(len(T), dtype=int)
-    chosen[_first(values, size, m)] = 1
+    chosen[_first(values, size, m, rounding)] = 1
     Z = dtrsen(chosen, T, Z, job="N")[1]
     return Z[:, : chosen.sum()]

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from helpers.operators import Operator
-from helpers.spectra.basis import Basis, check_product, start_vector
+from helpers.spectra.basis import Basis, Products, check_product, rounding_error, start_vector
 
 
 class Krylov:
@@ -24,16 +24,18 @@ class Krylov:
     def __init__(self, operator: Operator, starts: Tensor, room: int, seed: int) -> None:
         """Begin with the span of starts (n, m) in Q."""
         self.operator = operator
-        self.basis = Basis(operator.like.new_empty(len(starts), dtype=operator.dtype), room)
+        like = operator.like.new_empty(len(starts), dtype=operator.dtype)
+        self.basis = Basis(like, room)
         self.known = 0  # rows of the basis that are V; the others are Q
         self.products = 0
-        self.scale = 0.0  # longest product so far
+        self.seen = Products(like)
         self.M = torch.zeros(0, 0, dtype=torch.float64)
         self.B = torch.zeros(0, 0, dtype=torch.float64)
         self._seed = seed
         for start in starts.to(operator.device, operator.dtype).T:
             split = self.basis.split(start)
-            if split.leaves(split.whole):
+            # No product yet, and no sums: each entry is rounded by itself.
+            if split.leaves(rounding_error(operator.dtype, 1, split.whole, split.whole)):
                 self._add_pending(split.rest)
         if not self.pending:
             self._add_random()
@@ -67,8 +69,8 @@ class Krylov:
         )
         self.B = torch.cat([self.B[1:], column[j + 1 :, None]], dim=1)
         self.known += 1
-        self.scale = max(self.scale, split.whole)
-        if split.leaves(self.scale):
+        self.seen.add(split.whole)
+        if split.leaves(self.seen.rounding):
             self._add_pending(split.rest)
             self.B[-1, -1] = split.length
 

@@ -164,8 +164,7 @@ def check_limits(
 
 def converged_at(values: NDArray, tolerance: float, krylov: Krylov) -> NDArray[np.float64]:
     """(k,) residuals that are small enough, or as small as the products' rounding lets them be."""
-    eps = torch.finfo(krylov.operator.dtype).eps
-    return np.maximum(tolerance * np.abs(values), 10 * eps * krylov.scale)
+    return np.maximum(tolerance * np.abs(values), krylov.seen.rounding)
 
 
 def worst_direction(left: NDArray, limit: NDArray) -> Tensor | None:

@@ -1,0 +1,46 @@
+"""Copies of networks that `copy.deepcopy` refuses.
+
+Torch copies no tensor that carries a graph. The older `torch.nn.utils.spectral_norm` and
+`weight_norm`, equalised learning rates by hooks, and buffers written in the forward pass leave such
+tensors in a module as soon as it has been called with gradients.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+Net = TypeVar("Net", bound=nn.Module)
+
+
+def copied(net: Net) -> Net:
+    """A deep copy, in which tensors that carry a graph are plain values.
+
+    Wherever they lie: among attributes and buffers, in lists, in objects behind hooks. The network
+    itself is not changed, and its parameters are parameters of the copy.
+
+    >>> net = nn.Linear(2, 2)
+    >>> net.seen = net(torch.ones(1, 2))
+    >>> copied(net).seen.requires_grad
+    False
+    """
+    with _Detaching():
+        return copy.deepcopy(net)
+
+
+class _Detaching(TorchFunctionMode):
+    """Takes the place of deepcopy for tensors that it would refuse."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        if func is Tensor.__deepcopy__ and not args[0].is_leaf:
+            tensor, memo = args
+            if id(tensor) not in memo:
+                memo[id(tensor)] = tensor.detach().clone(memory_format=torch.preserve_format)
+            return memo[id(tensor)]
+        return func(*args, **(kwargs or {}))

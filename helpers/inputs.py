@@ -1,0 +1,145 @@
+"""What comes in at a public door: numbers, seeds and names, checked in one way.
+
+Python's numbers, numpy's, and arrays or tensors without dimensions are taken; True, "3", None, a
+set or a complex number are no numbers. Each error is a ValueError that says what would be right and
+what was given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from numbers import Integral, Real
+from reprlib import Repr
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+_SEEDS = 2**63  # what torch and numpy both take
+_brief = Repr()
+_brief.maxother = _brief.maxstring = 80
+
+
+def shown(value: Any) -> str:
+    """A value in an error message: its repr, cut to a line, and on one line.
+
+    >>> shown("3"), shown(list(range(1000)))
+    ("'3'", '[0, 1, 2, 3, 4, 5, ...]')
+    """
+    return " ".join(_brief.repr(value).split())
+
+
+def whole_number(name: str, value: Any, least: int, most: int | None = None) -> int:
+    """The value as an int, if it is a whole number of `least` or more, and of `most` or less.
+
+    Raises:
+        ValueError: for anything else; 3.0 and True too are refused.
+
+    >>> whole_number("steps", np.int64(4), 0)
+    4
+    >>> whole_number("steps", "4", 0)
+    Traceback (most recent call last):
+    ...
+    ValueError: steps is a whole number, 0 or more, got '4'
+    """
+    plain = _scalar(value)
+    fits = isinstance(plain, Integral) and not isinstance(plain, bool)
+    if not fits or plain < least or (most is not None and plain > most):
+        within = f"{least} or more" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name} is a whole number, {within}, got {shown(value)}")
+    return int(plain)
+
+
+def seed(value: Any, name: str = "seed") -> int:
+    """The value as an int, if torch and numpy both take it as a seed: from 0 to 2^63 - 1.
+
+    >>> seed(None)
+    Traceback (most recent call last):
+    ...
+    ValueError: seed is a whole number, from 0 to 9223372036854775807, got None
+    """
+    return whole_number(name, value, 0, _SEEDS - 1)
+
+
+def real_number(
+    name: str, value: Any, *, least: float | None = None, above: float | None = None
+) -> float:
+    """The value as a float, if it is a finite number: of `least` or more, or greater than `above`.
+
+    Raises:
+        ValueError: for anything else, NaN and infinity too.
+
+    >>> real_number("weight", np.float32(0.5), least=0)
+    0.5
+    >>> real_number("weight", float("nan"), least=0)
+    Traceback (most recent call last):
+    ...
+    ValueError: weight is a finite number, 0 or more, got nan
+    """
+    plain = _scalar(value)
+    fits = isinstance(plain, Real) and not isinstance(plain, bool)
+    try:
+        number = float(plain) if fits else np.nan
+    except OverflowError:  # a whole number beyond all floats
+        number = np.inf
+    fits = np.isfinite(number) and (least is None or number >= least)
+    if not fits or (above is not None and not number > above):
+        within = "" if least is None else f", {least:g} or more"
+        within += "" if above is None else f", above {above:g}"
+        raise ValueError(f"{name} is a finite number{within}, got {shown(value)}")
+    return number
+
+
+def one_of(name: str, value: Any, choices: Collection[str]) -> str:
+    """The value, if it is one of some names.
+
+    >>> one_of("player", "E", ("G", "D"))
+    Traceback (most recent call last):
+    ...
+    ValueError: player is one of 'G', 'D', got 'E'
+    """
+    if not isinstance(value, str) or value not in choices:
+        raise ValueError(f"{name} is one of {', '.join(map(repr, choices))}, got {shown(value)}")
+    return value
+
+
+def real_array(name: str, value: ArrayLike | Tensor, *, finite: bool = True) -> NDArray[np.float64]:
+    """The value as a float64 array of any shape, in which every number is finite if that is needed.
+
+    Raises:
+        ValueError: for text, complex numbers, sets, ragged rows, and what is not finite.
+
+    >>> real_array("places", [1, 2.5])
+    array([1. , 2.5])
+    >>> real_array("places", ["1", "2"])
+    Traceback (most recent call last):
+    ...
+    ValueError: places are real numbers, got ['1', '2']
+    """
+    plain: Any = value
+    if isinstance(value, Tensor):
+        plain = value.detach().cpu()
+        plain = (plain.double() if plain.is_floating_point() else plain).numpy()
+    try:
+        array = np.asarray(plain)
+        right = array.dtype.kind in "iuf"
+    except (TypeError, ValueError, RuntimeError):  # ragged rows, or what only looks like an array
+        right = False
+    if not right:
+        raise ValueError(f"{name} are real numbers, got {shown(value)}")
+    array = array.astype(np.float64)
+    if finite and not np.isfinite(array).all():
+        raise ValueError(f"{name} are finite numbers, got {_odd(array)}")
+    return array
+
+
+def _scalar(value: Any) -> Any:
+    """What an array, a tensor or a numpy number without dimensions holds; else the value itself."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
+
+
+def _odd(array: NDArray[np.float64]) -> str:
+    """The first number that is not finite, and its place."""
+    place = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+    return f"{array[place]} at {list(place)}" if place else f"{array[()]}"
