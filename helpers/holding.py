@@ -23,7 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.utils.parametrizations import _SpectralNorm
-from torch.nn.utils.parametrize import ParametrizationList
+from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map_only
@@ -336,7 +336,8 @@ def signature(net: nn.Module) -> tuple:
     return tuple(
         (
             name,
-            type(module),
+            # Torch makes a class for each module that it parametrizes.
+            type(module).__base__ if is_parametrized(module) else type(module),
             tuple((k, _setting(v)) for k, v in vars(module).items() if k not in _PLUMBING),
             tuple(
                 (k, _setting(w), w is not None and w.requires_grad)
