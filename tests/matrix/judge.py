@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 
 import torch
 from torch import Tensor, nn
@@ -15,15 +14,16 @@ from torch.func import vmap
 
 from helpers.games import Game
 from helpers.networks import joint_point, network_game
-from helpers.operators import ROUTES, MemberHessians, derivative, hessian, jacobian
+from helpers.operators import ROUTES, MemberHessians, Operator, derivative, hessian, jacobian
 from helpers.stacked import Stacked
 from tests.matrix.cases import Case
 from tests.matrix.oracle import LOSSES, Oracle
 
 RIGHT, REFUSED, WRONG, RAISED = "right", "refused", "wrong", "raised"
 # The default route takes another way from some size on: both are looked at.
-AUTO_LARGE = "auto, large"
-COLUMNS = ["auto", AUTO_LARGE, *(r for r in ROUTES if r not in ("auto", "preview"))]
+DEFAULTS = ("auto", "auto, large")
+ROUTES_TAKEN = tuple(route for route in ROUTES if route not in ("auto", "preview"))
+COLUMNS = DEFAULTS + ROUTES_TAKEN
 KINDS = ("G", "D", "J", "J'")
 SEEDS = (0, 1, 2)  # of an ensemble's members
 
@@ -34,6 +34,7 @@ class Verdict:
 
     word: str
     why: str = ""
+    took: str = ""  # the route that the default one chose
 
     @property
     def fails(self) -> bool:
@@ -54,23 +55,31 @@ class Judge:
     def verdicts(self) -> dict[tuple[str, str], Verdict]:
         """By column and kind: the game itself, each route, and the ensemble."""
         found = {("game", "field"): self._verdict(self.field)}
-        for route in COLUMNS:
+        for route in ROUTES_TAKEN:
             for kind in KINDS:
-                found[route, kind] = self._verdict(lambda: self.products(route, kind))  # noqa: B023
+                found[route, kind] = self._verdict(partial(self.products, route, kind))
+        for route in DEFAULTS:
+            for kind in KINDS:
+                took: list[str] = []
+                found[route, kind] = self._verdict(partial(self.default, route, kind, took))
+                if took:  # what that route's products are has been seen
+                    found[route, kind] = replace(found[took[0], kind], took=took[0])
         found["game", "kept"] = self._verdict(self.kept)
         if not self.case.classes and "batch_size" not in self.case.asked:
             for player in (0, 1):
-                found["ensemble", "GD"[player]] = self._verdict(lambda: self.members(player))  # noqa: B023
-        if self.case.must == "refused":
-            missed = [
-                key for key, each in found.items() if key[0] in COLUMNS and each.word == RIGHT
-            ]
-            found |= {key: Verdict(WRONG, "an answer where none is right") for key in missed}
-        if self.case.must == "said" and not any(re.search(self.case.words, w) for w in self.said):
-            key = ("game", "field")
-            if found[key].word == RIGHT:
-                found[key] = Verdict(WRONG, f"no word of {self.case.words}")
-        return found
+                found["ensemble", "GD"[player]] = self._verdict(partial(self.members, player))
+        return {key: self._due(key, verdict) for key, verdict in found.items()}
+
+    def _due(self, key: tuple[str, str], verdict: Verdict) -> Verdict:
+        """A right answer is wrong where none can be given, or where a word is missing."""
+        must = self.case.must
+        if verdict.word != RIGHT or key[0] == "ensemble" or key == ("game", "kept"):
+            return verdict
+        if must == "refused":
+            return Verdict(WRONG, "an answer where none is right")
+        if must == "said" and not any(re.search(self.case.words, each) for each in self.said):
+            return Verdict(WRONG, f"no word of {self.case.words}")
+        return verdict
 
     def _verdict(self, check: Callable[[], None]) -> Verdict:
         try:
@@ -111,25 +120,34 @@ class Judge:
 
     def products(self, route: str, kind: str) -> None:
         """Two directions, the first one once more, and both at once."""
-        with _large(route == AUTO_LARGE):
-            route = "auto" if route == AUTO_LARGE else route
-            if kind in ("G", "D"):
-                operator = hessian(self.game, kind, self.point, route=route)
-            else:
-                operator = jacobian(self.game, self.point, route=route)
-            if kind == "J'":
-                for number in (0, 1, 0):
-                    self._transposed(operator.rmatvec(self.directions[number]), number)
-                return
-            pairs = [self._exact(kind, number) for number in (0, 1)]
-            for time, number in enumerate((0, 1, 0)):
-                u, exact, room = pairs[number]
-                _near(f"product {time + 1}", operator.matvec(u), exact, room)
-            if kind != "G" and route in ("auto", "linearized"):
-                return  # a trace of its own, of the same kind as G's
-            both = operator.matmat(torch.stack([u for u, _, _ in pairs], dim=1))
-            for column, (_, exact, room) in zip(both.T, pairs, strict=True):
-                _near("two at once", column, exact, room)
+        operator = self._operator(route, kind)
+        if kind == "J'":
+            for number in (0, 1, 0):
+                self._transposed(operator.rmatvec(self.directions[number]), number)
+            return
+        pairs = [self._exact(kind, number) for number in (0, 1)]
+        for time, number in enumerate((0, 1, 0)):
+            u, exact, room = pairs[number]
+            _near(f"product {time + 1}", operator.matvec(u), exact, room)
+        if kind != "G" and route == "linearized":
+            return  # a trace of its own, of the same kind as G's
+        both = operator.matmat(torch.stack([u for u, _, _ in pairs], dim=1))
+        for column, (_, exact, room) in zip(both.T, pairs, strict=True):
+            _near("two at once", column, exact, room)
+
+    def default(self, route: str, kind: str, took: list[str]) -> None:
+        """What the default route takes, for nets of this size or as for large ones."""
+        before = derivative._LARGE
+        derivative._LARGE = before if route == "auto" else 1
+        try:
+            took.append(self._operator("auto", kind).route)
+        finally:
+            derivative._LARGE = before
+
+    def _operator(self, route: str, kind: str) -> Operator:
+        if kind in ("G", "D"):
+            return hessian(self.game, kind, self.point, route=route)
+        return jacobian(self.game, self.point, route=route)
 
     def kept(self) -> None:
         """Nothing of the caller's has changed: weights, buffers, modes, data."""
@@ -162,10 +180,14 @@ class Judge:
             torch.randn(*hessians.shape, generator=random, dtype=torch.float64) for _ in range(2)
         )
         found = [hessians.product(v) for v in (u, other, u)]
+        seen = 0
         for number, oracle in enumerate(oracles):
-            exact, room = _exactly(oracle, oracle.own, player, u[number], self.case.tolerance)
-            for time in (0, 2):
-                _near(f"member {number}, product {time + 1}", found[time][number], exact, room)
+            exact = _exactly(oracle, player, u[number], self.case.tolerance)
+            if exact is not None:
+                seen += 1
+                for time in (0, 2):
+                    _near(f"member {number}, product {time + 1}", found[time][number], *exact)
+        assert seen, "the judge is unsure of all members"
 
     def _total(self, stacks: list[Stacked], player: int) -> Callable[[dict[str, Tensor]], Tensor]:
         asked = self.case.asked
@@ -221,27 +243,36 @@ class Judge:
         random = torch.Generator().manual_seed(5)
         return own + 0.02 * torch.randn(len(own), generator=random, dtype=own.dtype)
 
-    @cached_property
+    @property
     def directions(self) -> list[Tensor]:
-        random = torch.Generator().manual_seed(6)
-        like = self.oracle.own
-        return [torch.randn(len(like), generator=random, dtype=like.dtype) for _ in range(2)]
+        return self._drawn[0]
 
     @cached_property
-    def _parts(self) -> list[tuple[Tensor, Tensor, float]]:
-        """Both directions' halves, G's and D's, with J times each."""
-        p = self.oracle.sizes[0]
-        halves = []
-        for u in self.directions:
+    def _drawn(self) -> tuple[list[Tensor], list[tuple[Tensor, Tensor, float]]]:
+        """Two directions, and of both their halves, G's and D's, with J times each.
+
+        Where two step sizes differ, a unit switches in between: other directions are taken.
+        """
+        p, like = self.oracle.sizes[0], self.oracle.own
+        random = torch.Generator().manual_seed(6)
+        directions, parts = [], []
+        for _ in range(10):
+            u = torch.randn(len(like), generator=random, dtype=like.dtype)
+            found = []
             for own in (slice(0, p), slice(p, None)):
                 half = torch.zeros_like(u)
                 half[own] = u[own]
-                halves.append((half, *self.oracle.along(self.point, half)))
-        return halves
+                found.append((half, *self.oracle.along(self.point, half)))
+            if all(_sure(exact, error) for _, exact, error in found):
+                directions.append(u)
+                parts += found
+            if len(directions) == 2:
+                return directions, parts
+        raise AssertionError("the judge is unsure in all directions")
 
     def _exact(self, kind: str, number: int) -> tuple[Tensor, Tensor, float]:
         """A direction, the product along it, and how far off a right one may be."""
-        own, other = self._parts[2 * number : 2 * number + 2]
+        own, other = self._drawn[1][2 * number : 2 * number + 2]
         p = self.oracle.sizes[0]
         if kind == "J":
             exact = own[1] + other[1]
@@ -253,7 +284,7 @@ class Judge:
     def _transposed(self, found: Tensor, number: int) -> None:
         """J' u by what it is along every half: (J' u) w is u (J w)."""
         u = self.directions[number]
-        for w, along, error in self._parts:
+        for w, along, error in self._drawn[1]:
             room = self._room(along, error) * u.norm().item()
             _near("along a direction", (found @ w)[None], (u @ along)[None], room)
 
@@ -262,20 +293,22 @@ class Judge:
 
 
 def _exactly(
-    oracle: Oracle, omega: Tensor, player: int, u: Tensor, tolerance: float
-) -> tuple[Tensor, float]:
+    oracle: Oracle, player: int, u: Tensor, tolerance: float
+) -> tuple[Tensor, float] | None:
+    """A member's product and the room around it, or None where the judge is unsure."""
     rows = slice(0, oracle.sizes[0]) if player == 0 else slice(oracle.sizes[0], None)
-    whole = torch.zeros_like(omega)
+    whole = torch.zeros_like(oracle.own)
     whole[rows] = u
-    along, error = oracle.along(omega, whole)
-    return along[rows], _room(along[rows], error, tolerance)
+    along, error = oracle.along(oracle.own, whole)
+    return (along[rows], _room(along[rows], error, tolerance)) if _sure(along, error) else None
+
+
+def _sure(exact: Tensor, error: float) -> bool:
+    return error <= 1e-6 * max(exact.norm().item(), 1e-2)
 
 
 def _room(exact: Tensor, error: float, tolerance: float) -> float:
-    size = exact.norm().item()
-    # Two step sizes agree, or a kink lies between: then another direction is to be taken.
-    assert error <= tolerance * max(size, 1e-2), f"the judge is unsure: {error:.1e} of {size:.1e}"
-    return tolerance * size + 10 * error + 1e-9
+    return tolerance * exact.norm().item() + 10 * error + 1e-9
 
 
 def _near(what: str, found: Tensor, exact: Tensor, room: float) -> None:
@@ -293,14 +326,3 @@ def _same(what: str, found: Tensor, exact: Tensor, tolerance: float) -> None:
 
 def _line(error: Exception) -> str:
     return (str(error).strip() or repr(error)).splitlines()[0][:160]
-
-
-@contextmanager
-def _large(wanted: bool) -> Iterator[None]:
-    """The default route's choice for large networks."""
-    before = derivative._LARGE
-    derivative._LARGE = 1 if wanted else before
-    try:
-        yield
-    finally:
-        derivative._LARGE = before

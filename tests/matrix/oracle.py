@@ -22,7 +22,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from tests.matrix.cases import Case
 from tests.matrix.layers import Constants
 
-STEPS = (2e-5, 1e-5)
+STEPS = (1e-5, 5e-6)
 
 LOSSES: dict[str, tuple[Callable, Callable]] = {  # of G and of D, by (real, fake)
     "js": (
