@@ -164,7 +164,9 @@ def simulate(
     for m, a, b, V in _chain(values, _drawn(seeds, n), n):
         length = np.linalg.norm(values * V[:, m - 1], axis=1)
         scale = np.maximum(scale, length)
-        ritz = np.array([dsterf(a[i, :m], b[i, : m - 1])[0] if m > 1 else a[i, :1] for i in range(B)])
+        ritz = np.array(
+            [dsterf(a[i, :m], b[i, : m - 1])[0] if m > 1 else a[i, :1] for i in range(B)]
+        )
         top = min(max(ks), m)
         left = _residuals(ritz, before, b[:, m - 1], top) if m > 1 else b[:, :1].copy()
         before = ritz
