@@ -2,6 +2,11 @@
 
 The paper says neither how many there are, nor how often they are found anew, nor on which data,
 nor whether G, D or both are nudged: a `Nudging` holds the answers, its defaults are ours.
+
+Directions are searched for without making sure that none is missed, which would take about 1.6
+times the products. They are old by up to `every` steps when they are used, and good to a tenth of
+their eigenvalues: one that is missed is left in for as many steps, and the next search, with a
+random vector in its start, finds it. Eigenvalues that are recorded are made sure of.
 """
 
 from __future__ import annotations
