@@ -152,8 +152,8 @@ def _find(
     nudging: Nudging,
     seed: int,
 ) -> Tensor:
-    return _pairs(own, before, losses, nudging, seed).vectors
+    return _pairs(own, before, losses, nudging, seed, chance=None).vectors
 
 
-def _pairs(own, before, losses, nudging: Nudging, seed: int) -> MemberPairs:
-    return leading_pairs(own, lambda at: losses(at).sum(), before, nudging, seed)
+def _pairs(own, before, losses, nudging: Nudging, seed: int, **chance) -> MemberPairs:
+    return leading_pairs(own, lambda at: losses(at).sum(), before, nudging, seed, **chance)
