@@ -21,6 +21,7 @@ from torchmetrics.image.fid import NoTrainInceptionV3
 from tqdm import tqdm
 
 from helpers.copying import copied
+from helpers.devices import pick_device
 from helpers.ensemble import described, read_state, write_state
 from helpers.models import lenet
 
@@ -160,6 +161,7 @@ def train_classifier(
     _check_labelled(test_images, test_labels, classes)
     if epochs < 1 or batch < 1:
         raise ValueError(f"epochs and batch are 1 or more, got {epochs} and {batch}")
+    device = pick_device(device)  # refused before the first step
     net = lenet(seed=seed, channels=images.shape[1], classes=classes)
     for each in (images, test_images):
         _in_batches(net, each[:1])  # or a wrong shape would show only after the training
