@@ -12,7 +12,7 @@ export OMP_WAIT_POLICY ?= passive
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test notebooks sync check regress lint bench colab device serve clean
+.PHONY: help book test notebooks sync check regress lint matrix bench colab device serve clean
 
 help:  ## list the targets
 	@echo 'The line url: of _config.yml is the address of the repository; change it, then: make sync'
@@ -58,6 +58,9 @@ regress: $(READY)  ## execute anew and compare every number with data/references
 lint: $(READY)  ## style and mistakes a reader of the code would see
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+
+matrix: $(READY)  ## layers and habits of GAN code x routes: products right or refused by name
+	$(RUN) -m pytest tests/matrix -q -o norecursedirs= --table _build/matrix.txt
 
 bench: $(PEERS)  ## timings of the tools beside other packages' (not part of the tests)
 	$(RUN) -m pytest tests/benchmarks -q --benchmark-only -o norecursedirs= -o addopts= -o filterwarnings=default

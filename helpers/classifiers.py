@@ -11,18 +11,19 @@ import math
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from pickle import UnpicklingError
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torch.nn.utils import parameters_to_vector
 from torchmetrics.image.fid import NoTrainInceptionV3
 from tqdm import tqdm
 
+from helpers import inputs
+from helpers.checkpoints import checkpoint_path, read_state, try_writing, write_state
 from helpers.copying import copied
+from helpers.descriptions import architecture, described_optimizer, digest, digest_of_state
 from helpers.devices import pick_device
-from helpers.ensemble import described, read_state, write_state
+from helpers.inputs import shown, whole_number
 from helpers.models import lenet
 
 INCEPTION = "weights-inception-2015-12-05-6726825d.pth"  # ends in the start of its SHA-256
@@ -149,7 +150,7 @@ def train_classifier(
 
     Raises:
         ValueError: for bad images and labels, epochs and batch below 1, and a checkpoint that is
-            damaged, of another training or of more epochs.
+            damaged, of another training or of more epochs, or cannot be written.
 
     >>> from helpers.datasets import load
     >>> some = load("digits").subset(200, seed=0)
@@ -159,35 +160,38 @@ def train_classifier(
     """
     classes = _check_labelled(images, labels)
     _check_labelled(test_images, test_labels, classes)
-    if epochs < 1 or batch < 1:
-        raise ValueError(f"epochs and batch are 1 or more, got {epochs} and {batch}")
     device = pick_device(device)  # refused before the first step
+    epochs, batch = whole_number("epochs", epochs, 1), whole_number("batch", batch, 1)
+    seed, path = inputs.seed(seed), checkpoint_path(checkpoint)
     net = lenet(seed=seed, channels=images.shape[1], classes=classes)
     for each in (images, test_images):
         _in_batches(net, each[:1])  # or a wrong shape would show only after the training
-    start = _digest(parameters_to_vector(net.parameters()))
+    images = images.to(next(net.parameters()).dtype)
+    start = digest_of_state(net)
     net.to(device)
     optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
     order = torch.Generator().manual_seed(seed)
     steps, begun = math.ceil(len(images) / batch), 0
-    path = None if checkpoint is None else Path(checkpoint)
     run = {
         "seed": seed,
         "batch": batch,
-        "optimizer": described(optimizer),
-        "data": [_digest(images), _digest(labels)],
+        "optimizer": described_optimizer(optimizer),
+        "data": [digest(images), digest(labels)],
+        "net": architecture(net),
         "start": start,
     }
     if path is not None and path.exists():
-        state = _read(path, run, epochs * steps)
+        state = read_state(path, run, epochs * steps)
         net.load_state_dict(state["net"])
         optimizer.load_state_dict(state["adam"])
         order.set_state(state["order"])
         begun = state["done"] // steps
+    if path is not None and begun < epochs:
+        try_writing(path)
     bar = tqdm(total=epochs * steps, initial=begun * steps, desc="classifier", disable=None)
     with bar:
         for epoch in range(begun, epochs):
-            for rows in torch.randperm(len(images), generator=order).split(batch):
+            for rows in torch.randperm(len(images), generator=order, device="cpu").split(batch):
                 loss = cross_entropy(net(images[rows].to(device)), labels[rows].to(device).long())
                 optimizer.zero_grad()
                 loss.backward()
@@ -210,16 +214,19 @@ def _in_batches(net: nn.Module, images: Tensor) -> Tensor:
     except RuntimeError as error:
         shape = tuple(images.shape[1:])
         raise ValueError(f"the net does not take images of shape {shape}: {error}") from error
-    read = [net(part.to(weight)).to(images.device) for part in images.split(_AT_ONCE)]
-    return torch.cat(read)
+    read = torch.cat([net(part.to(weight)).to(images.device) for part in images.split(_AT_ONCE)])
+    if not read.isfinite().all():
+        number = int((~read.flatten(start_dim=1).isfinite()).any(dim=1).nonzero()[0])
+        raise FloatingPointError(f"the net gives NaN or infinity for image {number}")
+    return read
 
 
 def _check_images(images: Tensor) -> None:
-    if images.ndim != 4 or not len(images) or not images.is_floating_point():
-        raise ValueError(
-            "images are floats (n, channels, height, width), at least one, "
-            f"got {tuple(images.shape)} of {images.dtype}"
-        )
+    fits = isinstance(images, Tensor) and images.ndim == 4 and len(images)
+    if not fits or not images.is_floating_point():
+        tensor = isinstance(images, Tensor)
+        got = f"{tuple(images.shape)} of {images.dtype}" if tensor else shown(images)
+        raise ValueError(f"images are floats (n, channels, height, width), at least one, got {got}")
     if not images.isfinite().all():
         raise ValueError("images have finite pixels, got NaN or infinity")
 
@@ -227,10 +234,12 @@ def _check_images(images: Tensor) -> None:
 def _check_labelled(images: Tensor, labels: Tensor, classes: int | None = None) -> int:
     """The number of classes, which are those of the labels unless they are known."""
     _check_images(images)
-    if labels.shape != images.shape[:1] or labels.is_floating_point():
+    tensor = isinstance(labels, Tensor)
+    whole = tensor and not (labels.is_floating_point() or labels.is_complex())
+    if not whole or labels.shape != images.shape[:1]:
+        got = f"{tuple(labels.shape)} of {labels.dtype}" if tensor else shown(labels)
         raise ValueError(
-            f"{len(images)} images need as many whole numbers as labels, "
-            f"got {tuple(labels.shape)} of {labels.dtype}"
+            f"{len(images)} images need a tensor of as many whole numbers as labels, got {got}"
         )
     found = labels.unique().tolist()
     if classes is None and (len(found) < 2 or found != list(range(len(found)))):
@@ -238,16 +247,3 @@ def _check_labelled(images: Tensor, labels: Tensor, classes: int | None = None) 
     if classes is not None and not 0 <= found[0] <= found[-1] < classes:
         raise ValueError(f"test labels lie in 0 to {classes - 1}, got {found}")
     return len(found)
-
-
-def _digest(data: Tensor) -> str:
-    return hashlib.sha256(data.detach().cpu().contiguous().numpy()).hexdigest()[:16]
-
-
-def _read(path: Path, run: dict, steps: int) -> dict:
-    try:
-        return read_state(path, run, steps)
-    except (RuntimeError, EOFError, UnpicklingError, KeyError) as error:
-        raise ValueError(
-            f"{path} is no whole checkpoint of a classifier; delete it to train anew"
-        ) from error

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim import Optimizer
 
+from helpers.checkpoints import check_kept, check_observed, read_state, rows_to_keep, write_state
+from helpers.descriptions import architecture, described, described_optimizer, digest
 from helpers.losses import GanLoss
 from helpers.models import Players
 from helpers.optimizers import Extragradient, Nudged, Wrapper
 from helpers.penalties import GradientPenalty
+from helpers.randomness import PrivateRandom
 from helpers.stacked import Stacked
 
 Observe = Callable[[Stacked, Stacked, Tensor, Tensor], dict[str, Tensor]]
@@ -61,6 +65,7 @@ class Settings:
     observe: Observe | None
     every: int
     keep: frozenset[int]
+    joint_batch: bool
 
 
 class Run:
@@ -80,12 +85,13 @@ class Run:
             [pair.discriminator for pair in players], device, twice=settings.penalty is not None
         )
         self.latents, self.reals = latents, reals
-        # Once: a save must not look at all data again.
-        self.data = [float(data.double().sum()) for data in (latents, reals)]
+        self.random = PrivateRandom(settings.seed, torch.device(device))
         self.pairs = any(loss.pairs for loss, _ in settings.groups)
         if settings.penalty is not None:
             count = latents.shape[1] if settings.batch is None else settings.batch
             self.shares = settings.penalty.shares(count).to(device).expand(len(players), -1)
+        for name, each in (("G", self.generators), ("D", self.discriminators)):
+            check_trainable(name, list(each.parameters.values()))
         self.optimizers = [
             make(list(each.parameters.values()))
             for make, each in zip(
@@ -104,10 +110,6 @@ class Run:
             for each in entropy
         ]
         self.done, self.diverged = 0, {}
-        self.start = [
-            sum(float(weight.detach().double().sum()) for weight in each.parameters.values())
-            for each in (self.generators, self.discriminators)
-        ]
         self.taken: list[int] = []
         self.records: dict[str, list[Tensor]] = {}
         self.kept: dict[int, Tensor] = {}
@@ -115,9 +117,10 @@ class Run:
 
     def iterate(self) -> None:
         """Steps of both players, then a record if it is time."""
-        found = self.together() if self.settings.steps is None else self.in_turn()
-        self.done += 1
-        self.note(found)
+        with self.random.used():
+            found = self.together() if self.settings.steps is None else self.in_turn()
+            self.done += 1
+            self.note(found)
         self.keep()
 
     def together(self) -> dict[str, Tensor]:
@@ -128,11 +131,10 @@ class Run:
         z, x = self.draw()
         found: dict[str, Tensor] = {}
         for move in self.moves:
-            y = self.generators(z)
-            real, fake = self.discriminators(torch.cat([x, y], dim=1)).split(
-                [x.shape[1], y.shape[1]], dim=1
-            )
+            y = self.samples(z)
+            real, fake = self.judged(x, y)
             loss_d = torch.cat(self.each("discriminator", real, fake, alone=True))
+            real, fake = self.for_generators(y, real, fake)
             loss_g = torch.cat(self.each("generator", real, fake, alone=True))
             self.slopes(1, loss_d.sum() + self.penalty(x, y), retain_graph=True)
             self.slopes(0, loss_g.sum())
@@ -154,9 +156,11 @@ class Run:
             z, x = self.draw()
             if not step or self.settings.batch is not None:
                 with torch.no_grad():
-                    both = torch.cat([x, self.generators(z)], dim=1)
+                    y = self.samples(z)
+                    _check_shapes(x, y)
+                    both = torch.cat([x, y], dim=1)
             samples = both.split([x.shape[1], z.shape[1]], dim=1)
-            real, fake = self.discriminators(both).split([x.shape[1], z.shape[1]], dim=1)
+            real, fake = self.judged(*samples, both)
             self.slopes(1, sum(self.each("discriminator", real, fake)) + self.penalty(*samples))
             self.look(self.optimizers[1])
             self.optimizers[1].step()
@@ -164,15 +168,61 @@ class Run:
         found = {"loss_d": self.each("discriminator", real.detach(), fake.detach(), alone=True)}
         for step in range(self.settings.steps[1]):
             z, x = self.draw()
-            if not step or self.settings.batch is not None:
-                with torch.no_grad():
-                    real = self.discriminators(x) if self.pairs else x
-            fake = self.discriminators(self.generators(z))
+            if self.pairs and self.is_joint:
+                y = self.samples(z)
+                real, fake = self.for_generators(y, *self.judged(x, y))
+            else:
+                if not step or self.settings.batch is not None:
+                    with torch.no_grad():
+                        real = self.logits(x) if self.pairs else x
+                fake = self.logits(self.samples(z))
             self.slopes(0, sum(self.each("generator", real, fake)))
             self.look(self.optimizers[0])
             self.optimizers[0].step()
         found["loss_g"] = self.each("generator", real.detach(), fake.detach(), alone=True)
         return {name: torch.cat(parts) for name, parts in found.items()}
+
+    def samples(self, z: Tensor) -> Tensor:
+        """(S, n, ...) of G."""
+        return self.generators(z if self.generators.is_samplewise else z.clone())
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether it matters that D sees reals and samples as one batch, and it shall."""
+        return self.settings.joint_batch and not self.discriminators.is_samplewise
+
+    def judged(self, x: Tensor, y: Tensor, both: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Logits of reals and samples, as two batches or as one.
+
+        One pass is the faster way, and is taken for networks that judge each sample by itself.
+        """
+        _check_shapes(x, y)
+        if not (self.settings.joint_batch or self.discriminators.is_samplewise):
+            return self.logits(x), self.logits(y)
+        if both is None:
+            both = torch.cat([x, y], dim=1)
+        return self.logits(both).split([x.shape[1], y.shape[1]], dim=1)
+
+    def for_generators(self, y: Tensor, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits that G's losses look at: separable ones look at the samples alone."""
+        if not self.is_joint or all(loss.pairs for loss, _ in self.settings.groups):
+            return real, fake
+        counts = [count for _, count in self.settings.groups]
+        alone = self.logits(y).split(counts)
+        parts = zip(self.settings.groups, fake.split(counts), alone, strict=True)
+        return real, torch.cat([both if loss.pairs else own for (loss, _), both, own in parts])
+
+    def logits(self, samples: Tensor) -> Tensor:
+        """(S, n, ...) of D, one for each sample."""
+        if not self.discriminators.is_samplewise:
+            samples = samples.clone()  # such a network may write to what it is given
+        found = self.discriminators(samples)
+        if found.shape[:2] != samples.shape[:2] or found[0, 0].numel() != 1:
+            raise ValueError(
+                "discriminators give one logit per sample, got "
+                f"{tuple(found.shape)} for {tuple(samples.shape[:2])} samples"
+            )
+        return found
 
     def each(self, player: str, real: Tensor, fake: Tensor, *, alone: bool = False) -> list[Tensor]:
         """For the members of each loss the sum of theirs, or all of them alone."""
@@ -194,7 +244,10 @@ class Run:
 
     def pick(self, data: Tensor) -> Tensor:
         shape = (self.settings.batch,)
-        drawn = [torch.randint(data.shape[1], shape, generator=each) for each in self.streams]
+        drawn = [
+            torch.randint(data.shape[1], shape, generator=each, device="cpu")
+            for each in self.streams
+        ]
         rows = torch.arange(len(data), device=data.device)[:, None]
         return data[rows, torch.stack(drawn).to(data.device)]
 
@@ -202,12 +255,12 @@ class Run:
         """The sum of the members' penalties, if there is one."""
         if self.settings.penalty is None:
             return 0.0
-        return len(real) * self.settings.penalty(self.discriminators, real, fake, self.shares)
+        return len(real) * self.settings.penalty(self.logits, real, fake, self.shares)
 
     def slopes(self, player: int, loss: Tensor, *, retain_graph: bool = False) -> None:
         """The gradient of a player's sum of losses, where its optimiser will look for it."""
         own = list((self.generators, self.discriminators)[player].parameters.values())
-        found = torch.autograd.grad(loss, own, retain_graph=retain_graph)
+        found = slopes(loss, own, retain_graph=retain_graph)
         for weight, slope in zip(own, found, strict=True):
             weight.grad = slope
 
@@ -243,7 +296,7 @@ class Run:
                 raise Diverged(what, self.result(), self.done)
         if self.done % self.settings.every == 0:
             if self.settings.observe is not None:
-                with torch.no_grad():
+                with torch.no_grad(), self.random.undisturbed():
                     players = self.generators, self.discriminators
                     found |= self.settings.observe(*players, self.latents, self.reals)
             self.taken.append(self.done)
@@ -270,7 +323,7 @@ class Run:
     def save(self, path: Path) -> None:
         """Write the state, never half a file."""
         state = {
-            "run": self.identity(),
+            "run": self.identity,
             "done": self.done,
             "diverged": self.diverged,
             "taken": self.taken,
@@ -279,6 +332,8 @@ class Run:
             "players": [each.parameters for each in (self.generators, self.discriminators)],
             "optimizers": [each.state_dict() for each in self.optimizers],
             "streams": [each.get_state() for each in self.streams],
+            "random": self.random.states,
+            "observe": self.observed,
         }
         write_state(state, path)
 
@@ -288,7 +343,11 @@ class Run:
         Raises:
             ValueError: if it is of another run, or of one with more iterations.
         """
-        state = read_state(path, self.identity(), iterations)
+        state = read_state(path, self.identity, iterations)
+        done, settings = state["done"], self.settings
+        rows = rows_to_keep(path, state["taken"], settings.every, done)
+        check_kept(path, state["kept"], settings.keep, done)
+        check_observed(path, state["observe"], self.observed, done < iterations)
         for stacked, held in zip(
             (self.generators, self.discriminators), state["players"], strict=True
         ):
@@ -298,24 +357,46 @@ class Run:
             optimizer.load_state_dict(held)
         for stream, held in zip(self.streams, state["streams"], strict=True):
             stream.set_state(held)
-        self.done, self.diverged = state["done"], state["diverged"]
-        self.taken, self.records = state["taken"], state["records"]
-        self.kept = state["kept"]
-
-    def identity(self) -> dict:
-        """What tells this run from others."""
-        return {
-            "seed": self.settings.seed,
-            "losses": [f"{count} {loss.name}" for loss, count in self.settings.groups],
-            "steps": list(self.settings.steps or ()),
-            "batch": self.settings.batch,
-            "penalty": str(self.settings.penalty),
-            "every": self.settings.every,
-            "keep": sorted(self.settings.keep),
-            "optimizers": [described(each) for each in self.optimizers],
-            "data": self.data,
-            "start": self.start,
+        self.random.load(state["random"])
+        self.done, self.diverged = done, state["diverged"]
+        self.taken = [state["taken"][row] for row in rows]
+        self.records = {
+            name: [each[row] for row in rows] for name, each in state["records"].items() if rows
         }
+        self.kept = {k: each for k, each in state["kept"].items() if k in settings.keep}
+        if done not in self.kept:
+            self.keep()
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What tells this run from others; to be looked at before the first iteration."""
+        settings = self.settings
+        stacked = self.generators, self.discriminators
+        return {
+            "seed": settings.seed,
+            "losses": [[described(loss), count] for loss, count in settings.groups],
+            "steps": settings.steps and list(settings.steps),
+            "batch": settings.batch,
+            "penalty": described(settings.penalty),
+            "constrain": described(settings.constrain),
+            "joint_batch": settings.joint_batch,
+            "players": [architecture(each.member(0)) for each in stacked],
+            "optimizers": [described_optimizer(each) for each in self.optimizers],
+            "latents": digest(self.latents),
+            "reals": digest(self.reals),
+            "start": [digest(*each.held.values(), *each.parameters.values()) for each in stacked],
+        }
+
+    @cached_property
+    def observed(self) -> Any:
+        """What is recorded, as far as that can be told."""
+        return described(self.settings.observe, closures=False)
+
+
+def _check_shapes(reals: Tensor, samples: Tensor) -> None:
+    if reals.shape[2:] != samples.shape[2:]:
+        got = f"{tuple(reals.shape[2:])} and {tuple(samples.shape[2:])}"
+        raise ValueError(f"reals and generated samples are of one shape, got {got}")
 
 
 def _norms(stacked: Stacked) -> Tensor:
@@ -324,40 +405,26 @@ def _norms(stacked: Stacked) -> Tensor:
     return torch.cat(slopes, dim=1).norm(dim=1)
 
 
-def described(optimizer: Optimizer | Wrapper) -> str:
-    """Name and settings of an optimiser, for telling runs apart.
+def check_trainable(player: str, weights: Sequence[Tensor]) -> None:
+    """Raise a ValueError for a player without weights to train.
 
-    >>> described(torch.optim.SGD([torch.zeros(1)], lr=0.1))
-    "SGD {'lr': 0.1, ...}"
+    >>> check_trainable("G", [torch.zeros(2)])
     """
-    if isinstance(optimizer, Wrapper):
-        return f"{optimizer} of {described(optimizer.optimizer)}"
-    return f"{type(optimizer).__name__} {optimizer.defaults}"
+    if not weights:
+        raise ValueError(f"{player} has no weights that require grad, so there is none to train")
 
 
-def write_state(state: dict[str, Any], path: Path) -> None:
-    """Write a checkpoint, never half a file.
+def slopes(
+    loss: Tensor, weights: Sequence[Tensor], *, retain_graph: bool = False
+) -> tuple[Tensor, ...]:
+    """The gradient of a loss in weights, zero in those that have no part in it.
 
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     write_state({"run": {}, "done": 3}, Path(folder) / "a.pt")
-    ...     read_state(Path(folder) / "a.pt", {}, 5)["done"]
-    3
+    >>> a, b = torch.ones(2, requires_grad=True), torch.ones(1, requires_grad=True)
+    >>> slopes((2 * a).sum(), [a, b])
+    (tensor([2., 2.]), tensor([0.]))
     """
-    part = path.with_name(f"{path.name}.part")
-    torch.save(state, part)
-    part.replace(path)
-
-
-def read_state(path: Path, run: dict[str, Any], iterations: int) -> dict[str, Any]:
-    """A checkpoint of this run, on the CPU.
-
-    Raises:
-        ValueError: if it is of another run, or of one with more iterations.
-    """
-    state = torch.load(path, weights_only=True, map_location="cpu")
-    if state["run"] != run:
-        raise ValueError(f"{path} is of another run: {state['run']}, not {run}")
-    if state["done"] > iterations:
-        raise ValueError(f"{path} has {state['done']} iterations, more than {iterations}")
-    return state
+    if not loss.requires_grad:  # none of them has
+        return tuple(torch.zeros_like(weight) for weight in weights)
+    return torch.autograd.grad(
+        loss, weights, retain_graph=retain_graph, allow_unused=True, materialize_grads=True
+    )

@@ -17,9 +17,11 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from helpers import inputs
 from helpers.copying import copied
 from helpers.endpoints import EndPoint, leading_end_point
 from helpers.games import Game
+from helpers.inputs import float_tensor, whole_number, whole_numbers
 from helpers.losses import find_loss
 from helpers.models import dcgan
 from helpers.networks import joint_point, network_game
@@ -52,6 +54,9 @@ SETTINGS = {
     "wgan-gp extra-adam": Setting("wgan", rates=(8.6e-5, 8.6e-5), critics=5, penalty=10.0),
     "wgan-gp adam": Setting("wgan", "adam", (8.6e-5, 8.6e-5), 0.5, 5, 10.0),
 }
+# D judges reals and samples as one batch, in training and in the game. As nothing in it depends on
+# a batch, two would give the same numbers, apart from a second power iteration of its norms.
+JOINT_BATCH = True
 SAMPLES = 500  # that a generator makes at once, in the statistics of which its batch norm works
 
 
@@ -95,6 +100,7 @@ class TrainedGan:
             reals,
             loss=self.setting.loss,
             penalty=_penalty(self.setting),
+            joint_batch=JOINT_BATCH,
             batch_size=batch_size,
             spectral_norm=spectral_norm,
         )
@@ -169,6 +175,7 @@ def train_images(
         setting: one of `SETTINGS`, or another one.
         reals: (n, channels, 32, 32) in [-1, 1].
         iterations: 0 or more; after an even number ExtraAdam rests on a step, not ahead of one.
+            From a checkpoint a shorter training of the same setting goes on.
         seed: of the initial weights and of all that is drawn in training.
         width, latent: as `helpers.models.dcgan` has them; the paper's are 64 and 100.
         batch: images in a pass.
@@ -189,6 +196,9 @@ def train_images(
         raise ValueError(f"unknown method {setting.method!r}; there are {', '.join(_METHODS)}")
     if setting.nudging is not None and setting.method != "adam":
         raise ValueError("nudging goes around Adam, not around ExtraAdam")
+    seed, iterations = inputs.seed(seed), whole_number("iterations", iterations, 0)
+    latent, looked = whole_number("latent", latent, 1), whole_number("looked", looked, 1)
+    reals = float_tensor("reals", reals, torch.float32)
     few = reals[:looked].to(device)
     drawn = standard_normal(len(few), latent, seed=seed).to(device)
     makers = tuple(
@@ -210,7 +220,8 @@ def train_images(
         seed=seed,
         observe=observe,
         every=every,
-        keep={0, *keep, iterations},
+        keep={0, *whole_numbers("keep", keep, 0), iterations},
+        joint_batch=JOINT_BATCH,
         checkpoint=checkpoint,
         save_every=save_every,
         device=device,
@@ -224,7 +235,13 @@ def standard_normal(n: int, latent: int, *, seed: int) -> Tensor:
     >>> standard_normal(2, 3, seed=0).shape
     torch.Size([2, 3])
     """
-    return torch.randn(n, latent, generator=torch.Generator().manual_seed(seed))
+    return torch.randn(
+        n,
+        latent,
+        generator=torch.Generator().manual_seed(seed),
+        dtype=torch.float32,
+        device="cpu",
+    )
 
 
 @torch.no_grad()

@@ -13,6 +13,7 @@ from reprlib import Repr
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
@@ -132,6 +133,47 @@ def real_array(name: str, value: ArrayLike | Tensor, *, finite: bool = True) -> 
     if finite and not np.isfinite(array).all():
         raise ValueError(f"{name} are finite numbers, got {_odd(array)}")
     return array
+
+
+def whole_numbers(name: str, values: Any, least: int) -> frozenset[int]:
+    """A collection of whole numbers, each of `least` or more, as a set of ints.
+
+    >>> sorted(whole_numbers("keep", np.arange(3), 0))
+    [0, 1, 2]
+    """
+    try:
+        found = None if isinstance(values, str | bytes) else list(values)
+    except TypeError:
+        found = None
+    if found is None:
+        raise ValueError(f"{name} is a collection of whole numbers, got {shown(values)}")
+    return frozenset(whole_number(f"each number in {name}", each, least) for each in found)
+
+
+def float_tensor(name: str, data: ArrayLike | Tensor, dtype: torch.dtype) -> Tensor:
+    """Floating-point numbers as a tensor of the dtype that networks compute with, and finite there.
+
+    Raises:
+        ValueError: for text, sets, complex and whole numbers, such as images in bytes, which mean
+            nothing before they are scaled; and for what is not finite.
+
+    >>> float_tensor("reals", np.ones((2, 1)), torch.float32).dtype
+    torch.float32
+    """
+    if not isinstance(data, Tensor):
+        try:
+            data = torch.as_tensor(np.array(data), device="cpu")
+        except (TypeError, ValueError, RuntimeError) as error:  # text, sets, ragged rows
+            raise ValueError(f"{name} are floating-point numbers, got {shown(data)}") from error
+    if not data.is_floating_point():
+        raise ValueError(
+            f"{name} are floating-point numbers, got {data.dtype}; scale images in bytes to the "
+            f"range of G's samples, {name}.float() / 127.5 - 1 for instance"
+        )
+    data = data.detach().to(dtype)
+    if not data.isfinite().all():
+        raise ValueError(f"{name} must be finite, in {dtype} too")
+    return data
 
 
 def _scalar(value: Any) -> Any:

@@ -22,6 +22,7 @@ from torch.optim import SGD
 
 from helpers.clusters import mixture_of_gaussians
 from helpers.games import Game
+from helpers.inputs import whole_number, whole_numbers
 from helpers.losses import find_loss
 from helpers.models import Players, mlp
 from helpers.networks import network_game
@@ -183,6 +184,8 @@ def train_mixture(
     >>> train_mixture(Setting(), 2, 3, seed=0, n=50).point(1, 3).shape
     torch.Size([602])
     """
+    iterations = whole_number("iterations", iterations, 0)
+    members, seed = whole_number("members", members, 1), whole_number("seed", seed, 0, 2**40)
     loss = find_loss(setting.loss)
     if setting.method not in _METHODS:
         raise ValueError(f"unknown method {setting.method!r}; there are {', '.join(_METHODS)}")
@@ -205,7 +208,7 @@ def train_mixture(
             constrain=None if setting.clip is None else partial(clip_weights, bound=setting.clip),
             seed=seed,
             every=every,
-            keep={0, *keep, iterations},
+            keep={0, *whole_numbers("keep", keep, 0), iterations},
             checkpoint=checkpoint,
             device=device,
         )

@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from helpers.games import PLAYERS
+from helpers.inputs import one_of, real_number, whole_number
 from helpers.losses import GanLoss
 from helpers.models import Players
 from helpers.networks import joint_point, network_game
@@ -40,10 +42,11 @@ class Nudging:
     tolerance: float = 0.1  # of residuals, in parts of each eigenvalue
 
     def __post_init__(self) -> None:
-        if self.players not in ("G", "D", "GD"):
-            raise ValueError(f"players are 'G', 'D' or 'GD', got {self.players!r}")
-        if self.k < 1 or self.every < 1 or self.project not in PROJECTIONS:
-            raise ValueError(f"k and every are 1 or more, project is one of {PROJECTIONS}: {self}")
+        for name in ("k", "every"):
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), 1))
+        one_of("players", self.players, ("G", "D", "GD"))
+        one_of("project", self.project, PROJECTIONS)
+        object.__setattr__(self, "tolerance", real_number("tolerance", self.tolerance, above=0))
 
 
 @dataclass
@@ -56,6 +59,8 @@ class SharpDirections:
         latents, reals: the fixed subset that the loss is taken on, on the device of the training.
         loss: a name of `helpers.losses.LOSSES`.
         penalty: on D's slope.
+        joint_batch, logit: as in the training.
+        labels: of the subset, if the training has labels.
 
     >>> from helpers.models import mlp
     >>> nets = Players(mlp([1, 5, 1], seed=0), mlp([1, 5, 1], seed=1))
@@ -70,18 +75,25 @@ class SharpDirections:
     reals: Tensor = field(repr=False)
     loss: str = "js"
     penalty: GradientPenalty | None = None
-    looked: int = field(init=False)  # images: a checkpoint's identity is made of what repr shows
-    products: int = field(default=0, repr=False)  # that it took so far
-    seconds: float = field(default=0.0, repr=False)
-
-    def __post_init__(self) -> None:
-        self.looked = len(self.reals)
+    joint_batch: bool = False
+    logit: Callable[[Any], Tensor] | None = None
+    labels: Tensor | None = field(default=None, repr=False)
+    # What is counted tells no run from another, and is not compared.
+    products: int = field(default=0, repr=False, compare=False)  # that it took so far
+    seconds: float = field(default=0.0, repr=False, compare=False)
 
     def __call__(self, players: Players, before: Tensor | None) -> Tensor:
         """(n, k) orthonormal columns, from a search that begins with the ones before."""
         begin = time.perf_counter()
         game = network_game(
-            *players, self.latents, self.reals, loss=self.loss, penalty=self.penalty
+            *players,
+            self.latents,
+            self.reals,
+            loss=self.loss,
+            penalty=self.penalty,
+            joint_batch=self.joint_batch,
+            logit=self.logit,
+            labels=self.labels,
         )
         operator = hessian(game, self.player, joint_point(*players), route="retained")
         nudging = self.nudging
@@ -102,21 +114,19 @@ class MemberDirections:
         groups: losses, and how many members in turn have each.
         penalty: on D's slope.
         seed: of the random vectors that searches begin with.
+        joint_batch: as in the training.
     """
 
     player: str
     nudging: Nudging
     latents: Tensor = field(repr=False)
     reals: Tensor = field(repr=False)
-    groups: Sequence[tuple[GanLoss, int]] = field(repr=False)  # a run's identity has their names
+    groups: Sequence[tuple[GanLoss, int]] = field(repr=False)
     penalty: GradientPenalty | None = None
     seed: int = 0
-    looked: int = field(init=False)  # points of each, for a checkpoint's identity
-    products: int = field(default=0, repr=False)  # batched ones
-    seconds: float = field(default=0.0, repr=False)
-
-    def __post_init__(self) -> None:
-        self.looked = self.reals.shape[1]
+    joint_batch: bool = False
+    products: int = field(default=0, repr=False, compare=False)  # batched ones
+    seconds: float = field(default=0.0, repr=False, compare=False)
 
     def __call__(self, players: tuple[Stacked, Stacked], before: Tensor | None) -> Tensor:
         """(S, n, k) orthonormal columns of each member."""
@@ -137,18 +147,23 @@ class MemberDirections:
         sets[PLAYERS.index(self.player)] = own
         fakes = players[0].at(sets[0], self.latents)
         judge = partial(players[1].at, sets[1])
-        if self.player == "D" or any(loss.pairs for loss, _ in self.groups):
+        at_both = [self.player == "D" or loss.pairs for loss, _ in self.groups]
+        apart = players[1].is_samplewise  # then one pass for all is the faster way
+        if not any(at_both):  # losses that look at the generated ones alone
+            real = fake = alone = judge(fakes)
+        elif self.joint_batch or apart:
             sizes = [self.reals.shape[1], fakes.shape[1]]
             real, fake = judge(torch.cat([self.reals, fakes], dim=1)).split(sizes, dim=1)
-        else:  # losses that look at the generated ones alone
-            real = fake = judge(fakes)
+            alone = fake if apart or all(at_both) else judge(fakes)
+        else:
+            real, fake = judge(self.reals), judge(fakes)
+            alone = fake
         counts = [count for _, count in self.groups]
         total = torch.zeros((), device=self.reals.device)
-        for (loss, count), x, y in zip(
-            self.groups, real.split(counts), fake.split(counts), strict=True
-        ):
+        logits = (each.split(counts) for each in (real, fake, alone))
+        for (loss, count), both, x, y, z in zip(self.groups, at_both, *logits, strict=True):
             of = loss.generator if self.player == "G" else loss.discriminator
-            total = total + count * of(x, y)  # the mean is over members too
+            total = total + count * of(x, y if both else z)  # the mean is over members too
         if self.penalty is not None and self.player == "D":
             shares = self.penalty.shares(fakes.shape[1]).expand(len(self.reals), -1)
             total = total + len(self.reals) * self.penalty(judge, self.reals, fakes, shares)
@@ -181,6 +196,6 @@ def start_vectors(shape: tuple[int, int], before: Tensor | None, *, seed: int) -
     >>> start_vectors((2, 9), None, seed=0).norm(dim=1)
     tensor([1., 1.])
     """
-    random = torch.randn(shape[1], generator=torch.Generator().manual_seed(seed))
+    random = torch.randn(shape[1], generator=torch.Generator().manual_seed(seed), device="cpu")
     start = (random / random.norm()).expand(shape)
     return start if before is None else start.to(before) + before.sum(dim=-1)

@@ -121,8 +121,8 @@ def train_epochs(
         looked: images, the first ones, that Hessians are taken on, for nudging and for the watch.
         scored, k: as `EpochWatch` has them.
         keep: epochs after which both networks are kept; the start and the end always are.
-        checkpoint: a file that the state is kept in after each epoch. What an epoch records is no
-            part of what tells one run from another: give a watch of other sizes a file of its own.
+        checkpoint: a file that the state is kept in after each epoch; a watch of other sizes needs
+            a file of its own.
 
     Raises:
         ValueError, Diverged: as `train_images`.

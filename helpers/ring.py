@@ -18,6 +18,7 @@ from torch.optim import Adam
 
 from helpers.clusters import circle_of_gaussians
 from helpers.games import Game
+from helpers.inputs import whole_number, whole_numbers
 from helpers.losses import find_loss
 from helpers.metrics import MODE_SHARE
 from helpers.models import Players, mlp
@@ -141,6 +142,8 @@ def train_ring(
     >>> found.run.records["top_g"].shape
     (2, 2, 5)
     """
+    iterations = whole_number("iterations", iterations, 0)
+    members, seed = whole_number("members", members, 1), whole_number("seed", seed, 0, 2**40)
     loss = find_loss(setting.loss)
     if setting.method not in ("adam", "extra-adam"):
         raise ValueError(f"the methods are 'adam' and 'extra-adam', got {setting.method!r}")
@@ -172,7 +175,7 @@ def train_ring(
         seed=seed,
         observe=partial(_look, looks=looks, centres=data.centres.to(device)),
         every=every,
-        keep={0, *keep, iterations},
+        keep={0, *whole_numbers("keep", keep, 0), iterations},
         checkpoint=checkpoint,
         device=device,
     )

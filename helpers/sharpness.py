@@ -19,6 +19,7 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from helpers.ensemble import MakeOptimizer
+from helpers.inputs import float_tensor, shown, whole_number
 from helpers.models import mlp
 from helpers.nudging import Nudging, leading_pairs
 from helpers.optimizers import Nudged
@@ -68,7 +69,7 @@ def train_classifiers(
     """Train S nets with one hidden layer of tanh on cross-entropy, nudged or not.
 
     Args:
-        samples: (n, d) and their labels (n,), whole numbers from 0.
+        samples: (n, d) floating-point numbers and their labels (n,), whole numbers from 0.
         others: likewise, for the accuracy.
         optimizer: from parameters to a torch optimiser.
         members: S; the same seed gives the same nets and batches to every optimiser.
@@ -80,7 +81,8 @@ def train_classifiers(
         every: steps between records.
 
     Raises:
-        ValueError: for nudging of more directions than there are weights.
+        ValueError: for nudging of more directions than there are weights, counts out of range,
+            samples that are no floating-point numbers or not finite, and labels that do not fit.
 
     >>> x, y = torch.randn(300, 4), torch.arange(300) % 2
     >>> make = partial(torch.optim.SGD, lr=0.1)
@@ -88,7 +90,11 @@ def train_classifiers(
     >>> found.sharpness.shape
     (2, 2)
     """
-    x, y = samples
+    members, units = whole_number("members", members, 1), whole_number("units", units, 1)
+    iterations, batch = whole_number("iterations", iterations, 0), whole_number("batch", batch, 1)
+    every, seed = whole_number("every", every, 1), whole_number("seed", seed, 0, 2**40)
+    x, y = _labelled("samples", samples)
+    others = _labelled("others", others)
     sizes = [x.shape[1], units, int(y.max()) + 1]
     nets = [mlp(sizes, seed=1000 * seed + m, activation=torch.nn.Tanh) for m in range(members)]
     stacked = Stacked(nets)
@@ -102,7 +108,7 @@ def train_classifiers(
     random = torch.Generator().manual_seed(seed)
     taken, sharp, level = [], [], []
     for step in tqdm(range(1, iterations + 1), disable=None):
-        drawn = torch.randint(len(x), (members, batch), generator=random)
+        drawn = torch.randint(len(x), (members, batch), generator=random, device="cpu")
         total = _losses(stacked, x[drawn], y[drawn], stacked.parameters).sum()
         for weight, slope in zip(weights, torch.autograd.grad(total, weights), strict=True):
             weight.grad = slope
@@ -118,6 +124,17 @@ def train_classifiers(
         guess = stacked(others[0].expand(members, *others[0].shape)).argmax(dim=2)
         right = (guess == others[1]).double().mean(dim=1).numpy()
     return ClassifierRun(np.array(taken), np.array(sharp), np.array(level), right)
+
+
+def _labelled(name: str, given: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    if not isinstance(given, tuple | list) or len(given) != 2:
+        raise ValueError(f"{name} are points (n, d) and their labels (n,), got {shown(given)}")
+    x, y = float_tensor(name, given[0], torch.float32), torch.as_tensor(given[1])
+    whole = not (y.is_floating_point() or y.is_complex() or y.dtype == torch.bool)
+    if x.ndim != 2 or not len(x) or y.shape != x.shape[:1] or not whole or y.min() < 0:
+        got = f"{tuple(x.shape)} and {tuple(y.shape)} of {y.dtype}"
+        raise ValueError(f"{name} are points (n, d) and whole numbers (n,) from 0, got {got}")
+    return x, y
 
 
 def _losses(stacked: Stacked, x: Tensor, y: Tensor, own: dict[str, Tensor]) -> Tensor:

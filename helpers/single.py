@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,30 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from helpers.checkpoints import check_kept, check_observed, read_state, rows_to_keep, write_state
 from helpers.copying import copied
-from helpers.ensemble import Diverged, MakeOptimizer, described, read_state, write_state
+from helpers.descriptions import (
+    architecture,
+    described,
+    described_optimizer,
+    digest,
+    digest_of_state,
+)
+from helpers.ensemble import Diverged, MakeOptimizer, check_trainable, slopes
+from helpers.judging import Judging
 from helpers.losses import GanLoss
 from helpers.models import Players
-from helpers.optimizers import Extragradient, Nudged
+from helpers.optimizers import Extragradient, Nudged, Wrapper
 from helpers.penalties import GradientPenalty
+from helpers.randomness import PrivateRandom
 from helpers.replay import Replay
 from helpers.spectra import NotConverged
 
-Batch = tuple[Tensor, Tensor, Tensor | None]  # reals, latents, the penalty's shares
+# Reals, latents, the penalty's shares, and the labels of the reals.
+Batch = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
 Watch = Callable[[Players], dict[str, Any]]
 _LOOK = 100  # iterations between looks at whether all is finite: each waits for the device
 _FIRST = 3  # iterations before one is captured: what optimisers and libraries set up is there then
@@ -53,7 +64,7 @@ class TrainingRun:
             raise ValueError(f"kept are the iterations {sorted(self.kept)}, got {iteration}")
         nets = Players(*map(copied, self.players))
         for net, state in zip(nets, self.kept[iteration], strict=True):
-            net.load_state_dict(state)
+            put_state(net, state)
         return nets
 
 
@@ -73,23 +84,33 @@ class Settings:
     observe: Watch | None
     every: int
     keep: frozenset[int]
+    judging: Judging
 
 
 class Single:
     """The state of a training."""
 
     def __init__(
-        self, players: Players, reals: Tensor, settings: Settings, device: torch.device
+        self,
+        players: Players,
+        reals: Tensor,
+        labels: Tensor | None,
+        settings: Settings,
+        device: torch.device,
     ) -> None:
         self.settings, self.device = settings, device
         self.players = Players(*(copied(net).to(device).train() for net in players))
         self.reals = reals.to(device)
+        self.labels = None if labels is None else labels.to(device)
         if device.type == "cuda":  # the layout that its convolutions are fastest in
             for net in self.players:
                 net.to(memory_format=torch.channels_last)
             if reals.ndim == 4:
                 self.reals = self.reals.contiguous(memory_format=torch.channels_last)
-        self.weights = [list(net.parameters()) for net in self.players]
+        self.weights = [[w for w in net.parameters() if w.requires_grad] for net in self.players]
+        for player, own in zip("GD", self.weights, strict=True):
+            check_trainable(player, own)
+        self.latent_dtype = next(w.dtype for w in self.players.generator.parameters())
         self.optimizers = [
             make(own) for make, own in zip(settings.optimizers, self.weights, strict=True)
         ]
@@ -108,33 +129,32 @@ class Single:
         self.averaged = None
         if settings.average is not None:
             rule = get_ema_multi_avg_fn(settings.average)
-            self.averaged = AveragedModel(self.players.generator, multi_avg_fn=rule)
+            self.averaged = AveragedModel(self.players.generator, device, multi_avg_fn=rule)
+        self.random = PrivateRandom(settings.seed, device)
         self.stream = torch.Generator().manual_seed(settings.seed)
         self.epoch_start = self.stream.get_state()
         self.order, self.used = None, 0
         self.done, self.taken = 0, []
         self.finite = torch.zeros((), dtype=torch.int64, device=device)
-        # Once: a save must not look at all data again.
-        self.data = [len(self.reals), float(self.reals.double().sum())]
-        self.start = [float(w.detach().double().sum()) for net in players for w in net.parameters()]
         self.records: dict[str, list] = {}
         self.kept: dict[int, list[dict[str, Tensor]]] = {}
         self.keep()
 
     def iterate(self) -> None:
         """Steps of both players, then a record if it is time."""
-        found = self.turn()
-        for each in self.schedules:
-            each.step()
-        if self.averaged is not None:
-            self.averaged.update_parameters(self.players.generator)
-        self.done += 1
-        fine = (found["loss_d"] + found["loss_g"]).isfinite()
-        self.finite += fine & (self.finite == self.done - 1)  # how many from the first on
-        if self.done % _LOOK == 0 or self.done % self.settings.every == 0:
-            self.look()
-        if self.done % self.settings.every == 0:
-            self.note(found)
+        with self.random.used():
+            found = self.turn()
+            for each in self.schedules:
+                each.step()
+            if self.averaged is not None:
+                self.averaged.update_parameters(self.players.generator)
+            self.done += 1
+            fine = (found["loss_d"] + found["loss_g"]).isfinite()
+            self.finite += fine & (self.finite == self.done - 1)  # how many from the first on
+            if self.done % _LOOK == 0 or self.done % self.settings.every == 0:
+                self.look()
+            if self.done % self.settings.every == 0:
+                self.note(found)
         self.keep()
 
     def is_repeated(self) -> bool:
@@ -143,7 +163,7 @@ class Single:
         A captured one keeps the rates that it was captured with, and only that wrapper whose state
         is one tensor can be in it.
         """
-        wrapped = [each for each in self.optimizers if not isinstance(each, Optimizer)]
+        wrapped = [each for each in self.optimizers if isinstance(each, Wrapper)]
         one_each = self.settings.steps in (None, (1, 1))
         return (
             not self.schedules
@@ -182,60 +202,76 @@ class Single:
 
         The losses are those at the start of the step.
         """
-        x, z, shares = batches[0]
+        x, z, shares, y = batches[0]
+        of = self.settings.loss
         found: dict[str, Tensor] = {}
         for _ in range(1 + self.extrapolates):
-            fake = self.players.generator(z)
-            real_logits, fake_logits = self.judge(x, fake)
-            loss_d = self.settings.loss.discriminator(real_logits, fake_logits)
-            loss_g = self.settings.loss.generator(real_logits, fake_logits)
-            whole = loss_d + self.penalty(x, fake.detach(), shares)
-            slopes = (
-                torch.autograd.grad(loss_g, self.weights[0], retain_graph=True),
-                torch.autograd.grad(whole, self.weights[1]),
+            fake = self.generate(z, y)
+            logits = self.judge(x, fake, y)
+            loss_d = of.discriminator(*logits)
+            if self.settings.judging.joint_batch and not of.pairs:
+                logits = self.judge_alone(fake, y)
+            loss_g = of.generator(*logits)
+            whole = loss_d + self.penalty(x, fake.detach(), shares, y)
+            found_slopes = (
+                slopes(loss_g, self.weights[0], retain_graph=True),
+                slopes(whole, self.weights[1]),
             )
             for player in (0, 1):
                 self.prepare(player)
             for player in (0, 1):
-                self.move(player, slopes[player])
+                self.move(player, found_slopes[player])
             found = found or {"loss_d": loss_d.detach(), "loss_g": loss_g.detach()}
         return found
 
     def in_turn(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
         """Steps of D, then steps of G, whose first one takes the samples of D's last."""
-        count = self.settings.steps[0]
-        for x, z, shares in batches[:count]:
-            fake = self.players.generator(z)
+        count, of = self.settings.steps[0], self.settings.loss
+        for x, z, shares, y in batches[:count]:
+            fake = self.generate(z, y)
             ahead = fake.detach()
-            loss_d = self.settings.loss.discriminator(*self.judge(x, ahead))
-            whole = loss_d + self.penalty(x, ahead, shares)
-            slopes = torch.autograd.grad(whole, self.weights[1])
+            loss_d = of.discriminator(*self.judge(x, ahead, y))
+            whole = loss_d + self.penalty(x, ahead, shares, y)
+            found = slopes(whole, self.weights[1])
             self.prepare(1)
-            self.move(1, slopes)
+            self.move(1, found)
         for step in range(self.settings.steps[1]):
             if step:
-                x, z, _ = batches[count - 1 + step]
-                fake = self.players.generator(z)
-            if self.settings.loss.pairs:
-                real_logits, fake_logits = self.judge(x, fake)
-            else:  # a loss that looks at the generated ones alone
-                real_logits = fake_logits = self.players.discriminator(fake)
-            loss_g = self.settings.loss.generator(real_logits, fake_logits)
-            slopes = torch.autograd.grad(loss_g, self.weights[0])
+                x, z, _, y = batches[count - 1 + step]
+                fake = self.generate(z, y)
+            logits = self.judge(x, fake, y) if of.pairs else self.judge_alone(fake, y)
+            loss_g = of.generator(*logits)
+            found = slopes(loss_g, self.weights[0])
             self.prepare(0)
-            self.move(0, slopes)
+            self.move(0, found)
         return {"loss_d": loss_d.detach(), "loss_g": loss_g.detach()}
 
-    def judge(self, reals: Tensor, fakes: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits of both, which D sees as one batch."""
-        logits = self.players.discriminator(torch.cat([reals, fakes]))
-        return logits[: len(reals)], logits[len(reals) :]
+    def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """G's samples."""
+        given = (latents,) if labels is None else (latents, labels)
+        return self.players.generator(*given)
 
-    def penalty(self, reals: Tensor, fakes: Tensor, shares: Tensor | None) -> Tensor | float:
+    def discriminate(self, samples: Tensor, *labels: Tensor) -> Any:
+        """What D gives; it may write to what it is given."""
+        return self.players.discriminator(samples.clone(), *labels)
+
+    def judge(self, reals: Tensor, fakes: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Logits of both, for a loss that looks at both."""
+        return self.settings.judging.both(self.discriminate, reals, fakes, labels)
+
+    def judge_alone(self, fakes: Tensor, labels: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Logits for a loss that looks at the generated samples alone."""
+        found = self.settings.judging.alone(self.discriminate, fakes, labels)
+        return found, found
+
+    def penalty(
+        self, reals: Tensor, fakes: Tensor, shares: Tensor | None, labels: Tensor | None
+    ) -> Tensor | float:
         """The penalty on D's slope, if there is one."""
         if self.settings.penalty is None:
             return 0.0
-        return self.settings.penalty(self.players.discriminator, reals, fakes, shares)
+        alone = partial(self.settings.judging.alone, self.discriminate, labels=labels)
+        return self.settings.penalty(alone, reals, fakes, shares)
 
     def prepare(self, player: int) -> None:
         """Let an optimiser that leaves directions out find them, if it is time."""
@@ -268,23 +304,28 @@ class Single:
             self.epoch_start = self.stream.get_state()
             self.shuffle()
             self.used = 0
-        x = self.reals[self.order[self.used : self.used + size]]
+        rows = self.order[self.used : self.used + size]
+        x = self.reals[rows]
         self.used += size
         pinned = self.device.type == "cuda"  # or the copy would wait for all that is under way
-        z = torch.randn(size, *self.settings.latent, generator=self.stream, pin_memory=pinned)
+        drawn = {"generator": self.stream, "dtype": torch.float32, "device": "cpu"}
+        z = torch.randn(size, *self.settings.latent, **drawn, pin_memory=pinned)
+        z = z.to(self.latent_dtype)
         shares = None
         if self.settings.penalty is not None:
-            shares = torch.rand(size, generator=self.stream).to(self.device)
-        return x, z.to(self.device, non_blocking=pinned), shares
+            shares = torch.rand(size, **drawn).to(self.device)
+        labels = None if self.labels is None else self.labels[rows]
+        return x, z.to(self.device, non_blocking=pinned), shares, labels
 
     def shuffle(self) -> None:
-        self.order = torch.randperm(len(self.reals), generator=self.stream).to(self.device)
+        order = torch.randperm(len(self.reals), generator=self.stream, device="cpu")
+        self.order = order.to(self.device)
 
     def keep(self) -> None:
         """Keep the networks, if it is time."""
         if self.done in self.settings.keep:
             self.kept[self.done] = [
-                {name: part.detach().cpu().clone() for name, part in net.state_dict().items()}
+                {name: part.detach().cpu().clone() for name, part in whole_state(net).items()}
                 for net in self.players
             ]
 
@@ -298,16 +339,18 @@ class Single:
     def note(self, found: dict[str, Tensor]) -> None:
         """Record, and look on if there is a watch."""
         if self.settings.observe is not None:
-            with torch.no_grad():
+            with torch.no_grad(), self.random.undisturbed():
                 found = found | self.settings.observe(self.players)
         self.taken.append(self.done)
         for name, value in found.items():
-            self.records.setdefault(name, []).append(torch.as_tensor(value).detach().cpu().clone())
+            if not isinstance(value, Tensor):
+                value = torch.as_tensor(value, device="cpu")
+            self.records.setdefault(name, []).append(value.detach().cpu().clone())
 
     def result(self) -> TrainingRun:
         """What there is now."""
         return TrainingRun(
-            self.players,
+            Players(*map(copied, self.players)),
             None if self.averaged is None else self.averaged.module,
             np.array(self.taken, dtype=np.int64),
             {name: torch.stack(each).numpy() for name, each in self.records.items()},
@@ -322,16 +365,21 @@ class Single:
         """
         self.look()
         state = {
-            "run": self.identity(),
+            "run": self.identity,
+            "observe": self.observed,
             "done": self.done,
             "taken": self.taken,
             "records": self.records,
             "kept": self.kept,
-            "players": [net.state_dict() for net in self.players],
+            "players": [whole_state(net) for net in self.players],
             "optimizers": [each.state_dict() for each in self.optimizers],
-            "schedules": [each.state_dict() for each in self.schedules],
+            "schedules": [
+                each.state_dict() | {"lr_lambdas": [None] * len(each.lr_lambdas)}
+                for each in self.schedules
+            ],
             "averaged": None if self.averaged is None else self.averaged.state_dict(),
             "stream": self.stream.get_state(),
+            "random": self.random.states,
             "epoch": [self.epoch_start, self.used, self.order is not None],
         }
         write_state(state, path)
@@ -342,9 +390,13 @@ class Single:
         Raises:
             ValueError: if it is of another run, or of one with more iterations.
         """
-        state = read_state(path, self.identity(), iterations)
+        state = read_state(path, self.identity, iterations)
+        done, settings = state["done"], self.settings
+        rows = rows_to_keep(path, state["taken"], settings.every, done)
+        check_kept(path, state["kept"], settings.keep, done)
+        check_observed(path, state["observe"], self.observed, done < iterations)
         for net, held in zip(self.players, state["players"], strict=True):
-            net.load_state_dict(held)
+            put_state(net, held)
         for optimizer, held in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(held)
         self.let_capture()
@@ -357,27 +409,67 @@ class Single:
             self.stream.set_state(self.epoch_start)
             self.shuffle()
         self.stream.set_state(state["stream"])
-        self.done, self.taken = state["done"], state["taken"]
-        self.finite.fill_(self.done)
-        self.records, self.kept = state["records"], state["kept"]
+        self.random.load(state["random"])
+        self.done = done
+        self.finite.fill_(done)
+        self.taken = [state["taken"][row] for row in rows]
+        self.records = {
+            name: [each[row] for row in rows] for name, each in state["records"].items() if rows
+        }
+        self.kept = {k: each for k, each in state["kept"].items() if k in settings.keep}
+        if done not in self.kept:
+            self.keep()
 
+    @cached_property
     def identity(self) -> dict[str, Any]:
-        """What tells this run from others."""
+        """What tells this run from others; to be looked at before the first iteration."""
         settings = self.settings
         return {
             "seed": settings.seed,
-            "loss": settings.loss.name,
+            "loss": described(settings.loss),
             "latent": list(settings.latent),
-            "steps": list(settings.steps or ()),
+            "steps": settings.steps and list(settings.steps),
             "batch": settings.batch,
-            "penalty": str(settings.penalty),
+            "penalty": described(settings.penalty),
             "average": settings.average,
-            "schedule": [float(settings.schedule(10**k)) for k in range(6)]
-            if settings.schedule
-            else None,
-            "every": settings.every,
-            "keep": sorted(settings.keep),
-            "optimizers": [described(each) for each in self.optimizers],
-            "data": self.data,
-            "start": self.start,
+            "schedule": described(settings.schedule),
+            "joint_batch": settings.judging.joint_batch,
+            "logit": described(settings.judging.logit),
+            "players": [architecture(net) for net in self.players],
+            "optimizers": [described_optimizer(each) for each in self.optimizers],
+            "reals": digest(self.reals),
+            "labels": None if self.labels is None else digest(self.labels),
+            "start": [digest_of_state(net) for net in self.players],
         }
+
+    @cached_property
+    def observed(self) -> Any:
+        """What is recorded, as far as that can be told."""
+        return described(self.settings.observe, closures=False)
+
+
+def whole_state(net: nn.Module) -> dict[str, Tensor]:
+    """The state of a network, with the buffers that `state_dict` leaves out.
+
+    >>> net = nn.Linear(1, 1, bias=False)
+    >>> net.register_buffer("count", torch.zeros(()), persistent=False)
+    >>> sorted(whole_state(net))
+    ['count', 'weight']
+    """
+    return dict(net.named_buffers()) | net.state_dict()
+
+
+@torch.no_grad()
+def put_state(net: nn.Module, state: dict[str, Tensor]) -> None:
+    """Let a network be as it was when `whole_state` gave this.
+
+    >>> net = nn.Linear(1, 1)
+    >>> put_state(net, {"weight": torch.ones(1, 1), "bias": torch.ones(1)})
+    >>> net.bias.item()
+    1.0
+    """
+    left_out = dict(net.named_buffers()).keys() - net.state_dict().keys()
+    for name, buffer in net.named_buffers():
+        if name in left_out:
+            buffer.copy_(state[name])
+    net.load_state_dict({name: part for name, part in state.items() if name not in left_out})

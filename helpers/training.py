@@ -1,21 +1,29 @@
 """Training GANs: one, or many independent runs side by side.
 
 The players' losses are those of `helpers.losses`. `train` takes any networks, in training mode, and
-batches of one set of data. Each member of `train_ensemble` has its own networks and data, and one
+batches of one set of data. Weights that do not require grad are no part of the game: no optimiser
+is given them. Each member of `train_ensemble` has its own networks and data, and one
 batched step moves all of them; a member's numbers are those it would have alone, to rounding.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from itertools import groupby
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
 from tqdm import tqdm
 
+from helpers import inputs
+from helpers.checkpoints import checkpoint_path, try_writing
+from helpers.devices import pick_device
 from helpers.ensemble import Diverged, EnsembleRun, MakeOptimizer, Observe, Run, Settings
+from helpers.inputs import float_tensor, real_number, shown, whole_number, whole_numbers
+from helpers.judging import Judging
 from helpers.losses import GanLoss
 from helpers.models import Players
 from helpers.penalties import GradientPenalty
@@ -28,7 +36,7 @@ __all__ = ["Diverged", "EnsembleRun", "TrainingRun", "train", "train_ensemble"]
 
 def train(
     players: Players,
-    reals: Tensor,
+    reals: Tensor | ArrayLike,
     *,
     latent: int | tuple[int, ...],
     loss: GanLoss,
@@ -43,21 +51,26 @@ def train(
     observe: Watch | None = None,
     every: int = 100,
     keep: Collection[int] = (),
+    joint_batch: bool = False,
+    logit: Callable[[Any], Tensor] | None = None,
+    labels: Tensor | ArrayLike | None = None,
     checkpoint: Path | str | None = None,
     save_every: int = 1000,
     device: torch.device | str = "cpu",
 ) -> TrainingRun:
     """Train one GAN of any two networks.
 
-    All reals are held on the device. In its own steps D judges reals and samples as one batch, so
-    that batch norm in it would see both.
+    All reals are held on the device. What the networks draw from torch's global generators, for
+    dropout or noise, follows from the seed; the generators themselves are left as they were.
 
     On a CUDA device iterations that are one program are captured once and replayed
     (`helpers.replay`): those of Adam and its like, nudged or not, under constant rates.
 
     Args:
-        players: the networks; they are copied, and trained in training mode.
-        reals: (n, ...) samples of the data, n at least a batch.
+        players: the networks; they are copied, and trained in training mode. Those weights move
+            that require grad; the gradient is zero in those that have no part in a loss.
+        reals: (n, ...) samples of the data, floating-point numbers, n at least a batch. They are
+            converted to the dtype of the networks.
         latent: dimension or shape of a latent; each is standard normal, drawn anew in every step.
         loss: of `helpers.losses.LOSSES`.
         optimizer: from parameters to a torch optimiser or a wrapper of `helpers.optimizers`; one is
@@ -75,14 +88,26 @@ def train(
             "loss_g" of the last step. It may not change them.
         every: iterations between records.
         keep: iterations after which both networks are kept; 0 is the start.
+        joint_batch: whether a loss that looks at reals and samples shows D both as one batch, which
+            matters to networks with batch statistics. By default D sees two. A loss that looks at
+            samples alone, as G's separable ones do, shows it samples alone in either case. Analyse
+            a GAN as it was trained: `helpers.networks.network_game` has the same argument.
+        logit: from D's output to one logit per sample, where D gives something else.
+        labels: (n, ...) of the reals. The networks are then called as G(z, y) and D(x, y); a latent
+            takes the label of the real at the same place in its batch.
         checkpoint: a file that keeps the state every `save_every` iterations, so that an
-            interrupted run goes on from there, to the same result.
+            interrupted run goes on from there, to the same result. It belongs to one run, told by
+            settings, networks, optimisers and the data's content. The same run with more
+            `iterations` goes on, with other `keep` or `every` as well, if nothing is wanted that
+            lies behind and was not recorded. A schedule that holds its length makes another run.
         device: where to train.
 
     Raises:
-        ValueError: for counts out of range, reals that are fewer than a batch or not finite, a
-            decay outside [0, 1), a wrapper that extrapolates for one player only, and a checkpoint
-            of another run.
+        ValueError: for counts out of range, reals that are fewer than a batch, not finite or whole
+            numbers (bytes of images), a decay outside [0, 1), a wrapper that extrapolates for one
+            player only, a player without weights that require grad, a D that does not give one
+            logit per sample, a checkpoint that is damaged, of another run or of an earlier version,
+            and one that cannot be written, which is tried before the first iteration.
         Diverged: once a loss is not finite, or a search for directions fails; it names the
             iteration.
 
@@ -96,31 +121,45 @@ def train(
     >>> run.records["loss_d"].shape
     (2,)
     """
-    _check_counts(iterations, every, save_every, steps, batch)
+    iterations, every, save_every, steps = _counts(iterations, every, save_every, steps)
+    batch = whole_number("batch", batch, 1)
+    players = _players(players)
+    reals = float_tensor("reals", reals, _dtype(*players))
     if reals.ndim < 2 or len(reals) < batch:
         raise ValueError(f"reals are (n, ...), n at least {batch}, got {tuple(reals.shape)}")
-    if not reals.isfinite().all():
-        raise ValueError("reals must be finite")
-    if average is not None and not 0 <= average < 1:
-        raise ValueError(f"the decay of an average is from 0 to below 1, got {average}")
-    shape = (latent,) if isinstance(latent, int) else tuple(latent)
-    if not shape or min(shape) < 1:
-        raise ValueError(f"a latent has one dimension or more, got {latent!r}")
-    makers = optimizer if isinstance(optimizer, tuple) else (optimizer, optimizer)
+    if labels is not None:
+        labels = _labels(labels, len(reals))
+    if average is not None:
+        average = real_number("average", average, least=0)
+        if average >= 1:
+            raise ValueError(f"the decay of an average is from 0 to below 1, got {average}")
+    _check_callable(schedule=schedule, observe=observe, logit=logit, penalty=penalty)
     settings = SingleSettings(
-        shape, loss, makers, steps, batch, penalty, average, schedule, seed, observe, every,
-        frozenset(keep),
-    )  # fmt: skip
-    run = Single(players, reals, settings, torch.device(device))
-    _advance(run, iterations, checkpoint, save_every)
+        latent=_latent(latent),
+        loss=_loss(loss),
+        optimizers=_makers(optimizer),
+        steps=steps,
+        batch=batch,
+        penalty=penalty,
+        average=average,
+        schedule=schedule,
+        seed=inputs.seed(seed),
+        observe=observe,
+        every=every,
+        keep=whole_numbers("keep", keep, 0),
+        judging=Judging(_flag("joint_batch", joint_batch), logit),
+    )
+    path = checkpoint_path(checkpoint)
+    run = Single(players, reals, labels, settings, pick_device(device))
+    _advance(run, iterations, path, save_every)
     run.look()
     return run.result()
 
 
 def train_ensemble(
     players: Sequence[Players],
-    latents: Tensor,
-    reals: Tensor,
+    latents: Tensor | ArrayLike,
+    reals: Tensor | ArrayLike,
     *,
     loss: GanLoss | Sequence[GanLoss],
     optimizer: MakeOptimizer | tuple[MakeOptimizer, MakeOptimizer],
@@ -133,6 +172,7 @@ def train_ensemble(
     observe: Observe | None = None,
     every: int = 1,
     keep: Collection[int] = (),
+    joint_batch: bool = False,
     checkpoint: Path | str | None = None,
     save_every: int = 500,
     device: torch.device | str = "cpu",
@@ -140,9 +180,11 @@ def train_ensemble(
     """Train S GANs of one shape at once.
 
     Args:
-        players: S pairs of networks without buffers; they are copied.
+        players: S pairs of networks without buffers, alike in all but the values of their weights;
+            they are copied. Those weights move that require grad.
         latents: (S, m, ...) of each member.
-        reals: (S, n, ...) of each member.
+        reals: (S, n, ...) of each member. Both are floating-point numbers, and are converted to the
+            dtype of the networks.
         loss: of `helpers.losses.LOSSES`, one for all or one for each member; those of one loss are
             best kept together.
         optimizer: from parameters to a torch optimiser that treats each number by itself (SGD,
@@ -163,14 +205,16 @@ def train_ensemble(
             "norm_g"; "ahead_d" and "ahead_g" are the norms at the extrapolated point.
         every: iterations between records.
         keep: iterations after which the weights are kept; 0 is the start.
+        joint_batch: as in `train`. Networks of linear layers and activations judge each sample by
+            itself, and it makes no difference to them.
         checkpoint: a file that keeps the state every `save_every` iterations, so that an
-            interrupted run goes on from there, to the same result.
+            interrupted run goes on from there, to the same result; as in `train`.
         device: where to train.
 
     Raises:
-        ValueError: for no members, counts out of range, data that are not (S, ...) or not finite,
-            an optimiser that extrapolates where players take turns, and a checkpoint of another
-            run.
+        ValueError: for no members, members that differ in more than the values of their weights,
+            counts out of range, data that are not (S, ...), not finite or whole numbers, an
+            optimiser that extrapolates where players take turns, and checkpoints as in `train`.
         Diverged: once every member has diverged.
 
     >>> from functools import partial
@@ -183,51 +227,161 @@ def train_ensemble(
     >>> run.records["loss_d"].shape
     (5, 3)
     """
-    _check_counts(iterations, every, save_every, steps, 1 if batch is None else batch)
-    if not players:
-        raise ValueError("at least one pair of players is asked for, got none")
+    iterations, every, save_every, steps = _counts(iterations, every, save_every, steps)
+    batch = None if batch is None else whole_number("batch", batch, 1)
+    try:
+        pairs = [_players(pair) for pair in players]
+    except TypeError as error:
+        raise ValueError(f"players are pairs of networks, got {shown(players)}") from error
+    if not pairs:
+        raise ValueError("at least one pair of players is needed, got none")
+    dtype = _dtype(*pairs[0])
+    latents = float_tensor("latents", latents, dtype)
+    reals = float_tensor("reals", reals, dtype)
     for name, data in (("latents", latents), ("reals", reals)):
-        if data.ndim < 2 or len(data) != len(players) or not data.shape[1]:
+        if data.ndim < 2 or len(data) != len(pairs) or not data.shape[1]:
             raise ValueError(
-                f"{name} are ({len(players)}, n, ...), n at least 1, got {tuple(data.shape)}"
+                f"{name} are ({len(pairs)}, n, ...), n at least 1, got {tuple(data.shape)}"
             )
-        if not data.isfinite().all():
-            raise ValueError(f"{name} must be finite")
-    losses = [loss] * len(players) if isinstance(loss, GanLoss) else list(loss)
-    if len(losses) != len(players):
-        raise ValueError(f"losses for {len(players)} members are asked for, got {len(losses)}")
-    groups = [(one, len(list(same))) for one, same in groupby(losses)]
-    makers = optimizer if isinstance(optimizer, tuple) else (optimizer, optimizer)
+    losses = [loss] * len(pairs) if isinstance(loss, GanLoss) else _losses(loss)
+    if len(losses) != len(pairs):
+        raise ValueError(f"{len(pairs)} members need one loss or as many, got {len(losses)}")
+    pairing = any(each.pairs for each in losses)
+    if pairing and batch is None and latents.shape[1] != reals.shape[1]:
+        raise ValueError(
+            "a loss of pairs needs as many latents as reals, got "
+            f"{latents.shape[1]} and {reals.shape[1]}; or give a batch"
+        )
+    _check_callable(constrain=constrain, observe=observe, penalty=penalty)
     settings = Settings(
-        groups, makers, steps, batch, penalty, constrain, seed, observe, every, frozenset(keep)
+        groups=_groups(losses),
+        optimizers=_makers(optimizer),
+        steps=steps,
+        batch=batch,
+        penalty=penalty,
+        constrain=constrain,
+        seed=inputs.seed(seed),
+        observe=observe,
+        every=every,
+        keep=whole_numbers("keep", keep, 0),
+        joint_batch=_flag("joint_batch", joint_batch),
     )
-    run = Run(players, latents.to(device), reals.to(device), settings, device)
-    _advance(run, iterations, checkpoint, save_every)
+    path, device = checkpoint_path(checkpoint), pick_device(device)
+    run = Run(pairs, latents.to(device), reals.to(device), settings, device)
+    _advance(run, iterations, path, save_every)
     return run.result()
 
 
-def _check_counts(
-    iterations: int, every: int, save_every: int, steps: tuple[int, int] | None, batch: int
-) -> None:
-    for name, count, least in (
-        ("iterations", iterations, 0),
-        ("every", every, 1),
-        ("save_every", save_every, 1),
-        ("D's steps", 1 if steps is None else steps[0], 1),
-        ("G's steps", 1 if steps is None else steps[1], 1),
-        ("batch", batch, 1),
+def _counts(
+    iterations: int, every: int, save_every: int, steps: tuple[int, int] | None
+) -> tuple[int, int, int, tuple[int, int] | None]:
+    if steps is not None:
+        if not isinstance(steps, tuple | list | np.ndarray) or len(steps) != 2:
+            raise ValueError(f"steps are those of D and of G, or None, got {shown(steps)}")
+        steps = (whole_number("D's steps", steps[0], 1), whole_number("G's steps", steps[1], 1))
+    return (
+        whole_number("iterations", iterations, 0),
+        whole_number("every", every, 1),
+        whole_number("save_every", save_every, 1),
+        steps,
+    )
+
+
+def _players(players: Any) -> Players:
+    if (
+        not isinstance(players, tuple | list)
+        or len(players) != 2
+        or not all(isinstance(net, nn.Module) for net in players)
     ):
-        if type(count) is not int or count < least:
-            raise ValueError(f"{name} must be a whole number from {least} on, got {count!r}")
+        raise ValueError(f"players are two networks, G and D, got {shown(players)}")
+    return Players(*players)
 
 
-def _advance(
-    run: Run | Single, iterations: int, checkpoint: Path | str | None, save_every: int
-) -> None:
+def _dtype(generator: nn.Module, discriminator: nn.Module) -> torch.dtype:
+    """The one that both networks compute with, by their first weights."""
+    found = [
+        next((w.dtype for w in net.parameters() if w.is_floating_point()), None)
+        for net in (generator, discriminator)
+    ]
+    if None in found or found[0] != found[1]:
+        raise ValueError(f"G and D have real weights of one dtype, got {found[0]} and {found[1]}")
+    return found[0]
+
+
+def _labels(labels: Any, count: int) -> Tensor:
+    if not isinstance(labels, Tensor):
+        try:
+            labels = torch.as_tensor(np.array(labels), device="cpu")
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ValueError(f"labels are numbers (n, ...), got {shown(labels)}") from error
+    if not labels.ndim or len(labels) != count or labels.is_complex():
+        got = f"{tuple(labels.shape)} of {labels.dtype}"
+        raise ValueError(f"labels are ({count}, ...), one for each real, got {got}")
+    if not labels.isfinite().all():
+        raise ValueError("labels must be finite")
+    return labels.detach()
+
+
+def _latent(latent: Any) -> tuple[int, ...]:
+    sizes = tuple(latent) if isinstance(latent, tuple | list) else (latent,)
+    if not sizes:
+        raise ValueError(f"a latent has one dimension or more, got {latent!r}")
+    return tuple(whole_number("a latent has sizes, each of which", size, 1) for size in sizes)
+
+
+def _loss(loss: Any) -> GanLoss:
+    if not isinstance(loss, GanLoss):
+        raise ValueError(f"loss is one of helpers.losses, LOSSES['js'] say, got {shown(loss)}")
+    return loss
+
+
+def _losses(losses: Any) -> list[GanLoss]:
+    if not isinstance(losses, Sequence) or isinstance(losses, str):
+        _loss(losses)
+    return [_loss(each) for each in losses]
+
+
+def _groups(losses: Sequence[GanLoss]) -> list[tuple[GanLoss, int]]:
+    """Losses and how many members in turn have each: the very same one, not one that equals it."""
+    found: list[tuple[GanLoss, int]] = []
+    for loss in losses:
+        if found and found[-1][0] is loss:
+            found[-1] = (loss, found[-1][1] + 1)
+        else:
+            found.append((loss, 1))
+    return found
+
+
+def _makers(optimizer: Any) -> tuple[MakeOptimizer, MakeOptimizer]:
+    makers = tuple(optimizer) if isinstance(optimizer, tuple | list) else (optimizer, optimizer)
+    if len(makers) != 2 or not all(callable(make) for make in makers):
+        raise ValueError(
+            "optimizer is a function from weights to an optimiser, or a pair of them, "
+            f"partial(torch.optim.SGD, lr=0.1) for instance, got {shown(optimizer)}"
+        )
+    return makers
+
+
+def _check_callable(**given: Any) -> None:
+    for name, value in given.items():
+        if value is not None and not callable(value):
+            raise ValueError(f"{name} is a function or None, got {shown(value)}")
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} is True or False, got {shown(value)}")
+    return bool(value)
+
+
+def _advance(run: Run | Single, iterations: int, store: Path | None, save_every: int) -> None:
     """Iterate under a progress bar, from the checkpoint if there is one."""
-    store = None if checkpoint is None else Path(checkpoint)
-    if store is not None and store.exists():
-        run.load(store, iterations)
+    if store is not None:
+        _ = run.identity, run.observed  # as long as the run is at its start
+        if store.exists():
+            run.load(store, iterations)
+        if run.done < iterations:
+            try_writing(store)
     bar = tqdm(range(run.done, iterations), initial=run.done, total=iterations, disable=None)
     for _ in bar:
         run.iterate()

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from helpers.clusters import CENTRES, RADIUS, WIDTH, Samples, two_clusters
+from helpers.inputs import whole_number
 from helpers.losses import LOSSES, GanLoss, find_loss
 from helpers.models import Players, mlp, two_cluster_nets
 from helpers.occupancy import Coverage, coverage, least_loss, pair_shares
@@ -112,6 +113,7 @@ def group(
     3
     """
     find_loss(loss)
+    members, seed = whole_number("members", members, 1), whole_number("seed", seed, 0, 2**40)
     samples = two_clusters(members, seed=seed, pattern=(0,) * imbalance + (1,))
     players = [
         two_cluster_nets(seed=100_000 * seed + number, widths=widths, scale=scale)
@@ -130,7 +132,9 @@ def released(loss: str, *, seed: int = 0) -> Group:
     """
     uniform = np.random.RandomState(seed).rand(100)[:, None]
     reals = CENTRES.numpy()[np.arange(100) % 2] + WIDTH * uniform
-    latents = 10 * (torch.rand(100, 1, generator=torch.Generator().manual_seed(seed)) - 0.5)
+    latents = 10 * (
+        torch.rand(100, 1, generator=torch.Generator().manual_seed(seed), device="cpu") - 0.5
+    )
     # D's three layers and then G's, from one stream.
     linear = mlp([1, 10, 10, 1, 5, 5, 1], seed=seed)[::2]
     D, G = (
@@ -170,8 +174,9 @@ def train_groups(
     >>> train_groups(two, 4)["rs"].loss.shape
     (2, 2)
     """
-    if not groups or iterations < 2:
-        raise ValueError(f"groups and 2 iterations are asked for, got {len(groups)}, {iterations}")
+    iterations = whole_number("iterations", iterations, 2)
+    if not groups:
+        raise ValueError("at least one group is needed, got none")
     members = list(groups.values())
     run = train_ensemble(
         [pair for each in members for pair in each.players],

@@ -332,7 +332,8 @@ def test_cache_key_covers_what_a_chapter_depends_on(book):
     assert len(set(keys)) == len(keys)
 
 
-def test_cache_key_covers_packages_and_records(book):
+@pytest.mark.parametrize("reading", ['recorded("some")', 'Tables("some", profile)'])
+def test_cache_key_covers_packages_and_records(book, reading):
     """A package's parts are found through its __init__, and a record through its name."""
     package, records = book.root / "helpers", book.root / "data" / "benchmarks"
     book.recorded.mkdir(parents=True)
@@ -340,7 +341,7 @@ def test_cache_key_covers_packages_and_records(book):
     records.mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "drawn" / "__init__.py").write_text("from helpers.drawn.lines import line")
-    code = 'from helpers import drawn\ntimings("some")\nrecorded("some")'
+    code = f'from helpers import drawn\ntimings("some")\n{reading}'
     write(book, good=chapter(code=code))
     files = [package / "drawn" / "__init__.py", package / "drawn" / "lines.py"]
     files += [records / "some.json", book.recorded / "some.json", records / "other.json"]

@@ -1,5 +1,7 @@
 """The choice of a device."""
 
+from functools import partial
+
 import pytest
 import torch
 
@@ -9,7 +11,10 @@ from helpers.datasets import load
 from helpers.devices import pick_device
 from helpers.games import rotating_saddle
 from helpers.lipschitz import phi_lipschitz
+from helpers.losses import LOSSES
+from helpers.models import Players, mlp
 from helpers.operators import hessian
+from helpers.training import train
 
 
 def test_auto_prefers_cuda(monkeypatch):
@@ -45,10 +50,14 @@ def test_no_float64_is_said_at_the_door(monkeypatch):
     digits = load("digits", size=28).subset(100, seed=0)
     some = (digits.images, digits.labels)
     tests = {"test_images": some[0], "test_labels": some[1]}
+    players = Players(mlp([1, 1], seed=0), mlp([1, 1], seed=1))
+    options = {"latent": 1, "loss": LOSSES["js"], "iterations": 1}
+    options["optimizer"] = partial(torch.optim.SGD, lr=0.1)
     for door in (
         lambda: pick_device("mps"),
         lambda: pick_device(torch.device("mps:0")),
         lambda: phi_lipschitz([0.0, 4.0], [[0.0, 4.0]], "js", L=1.0, device="mps"),
+        lambda: train(players, torch.zeros(4, 1), device="mps", **options),
         lambda: train_classifier(*some, **tests, seed=0, epochs=1, device="mps"),
     ):
         with pytest.raises(ValueError, match=r"^device 'mps' has no float64, in which sums"):

@@ -1,6 +1,7 @@
 """Image GANs: the game of a trained GAN against the live nets, and what is kept when."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,10 @@ from helpers.image_gans import (
     standard_normal,
     train_images,
 )
+from helpers.losses import LOSSES
+from helpers.models import dcgan
 from helpers.networks import joint_point, spectral_norms
+from helpers.nudging import Nudging
 from helpers.single import Single
 
 SIZE = {"seed": 0, "width": 2, "latent": 4, "batch": 5}
@@ -159,6 +163,80 @@ def test_seeds_and_resumption(tmp_path):
     assert torch.equal(a, joint_point(*again.run.players))
     with pytest.raises(ValueError, match="another run"):
         trained("wgan-gp adam", checkpoint=store)
+
+
+def test_trained_as_by_a_plain_loop():
+    """To the bit: D is shown reals and samples as one batch, G's samples alone."""
+    setting = SETTINGS["nsgan adam"]
+    found = trained("nsgan adam", 4)
+    G, D = (net.train() for net in dcgan(seed=0, latent=4, width=2, channels=1))
+    of_g, of_d = (
+        torch.optim.Adam(net.parameters(), lr=rate, betas=(setting.beta, 0.999))
+        for net, rate in zip((G, D), setting.rates, strict=True)
+    )
+    stream, place, x = torch.Generator().manual_seed(0), 15, images()
+    for _ in range(4):
+        if place == 15:
+            order, place = torch.randperm(15, generator=stream), 0
+        real = x[order[place : place + 5]]
+        place += 5
+        fake = G(torch.randn(5, 4, generator=stream))
+        logits = D(torch.cat([real, fake.detach()]))
+        loss = LOSSES["js"].discriminator(*logits.split(5))
+        for weight, slope in zip(
+            D.parameters(), torch.autograd.grad(loss, [*D.parameters()]), strict=True
+        ):
+            weight.grad = slope
+        of_d.step()
+        loss = LOSSES["js"].generator(None, D(fake))
+        for weight, slope in zip(
+            G.parameters(), torch.autograd.grad(loss, [*G.parameters()]), strict=True
+        ):
+            weight.grad = slope
+        of_g.step()
+    assert torch.equal(joint_point(*found.run.players), joint_point(G, D))
+
+
+@pytest.mark.parametrize("kind", ["nsgan adam", "wgan-gp extra-adam"])
+def test_a_longer_training_goes_on_from_a_shorter_one(tmp_path, kind):
+    """Its end need not be kept; nudged ones know what their directions are of."""
+    store = tmp_path / "gan.pt"
+    trained(kind, 2, keep=(1,), checkpoint=store)
+    longer = trained(kind, 4, keep=(3,), checkpoint=store)
+    whole = trained(kind, 4, keep=(3,))
+    assert sorted(longer.run.kept) == sorted(whole.run.kept) == [0, 3, 4]
+    for iteration in (0, 3, 4):
+        assert torch.equal(longer.point(iteration), whole.point(iteration))
+    with pytest.raises(ValueError, match=r"did not keep \[1, 2\]"):
+        trained(kind, 6, keep=(1, 2), checkpoint=store)
+
+
+@pytest.mark.parametrize("change", [{"looked": 4}, {"k": 2}, {"every": 3}, {"project": "step"}])
+def test_directions_belong_to_a_run(tmp_path, change):
+    store, looked = tmp_path / "gan.pt", change.pop("looked", 5)
+    setting = Setting(method="adam", normed=False, nudging=Nudging(k=1))
+    train_images(setting, images(), 1, **SIZE, looked=5, checkpoint=store)
+    other = replace(setting, nudging=replace(setting.nudging, **change))
+    with pytest.raises(ValueError, match=r"another run: there and here, optimizers\.0"):
+        train_images(other, images(), 2, **SIZE, looked=looked, checkpoint=store)
+
+
+def test_wrong_kinds():
+    for changes in (
+        {"seed": None}, {"seed": "0"}, {"latent": 1j}, {"keep": "12"}, {"looked": 0}, {"batch": {1}},
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="whole number"):
+            train_images(SETTINGS["nsgan adam"], images(), 1, **SIZE | changes)
+    for bad in ((127 * images()).to(torch.uint8), "images", None):
+        with pytest.raises(ValueError, match="reals are floating-point numbers"):
+            train_images(SETTINGS["nsgan adam"], bad, 1, **SIZE)
+    numpy = train_images(
+        SETTINGS["nsgan adam"],
+        images().double().numpy(),
+        np.int64(2),
+        **SIZE | {"seed": np.int64(0)},
+    )
+    assert torch.equal(numpy.point(2), trained("nsgan adam", 2).point(2))
 
 
 def test_iterations():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.ensemble import described
+from helpers.descriptions import described_optimizer
 from helpers.losses import LOSSES
 from helpers.models import Players, mlp
 from helpers.networks import joint_point, network_game
@@ -174,9 +174,9 @@ def test_one_description_in_every_process():
         MemberDirections("D", Nudging(), z, x, [(LOSSES["js"], 2)], GradientPenalty(1.0)),
     )
     for find in finds:
-        text = described(Nudged(ADAM([torch.zeros(2, 3)]), find, "step"))
+        text = str(described_optimizer(Nudged(ADAM([torch.zeros(2, 3)]), find, "step")))
         assert " at 0x" not in text
-        assert "k=5" in text and "step" in text and "lr" in text
+        assert "'k': 5" in text and "step" in text and "lr" in text
 
 
 def test_both_look_before_either_moves():

@@ -175,9 +175,20 @@ def test_play_refuses():
     game = quadratic_game([[0.3]], [[0.1]], [[-1.0]], [[1.0]])
     with pytest.raises(ValueError, match="take turns"):
         play(game, [1.0, 0.5], lambda w: Extragradient(SGD(w)), steps=1, in_turn=True)
-    for start, steps in (([[1.0, 0.5]], 1), ([1.0, 0.5], -1)):
-        with pytest.raises(ValueError, match="one point and 0 steps"):
-            play(game, start, SGD, steps=steps)
+    with pytest.raises(ValueError, match="one point"):
+        play(game, [[1.0, 0.5]], SGD, steps=1)
+    for steps in (-1, "3", 2.0, True, None):
+        with pytest.raises(ValueError, match="steps is a whole number, 0 or more, got"):
+            play(game, [1.0, 0.5], SGD, steps=steps)
+
+
+def test_play_stops_at_infinity():
+    """On x^2 / 2 and a rate of 1e150 the third step is beyond floats, and is named."""
+    game = quadratic_game([[1.0]], [[1.0]], [[0.0]], [[0.0]])
+    fast = partial(torch.optim.SGD, lr=1e150)
+    assert play(game, [1.0, 0.5], fast, steps=2).isfinite().all()
+    with pytest.raises(FloatingPointError, match="left the range of floats in step 3"):
+        play(game, [1.0, 0.5], fast, steps=5)
 
 
 def vector(seed, n=12):
@@ -288,10 +299,23 @@ def test_nudged_refuses():
         Nudged(SGD([torch.zeros(1)]), torch.zeros(1, 1), "both")
     with pytest.raises(ValueError, match="every"):
         Nudged(SGD([torch.zeros(1)]), torch.zeros(1, 1), every=0)
-    weights, made = in_two(lambda w: Nudged(SGD(w), torch.zeros(5, 1)), vector(0))
+    weights, made = in_two(lambda w: Nudged(SGD(w), orthonormal(1, n=5)), vector(0))
     weights[0].grad, weights[1].grad = torch.ones(2, 2), torch.ones(8)
     with pytest.raises(ValueError, match="12, k"):
         made.step()
+    weights, made = in_two(lambda w: Nudged(SGD(w), orthonormal(1, n=6).repeat(2, 1, 1)), vector(0))
+    weights[0].grad, weights[1].grad = torch.ones(2, 2), torch.ones(8)
+    with pytest.raises(ValueError, match=r"of \[2\] members, got weights \[\(2, 2\), \(8,\)\]"):
+        made.step()
+    for wrong in (torch.ones(12, 1), 2 * orthonormal(2), orthonormal(2) * torch.nan):
+        with pytest.raises(ValueError, match="orthonormal columns, got products off by"):
+            Nudged(SGD([torch.zeros(12)]), wrong)
+    for wrong in (torch.ones(12), torch.ones(12, 1, dtype=torch.long)):
+        with pytest.raises(ValueError, match="directions are floats"):
+            Nudged(SGD([torch.zeros(12)]), wrong)
+    for wrong in (None, [[1.0]], "directions"):
+        with pytest.raises(ValueError, match=r"directions are a tensor .* or a function .* got"):
+            Nudged(SGD([torch.zeros(12)]), wrong)
 
 
 def test_nudged_state(tmp_path):
@@ -323,3 +347,295 @@ def test_nudged_state(tmp_path):
     whole = run(None)
     for cut in (2, 4, 7):
         assert torch.equal(run(cut), whole)
+
+
+# What torch's own tools do to an optimiser, done to the wrappers.
+
+WRAPPERS = {
+    "extragradient": Extragradient,
+    "optimistic": Optimistic,
+    "nudged gradient": lambda inner: Nudged(inner, orthonormal(2)),
+    "nudged step": lambda inner: Nudged(inner, orthonormal(2), "step"),
+}
+EVERY = pytest.mark.parametrize("wrap", WRAPPERS.values(), ids=WRAPPERS)
+
+
+def slope_at(weights, seed):
+    """A gradient that depends on the weights, put where optimisers look for it."""
+    flat = torch.cat([w.detach().reshape(-1) for w in weights])
+    slope = (flat + vector(seed, len(flat))).split([w.numel() for w in weights])
+    for weight, part in zip(weights, slope, strict=True):
+        weight.grad = part.reshape(weight.shape).clone()
+
+
+def moved(made, weights, seed):
+    """One whole step: with extragradient an extrapolation first."""
+    slope_at(weights, seed)
+    if isinstance(made, Extragradient):
+        made.extrapolate()
+        slope_at(weights, seed)
+    made.step()
+
+
+def values(weights):
+    return torch.cat([w.detach().reshape(-1) for w in weights])
+
+
+SCHEDULES = {
+    "lambda": lambda o: torch.optim.lr_scheduler.LambdaLR(o, lambda k: 1 / (1 + k)),
+    "cosine": lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, T_max=5),
+    "one cycle": lambda o: torch.optim.lr_scheduler.OneCycleLR(o, max_lr=0.2, total_steps=8),
+    "plateau": lambda o: torch.optim.lr_scheduler.ReduceLROnPlateau(o, factor=0.3, patience=0),
+}
+
+
+@EVERY
+@pytest.mark.parametrize("schedule", SCHEDULES.values(), ids=SCHEDULES)
+@pytest.mark.parametrize("inner", [partial(SGD, momentum=0.9), ADAM])
+def test_schedules(wrap, schedule, inner):
+    """Given the wrapper, a schedule does what it does given the optimiser inside, bit for bit."""
+
+    def end(of):
+        weights, made = in_two(lambda w: wrap(inner(w)), vector(0))
+        plan = schedule(of(made))
+        rates = []
+        for step in range(6):
+            moved(made, weights, step)
+            on_plateau = isinstance(plan, torch.optim.lr_scheduler.ReduceLROnPlateau)
+            plan.step(1.0) if on_plateau else plan.step()
+            rates.append(made.optimizer.param_groups[0]["lr"])
+            assert made.param_groups is made.optimizer.param_groups
+        return values(weights), rates
+
+    outside, inside = end(lambda made: made), end(lambda made: made.optimizer)
+    assert torch.equal(outside[0], inside[0]) and outside[1] == inside[1]
+    assert len(set(outside[1])) > 2
+
+
+@EVERY
+def test_rates_of_groups(wrap):
+    """Two groups step at rates of their own, which may be edited on the way."""
+    weights, _ = in_two(SGD, vector(0))
+    made = wrap(
+        torch.optim.SGD([{"params": weights[:1]}, {"params": weights[1:], "lr": 0.0}], lr=0.4)
+    )
+    start = values(weights)
+    moved(made, weights, 0)
+    if made.__class__ is not Nudged or made.project == "gradient":
+        assert torch.equal(values(weights)[4:], start[4:])
+    assert not torch.equal(values(weights)[:4], start[:4])
+    made.param_groups[0]["lr"] = 0.0
+    amid = values(weights)
+    moved(made, weights, 1)
+    assert torch.equal(values(weights), amid)
+    made.param_groups[1]["lr"] = 0.5
+    moved(made, weights, 2)
+    assert not torch.equal(values(weights)[4:], amid[4:])
+
+
+def test_a_group_that_is_added():
+    """It moves as if it had been there, without a gradient, from the start."""
+    for wrapper in (Extragradient, Optimistic):
+        weights, made = in_two(lambda w, wrapper=wrapper: wrapper(SGD(w)), vector(0))
+        moved(made, weights, 0)
+        late = torch.ones(3, requires_grad=True)
+        made.add_param_group({"params": [late], "lr": 0.5})
+        assert made.optimizer.param_groups[1]["lr"] == 0.5
+        weights = [*weights, late]
+        late.grad = torch.ones(3)
+        before = values(weights)
+        moved(made, weights, 1)
+        if wrapper is Optimistic:  # its first step is a plain one
+            expected = 1 - 0.5 * (torch.ones(3) + vector(1, 15)[12:])
+            torch.testing.assert_close(late.detach(), expected)
+        assert not torch.equal(values(weights)[:12], before[:12])
+    slope_at(weights, 2)
+    made = Extragradient(SGD(weights))
+    made.extrapolate()
+    with pytest.raises(RuntimeError, match="added between extrapolate and step"):
+        made.add_param_group({"params": [torch.zeros(1)]})
+
+
+@EVERY
+def test_closures(wrap):
+    """A step by a closure is the step by hand, and gives the first loss."""
+
+    def loss(weights):
+        return sum((w - 1).pow(4).sum() for w in weights)
+
+    ends = []
+    for by_closure in (False, True):
+        weights, made = in_two(lambda w: wrap(ADAM(w)), vector(0))
+        found = []
+
+        def closure(weights=weights, made=made, found=found):
+            made.zero_grad()
+            here = loss(weights)
+            here.backward()
+            found.append(float(here.detach()))
+            return here
+
+        for _ in range(4):
+            start = float(loss(weights).detach())
+            if by_closure:
+                assert float(made.step(closure).detach()) == start
+            else:
+                closure()
+                if isinstance(made, Extragradient):
+                    made.extrapolate()
+                    closure()
+                assert made.step() is None
+        assert len(found) == (8 if isinstance(made, Extragradient) else 4)
+        ends.append(values(weights))
+    assert torch.equal(*ends)
+
+
+def test_a_closure_at_an_extrapolated_point():
+    """After `extrapolate` the closure is asked there alone."""
+    x = torch.tensor([1.0], requires_grad=True)
+    made = Extragradient(torch.optim.SGD([x], lr=0.5))
+
+    def closure():
+        made.zero_grad()
+        loss = x.square().sum() / 2
+        loss.backward()
+        return loss
+
+    closure()
+    made.extrapolate()
+    assert float(made.step(closure).detach()) == 0.5**3  # at x = 1/2
+    assert x.item() == 0.75
+
+
+@EVERY
+@pytest.mark.parametrize("set_to_none", [True, False])
+def test_gradients_are_cleared(wrap, set_to_none):
+    weights, made = in_two(lambda w: wrap(SGD(w)), vector(0))
+    slope_at(weights, 0)
+    made.zero_grad(set_to_none=set_to_none)
+    for weight in weights:
+        assert weight.grad is None if set_to_none else not weight.grad.any()
+
+
+@EVERY
+def test_grad_scaler(wrap):
+    """Scaled gradients lead where unscaled ones do; steps with an overflow are left out."""
+    weights, made = in_two(lambda w: wrap(SGD(w)), vector(0))
+    scaler = torch.amp.GradScaler("cpu", init_scale=2.0**4)
+
+    def backward(scale):
+        scale(sum((w * (1 + w)).sum() for w in weights)).backward()
+
+    if isinstance(made, Extragradient):
+        backward(scaler.scale)
+        with pytest.raises(RuntimeError, match="GradScaler cannot step an Extragradient"):
+            scaler.step(made)
+        disabled = torch.amp.GradScaler("cpu", enabled=False)
+        made.extrapolate()
+        disabled.step(made)  # which is made.step()
+        return
+    for _ in range(3):
+        made.zero_grad()
+        backward(scaler.scale)
+        scaler.step(made)
+        scaler.update()
+    plain, other = in_two(lambda w: wrap(SGD(w)), vector(0))
+    for _ in range(3):
+        other.zero_grad()
+        sum((w * (1 + w)).sum() for w in plain).backward()
+        other.step()
+    assert torch.equal(values(weights), values(plain))
+    weights[0].grad.fill_(torch.inf)
+    scaler.step(made)
+    scaler.update()
+    assert torch.equal(values(weights), values(plain)) and scaler.get_scale() == 2.0**3
+
+
+@pytest.mark.parametrize("wrap", [Extragradient, Optimistic, WRAPPERS["nudged step"]])
+def test_sparse_gradients(wrap):
+    """An embedding with sparse gradients ends where it does with dense ones."""
+    ends = []
+    for sparse in (True, False):
+        torch.manual_seed(0)
+        table = torch.nn.Embedding(6, 2, sparse=sparse)
+        made = wrap(SGD(table.parameters()))
+        for rows in ([0, 3, 3], [3, 5], [1], [0, 1]):
+            for _ in range(1 + isinstance(made, Extragradient)):
+                made.zero_grad()
+                table(torch.tensor(rows)).pow(3).sum().backward()
+                assert table.weight.grad.is_sparse == sparse
+                ahead = isinstance(made, Extragradient) and not made.is_ahead
+                (made.extrapolate if ahead else made.step)()
+        again = wrap(SGD(table.parameters()))
+        again.load_state_dict(copy.deepcopy(made.state_dict()))
+        ends.append(table.weight.detach().clone())
+    torch.testing.assert_close(*ends)
+
+
+def test_sparse_gradients_are_not_projected():
+    table = torch.nn.Embedding(6, 2, sparse=True)
+    table(torch.tensor([1, 2])).sum().backward()
+    with pytest.raises(ValueError, match=r'got a sparse one: project the step \(project="step"\)'):
+        Nudged(SGD(table.parameters()), orthonormal(2)).step()
+
+
+@EVERY
+def test_hooks(wrap):
+    weights, made = in_two(lambda w: wrap(ADAM(w)), vector(0))
+    seen = []
+    made.register_step_pre_hook(lambda o, args, kwargs: seen.append(("before", o)))
+    made.register_step_post_hook(lambda o, args, kwargs: seen.append(("after", o)))
+    made.register_state_dict_pre_hook(lambda o: seen.append(("saving", o)))
+    made.register_state_dict_post_hook(lambda o, state: seen.append(("saved", o)))
+    made.register_load_state_dict_pre_hook(lambda o, state: seen.append(("loading", o)))
+    handle = made.register_load_state_dict_post_hook(lambda o: seen.append(("loaded", o)))
+    moved(made, weights, 0)
+    made.load_state_dict(made.state_dict())
+    names = ["before", "after", "saving", "saved", "loading", "loaded"]
+    assert [name for name, _ in seen] == names
+    assert all(o is made for _, o in seen[:2]) and all(o is made.optimizer for _, o in seen[2:])
+    handle.remove()
+
+
+@EVERY
+def test_copies(wrap):
+    """A deep copy has weights, state and steps of its own, under a schedule too."""
+    weights, made = in_two(lambda w: wrap(ADAM(w)), vector(0))
+    torch.optim.lr_scheduler.LambdaLR(made, lambda k: 1.0)
+    moved(made, weights, 0)
+    twin = copy.deepcopy(made)
+    others = twin.param_groups[0]["params"]
+    here = values(weights)
+    assert torch.equal(values(others), here)
+    moved(twin, others, 1)
+    assert torch.equal(values(weights), here) and not torch.equal(values(others), here)
+    moved(made, weights, 1)
+    assert torch.equal(values(weights), values(others))
+    assert isinstance(made, torch.optim.Optimizer) and "lr: 0.05" in repr(made)
+    assert made.state is made.optimizer.state and made.defaults is made.optimizer.defaults
+
+
+@pytest.mark.parametrize("wrapper", [Extragradient, Optimistic, WRAPPERS["nudged step"]])
+def test_states_that_do_not_fit(wrapper):
+    weights, made = in_two(lambda w: wrapper(SGD(w)), vector(0))
+    for state in (SGD(weights).state_dict(), None, [], {"optimizer": None}):
+        with pytest.raises(ValueError, match=r"a state of .* has .* got"):
+            made.load_state_dict(state)
+    slope_at(weights, 0)
+    made.extrapolate() if wrapper is Extragradient else made.step()
+    others = [torch.zeros(3, requires_grad=True), torch.zeros(8, requires_grad=True)]
+    if wrapper in (Extragradient, Optimistic):
+        with pytest.raises(ValueError, match=r"other weights: it holds \[\(2, 2\), \(8,\)\]"):
+            wrapper(SGD(others)).load_state_dict(made.state_dict())
+
+
+def test_what_can_be_wrapped():
+    x = [torch.zeros(2, requires_grad=True)]
+    for wrapper in (Extragradient, Optimistic):
+        for wrong in (x, torch.optim.SGD, None, Optimistic(SGD(x)), torch.optim.LBFGS(x)):
+            with pytest.raises(
+                ValueError, match=f"{wrapper.__name__} wraps a torch optimiser .* got"
+            ):
+                wrapper(wrong)
+        with pytest.raises(ValueError, match="real weights, got complex ones"):
+            wrapper(SGD([torch.zeros(2, dtype=torch.complex64)]))

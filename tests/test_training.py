@@ -1,16 +1,21 @@
 """Ensembles against members trained alone by a plain loop, and all that can interrupt them."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from helpers.copying import copied
 from helpers.losses import LOSSES
 from helpers.models import Players, mlp
-from helpers.networks import joint_point
+from helpers.networks import joint_point, network_game
+from helpers.nudging import MemberDirections, Nudging
+from helpers.operators import hessian
 from helpers.optimizers import Extragradient
 from helpers.penalties import GradientPenalty
+from helpers.stacked import Stacked
 from helpers.training import Diverged, train_ensemble
 
 SGD = partial(torch.optim.SGD, lr=1e-2, momentum=0.9)
@@ -223,11 +228,11 @@ def test_no_iterations():
 @pytest.mark.parametrize(
     "change, message",
     [
-        ({"iterations": -1}, "iterations must be"),
-        ({"every": 0}, "every must be"),
-        ({"steps": (0, 1)}, "D's steps must be"),
-        ({"steps": (1, 0)}, "G's steps must be"),
-        ({"batch": 0}, "batch must be"),
+        ({"iterations": -1}, "iterations is a whole number, 0 or more"),
+        ({"every": 0}, "every is a whole number, 1 or more"),
+        ({"steps": (0, 1)}, "D's steps is"),
+        ({"steps": (1, 0)}, "G's steps is"),
+        ({"batch": 0}, "batch is"),
     ],
 )
 def test_counts_out_of_range(change, message):
@@ -246,7 +251,7 @@ def test_bad_data():
         run(pairs(), z, x[:, :0])
     with pytest.raises(ValueError, match="reals must be finite"):
         run(pairs(), z, x * np.nan)
-    with pytest.raises(ValueError, match="losses for 3 members are asked for, got 2"):
+    with pytest.raises(ValueError, match="3 members need one loss or as many, got 2"):
         train_ensemble(pairs(), z, x, loss=[LOSSES["js"]] * 2, optimizer=SGD, iterations=1)
 
 
@@ -318,3 +323,250 @@ def test_everybody_diverged():
     run = caught.value.run
     assert set(run.diverged) == {0, 1, 2}
     assert str(run.diverged) in str(caught.value)
+
+
+class BatchJudge(torch.nn.Module):
+    """A D whose logits depend on the whole batch, without buffers."""
+
+    def __init__(self, seed):
+        super().__init__()
+        self.net = mlp([1, 6, 1], seed=seed)
+
+    def forward(self, x):
+        return self.net(x - 0.5 * x.mean(dim=0))
+
+
+@pytest.mark.parametrize("joint", [False, True])
+@pytest.mark.parametrize("steps", [(2, 1), None])
+def test_members_judge_as_one_alone_does(joint, steps):
+    """Two batches or one, separable and pairing losses side by side: as `train` of each."""
+    z, x = data(2, 8)
+    nets = [Players(mlp([1, 5, 1], seed=s), BatchJudge(50 + s)) for s in range(2)]
+    losses = [LOSSES["js"], LOSSES["rs"]]
+    sgd = partial(torch.optim.SGD, lr=0.05)
+    run = train_ensemble(
+        nets, z, x, loss=losses, optimizer=sgd, iterations=3, steps=steps, joint_batch=joint,
+        keep=[3],
+    )  # fmt: skip
+    for number, ((G, D), of) in enumerate(zip(nets, losses, strict=True)):
+        G, D = copied(G), copied(D)
+        fixed = z[number], x[number]
+        for _ in range(3):
+            for player in (1,) * steps[0] + (0,) * steps[1] if steps else ((1, 0),):
+                _step((G, D), *fixed, of, joint, player)
+        assert torch.allclose(run.kept[3][number], joint_point(G, D), atol=1e-6)
+
+
+def _step(nets, z, x, of, joint, players):
+    """A step of SGD of one player, or of both from one point."""
+    G, D = nets
+
+    def both(y):
+        return D(torch.cat([x, y])).split(len(x)) if joint else (D(x), D(y))
+
+    moves = []
+    for player in players if isinstance(players, tuple) else (players,):
+        y = G(z)
+        at = both(y) if player or of.pairs else (None, D(y))
+        loss = of.discriminator(*at) if player else of.generator(*at)
+        weights = [*nets[player].parameters()]
+        moves += zip(weights, torch.autograd.grad(loss, weights), strict=True)
+    with torch.no_grad():
+        for weight, slope in moves:
+            weight.sub_(0.05 * slope)
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_directions_judge_as_the_training_does(joint):
+    """The Hessians that nudging looks at, of a D with batch statistics: those of its own game."""
+    z, x = data(2, 8)
+    nets = [Players(mlp([1, 3, 1], seed=s), BatchJudge(50 + s)) for s in range(2)]
+    groups = [(LOSSES["js"], 1), (LOSSES["rs"], 1)]
+    stacked = tuple(Stacked([pair[k] for pair in nets]) for k in range(2))
+    for player in "GD":
+        find = MemberDirections(
+            player, Nudging(k=1, tolerance=1e-4), z, x, groups, joint_batch=joint
+        )
+        found = find.pairs(stacked).values[:, 0]
+        for number, loss in enumerate(("js", "rs")):
+            game = network_game(*nets[number], z[number], x[number], loss=loss, joint_batch=joint)
+            dense = hessian(game, player, joint_point(*nets[number])).dense().double()
+            wanted = torch.linalg.eigvalsh(torch.as_tensor(dense))
+            assert found[number] == pytest.approx(
+                float(wanted[-1]), abs=1e-3 * float(wanted.abs().max())
+            )
+
+
+def test_weights_that_do_not_require_grad():
+    """No member's frozen weights move, whatever their values; the others see them as constants."""
+    nets = pairs()
+    for pair in nets:
+        pair.discriminator[0].requires_grad_(False)
+    z, x = data()
+    run = train_ensemble(nets, z, x, loss=LOSSES["js"], optimizer=SGD, iterations=5, keep=[5])
+    for number, pair in enumerate(nets):
+        D = run.discriminators.member(number)
+        assert torch.equal(D[0].weight, pair.discriminator[0].weight)
+        assert not torch.equal(D[2].weight, pair.discriminator[2].weight)
+        assert not D[0].weight.requires_grad and D[2].weight.requires_grad
+        wanted = alone(
+            Players(*map(copied, pair)), z[number], x[number], LOSSES["js"], _moving, 5, (1, 1)
+        )
+        found = [run.records[name][:, number] for name in ("loss_d", "loss_g")]
+        np.testing.assert_allclose(np.stack(found, axis=-1), wanted, rtol=1e-4, atol=1e-5)
+    assert run.kept[5].shape == (3, 16 + 7)
+    nets[1].discriminator[0].requires_grad_(True)
+    with pytest.raises(ValueError, match=r"members 0 and 1, 0\.weight\.requires_grad is False"):
+        train_ensemble(nets, z, x, loss=LOSSES["js"], optimizer=SGD, iterations=1)
+    for pair in nets:
+        pair.generator.requires_grad_(False)
+    with pytest.raises(ValueError, match="G has no weights that require grad"):
+        nets[1].discriminator[0].requires_grad_(False)
+        train_ensemble(nets, z, x, loss=LOSSES["js"], optimizer=SGD, iterations=1)
+
+
+def _moving(weights):
+    return SGD([weight for weight in weights if weight.requires_grad])
+
+
+class Headed(torch.nn.Module):
+    def __init__(self, seed, head):
+        super().__init__()
+        self.net = mlp([1, 6, 1], seed=seed)
+        if head:
+            self.head = mlp([1, 4], seed=seed)
+
+    def forward(self, x):
+        return self.net(x)
+
+
+@pytest.mark.parametrize("steps", [(1, 1), None])
+def test_a_head_without_a_part_in_the_loss(steps):
+    runs = [
+        train_ensemble(
+            [Players(mlp([1, 5, 1], seed=s), Headed(s, head)) for s in range(3)],
+            *data(),
+            loss=LOSSES["js"],
+            optimizer=ADAM,
+            iterations=5,
+            steps=steps,
+            keep=[0, 5],
+        )
+        for head in (True, False)
+    ]
+    assert torch.equal(runs[0].kept[5][:, :-8], runs[1].kept[5])
+    assert torch.equal(runs[0].kept[5][:, -8:], runs[0].kept[0][:, -8:])
+
+
+def test_losses_of_the_same_name():
+    """Each member trains on its own, whatever they are called."""
+    own = [LOSSES["js"].weighted(0.5), replace(LOSSES["ls"], name="js*0.5"), LOSSES["js"]]
+    run = train_ensemble(pairs(), *data(), loss=own, optimizer=SGD, iterations=5)
+    for number, loss in enumerate(own):
+        wanted = train_ensemble(pairs(), *data(), loss=loss, optimizer=SGD, iterations=5)
+        np.testing.assert_allclose(
+            run.records["loss_d"][:, number], wanted.records["loss_d"][:, number], rtol=1e-5
+        )
+
+
+def groups_of(rate):
+    return lambda weights: torch.optim.SGD([{"params": [w], "lr": rate} for w in weights], lr=0.1)
+
+
+def clip(discriminators, bound):
+    for weight in discriminators.parameters.values():
+        weight.clamp_(-bound, bound)
+
+
+def test_a_checkpoint_knows_its_run(tmp_path):
+    """Groups, order of data, losses by what they compute, constraints, modules."""
+    file, (z, x) = tmp_path / "run.pt", data()
+    base = {
+        "loss": LOSSES["rs"], "optimizer": groups_of(0.1), "iterations": 4, "checkpoint": file,
+        "constrain": partial(clip, bound=1.0),
+    }  # fmt: skip
+    train_ensemble(pairs(), z, x, **base)
+    leaky = [
+        Players(pair.generator, torch.nn.Sequential(pair.discriminator[0], torch.nn.Tanh()))
+        for pair in pairs()
+    ]
+    for nets, latents, reals, changes, said in (
+        (pairs(), z, x.flip(1), {}, "reals is"),
+        (pairs(), z.flip(1), x, {}, "latents is"),
+        (pairs(), z, x, {"optimizer": groups_of(0.2)}, r"optimizers\.0\.groups\.0\.lr is 0\.1"),
+        (pairs(), z, x, {"loss": replace(LOSSES["js"], name="rs")}, r"losses\.0\.0"),
+        (pairs(), z, x, {"constrain": partial(clip, bound=2.0)}, r"constrain\.bound is 1\.0"),
+        (leaky, z, x, {}, "players"),
+    ):
+        with pytest.raises(ValueError, match=f"of another run: there and here, {said}"):
+            train_ensemble(nets, latents, reals, **base | changes)
+
+
+def test_longer_runs_and_more_snapshots_are_the_same_run(tmp_path):
+    file = tmp_path / "run.pt"
+    together(iterations=4, every=2, keep=[0, 4], checkpoint=file)
+    with pytest.raises(ValueError, match=r"4 iterations and did not keep \[2\], but \[0, 4\]"):
+        together(iterations=9, every=2, keep=[2], checkpoint=file)
+    with pytest.raises(ValueError, match="no record after 3"):
+        together(iterations=9, every=3, checkpoint=file)
+    found = together(iterations=9, every=4, keep=[4, 6], checkpoint=file)
+    wanted = together(iterations=9, every=4, keep=[4, 6])
+    assert sorted(found.kept) == [4, 6] and found.iterations.tolist() == [4, 8]
+    assert all(torch.equal(found.kept[k], wanted.kept[k]) for k in (4, 6))
+    for name in wanted.records:
+        np.testing.assert_array_equal(found.records[name], wanted.records[name])
+
+
+def test_numpy_numbers_and_arrays(tmp_path):
+    z, x = (each.double().numpy() for each in data())
+    file, wanted = tmp_path / "run.pt", together(iterations=4, batch=5)
+    for iterations in (np.int64(2), np.int64(4)):
+        run = train_ensemble(
+            pairs(), z, x, loss=LOSSES["rs"], iterations=iterations, batch=np.int32(5),
+            steps=(np.int64(1), 1), every=np.int64(1), seed=np.int64(0), save_every=np.int64(1),
+            optimizer=partial(torch.optim.SGD, lr=np.float64(1e-2), momentum=np.float64(0.9)),
+            checkpoint=file,
+        )  # fmt: skip
+    np.testing.assert_array_equal(run.records["loss_d"], wanted.records["loss_d"])
+    with pytest.raises(ValueError, match=r"reals are floating-point numbers, got torch\.uint8"):
+        train_ensemble(
+            pairs(), z, (9 * x).astype(np.uint8), loss=LOSSES["rs"], optimizer=SGD, iterations=1
+        )
+
+
+def test_wrong_kinds():
+    wrong = {
+        "iterations": (None, "3", {3}, 1j, 1.0, True),
+        "seed": (None, "3", -1, 1.5),
+        "batch": ("3", 1.5, {3}),
+        "steps": ("12", 1, (1,)),
+        "loss": ("js", None, ["js"] * 3),
+        "optimizer": (None, "sgd"),
+        "keep": (None, "12", 5),
+        "constrain": (1.0,),
+        "observe": ("loss",),
+        "device": ("gpu", None),
+        "checkpoint": (1, {2}),
+        "joint_batch": (None, 1),
+    }
+    for name, values in wrong.items():
+        for value in values:
+            how = {"loss": LOSSES["js"], "optimizer": SGD, "iterations": 1} | {name: value}
+            with pytest.raises(ValueError):
+                train_ensemble(pairs(), *data(), **how)
+    for players in (None, "abc", [1, 2, 3], [pairs()[0][0]] * 3):
+        with pytest.raises(ValueError, match="players are"):
+            train_ensemble(players, *data(), loss=LOSSES["js"], optimizer=SGD, iterations=1)
+
+
+def test_shapes_that_would_broadcast():
+    z, x = data()
+    two = [Players(pair.generator, mlp([1, 6, 2], seed=s)) for s, pair in enumerate(pairs())]
+    how = {"optimizer": SGD, "iterations": 1}
+    with pytest.raises(ValueError, match=r"one logit per sample, got \(3, 40, 2\) for \(3, 40\)"):
+        train_ensemble(two, z, x, loss=LOSSES["js"], **how)
+    with pytest.raises(ValueError, match="as many latents as reals, got 1 and 20"):
+        train_ensemble(pairs(), z[:, :1], x, loss=LOSSES["rs"], **how)
+    wide = torch.cat([x, x], dim=2)
+    with pytest.raises(ValueError, match=r"of one shape, got \(2,\) and \(1,\)"):
+        train_ensemble(pairs(), z, wide, loss=LOSSES["js"], **how)

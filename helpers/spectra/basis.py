@@ -26,6 +26,7 @@ _PIECE = 2**14
 # as a product of three in the same precision.
 _MARGIN = 5
 _TERMS = 2**12  # that a kernel adds one after another, at the most; longer sums are taken in pieces
+_FIRST = 64  # vectors that memory is taken for at first
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,14 +119,11 @@ class Basis:
     """
 
     def __init__(self, like: Tensor, room: int) -> None:
-        self._rows = like.new_empty(room, len(like))
+        self.room = room
+        self._rows = like.new_empty(min(room, _FIRST), len(like))
         length = _PIECE if like.device.type == "cpu" else len(like)
         self._pieces = [slice(i, i + length) for i in range(0, len(like), length)]
         self.size = 0
-
-    @property
-    def room(self) -> int:
-        return len(self._rows)
 
     @property
     def vectors(self) -> Tensor:
@@ -135,6 +133,9 @@ class Basis:
     def append(self, vector: Tensor, length: float | None = None) -> None:
         """Add a vector that is orthogonal to the others, made a unit vector by its length."""
         length = _length(vector) if length is None else length
+        if self.size == len(self._rows):
+            more = min(self.room, 2 * self.size) - self.size
+            self._rows = torch.cat([self._rows, self._rows.new_empty(more, len(vector))])
         torch.div(vector, length, out=self._rows[self.size])
         self.size += 1
 

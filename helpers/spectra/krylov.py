@@ -32,6 +32,7 @@ class Krylov:
         self.M = torch.zeros(0, 0, dtype=torch.float64)
         self.B = torch.zeros(0, 0, dtype=torch.float64)
         self._seed = seed
+        self.is_chain = starts.shape[1] == 1  # from one vector, and all of it is still there
         for start in starts.to(operator.device, operator.dtype).T:
             split = self.basis.split(start)
             # No product yet, and no sums: each entry is rounded by itself.
@@ -49,6 +50,11 @@ class Krylov:
     def is_full(self) -> bool:
         """Whether there is no room for one product more; a whole basis needs none."""
         return self.basis.size == self.basis.room < self.operator.shape[0]
+
+    @property
+    def room_left(self) -> int:
+        """How many vectors `add` has room for."""
+        return (self.basis.room - self.basis.size) // 2
 
     def advance(self, direction: Tensor | None = None) -> None:
         """One product, of the vector of Q with these coefficients (or the first one)."""
@@ -74,6 +80,18 @@ class Krylov:
             self._add_pending(split.rest)
             self.B[-1, -1] = split.length
 
+    def add(self, vectors: Tensor) -> None:
+        """Take in vectors (n, c) from elsewhere, with a product each."""
+        self.is_chain = False
+        for vector in vectors.T:
+            split = self.basis.split(vector)
+            along = split.coefficients[self.known :].cpu()  # in Q, whose products are to come
+            if split.leaves(split.whole):
+                self._add_pending(split.rest)
+                along = torch.cat([along, torch.tensor([split.length], dtype=torch.float64)])
+            if along.any():
+                self.advance(along)
+
     def residuals(self, S: Tensor) -> Tensor:
         """(r, k) coefficients in Q of the residuals of V S, for S (j, k); may be complex."""
         return self.B.to(S) @ S
@@ -83,6 +101,7 @@ class Krylov:
         invariant subspace of M.
         """
         self.basis.cut(Z, self.pending)
+        self.is_chain = False
         self.known = Z.shape[1]
         self.M, self.B = Z.T @ self.M @ Z, self.B @ Z
 
