@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.func import grad, vmap
 
+from helpers.devices import usable
 from helpers.scalars import PAIRING, SEPARABLE, check_loss
 
 PLAYERS = ("G", "D")
@@ -70,10 +71,12 @@ class Game:
         """omega as a checked tensor (..., p + q): float64, unless it is a tensor of floats.
 
         Raises:
-            ValueError: for a wrong last dimension, and for entries that are not finite.
+            ValueError: for a wrong last dimension, for entries that are not finite, and on a
+                device that lacks float64 ("mps").
         """
         if not isinstance(omega, Tensor):
             omega = torch.from_numpy(np.array(omega, dtype=np.float64))
+        usable(omega.device)
         if omega.is_complex():
             raise ValueError(f"a point of {self.name} is real, got {omega.dtype}")
         if not omega.is_floating_point():

@@ -512,6 +512,12 @@ def test_references_are_in_order():
         assert [row.get("not compared", "") for row in stored] == [n.why_not for n in found.numbers]
 
 
+def executed_cells(layout):
+    """How many cells of the chapters' notebooks hold an execution."""
+    notebooks = [pairing.read(layout.notebook(name)) for name in layout.chapters()]
+    return sum(bool(cell.get("execution_count")) for each in notebooks for cell in each.cells)
+
+
 def test_one_line_is_the_address(tmp_path):
     """Changed in a copy of this book, and synchronised: no file holds the old one."""
     here, there = checkout(), Layout(tmp_path)
@@ -522,11 +528,14 @@ def test_one_line_is_the_address(tmp_path):
     lines = config.read_text().splitlines(keepends=True)
     assert sum(here.repository() in line for line in lines) == 1
     old = here.repository().removeprefix("https://")
+    assert main(["sync"], there) == 0
+    before = executed_cells(there)
     config.write_text("".join(lines).replace(here.repository(), "https://github.com/me/my.gans"))
     assert main(["sync"], there) == 0
     held = {p: p.read_text() for p in tmp_path.rglob("*") if p.suffix in SOURCES}
     owner = old.split("/")[1]
     assert [p.name for p, text in held.items() if old in text or owner in text] == []
+    assert executed_cells(there) == before > 0
     readme_now = held[tmp_path / "README.md"]
     assert "pip install git+https://github.com/me/my.gans\n" in readme_now
     chapters = there.chapters()
