@@ -75,7 +75,7 @@ def everything(folder):
 
 def test_digits():
     """All of scikit-learn's, a fifth of each class for testing, no image in both splits."""
-    train, test = load("digits", size=8), load("digits", "test", size=8)
+    train, test = load("digits", size=np.int64(8)), load("digits", "test", size=8)
     assert (len(train), len(test), train.official) == (1442, 355, True)
     share = torch.bincount(test.labels) / (
         torch.bincount(test.labels) + torch.bincount(train.labels)
@@ -580,7 +580,9 @@ def test_subset():
     assert every.images.double().sum() == pytest.approx(whole.images.double().sum())
     assert (few.name, few.classes, few.official) == (whole.name, whole.classes, whole.official)
     for n in (0, 1443):
-        with pytest.raises(ValueError, match=f"a subset has 1 to 1,442 images, got {n}"):
+        with pytest.raises(
+            ValueError, match=f"the size of a subset is a whole number, from 1 to 1442, got {n}"
+        ):
             whole.subset(n, seed=0)
 
 
@@ -590,8 +592,9 @@ def test_refusals(tmp_path):
         ({"name": "imagenet"}, "unknown data set 'imagenet'; there are digits, emnist, mnist"),
         ({"split": "valid"}, "unknown split 'valid'; there are train and test"),
         ({"channels": 2}, "channels are 1, 3 or None for as many as there are, got 2"),
-        ({"size": 0}, "size is a whole number of pixels, 1 or more, got 0"),
-        ({"size": 7.5}, "size is a whole number of pixels, 1 or more, got 7.5"),
+        ({"size": "8"}, "size is a whole number, 1 or more, got '8'"),
+        ({"size": 0}, "size is a whole number, 1 or more, got 0"),
+        ({"size": 7.5}, "size is a whole number, 1 or more, got 7.5"),
     ]:
         with pytest.raises(ValueError, match=message):
             load(**{"name": "mnist", "root": tmp_path, **wrong})

@@ -59,9 +59,9 @@ def load(
         raise ValueError(f"unknown data set {name!r}; there are {', '.join(NAMES)}")
     if not isinstance(split, str) or split not in SPLITS:
         raise ValueError(f"unknown split {split!r}; there are {' and '.join(SPLITS)}")
-    size = whole_number("size, in pixels,", size, 1)
+    size = whole_number("size", size, 1)
     if channels is not None:
-        channels = whole_number("channels, 1 or 3 unless it is None,", channels, 1)
+        channels = whole_number("channels", channels, 1)
     if channels not in (None, 1, 3):
         raise ValueError(f"channels are 1, 3 or None for as many as there are, got {channels!r}")
     name = "emnist-digits" if name == "emnist" else name

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
+from helpers import inputs
+from helpers.inputs import whole_number
+
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, as in ITU-R BT.601 and in PIL
 _CHUNK = 500  # images at a time, so that the floats of the old size never lie in memory at once
 
@@ -38,7 +41,7 @@ class ImageSet:
         >>> load("digits").subset(100, seed=0).labels.shape
         torch.Size([100])
         """
-        n = whole_number("n, a number of images,", n, 1, len(self))
+        n = whole_number("the size of a subset", n, 1, len(self))
         random = torch.Generator().manual_seed(inputs.seed(seed))
         drawn = torch.randperm(len(self), generator=random, device="cpu")[:n]
         return replace(self, images=self.images[drawn], labels=self.labels[drawn])
