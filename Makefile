@@ -12,9 +12,10 @@ export OMP_WAIT_POLICY ?= passive
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test notebooks sync check regress lint bench serve clean
+.PHONY: help book test notebooks sync check regress lint matrix bench colab device serve clean
 
 help:  ## list the targets
+	@echo 'The line url: of _config.yml is the address of the repository; change it, then: make sync'
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(READY): requirements.txt pyproject.toml
@@ -58,8 +59,17 @@ lint: $(READY)  ## style and mistakes a reader of the code would see
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 
+matrix: $(READY)  ## layers and habits of GAN code x routes: products right or refused by name
+	$(RUN) -m pytest tests/matrix -q -o norecursedirs= --table _build/matrix.txt
+
 bench: $(PEERS)  ## timings of the tools beside other packages' (not part of the tests)
 	$(RUN) -m pytest tests/benchmarks -q --benchmark-only -o norecursedirs= -o addopts= -o filterwarnings=default
+
+colab: $(READY)  ## execute every chapter in Colab's versions, from the wheel alone (5 GB; not part of the tests)
+	$(RUN) tests/colab/run.py
+
+device: $(READY)  ## execute every chapter on CUDA, and one under torch's default device (needs a GPU)
+	$(RUN) tests/device_chapters.py
 
 serve: $(READY)  ## serve the built site on this machine
 	$(RUN) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html

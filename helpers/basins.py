@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from helpers.inputs import real_array, real_number, whole_number
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,18 @@ class Basins:
 
     def path(self, row: int, column: int) -> NDArray[np.intp]:
         """(steps, 2) rows and columns of the descent from a node to its minimum."""
+        rows, columns = self.label.shape
+        row, column = (
+            whole_number("row", row, 0, rows - 1),
+            whole_number("column", column, 0, columns - 1),
+        )
         walk = [int(np.ravel_multi_index((row, column), self.label.shape))]
         while (step := int(self.next_node.ravel()[walk[-1]])) != walk[-1]:
             walk.append(step)
         return np.stack(np.unravel_index(walk, self.label.shape), axis=1)
 
 
-def find_basins(values: NDArray[np.float64], *, tolerance: float = 0.0) -> Basins:
+def find_basins(values: ArrayLike, *, tolerance: float = 0.0) -> Basins:
     """Follow the steepest step to one of the eight neighbours from every node of a grid.
 
     Args:
@@ -47,14 +54,18 @@ def find_basins(values: NDArray[np.float64], *, tolerance: float = 0.0) -> Basin
 
     Raises:
         ValueError: if values is not a finite two-dimensional grid or the tolerance is negative.
+        FloatingPointError: for heights whose differences are beyond the range of floats.
 
     >>> heights = np.array([[3.0, 1.0, 2.0, 0.0]])
     >>> find_basins(heights).label  # 0.0 is the lowest minimum, 1.0 the other one
     array([[1, 1, 0, 0]])
     """
-    values = np.asarray(values, dtype=np.float64)
-    if values.ndim != 2 or not np.isfinite(values).all() or not tolerance >= 0:
-        raise ValueError(f"find_basins needs a finite grid and tolerance >= 0, got {values.shape}")
+    values = real_array("heights of a finite grid", values)
+    tolerance = real_number("tolerance", tolerance, least=0)
+    if values.ndim != 2 or not values.size:
+        raise ValueError(f"heights are a finite grid (rows, columns), got shape {values.shape}")
+    if np.abs(values).max() > np.finfo(np.float64).max / 2:
+        raise FloatingPointError("differences of the heights are beyond the range of floats")
     rows, columns = values.shape
     index = np.arange(values.size).reshape(values.shape)
     padded = np.pad(values, 1, constant_values=np.inf)

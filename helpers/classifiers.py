@@ -212,8 +212,11 @@ def _in_batches(net: nn.Module, images: Tensor) -> Tensor:
     except RuntimeError as error:
         shape = tuple(images.shape[1:])
         raise ValueError(f"the net does not take images of shape {shape}: {error}") from error
-    read = [net(part.to(weight)).to(images.device) for part in images.split(_AT_ONCE)]
-    return torch.cat(read)
+    read = torch.cat([net(part.to(weight)).to(images.device) for part in images.split(_AT_ONCE)])
+    if not read.isfinite().all():
+        number = int((~read.flatten(start_dim=1).isfinite()).any(dim=1).nonzero()[0])
+        raise FloatingPointError(f"the net gives NaN or infinity for image {number}")
+    return read
 
 
 def _check_images(images: Tensor) -> None:

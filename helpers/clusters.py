@@ -14,7 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-CENTRES = torch.tensor([[0.0], [4.0]])  # of the two clusters
+from helpers.inputs import real_array, shown, whole_number
+from helpers.inputs import seed as whole_seed
+
+CENTRES = torch.tensor([[0.0], [4.0]], device="cpu")  # of the two clusters
 WIDTH = 0.3
 RADIUS = 1.2 * WIDTH  # within it of its centre a point is at a cluster, as released
 
@@ -44,10 +47,13 @@ def two_clusters(
     >>> two_clusters(3, seed=0).reals.shape
     torch.Size([3, 100, 1])
     """
-    _check_members(members)
-    which = torch.tensor([pattern[i % len(pattern)] for i in range(n)], dtype=torch.long)
+    n = whole_number("n", n, 1)
+    if not isinstance(pattern, Sequence) or isinstance(pattern, str) or not len(pattern):
+        raise ValueError(f"a pattern is a sequence of clusters, 0 or 1, got {shown(pattern)}")
+    turns = [whole_number("a cluster of the pattern", each, 0, 1) for each in pattern]
+    which = torch.tensor([turns[i % len(turns)] for i in range(n)], dtype=torch.long, device="cpu")
     if set(which.tolist()) != {0, 1}:
-        raise ValueError(f"each of the two clusters needs a point, got {which.tolist()}")
+        raise ValueError(f"each of the two clusters needs a point, got {shown(which.tolist())}")
     latents, reals = [], []
     for rng in _streams(members, seed):
         latents.append(rng.uniform(-5, 5, (n, 1)))
@@ -61,7 +67,7 @@ def circle_of_gaussians(members: int, *, seed: int, n: int = 10_000, modes: int 
     >>> circle_of_gaussians(2, seed=0, n=10).centres.shape
     torch.Size([5, 2])
     """
-    _check_members(members)
+    n, modes = whole_number("n", n, 1), whole_number("modes", modes, 1)
     angles = 2 * np.pi * np.arange(modes) / modes
     centres = np.stack([np.cos(angles), np.sin(angles)], axis=1)
     latents, reals = [], []
@@ -98,9 +104,10 @@ def mixture_of_gaussians(
     >>> mixture_of_gaussians(3, seed=0, n=8).reals.shape
     torch.Size([3, 8, 1])
     """
-    _check_members(members)
-    if n < 1 or latent < 1:
-        raise ValueError(f"n and latent are 1 or more, got {n} and {latent}")
+    n, latent = whole_number("n", n, 1), whole_number("latent", latent, 1)
+    spread = real_array("sigmas", sigmas)
+    if spread.shape != (2,) or not (spread > 0).all():
+        raise ValueError(f"sigmas are two numbers above 0, got {shown(sigmas)}")
     latents, reals = [], []
     for rng in _streams(members, seed):
         z = rng.normal(size=(n, latent))
@@ -108,15 +115,11 @@ def mixture_of_gaussians(
         points = np.where(right, 2.0, -2.0) + np.where(right, *sigmas) * rng.normal(size=n)
         latents.append(np.sort(z, axis=0) if latent == 1 else z)
         reals.append(points[:, None])
-    return Samples(_stack(latents), _stack(reals), torch.tensor([[2.0], [-2.0]]))
-
-
-def _check_members(members: int) -> None:
-    if members < 1:
-        raise ValueError(f"at least one member is asked for, got {members}")
+    return Samples(_stack(latents), _stack(reals), torch.tensor([[2.0], [-2.0]], device="cpu"))
 
 
 def _streams(members: int, seed: int) -> list[np.random.Generator]:
+    members, seed = whole_number("members", members, 1), whole_seed(seed)
     return [np.random.default_rng([seed, number]) for number in range(members)]
 
 

@@ -18,7 +18,9 @@ from scipy.optimize import brentq
 from torch import Tensor
 
 from helpers.games import Game
+from helpers.inputs import real_array, real_number, shown, whole_number
 from helpers.operators import jacobian
+from helpers.spectra.basis import matrix_rounding
 
 Step = Callable[[Game, Tensor, float], Tensor]
 
@@ -65,14 +67,15 @@ def flow(
     array([[0.367879, 0.      ]])
     """
     points = game.point(starts).to(torch.float64)
-    times = np.asarray(times, dtype=np.float64)
+    times = real_array("times", times, finite=False)
     if points.ndim != 2 or 0 in points.shape:
         raise ValueError(f"starts are points (N, {game.dimension}), got {tuple(points.shape)}")
     finite = times.ndim == 1 and np.isfinite(times).all()
     if not finite or len(times) < 2 or not (np.diff(times) > 0).all():
         raise ValueError(f"times increase and are two or more, got {times}")
-    if speed is not None and not speed > 0:
-        raise ValueError(f"speed must be positive, got {speed}")
+    if speed is not None:
+        speed = real_number("speed", speed, above=0)
+    rtol, atol = real_number("rtol", rtol, above=0), real_number("atol", atol, least=0)
 
     def velocity(t: float, flat: NDArray) -> NDArray:
         v = game.fields(torch.from_numpy(flat).view(points.shape))
@@ -153,8 +156,7 @@ def iterate(
     tensor([ 1.0000, -0.0500], dtype=torch.float64)
     """
     step = _method(method)
-    if not (0 < size < np.inf and steps >= 0):
-        raise ValueError(f"size must be positive and steps 0 or more, got {size} and {steps}")
+    size, steps = real_number("size", size, above=0), whole_number("steps", steps, 0)
     now = game.point(start)
     path = [now]
     for _ in range(steps):
@@ -178,15 +180,19 @@ def largest_stable_step(game: Game, omega: ArrayLike | Tensor, method: str) -> f
     Raises:
         ValueError: for an unknown method or a bad point. It is the caller's business that the
             point be stationary.
+        FloatingPointError: for a Jacobian that is not finite.
 
     >>> from helpers.games import rotating_saddle
     >>> round(largest_stable_step(rotating_saddle(), [1.0, 1.0, 0.0], "simultaneous"), 4)
     0.0752
     """
     _method(method)
-    J = jacobian(game, omega).dense().double().cpu().numpy()
+    operator = jacobian(game, omega)
+    J = operator.dense().double().cpu().numpy()
+    if not np.isfinite(J).all():
+        raise FloatingPointError(f"the Jacobian of {game.name} is not finite at this point")
     values = np.linalg.eigvals(J)
-    nothing = 1e-14 * np.linalg.norm(J, 2)  # what rounding leaves of a zero
+    nothing = matrix_rounding(J, operator.like.dtype)  # what rounding leaves of a zero
     if (np.abs(values) <= nothing).any():
         return 0.0  # along its eigenvector no step gets nearer
     real = np.where(np.abs(values.real) <= nothing, 0.0, values.real)
@@ -195,7 +201,7 @@ def largest_stable_step(game: Game, omega: ArrayLike | Tensor, method: str) -> f
         return simultaneous
     if method == "extragradient":
         return min(_extragradient_limit(a, abs(v) ** 2) for a, v in zip(real, values, strict=True))
-    return _alternating_limit(J, game.sizes[0], simultaneous)
+    return _alternating_limit(J, game.sizes[0], simultaneous, operator.like.dtype)
 
 
 def _extragradient_limit(a: float, size: float) -> float:
@@ -206,7 +212,7 @@ def _extragradient_limit(a: float, size: float) -> float:
     return float(real.min())
 
 
-def _alternating_limit(J: NDArray, p: int, simultaneous: float) -> float:
+def _alternating_limit(J: NDArray, p: int, simultaneous: float, dtype: torch.dtype) -> float:
     K = np.zeros_like(J)
     K[p:] = J[p:, :p] @ J[:p]
 
@@ -216,17 +222,18 @@ def _alternating_limit(J: NDArray, p: int, simultaneous: float) -> float:
     # To first order in s every method is the simultaneous one: with attraction in every direction
     # small steps are stable, if by less than rounding shows. Without, they have to show it.
     scale = 1 / np.linalg.norm(J, 2)
-    slack = 1e-14 if simultaneous else -1e-13
+    rounding = matrix_rounding(np.eye(len(J)), dtype)  # of eigenvalues about the unit circle
+    slack = rounding if simultaneous else -10 * rounding
     sizes = np.geomspace(min(simultaneous or scale, scale) / 100, 100 * scale, 600)
     stable = np.array([excess(s) < slack for s in sizes])
     if not stable[0] or stable.all():
         return 0.0 if not stable[0] else np.inf
     last = int(np.argmin(stable)) - 1
     ends = (sizes[last], sizes[last + 1])
-    return float(brentq(lambda s: excess(s) - slack, *ends, xtol=1e-14 * scale))
+    return float(brentq(lambda s: excess(s) - slack, *ends, xtol=4 * np.finfo(float).eps * scale))
 
 
 def _method(name: str) -> Step:
-    if name not in STEPS:
-        raise ValueError(f"unknown method {name!r}; there are {', '.join(STEPS)}")
+    if not isinstance(name, str) or name not in STEPS:
+        raise ValueError(f"unknown method {shown(name)}; there are {', '.join(STEPS)}")
     return STEPS[name]

@@ -104,7 +104,7 @@ class Game:
     def loss(self, player: str, omega: ArrayLike | Tensor) -> Tensor:
         """(...): one player's loss at one point or many."""
         check_player(player)
-        return self._many(player, *self.split(self.point(omega)))
+        return self._many(player, *self.split(self.point(omega))).detach()
 
     def gradient(self, player: str, omega: ArrayLike | Tensor) -> Tensor:
         """(..., p) or (..., q): the gradient of one player's loss in its own parameters."""

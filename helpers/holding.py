@@ -9,6 +9,7 @@ nothing of the kind is called as it is.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.dropout import _DropoutNd
 from torch.nn.utils.parametrizations import _SpectralNorm
-from torch.nn.utils.parametrize import ParametrizationList
+from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
 from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves, tree_map_only
@@ -39,6 +40,7 @@ _DROPPING = (
 )
 _STILL = {Tensor.detach, Tensor.data.__get__}  # what no gradient goes through, besides no_grad
 _SET_DATA = Tensor.data.__set__
+_CUSTOM = ("autograd/function.py", "autograd_function.py")  # where torch calls custom functions
 
 
 @dataclass
@@ -203,7 +205,7 @@ class _Careful(TorchFunctionMode):
             if func == _SET_DATA:
                 self.replaced[id(args[0])] = args  # the tensor too, lest another takes its id
                 return None
-            if not torch.is_grad_enabled() or func in _STILL:
+            if _is_still(func):
                 return self._held(func, args, kwargs)
         if func in _REPLACED:
             return _REPLACED[func](self.thrice, *args, **kwargs)
@@ -251,7 +253,7 @@ class _Watch(TorchFunctionMode):
             self._note("norms")
         result = func(*args, **kwargs)
         parts = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
-        if parts and (func in _STILL or not torch.is_grad_enabled()):
+        if parts and _is_still(func):
             self._note("holds")
         most = max((each.dtype.itemsize for each in given if each.is_floating_point()), default=0)
         if any(part.is_floating_point() and part.dtype.itemsize < most for part in parts):
@@ -265,6 +267,21 @@ class _Watch(TorchFunctionMode):
     def _note(self, habit: str, what: str = "") -> None:
         if not getattr(self.habits, habit):
             setattr(self.habits, habit, what or str(self.at))
+
+
+def _is_still(func: Any) -> bool:
+    """Whether no gradient goes through this call of a function, by the network's own will.
+
+    A custom function's forward is called without gradients, too, and has derivatives of its own.
+    """
+    if torch.is_grad_enabled():
+        return func in _STILL
+    frame = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename != __file__:
+        if frame.f_code.co_filename.endswith(_CUSTOM):
+            return False
+        frame = frame.f_back
+    return True
 
 
 class _Layers:
@@ -319,7 +336,8 @@ def signature(net: nn.Module) -> tuple:
     return tuple(
         (
             name,
-            type(module),
+            # Torch makes a class for each module that it parametrizes.
+            type(module).__base__ if is_parametrized(module) else type(module),
             tuple((k, _setting(v)) for k, v in vars(module).items() if k not in _PLUMBING),
             tuple(
                 (k, _setting(w), w is not None and w.requires_grad)

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import functools
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from numbers import Integral
+from numbers import Integral, Real
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -21,6 +20,8 @@ from typing import Any
 from IPython.display import publish_display_data
 
 from helpers import rules
+from helpers.columns import Table
+from helpers.inputs import shown
 
 _KEY = "ganscapes"  # of a record in an output's metadata
 _TABLE = "ganscapes-table"  # of a table kept there
@@ -120,8 +121,10 @@ def judge(
     known = {quantity["name"]: quantity for quantity in claim["quantities"]}
     if not known:
         raise ValueError(f"{claim_id} cannot be measured: {claim['untestable']}")
-    if profile not in PROFILES:
-        raise ValueError(f"unknown profile {profile!r}; there are {', '.join(PROFILES)}")
+    if not isinstance(profile, str) or profile not in PROFILES:
+        raise ValueError(f"unknown profile {shown(profile)}; there are {', '.join(PROFILES)}")
+    if not isinstance(note, str):
+        raise ValueError(f"a note is text, got {shown(note)}")
     if not isinstance(values, Mapping):
         if len(known) != 1:
             raise ValueError(f"{claim_id} has {len(known)} quantities: {', '.join(known)}")
@@ -129,8 +132,9 @@ def judge(
     undecided = claim["needs"] == "full" and profile != "full"
     partly = undecided or (values and len(claim["chapters"]) > 1)
     if set(values) - set(known) or (len(values) < len(known) and not partly):
-        raise ValueError(f"{claim_id} wants {', '.join(known)}; got {', '.join(values)}")
-    plain = {name: _plain(values[name]) for name in known if name in values}
+        got = ", ".join(map(str, values))
+        raise ValueError(f"{claim_id} wants {', '.join(known)}; got {got}")
+    plain = {name: rules.plain_numbers(values[name]) for name in known if name in values}
     verdicts = {
         name: known[name].get("if_holds", rules.REPRODUCED)
         if rules.holds(plain[name], known[name])
@@ -174,11 +178,18 @@ def glue(name: str, value: float | int | str) -> None:
     Stores what MyST-NB's glue stores, and works where MyST-NB is not installed (Colab). Floats
     keep ten significant digits, so that a notebook reads the same on every machine.
 
+    Raises:
+        ValueError: for what is neither a number nor text.
+
     >>> glue("answer", 42)
     """
     if isinstance(value, Integral):
         value = int(value)
     elif not isinstance(value, str):
+        if hasattr(value, "item"):
+            value = value.item()
+        if not isinstance(value, Real):
+            raise ValueError(f"a number or text is glued, got {shown(value)}")
         value = float(f"{float(value):.10g}")
     prefix = "application/papermill.record/"
     publish_display_data(
@@ -196,7 +207,13 @@ def keep(name: str, table: Mapping[str, Sequence[float]]) -> None:
 
     >>> keep("times", {"first": [3.0, 4.0]})
     """
-    plain = {column: [_brief(v) for v in _plain(values)] for column, values in table.items()}
+    if not isinstance(table, Mapping):
+        raise ValueError(f"a table is a mapping of columns, got {shown(table)}")
+    columns = {column: rules.plain_numbers(values) for column, values in table.items()}
+    for column, values in columns.items():
+        if not isinstance(values, list):
+            raise ValueError(f"a column is a row of numbers, got {values} for {column}")
+    plain = {column: [_brief(v) for v in values] for column, values in columns.items()}
     nothing = {"application/papermill.record/text/plain": ""}
     publish_display_data(nothing, {_TABLE: {"name": name, "columns": plain}})
 
@@ -214,15 +231,18 @@ def tables(notebook: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
 
 @functools.cache
 def recorded(chapter: str) -> dict[str, Any] | None:
-    """A chapter's run in data/recorded, or None: when, where, "records" and "tables".
+    """A chapter's run in data/recorded, or None: when, where, "records" and "tables", by name.
 
     >>> recorded("two_point_landscape")["parameters"]
     {'profile': 'full'}
+    >>> recorded("two_clusters")["tables"]["js"]["first"].shape
+    (512,)
     """
     try:
-        return json.loads(data_file(f"recorded/{chapter}.json").read_text(encoding="utf-8"))
+        run = json.loads(data_file(f"recorded/{chapter}.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
+    return run | {"tables": {name: Table(t) for name, t in run.get("tables", {}).items()}}
 
 
 def show_recorded(chapter: str) -> None:
@@ -344,9 +364,21 @@ def find(claim_id: str) -> dict[str, Any]:
     >>> find("C03")["place"]
     'Claim 3.1'
     """
-    if claim_id not in claims():
+    if not isinstance(claim_id, str) or claim_id not in claims():
         raise ValueError(f"unknown claim {claim_id!r}: data/claims.json holds {len(claims())}")
     return claims()[claim_id]
+
+
+def changes(claim: Mapping[str, Any]) -> list[str]:
+    """What was changed in a claim's rules after a run had been seen, a sentence for each time.
+
+    >>> changes(find("A02"))  # doctest: +ELLIPSIS
+    ['Rule changed on 2026-11-27: ...']
+    """
+    return [
+        f"Rule changed on {each['date']}: {each['what']}, because {each['why']}."
+        for each in claim.get("history", [])
+    ]
 
 
 def show_value(value: float | Sequence[float], rule: str) -> str:
@@ -404,6 +436,7 @@ def as_html(made: Record, *, anchor: bool = True) -> str:
         f"<strong>{mark} {made.claim}: {escape(made.verdict)}</strong><br>"
         f"{escape(claim['claim'])} <em>({PAPERS[claim['paper']]}, {escape(claim['place'])})</em>"
         + (f"<br><small>Measured {escape(made.note)}.</small>" if made.note else "")
+        + "".join(f"<br><small>{escape(line)}</small>" for line in changes(claim))
         + '<div style="overflow-x:auto"><table style="margin:.4rem 0 0;border:0;font-size:.92em">'
         f"<tr><th {cell}>measured</th><th {cell}>the paper's</th><th {cell}>ours</th></tr>"
         f"{rows}</table></div></div>"
@@ -413,17 +446,6 @@ def as_html(made: Record, *, anchor: bool = True) -> str:
 def _as_text(made: Record) -> str:
     shown = (f"{q['name']} = {ours} [{asked}]" for q, asked, ours in show_quantities(made))
     return f"{made.claim} {made.verdict}: " + "; ".join(shown)
-
-
-def _plain(value: Any) -> float | list[float]:
-    numbers = value.tolist() if hasattr(value, "tolist") else value
-    try:
-        plain = [float(v) for v in numbers] if isinstance(numbers, Sequence) else float(numbers)
-    except (TypeError, ValueError):
-        raise ValueError(f"a record holds numbers or lists of numbers, got {value!r}") from None
-    if any(math.isnan(v) for v in (plain if isinstance(plain, list) else [plain])):
-        raise ValueError(f"a record must not hold NaN, got {value!r}")
-    return plain
 
 
 def _brief(value: float) -> float:

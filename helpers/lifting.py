@@ -13,6 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from helpers.inputs import real_array, whole_number
+from helpers.inputs import seed as whole_seed
+
 
 @dataclass(frozen=True)
 class WideGenerator:
@@ -21,6 +24,15 @@ class WideGenerator:
     hidden: NDArray[np.float64]  # A: (d_z, width)
     bias: NDArray[np.float64]  # b: (width,)
     latents: NDArray[np.float64]  # z: (n, d_z), distinct
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "bias", "latents"):
+            object.__setattr__(self, name, real_array(name, getattr(self, name)))
+        A, b, z = self.hidden.shape, self.bias.shape, self.latents.shape
+        if len(A) != 2 or len(z) != 2 or b != A[1:] or z[1] != A[0]:
+            raise ValueError(
+                f"hidden (d_z, width), bias (width,) and latents (n, d_z), got {A}, {b} and {z}"
+            )
 
     @classmethod
     def random(cls, n: int, width: int, *, d_z: int = 2, seed: int) -> WideGenerator:
@@ -32,6 +44,8 @@ class WideGenerator:
         >>> WideGenerator.random(3, 16, seed=0).features.shape
         (3, 17)
         """
+        n, width = whole_number("n", n, 0), whole_number("width", width, 0)
+        d_z, seed = whole_number("d_z", d_z, 1), whole_seed(seed)
         if width < n or n < 1:
             raise ValueError(f"n outputs need n >= 1 and width >= n, got n = {n}, width = {width}")
         rng = np.random.default_rng(seed)
@@ -45,8 +59,15 @@ class WideGenerator:
         return np.concatenate([active, np.ones((len(active), 1))], axis=1)
 
     def outputs(self, w: ArrayLike) -> NDArray[np.float64]:
-        """(..., n, d) generated points of last layers w (..., width + 1, d)."""
-        return self.features @ np.asarray(w)
+        """(..., n, d) generated points of last layers w (..., width + 1, d).
+
+        Raises:
+            ValueError: for other shapes, and entries that are not finite.
+        """
+        w, width = real_array("w", w), self.hidden.shape[1]
+        if w.ndim < 2 or w.shape[-2] != width + 1:
+            raise ValueError(f"last layers are (..., {width + 1}, d), got {w.shape}")
+        return self.features @ w
 
     def follow(self, w: ArrayLike, path: ArrayLike) -> NDArray[np.float64]:
         """Last layers that put out a path of points, from w on, changing as little as possible.
@@ -58,10 +79,17 @@ class WideGenerator:
         Returns:
             (steps, width + 1, d); continuous in the path, and w itself where the path is G_w.
 
+        Raises:
+            ValueError: for other shapes, and entries that are not finite.
+
         >>> G = WideGenerator.random(2, 8, seed=0)
         >>> w = G.follow(np.zeros((9, 1)), [[[0.0], [4.0]]])
         >>> (G.outputs(w).round(9) + 0.0).tolist()
         [[[0.0], [4.0]]]
         """
-        w, path = np.asarray(w, dtype=np.float64), np.asarray(path, dtype=np.float64)
-        return w + np.linalg.pinv(self.features) @ (path - self.outputs(w))
+        w, path = real_array("w", w), real_array("path", path)
+        start = self.outputs(w)
+        if start.ndim != 2 or path.ndim != 3 or path.shape[1:] != start.shape:
+            n, d = start.shape[-2:]
+            raise ValueError(f"a path is (steps, {n}, {d}) from one w, got {path.shape}")
+        return w + np.linalg.pinv(self.features) @ (path - start)

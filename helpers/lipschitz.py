@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from helpers.devices import pick_device
+from helpers.inputs import real_array, real_number
 from helpers.scalars import PAIRING, SEPARABLE, ScalarFunction, check_loss
 from helpers.values import check_points
 
@@ -26,8 +27,13 @@ _HALVINGS = 60  # of a Newton step, at most
 # Point sets solved together on a CPU: arrays too small for torch to start its threads, which gain
 # nothing here and on a busy machine cost ten times the work.
 _CHUNK = 1024
+_PIVOT = 1e-5  # of Cholesky's decomposition: its square is far above the rounding of the product
 _CENTRED = 1e-3  # Newton decrement, in units of the barrier's weight
 _MEETING = 0.1  # of the gap: where f cannot change by more, points count as one location
+# No two of K values of f need to lie further apart than K - 1 times this. Separable losses: cutting
+# f off at -40 and 40 costs exp(-40) at the most. Pairing losses: neighbouring values more than 40
+# apart can be brought to 40, at the same cost.
+_FAR = 80.0
 
 
 @dataclass(frozen=True)
@@ -52,19 +58,24 @@ class _Problem:
         return self.weight * smooth + mu * torch.log1p(-(_apply(self.bounds, u) ** 2)).sum(-1)
 
     def derivatives(self, u: Tensor, mu: float) -> tuple[Tensor, Tensor]:
-        """Gradient (B, K) and Hessian (B, K, K) of the barrier function."""
+        """Gradient (B, K) of the barrier function, and a root R (B, T + M, K) of its Hessian, -R'R.
+
+        The Hessian itself would have the square of the root's condition number, which exceeds what
+        float64 holds once some values of f are free and others are not.
+        """
         s = _apply(self.bounds, u)
         first, second = mu * (1 / (1 + s) - 1 / (1 - s)), mu * (1 / (1 + s) ** 2 + 1 / (1 - s) ** 2)
         gradient = torch.einsum("bm,bmi->bi", first, self.bounds)
-        hessian = -torch.einsum("bm,bmi,bmj->bij", second, self.bounds, self.bounds)
+        roots = [second.sqrt()[..., None] * self.bounds]
         for h, rows in self.terms:
             t = _apply(rows, u).requires_grad_(True)
             with torch.enable_grad():
                 (first,) = torch.autograd.grad(h.softened(t, mu).sum(), t, create_graph=True)
                 (second,) = torch.autograd.grad(first.sum(), t)
             gradient += self.weight * torch.einsum("bt,bti->bi", first.detach(), rows)
-            hessian += self.weight * torch.einsum("bt,bti,btj->bij", second, rows, rows)
-        return gradient, hessian
+            bend = (-self.weight * second).clamp(min=0)  # h is concave, but for rounding
+            roots.append(bend.sqrt()[..., None] * rows)
+        return gradient, torch.cat(roots, dim=1)
 
 
 def _apply(rows: Tensor, u: Tensor) -> Tensor:
@@ -96,15 +107,14 @@ def phi_lipschitz(
     Raises:
         ValueError: for an unknown loss, L or gap not positive and finite, bad point sets, or a
             problem too ill-conditioned to solve to the gap.
+        FloatingPointError: for distances beyond the range of floats.
 
     >>> phi_lipschitz([0.0, 4.0], [[0.0, 0.0], [0.0, 4.0]], "js", L=100.0).round(4)
     array([-0.4774, -0.6931])
     """
     check_loss(loss)
-    for name, value in (("L", L), ("gap", gap)):
-        if not (np.isfinite(value) and value > 0):
-            raise ValueError(f"{name} must be positive and finite, got {value}")
-    x, y = np.asarray(x, dtype=np.float64), np.asarray(y, dtype=np.float64)
+    L, gap = real_number("L", L, above=0), real_number("gap", gap, above=0)
+    x, y = real_array("x", x, finite=False), real_array("y", y, finite=False)
     batch = y.shape[: y.ndim - x.ndim]
     if y.size == 0 or y.shape[len(batch) :] != x.shape:
         raise ValueError(f"y must be (..., *{x.shape}) like x; got {y.shape}")
@@ -118,6 +128,9 @@ def phi_lipschitz(
     reals = torch.from_numpy(x).to(fakes.device).expand_as(fakes)
     points = torch.cat([reals, fakes], dim=1)
     distance = torch.linalg.vector_norm(points[:, :, None] - points[:, None], dim=-1)
+    if not distance.isfinite().all():
+        far = float(points.abs().max())
+        raise FloatingPointError(f"distances of coordinates up to {far:g} are beyond floats")
     meet = L * distance <= _MEETING * gap
     owner = meet.to(torch.int8).argmax(dim=2)  # first point of each location
     values = points.new_empty(len(points))
@@ -141,7 +154,7 @@ def _problem(pattern: Tensor, locations: Tensor, reach: Tensor, loss: str) -> _P
         reach: (B, 2n, 2n) how far f may change between two points.
     """
     n, k = len(pattern) // 2, len(locations)
-    reach = reach[:, locations][:, :, locations]
+    reach = reach[:, locations][:, :, locations].clamp(max=_FAR * max(k - 1, 1))
     basis = _tree_basis(reach)
     at = basis[:, torch.searchsorted(locations, pattern)]  # (B, 2n, K): f at each point
     real, fake = at[:, :n], at[:, n:]
@@ -200,17 +213,13 @@ def _solve(problem: _Problem, gap: float) -> Tensor:
 
 def _centre(problem: _Problem, u: Tensor, mu: float) -> Tensor:
     """Newton's method with backtracking on the barrier function of weight mu."""
-    # No pairing loss depends on the level: its row and column are zero, and any pin will do.
-    pin = u.new_zeros(u.shape[1], u.shape[1])
-    pin[0, 0] = float(all(bool((rows[..., 0] == 0).all()) for _, rows in problem.terms))
+    # No pairing loss depends on the level: its column is zero, and any pin will do.
+    pin = torch.zeros_like(u[:, None])
+    pin[..., 0] = float(all(bool((rows[..., 0] == 0).all()) for _, rows in problem.terms))
     active = torch.arange(len(u), device=u.device)
     for _ in range(_NEWTON_STEPS):
-        gradient, hessian = problem.derivatives(u[active], mu)
-        system = pin - hessian
-        # Steps that least squares or saturation leave free differ from the others by more than
-        # float64 holds: a ridge at rounding level, in each step's own units, keeps it regular.
-        ridge = torch.finfo(u.dtype).eps * system.diagonal(dim1=1, dim2=2)
-        step = torch.linalg.solve(system + torch.diag_embed(ridge), gradient)
+        gradient, root = problem.derivatives(u[active], mu)
+        step = _newton_step(torch.cat([root, pin[active]], dim=1), gradient)
         decrement = (gradient * step).sum(-1)
         going = ~(decrement <= _CENTRED * mu * problem.weight)  # NaN is not centred
         if not going.any():
@@ -234,3 +243,28 @@ def _centre(problem: _Problem, u: Tensor, mu: float) -> Tensor:
         f"Newton's method left {len(active)} point sets uncentred at barrier weight {mu:.1e}: "
         "the gap is too small for the spread of the points and L"
     )
+
+
+def _newton_step(root: Tensor, gradient: Tensor) -> Tensor:
+    """(B, K) solution of root'root step = gradient, for roots (B, R, K)."""
+    scale = torch.linalg.vector_norm(root, dim=1)
+    scale = torch.where(scale > 0, scale, 1.0)
+    root = root / scale[:, None]
+    lower, failed = torch.linalg.cholesky_ex(root.mT @ root)
+    # A small pivot has lost its digits in the product: such a root is decomposed itself.
+    weak = (failed > 0) | ~(lower.diagonal(dim1=1, dim2=2).amin(dim=1) > _PIVOT)
+    if weak.any():
+        lower[weak] = _triangle(root[weak])
+    half = torch.linalg.solve_triangular(lower, (gradient / scale)[..., None], upper=False)
+    return torch.linalg.solve_triangular(lower.mT, half, upper=True)[..., 0] / scale
+
+
+def _triangle(root: Tensor) -> Tensor:
+    """(B, K, K) lower triangular L with LL' = root'root, by a QR decomposition."""
+    # Where columns are dependent to rounding, a ridge of that size keeps the system regular.
+    ridge = torch.eye(root.shape[2], dtype=root.dtype, device=root.device)
+    ridge = torch.finfo(root.dtype).eps * ridge.expand(len(root), -1, -1)
+    root = torch.cat([root, ridge], dim=1)
+    # Rows differ by many orders of magnitude, which QR copes with if the largest come first.
+    order = torch.linalg.vector_norm(root, dim=2).argsort(dim=1, descending=True)
+    return torch.linalg.qr(root.gather(1, order[..., None].expand_as(root)), mode="r").R.mT

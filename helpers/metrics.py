@@ -10,12 +10,16 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.inception import InceptionScore
 
 from helpers.classifiers import Classifier, Inception
+from helpers.inputs import real_array, whole_number
+from helpers.inputs import seed as whole_seed
 
 MODE_SHARE = 0.01  # of the samples, from which on a class counts as a mode
 
@@ -66,18 +70,20 @@ def inception_score(
 
     Raises:
         ValueError: for images that the classifier refuses, and splits that do not divide them.
+        FloatingPointError: for logits that are not finite; it names the image.
 
     >>> from helpers.models import lenet
     >>> blank = Classifier(lenet(seed=0), accuracy=0.1)
     >>> round(inception_score(blank, torch.ones(4, 1, 32, 32)).mean, 6)
     1.0
     """
+    splits, seed = whole_number("splits", splits, 0), whole_seed(seed)
     if splits < 1 or len(images) % splits:
         raise ValueError(f"splits divide the number of images, got {splits} for {len(images)}")
     logits = classifier.logits(images).cpu().double()
     # Torchmetrics warns of the memory it takes, and torch of the deviation of one split. The
     # shuffle is by the global generator of the CPU; torch.manual_seed would seed GPUs as well.
-    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.device("cpu"):
         warnings.simplefilter("ignore", UserWarning)
         torch.default_generator.manual_seed(seed)
         metric = InceptionScore(nn.Identity(), splits=splits)
@@ -99,6 +105,7 @@ def frechet_distance(classifier: Classifier | Inception, reals: Tensor, fakes: T
 
     Raises:
         ValueError: for images that the classifier refuses, and fewer than two.
+        FloatingPointError: for features that are not finite, or whose squares are not.
 
     >>> from helpers.models import lenet
     >>> blank = Classifier(lenet(seed=0), accuracy=0.1)
@@ -112,10 +119,17 @@ def frechet_distance(classifier: Classifier | Inception, reals: Tensor, fakes: T
     features = [classifier.features(images).cpu().double() for images in (reals, fakes)]
     read = nn.Identity()
     read.num_features = features[0].shape[1]  # or it would try the module on an image of its own
-    metric = FrechetInceptionDistance(read)
-    metric.update(features[0], real=True)
-    metric.update(features[1], real=False)
-    return Distance(float(metric.compute()), len(reals), len(fakes))
+    with torch.device("cpu"):
+        metric = FrechetInceptionDistance(read)
+        metric.update(features[0], real=True)
+        metric.update(features[1], real=False)
+        value = float(metric.compute())
+    if not np.isfinite(value):
+        largest = max(float(each.abs().max()) for each in features)
+        raise FloatingPointError(
+            f"the distance is {value}: features of up to {largest:g} leave the range of floats"
+        )
+    return Distance(value, len(reals), len(fakes))
 
 
 def score_range(
@@ -142,12 +156,13 @@ def score_range(
     >>> found.real_distance.value < found.noise_distance.value
     True
     """
+    n, seed = whole_number("n", n, 0), whole_seed(seed)
     if n < 2 or len(reals) < 2 * n:
         raise ValueError(f"n is 2 or more and 2n real images are needed, got {n} and {len(reals)}")
     random = torch.Generator().manual_seed(seed)
-    drawn = torch.randperm(len(reals), generator=random)[: 2 * n].to(reals.device)
+    drawn = torch.randperm(len(reals), generator=random, device="cpu")[: 2 * n].to(reals.device)
     scored, others = reals[drawn].split(n)
-    noise = (2 * torch.rand(scored.shape, generator=random) - 1).to(reals)
+    noise = (2 * torch.rand(scored.shape, generator=random, device="cpu") - 1).to(reals)
     return ScoreRange(
         inception_score(classifier, scored, splits=splits, seed=seed),
         inception_score(classifier, noise, splits=splits, seed=seed),
@@ -161,6 +176,7 @@ def class_counts(classifier: Classifier | Inception, images: Tensor) -> Tensor:
 
     Raises:
         ValueError: for images that the classifier refuses.
+        FloatingPointError: for logits that are not finite; it names the image.
 
     >>> from helpers.models import lenet
     >>> int(class_counts(Classifier(lenet(seed=0), 0.1), torch.ones(4, 1, 32, 32)).max())
@@ -170,7 +186,7 @@ def class_counts(classifier: Classifier | Inception, images: Tensor) -> Tensor:
     return logits.argmax(dim=1).bincount(minlength=logits.shape[1])
 
 
-def class_entropy(counts: Tensor) -> float:
+def class_entropy(counts: ArrayLike | Tensor) -> float:
     """Entropy of the shares of classes, in nats: 0 for one class, log k for k as frequent.
 
     Raises:
@@ -182,7 +198,7 @@ def class_entropy(counts: Tensor) -> float:
     return float(torch.special.entr(_shares(counts)).sum())
 
 
-def modes(counts: Tensor) -> int:
+def modes(counts: ArrayLike | Tensor) -> int:
     """How many classes hold at least a hundredth of the images; raises as `class_entropy` does.
 
     >>> modes(torch.tensor([990, 9, 1]))
@@ -191,8 +207,10 @@ def modes(counts: Tensor) -> int:
     return int((_shares(counts) >= MODE_SHARE).sum())
 
 
-def _shares(counts: Tensor) -> Tensor:
+def _shares(counts: ArrayLike | Tensor) -> Tensor:
+    found = torch.from_numpy(real_array("counts", counts, finite=False))
     # As written, NaN is refused too.
-    if counts.ndim != 1 or not (counts >= 0).all() or not counts.sum() > 0:
-        raise ValueError(f"counts are one row of 0 or more, not all 0, got {counts.tolist()}")
-    return counts.double() / counts.sum()
+    fits = found.ndim == 1 and (found >= 0).all() and 0 < found.sum() < np.inf
+    if not fits:
+        raise ValueError(f"counts are one row of 0 or more, not all 0, got {found.tolist()}")
+    return found / found.sum()

@@ -195,11 +195,10 @@ def _known(
     known = _KNOWN.get(key)
     if known is None:
         known = _observed(key, nets, batch)
-        if check:
-            _check_field(nets, given, batch, known)
-        while len(_KNOWN) >= _MOST:
-            del _KNOWN[next(iter(_KNOWN))]
-        _KNOWN[key] = known
+        if not check or _check_field(nets, given, batch, known):
+            while len(_KNOWN) >= _MOST:
+                del _KNOWN[next(iter(_KNOWN))]
+            _KNOWN[key] = known
     for net, habits in zip(nets, known.habits, strict=True):
         net.habits = habits
     return known
@@ -264,8 +263,11 @@ def _refuse(nets: list[Held], batch: Objective, logits: Tensor) -> None:
 
 def _check_field(
     nets: list[Held], given: tuple[nn.Module, nn.Module], batch: Objective, known: _Known
-) -> None:
+) -> bool:
     """Hold the game's field at the networks' own weights against plain autograd of them.
+
+    Returns:
+        False where it is not finite, and nothing can be said.
 
     Raises:
         ValueError: for losses that are not the same twice, and a field that differs.
@@ -274,12 +276,14 @@ def _check_field(
     how = nets[0].how
 
     def copy_of(number: int) -> Callable[[], nn.Module]:
-        return lambda: _Noisy(as_trained(given[number], how).to(known.dtype), how.noise_seed)
+        return lambda: _Alone(as_trained(given[number], how).to(known.dtype), how.noise_seed)
 
     try:
         wanted = plain_field(few, [copy_of(0), copy_of(1)])
     except RuntimeError as error:
         raise ValueError(f"plain autograd of the networks fails: {error}") from error
+    if not wanted.isfinite().all():
+        return False
     allowed = 1e-3 if known.rough else 1e-6
     problem = ""
     for careful in (False, True):
@@ -301,7 +305,7 @@ def _check_field(
             )
         apart = (found - wanted).abs()
         if apart.norm() <= allowed * max(wanted.norm(), 1e-6):
-            return
+            return True
         worst = max(game.blocks, key=lambda name: float(apart[game.blocks[name]].norm()))
         problem = (
             "the game's field at the networks' own weights is not that of the networks: they "
@@ -311,8 +315,8 @@ def _check_field(
     raise ValueError(problem)
 
 
-class _Noisy(nn.Module):
-    """A network whose pass begins with a seed, if there is one, and leaves the caller's alone."""
+class _Alone(nn.Module):
+    """A network whose pass leaves the caller's random numbers and its inputs as they are."""
 
     def __init__(self, net: nn.Module, noise_seed: int | None) -> None:
         super().__init__()
@@ -320,7 +324,7 @@ class _Noisy(nn.Module):
 
     def forward(self, *inputs: Tensor) -> Any:
         with seeded(self.noise_seed or 0, inputs[0].device):
-            return self.net(*inputs)
+            return self.net(*(each.clone() for each in inputs))
 
 
 def _small(nets: list[Held], batch: Objective, known: _Known) -> tuple[Game, Tensor]:

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from helpers.inputs import real_array, real_number, shown
 from helpers.scalars import PAIRING, SEPARABLE, ScalarFunction, check_loss
 from helpers.values import xi
 
@@ -42,10 +43,14 @@ class Stays:
 def shares_near(points: Tensor, centres: Tensor, radius: float) -> Tensor:
     """(S, k) share of each member's points (S, n, d) that lie within a radius of each centre.
 
+    Raises:
+        ValueError: for shapes that do not fit, and a radius that is not above 0.
+
     >>> from helpers.clusters import CENTRES, RADIUS
     >>> shares_near(torch.tensor([[[0.1], [3.9], [2.0], [0.0]]]), CENTRES, RADIUS)
     tensor([[0.5000, 0.2500]])
     """
+    radius = real_number("radius", radius, above=0)
     return (_away(points, centres) < radius).to(points.dtype).mean(dim=1)
 
 
@@ -54,11 +59,18 @@ def pair_shares(points: Tensor, reals: Tensor, centres: Tensor, radius: float) -
 
     A real belongs to its nearest centre. Points far from every centre are in no column.
 
+    Raises:
+        ValueError: as `shares_near`, and for reals that are not as many as the points.
+
     >>> from helpers.clusters import CENTRES, RADIUS
     >>> pair_shares(torch.tensor([[[0.1], [2.0]]]), torch.tensor([[[4.1], [0.2]]]), CENTRES, RADIUS)
     tensor([[[0.0000, 0.0000],
              [0.5000, 0.0000]]])
     """
+    radius = real_number("radius", radius, above=0)
+    if getattr(reals, "shape", None) != getattr(points, "shape", None):
+        got = [getattr(each, "shape", shown(each)) for each in (points, reals)]
+        raise ValueError(f"points and reals are pairs (S, n, d), got {got[0]} and {got[1]}")
     rows = one_hot(_away(reals, centres).argmin(dim=-1), len(centres)).to(points.dtype)
     columns = (_away(points, centres) < radius).to(points.dtype)
     return rows.transpose(1, 2) @ columns / points.shape[1]
@@ -66,6 +78,12 @@ def pair_shares(points: Tensor, reals: Tensor, centres: Tensor, radius: float) -
 
 def _away(points: Tensor, centres: Tensor) -> Tensor:
     """(S, n, k) distances."""
+    fits = all(isinstance(each, Tensor) for each in (points, centres))
+    if not fits or points.ndim != 3 or centres.ndim != 2 or points.shape[2] != centres.shape[1]:
+        got = [getattr(each, "shape", shown(each)) for each in (points, centres)]
+        raise ValueError(
+            f"points (S, n, d) and centres (k, d) are tensors, got {got[0]} and {got[1]}"
+        )
     return (points[:, :, None] - centres.to(points)).norm(dim=-1)
 
 
@@ -81,21 +99,26 @@ def least_loss(pairs: ArrayLike, real: ArrayLike, loss: str) -> NDArray[np.float
         loss: a name of `helpers.scalars.SEPARABLE` (its D loss halved) or `PAIRING`.
 
     Raises:
-        ValueError: for an unknown loss, and pairs of other than two clusters.
+        ValueError: for an unknown loss, pairs of other than two clusters, and a `real` of another
+            shape.
 
     >>> collapsed = [[0.5, 0.0], [0.5, 0.0]]  # all points at the first cluster
     >>> [least_loss(collapsed, [0.5, 0.5], name).round(4).item() for name in ("js", "rs")]
     [0.4774, 0.3466]
     """
     check_loss(loss)
-    pairs = np.asarray(pairs, dtype=np.float64)
+    pairs, real = real_array("pairs", pairs), real_array("real", real)
     if pairs.ndim < 2 or pairs.shape[-2:] != (2, 2):
         raise ValueError(f"pairs are (..., 2, 2), got {pairs.shape}")
+    if real.shape not in ((2,), pairs.shape[:-1]):
+        raise ValueError(f"real is (2,) or {pairs.shape[:-1]}, as pairs are, got {real.shape}")
     if loss in SEPARABLE:
         fake = pairs.sum(axis=-2)
         return -_xi_of_each(*np.broadcast_arrays(real, fake), *SEPARABLE[loss]).sum(axis=-1) / 2
     h = PAIRING[loss]
-    at_home = (pairs[..., 0, 0] + pairs[..., 1, 1]) * float(h(torch.zeros((), dtype=torch.float64)))
+    at_home = (pairs[..., 0, 0] + pairs[..., 1, 1]) * float(
+        h(torch.zeros((), dtype=torch.float64, device="cpu"))
+    )
     return -at_home - _xi_of_each(pairs[..., 0, 1], pairs[..., 1, 0], h, h)
 
 
@@ -124,7 +147,7 @@ def coverage(shares: ArrayLike, iterations: ArrayLike, *, least: float = 0.1) ->
     (array([2]), array([4]), array([2]), array([1]))
     """
     shares, when = _records(shares, iterations)
-    if not 0 < least <= 1:
+    if not 0 < real_number("least", least) <= 1:
         raise ValueError(f"least is above 0 and at most 1, got {least}")
     modes = shares.shape[2]
     found = (shares >= least / modes).sum(axis=2)  # (t, S)
@@ -153,7 +176,7 @@ def longest_stays(shares: ArrayLike, iterations: ArrayLike, *, most: float = 0.9
     (array([20]), array([1]), array([3]), array([1]))
     """
     shares, when = _records(shares, iterations)
-    if not 0.5 < most <= 1:
+    if not 0.5 < real_number("most", most) <= 1:
         raise ValueError(f"most is above 1/2 and at most 1, got {most}")
     return _longest_runs(np.where(shares.max(axis=2) >= most, shares.argmax(axis=2), -1), when)
 
@@ -177,7 +200,13 @@ def _longest_runs(modes: NDArray[np.int64], when: NDArray[np.int64]) -> Stays:
 
 
 def _records(shares: ArrayLike, iterations: ArrayLike) -> tuple[NDArray, NDArray]:
-    shares, when = np.asarray(shares, dtype=np.float64), np.asarray(iterations)
-    if shares.ndim != 3 or when.shape != shares.shape[:1] or not len(when):
+    # Of a member that has diverged there are NaN: it covers no mode.
+    shares, when = real_array("shares", shares, finite=False), real_array("iterations", iterations)
+    if shares.ndim != 3 or when.shape != shares.shape[:1] or 0 in shares.shape:
         raise ValueError(f"shares (t, S, k) at t times, got {shares.shape} at {when.shape}")
-    return shares, when
+    whole = when.astype(np.int64)
+    if (whole != when).any() or (np.diff(whole, prepend=0) <= 0).any():
+        raise ValueError(
+            f"iterations are whole numbers from 1 on, ascending, got {shown(iterations)}"
+        )
+    return shares, whole

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from helpers.games import Game
+from helpers.inputs import real_array, real_number
 
 _LARGE = 10_000  # weights from which on points are looked at one by one
 
@@ -44,6 +45,7 @@ class PathProfile:
 
     def level(self, alpha: float = 0.0) -> NDArray[np.float64]:
         """(m,) size of the path-angle at the position nearest to alpha."""
+        alpha = real_number("alpha", alpha)
         return np.abs(self.angle[:, np.argmin(np.abs(self.alphas - alpha))])
 
     def height(self, within: float = 0.1) -> NDArray[np.float64]:
@@ -52,7 +54,7 @@ class PathProfile:
         Raises:
             ValueError: if no alpha lies so near to 1.
         """
-        near = np.abs(self.alphas - 1) <= within
+        near = np.abs(self.alphas - 1) <= real_number("within", within, least=0)
         if not near.any():
             raise ValueError(f"no alpha within {within:g} of the end point at 1")
         return np.fmax.reduce(np.abs(self.angle[:, near]), axis=1)  # places without one apart
@@ -68,6 +70,9 @@ def sign_switches(values: NDArray[np.float64]) -> int:
     >>> sign_switches(np.array([1.0, 0.0, 2.0, -1.0]))
     1
     """
+    values = real_array("values", values, finite=False)
+    if values.ndim != 1:
+        raise ValueError(f"values are a row of numbers, got shape {values.shape}")
     signs = np.sign(values[np.isfinite(values) & (values != 0)])
     return int(np.count_nonzero(np.diff(signs)))
 
@@ -89,6 +94,7 @@ def path_profile(
     Raises:
         ValueError: for bad points, alphas that are not finite numbers in a row, and an end that
             is the start.
+        FloatingPointError: for a field that leaves the range of floats; it names the place.
 
     >>> from helpers.games import quadratic_game
     >>> pull = quadratic_game([[1.0]], [[1.0]], [[0.0]], [[0.0]])
@@ -96,7 +102,7 @@ def path_profile(
     array([[ 1., -1.]])
     """
     start, ends = game.point(start), game.point(end)
-    alphas = np.asarray(alphas, dtype=np.float64)
+    alphas = real_array("alphas", alphas, finite=False)
     if start.ndim != 1 or ends.ndim > 2 or not len(ends):
         raise ValueError(
             "path_profile wants one start (n,) and ends (n,) or (m, n), "
@@ -114,6 +120,8 @@ def _along(game: Game, start: Tensor, end: Tensor, where: Tensor) -> NDArray[np.
     """(4, k): angle and the three norms on one path."""
     towards = start - end
     length = towards.norm()
+    if not length.isfinite():
+        raise FloatingPointError("the distance from start to end is beyond the range of floats")
     if not length > 0:
         raise ValueError("a path needs an end apart from its start")
     points = (1 - where) * start + where * end
@@ -124,5 +132,11 @@ def _along(game: Game, start: Tensor, end: Tensor, where: Tensor) -> NDArray[np.
     largest = field.abs().amax(dim=1)
     unit = field / largest[:, None]  # of a field so small that its square is zero, too
     angle = unit @ towards / (length * unit.norm(dim=1))
-    own = [part.norm(dim=1) for part in game.split(field)]
-    return torch.stack([angle, field.norm(dim=1), *own]).double().cpu().numpy()
+    norms = torch.stack([part.norm(dim=1) for part in (field, *game.split(field))])
+    if not norms.isfinite().all():  # a vanishing field has no angle, but a norm
+        place = int((~norms.isfinite()).any(dim=0).nonzero()[0])
+        raise FloatingPointError(
+            f"the field of {game.name} at alpha = {float(where[place]):g} is beyond the range of "
+            f"floats of {field.dtype}"
+        )
+    return torch.cat([angle[None], norms]).double().cpu().numpy()

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.func import grad
 
+from helpers.inputs import real_number, seed, whole_number
+
 PLACES = ("data", "interpolates")
 
 
@@ -33,12 +35,14 @@ class GradientPenalty:
     def __post_init__(self) -> None:
         if self.where not in PLACES:
             raise ValueError(f"a penalty is taken at {' or '.join(PLACES)}, got {self.where!r}")
-        if not self.weight >= 0:
-            raise ValueError(f"the weight of a penalty is 0 or more, got {self.weight}")
+        weight = real_number("the weight of a penalty", self.weight, least=0)
+        object.__setattr__(self, "weight", weight)
+        object.__setattr__(self, "seed", seed(self.seed))
 
     def shares(self, n: int) -> Tensor:
         """(n,) share of the real sample in each interpolate, the same at every call."""
-        return torch.rand(n, generator=torch.Generator().manual_seed(self.seed))
+        n = whole_number("n", n, 1)
+        return torch.rand(n, generator=torch.Generator().manual_seed(self.seed), device="cpu")
 
     def __call__(
         self, discriminate: Callable[[Tensor], Tensor], reals: Tensor, fakes: Tensor, shares: Tensor
@@ -49,11 +53,48 @@ class GradientPenalty:
             discriminate: from samples to logits.
             reals, fakes: (..., n, *sample) as discriminate takes them.
             shares: (..., n) of the real sample in each interpolate.
+
+        Raises:
+            ValueError: for shapes that do not fit, and more than one logit for a sample.
         """
-        points = reals
+        points, each = reals, reals.shape[: shares.ndim]
+        if not shares.ndim < reals.ndim:
+            raise ValueError(
+                f"samples are (..., n, *sample) at shares (..., n), got reals {tuple(reals.shape)} "
+                f"and shares {tuple(shares.shape)}"
+            )
         if self.where == "interpolates":
+            if fakes.shape != reals.shape or shares.shape != each:
+                raise ValueError(
+                    "interpolates need as many generated samples as reals, of one shape, and as "
+                    f"many shares, got reals {tuple(reals.shape)}, fakes {tuple(fakes.shape)} "
+                    f"and shares {tuple(shares.shape)}"
+                )
             share = shares.to(reals)[(...,) + (None,) * (reals.ndim - shares.ndim)]
             points = share * reals + (1 - share) * fakes
-        slope = grad(lambda samples: discriminate(samples).sum())(points)
+
+        def total(samples: Tensor) -> Tensor:
+            logits = discriminate(samples)
+            if logits.ndim and logits.numel() != each.numel():
+                raise ValueError(
+                    f"a discriminator gives one logit for each sample, got {tuple(logits.shape)} "
+                    f"for samples {tuple(samples.shape)}"
+                )
+            return logits.sum()
+
+        slope = _slope(total, points)
         steepness = slope.flatten(start_dim=shares.ndim).norm(dim=-1)
         return self.weight * (steepness - 1).square().mean()
+
+
+def _slope(total: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
+    """(..., n, *sample) the gradient of a sum of logits in the samples, to be differentiated again.
+
+    By torch.autograd, under which networks may write their running statistics and call custom
+    functions of any style; inside torch.func, by torch.func.
+    """
+    if torch._C._are_functorch_transforms_active():
+        return grad(total)(points)
+    with torch.enable_grad():
+        at = points if points.requires_grad else points.detach().requires_grad_()
+        return torch.autograd.grad(total(at), at, create_graph=True)[0]

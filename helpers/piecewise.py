@@ -11,6 +11,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from helpers.inputs import shown, whole_number
 from helpers.models import mlp
 
 
@@ -35,16 +36,16 @@ class LineNet(nn.Module):
 
     def __init__(self, units: int, *, seed: int) -> None:
         super().__init__()
-        if units < 1:
-            raise ValueError(f"one unit or more is asked for, got {units}")
+        units = whole_number("units", units, 1)
         for name, layer in mlp([1, units, 1], seed=seed).named_children():
             if any(True for _ in layer.parameters()):
                 self.add_module(name, layer)
 
     def forward(self, x: Tensor) -> Tensor:
         """(n, 1) to (n, 1)."""
-        if x.ndim != 2 or x.shape[1] != 1:
-            raise ValueError(f"samples on the line are (n, 1), got {tuple(x.shape)}")
+        if not isinstance(x, Tensor) or x.ndim != 2 or x.shape[1] != 1:
+            got = tuple(x.shape) if isinstance(x, Tensor) else shown(x)
+            raise ValueError(f"samples on the line are (n, 1), got {got}")
         first, last = self.get_submodule("0"), self.get_submodule("2")
         knots, slopes, heights = _pieces(first.weight[:, 0], first.bias, last.weight[0])
         # Under vmap the sum is a copy for each net, which searchsorted asks for.

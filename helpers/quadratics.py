@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.optim import Optimizer
 
+from helpers.inputs import real_number, whole_number
+from helpers.inputs import seed as whole_seed
 from helpers.optimizers import Nudged
 
 
@@ -53,17 +55,21 @@ def nudged_descent(
         flat: factor on the start's coordinates along the flatter half of the axes.
 
     Raises:
-        ValueError: for another `project`.
+        ValueError: for another `project`, and numbers out of range.
+        FloatingPointError: for a descent that leaves the range of floats; it names the step.
 
     >>> from functools import partial
     >>> found = nudged_descent(partial(torch.optim.Adam, lr=0.01), "step", seed=0)
     >>> bool(found.step_share.max() < 1e-9)
     True
     """
-    random = torch.Generator().manual_seed(seed)
-    axes = torch.linalg.qr(torch.randn(n, n, generator=random, dtype=torch.float64))[0]
-    values = torch.logspace(2, -2, n, dtype=torch.float64)
-    place = torch.randn(n, generator=random, dtype=torch.float64)
+    n, steps = whole_number("n", n, 2), whole_number("steps", steps, 1)
+    k, flat = whole_number("k", k, 1, n - 1), real_number("flat", flat)
+    random = torch.Generator().manual_seed(whole_seed(seed))
+    exact = {"dtype": torch.float64, "device": "cpu"}
+    axes = torch.linalg.qr(torch.randn(n, n, generator=random, **exact))[0]
+    values = torch.logspace(2, -2, n, **exact)
+    place = torch.randn(n, generator=random, **exact)
     place[n // 2 :] *= flat
     x = (axes @ place).requires_grad_()
     H, sharp = axes @ torch.diag(values) @ axes.T, axes[:, :k]
@@ -71,13 +77,15 @@ def nudged_descent(
     left, shares, removed = 0.0, [], [sharp.T @ x.detach()]
     slope = H @ x.detach()
     first = float((sharp.T @ slope).norm() / slope.norm())
-    for _ in range(steps):
+    for count in range(steps):
         before, slope = x.detach().clone(), H @ x.detach()
         x.grad = slope.clone()
         made.step()
         if project == "gradient":
             left = max(left, float((sharp.T @ x.grad).norm() / slope.norm()))
         step = x.detach() - before
+        if not step.norm().isfinite():
+            raise FloatingPointError(f"step {count + 1} of the descent is beyond floats")
         shares.append(float((sharp.T @ step).norm() / step.norm()))
         removed.append(sharp.T @ x.detach())
     return NudgedDescent(left, np.array(shares), torch.stack(removed).numpy(), first)

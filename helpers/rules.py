@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from statistics import median
 from typing import Any
+
+from helpers.inputs import shown
 
 REPRODUCED = "reproduced"
 CAVEAT = "reproduced, with a caveat"
@@ -60,8 +63,8 @@ def holds(value: Value, rule: Mapping[str, Any]) -> bool:
             ("within", "margin", "each").
 
     Raises:
-        ValueError: for an unknown or incomplete rule, an empty list, NaN, a ratio that is not
-            of two numbers.
+        ValueError: for an unknown or incomplete rule, an empty list, NaN, what is no number, and
+            a ratio that is not of two numbers.
 
     >>> holds(-0.47739, {"rule": "equal", "paper": -0.4774, "within": 5e-5})
     True
@@ -72,13 +75,43 @@ def holds(value: Value, rule: Mapping[str, Any]) -> bool:
     True
     """
     check_rule(rule)
-    numbers = [float(v) for v in value] if isinstance(value, Sequence) else [float(value)]
-    if not numbers or any(math.isnan(v) for v in numbers):
-        raise ValueError(f"a rule needs numbers, none of them NaN; got {value!r}")
+    plain = plain_numbers(value)
+    numbers = plain if isinstance(plain, list) else [plain]
+    if not numbers:
+        raise ValueError(f"a rule needs numbers, none of them NaN; got {shown(value)}")
     if rule["rule"] == "ratio_at_least" and len(numbers) != 2:
         raise ValueError(f"ratio_at_least compares a pair (a, b), got {value!r}")
     judged = numbers if rule["rule"] in _OF_MANY else median(numbers)
     return bool(_RULES[rule["rule"]][1](judged, rule))
+
+
+def plain_numbers(value: Any) -> float | list[float]:
+    """A number or a row of numbers as floats; numpy's and torch's too, and truth values as 0 and 1.
+
+    Raises:
+        ValueError: for text, and anything else that is no number, and for NaN.
+
+    >>> plain_numbers((1, True))
+    [1.0, 1.0]
+    >>> plain_numbers("12")
+    Traceback (most recent call last):
+    ...
+    ValueError: a measured value is a number or a row of numbers, got '12'
+    """
+    found = value.tolist() if hasattr(value, "tolist") else value
+    many = isinstance(found, Sequence) and not isinstance(found, str | bytes)
+    parts = [
+        each.item() if hasattr(each, "item") else each for each in (found if many else [found])
+    ]
+    if not all(isinstance(each, Real) for each in parts):
+        raise ValueError(f"a measured value is a number or a row of numbers, got {shown(value)}")
+    try:
+        floats = [float(each) for each in parts]
+    except OverflowError:
+        raise ValueError(f"a measured value is beyond all floats, got {shown(value)}") from None
+    if any(math.isnan(each) for each in floats):
+        raise ValueError(f"a measured value must not be NaN, got {shown(value)}")
+    return floats if many else floats[0]
 
 
 def check_rule(rule: Mapping[str, Any]) -> None:
@@ -89,12 +122,17 @@ def check_rule(rule: Mapping[str, Any]) -> None:
     ...
     ValueError: unknown rule 'about'; rules are equal, at_most, at_least, ratio_at_least, ...
     """
+    if not isinstance(rule, Mapping):
+        raise ValueError(f"a rule is a mapping with the keys rule and paper, got {shown(rule)}")
     name = rule.get("rule")
-    if name not in _RULES:
-        raise ValueError(f"unknown rule {name!r}; rules are {', '.join(_RULES)}")
+    if not isinstance(name, str) or name not in _RULES:
+        raise ValueError(f"unknown rule {shown(name)}; rules are {', '.join(_RULES)}")
     missing = ({"paper"} | _RULES[name][0]) - set(rule)
     if missing:
         raise ValueError(f"rule {name!r} lacks {', '.join(sorted(missing))}: {dict(rule)}")
+    for key in ({"paper"} | _RULES[name][0]) - {"each"}:
+        if isinstance(plain_numbers(rule[key]), list):
+            raise ValueError(f"{key} of a rule is one number, got {shown(rule[key])}")
     if name == "fraction":
         check_rule(rule["each"])
         if rule["each"]["rule"] in _OF_MANY:
@@ -104,9 +142,14 @@ def check_rule(rule: Mapping[str, Any]) -> None:
 def worst(verdicts: Sequence[str]) -> str:
     """The worst of some verdicts, in the order of `VERDICTS`.
 
+    Raises:
+        ValueError: for none, and for what is no verdict.
+
     >>> worst(["reproduced", "not reproduced", "reproduced"])
     'not reproduced'
     """
+    if not len(verdicts) or any(each not in VERDICTS for each in verdicts):
+        raise ValueError(f"verdicts are some of {', '.join(VERDICTS)}, got {shown(verdicts)}")
     return max(verdicts, key=VERDICTS.index)
 
 
@@ -116,6 +159,7 @@ def describe(rule: Mapping[str, Any]) -> str:
     >>> describe({"rule": "equal", "paper": -0.4774, "within": 5e-5})
     '-0.4774 ± 5e-05'
     """
+    check_rule(rule)
     name, paper = rule["rule"], rule["paper"]
     if name == "equal":
         return f"{paper:g} ± {rule['within']:g}" if rule["within"] else f"{paper:g}"

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from helpers.inputs import real_number, shown
+
 
 @dataclass(frozen=True)
 class ScalarFunction:
@@ -32,6 +34,8 @@ class ScalarFunction:
     smooth_value: Callable[[Tensor, float], Tensor] | None = None
 
     def __call__(self, t: Tensor) -> Tensor:
+        if not isinstance(t, Tensor):
+            raise ValueError(f"{self.name} is a function of a tensor, got {shown(t)}")
         return self.value(t)
 
     def softened(self, t: Tensor, width: float) -> Tensor:
@@ -50,6 +54,7 @@ def hinge(a: float = 1.0) -> ScalarFunction:
     >>> hinge()(torch.tensor([-1.0, 1.0, 3.0])) + 0.0
     tensor([-2.,  0.,  0.])
     """
+    a = real_number("a", a)
     return ScalarFunction(
         f"hinge({a:g})",
         f"-max(0, {a:g} - t)",
@@ -79,6 +84,7 @@ def least_squares(a: float = 1.0) -> ScalarFunction:
     >>> least_squares()(torch.tensor([0.0, 1.0])) + 0.0
     tensor([-1.,  0.])
     """
+    a = real_number("a", a)
     return ScalarFunction(f"least-squares({a:g})", f"-({a:g} - t)^2", lambda t: -((a - t) ** 2))
 
 
@@ -101,7 +107,7 @@ def check_loss(name: str) -> str:
     >>> check_loss("rs")
     'rs'
     """
-    if name not in SEPARABLE and name not in PAIRING:
+    if not isinstance(name, str) or (name not in SEPARABLE and name not in PAIRING):
         known = ", ".join([*SEPARABLE, *PAIRING])
         raise ValueError(f"unknown loss {name!r}; the losses with an exact landscape are {known}")
     return name

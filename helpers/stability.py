@@ -12,14 +12,15 @@ from dataclasses import dataclass
 from inspect import signature
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigvals, eigvalsh
 from scipy.sparse.linalg import eigs, eigsh
 from torch import Tensor
 
 from helpers.games import PLAYERS, Game
+from helpers.inputs import real_number, whole_number
 from helpers.operators import Operator, hessian, jacobian
+from helpers.spectra.basis import matrix_rounding, rounding_error
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,22 +86,25 @@ def classify(
     Raises:
         ValueError: for a bad point, a negative tolerance, or a top that a spectrum is too small
             for: 1 <= top < n - 1 for the Jacobian, top < p and top < q for the Hessians.
+        FloatingPointError: for a field or a Jacobian that is not finite at the point.
 
     >>> from helpers.games import rotating_saddle
     >>> saddle = classify(rotating_saddle(), [1.0, 1.0, 0.0])
     >>> saddle.is_lssp, saddle.is_dne
     (True, False)
     """
-    if not tolerance >= 0:
-        raise ValueError(f"tolerance must be 0 or more, got {tolerance}")
-    norm = float(game.vector_field(omega).norm())
+    tolerance = real_number("tolerance", tolerance, least=0)
+    norm = float(game.vector_field(game.one_point(omega)).norm())
+    if not np.isfinite(norm):
+        raise FloatingPointError(f"the field of {game.name} has the norm {norm} at this point")
     if top is None:
         (joint, error), *own = _all_eigenvalues(jacobian(game, omega), game.sizes[0])
     else:
         operators = [jacobian(game, omega), *(hessian(game, each, omega) for each in PLAYERS)]
         room = min(len(operators[0].like) - 2, *(len(each.like) - 1 for each in operators[1:]))
-        if type(top) is not int or not 1 <= top <= room:
-            raise ValueError(f"top must be 1 to {room} in {game.name}, got {top}")
+        if room < 1:
+            raise ValueError(f"{game.name} is too small for part of a spectrum, got top = {top}")
+        top = whole_number(f"top in {game.name}", top, 1, room)
         (joint, error), *own = _top_eigenvalues(top, *operators)
     return Classification(
         gradient_norm=norm,
@@ -119,11 +123,11 @@ def _all_eigenvalues(joint: Operator, p: int) -> list[tuple[NDArray, float]]:
 
     The own Hessians are the diagonal blocks of the Jacobian, G's of size p.
     """
-    J, unit = (
-        joint.dense().double().cpu().numpy(),
-        torch.finfo(joint.like.dtype).eps * len(joint.like),
-    )
-    size = unit * np.linalg.norm(J, 2)
+    J, dtype = joint.dense().double().cpu().numpy(), joint.like.dtype
+    if not np.isfinite(J).all():
+        row, column = np.argwhere(~np.isfinite(J))[0]
+        raise FloatingPointError(f"the Jacobian holds {J[row, column]} at {row}, {column}")
+    size = matrix_rounding(J, dtype)
     values = eigvals(J)
     # What rounding does is tried out: where J is not diagonalisable, much more than its size.
     noise = np.random.default_rng(0).normal(size=(5, *J.shape))
@@ -131,7 +135,7 @@ def _all_eigenvalues(joint: Operator, p: int) -> list[tuple[NDArray, float]]:
     moved = np.linalg.eigvals(J + size * noise).real.min(axis=1) - values.real.min()
     found = [(values, float(10 * np.abs(moved).max() + size))]
     for H in (J[:p, :p], J[p:, p:]):
-        found.append((eigvalsh((H + H.T) / 2), float(unit * np.linalg.norm(H, 2))))
+        found.append((eigvalsh((H + H.T) / 2), matrix_rounding(H, dtype)))
     return found
 
 
@@ -141,14 +145,20 @@ def _top_eigenvalues(top: int, joint: Operator, *own: Operator) -> list[tuple[ND
     for solve, operator in [(eigs, joint), *((eigsh, each) for each in own)]:
         products = operator.as_scipy()
         start = np.random.default_rng(0).normal(size=len(operator.like)).astype(products.dtype)
-        if not products.matvec(start).any():  # no curvature at all, which ARPACK refuses
+        first = products.matvec(start)
+        if not np.isfinite(first).all():
+            raise FloatingPointError("a product with a matrix of second derivatives is not finite")
+        if not first.any():  # no curvature at all, which ARPACK refuses
             found.append((np.zeros(top), 0.0))
             continue
         options = {"which": "LM", "v0": start, "return_eigenvectors": False}
         if "rng" in signature(solve).parameters:  # scipy from 1.17 on; it restarts by chance
             options["rng"] = np.random.default_rng(0)
         values = solve(products, k=top, **options)
-        error = float(np.sqrt(np.finfo(products.dtype).eps) * np.abs(values).max())
+        # The smallest of the leading ones bounds from above how long a usual product is.
+        sizes = np.abs(values)
+        rounding = rounding_error(operator.like.dtype, len(start), sizes.max(), sizes.min())
+        error = float(np.sqrt(rounding * sizes.max()))
         # Below its error an eigenvalue is another one at each call.
         found.append((np.sort(np.where(np.abs(values) < error, 0.0, values)), error))
     return found

@@ -7,12 +7,14 @@ point each generated point sits on, if any. A continuous path is a walk between 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from helpers.inputs import whole_number
 from helpers.scalars import PAIRING, SEPARABLE, check_loss
 from helpers.values import on_cycle, xi
 
@@ -59,12 +61,13 @@ class StateGraph:
         """Rows of `states` from `start` to a global minimum, values never rising.
 
         Raises:
-            ValueError: if the state is stuck.
+            ValueError: if the state is stuck, or there is none of that number.
 
         >>> graph = stuck_states(2, "rs")
         >>> [graph.states[s].tolist() for s in graph.path(0)]  # both on x_0, to recovery
         [[0, 0], [0, 2], [0, 1]]
         """
+        start = whole_number("start", start, 0, len(self.states) - 1)
         if self.next_state[start] < 0:
             raise ValueError(f"state {self.states[start].tolist()} is stuck under {self.loss}")
         walk = [start]
@@ -96,9 +99,13 @@ def stuck_states(n: int, loss: str, *, on_line: bool = False) -> StateGraph:
     """
     check_loss(loss)
     # A place is one of the x_j, numbered j, or a gap; `n` stands for every gap in `states`.
+    n = whole_number("n", n, 1)
     places = 2 * n + 1 if on_line else n + 1
-    if n < 1 or places**n > _MOST_STATES:
-        raise ValueError(f"n must be at least 1 with at most {_MOST_STATES} states, got n = {n}")
+    if n * math.log(places) > math.log(_MOST_STATES):  # the power itself could take hours
+        form = "(2 n + 1)^n" if on_line else "(n + 1)^n"
+        raise ValueError(
+            f"at most {_MOST_STATES} states can be searched, and there are {form}; got n = {n}"
+        )
     if on_line:  # gap 0, x_0, gap 1, x_1, ..., gap n
         occupant = np.array([p // 2 if p % 2 else n for p in range(places)])
         steps = [(p, p + 1) for p in range(places - 1)]
@@ -143,4 +150,4 @@ def _values(states: NDArray[np.intp], loss: str) -> NDArray[np.float64]:
         return table[fakes].sum(axis=1) / (2 * n)
     sink = np.full((len(states), 1), n)
     cycles = on_cycle(np.concatenate([states, sink], axis=1)).sum(axis=1)
-    return float(PAIRING[loss](torch.zeros((), dtype=torch.float64))) * cycles / n
+    return float(PAIRING[loss](torch.zeros((), dtype=torch.float64, device="cpu"))) * cycles / n

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from helpers.checkpoints import checkpoint_path, read_state, try_writing, write_state
 from helpers.games import PLAYERS, Game, check_player
+from helpers.inputs import real_array, shown, whole_number
 from helpers.operators import hessian
 from helpers.spectra import top_eigenpairs
 
@@ -90,6 +91,7 @@ def eigen_plane(
 
     Raises:
         ValueError: for an unknown plane, and as `hessian` and `top_eigenpairs`.
+        FloatingPointError: for a gradient or a curvature that is not finite.
 
     >>> from helpers.games import rotating_saddle
     >>> eigen_plane(rotating_saddle(), "G", [1.0, 1.0, 0.0], "ends").values.round(6)
@@ -97,6 +99,9 @@ def eigen_plane(
     """
     if which not in PLANES:
         raise ValueError(f"a plane is one of {', '.join(PLANES)}, got {which!r}")
+    check_player(player)
+    if not game.gradient(player, game.one_point(omega)).isfinite().all():
+        raise FloatingPointError(f"the gradient of {player} at the point is not finite")
     operator = hessian(game, player, omega, route="retained")
     options = {"seed": seed, "tolerance": tolerance}
     if which == "top":
@@ -138,6 +143,7 @@ def loss_plane(
     Raises:
         ValueError: for directions that are not orthonormal or do not fit, places that are not
             finite, and a checkpoint of another plane.
+        FloatingPointError: for a loss that is not finite; it names the place on the plane.
 
     >>> from helpers.games import rotating_saddle
     >>> plane = loss_plane(
@@ -152,8 +158,7 @@ def loss_plane(
     x, y = _places(x), _places(y)
     if at_once is None:
         at_once = 1 if game.dimension >= _LARGE else 64
-    if type(at_once) is not int or at_once < 1:
-        raise ValueError(f"at_once is 1 or more, got {at_once!r}")
+    at_once = whole_number("at_once", at_once, 1)
     store = checkpoint_path(checkpoint)
     run = _identity(game, point, span, player, x, y) if store else {}
     rows: list[list[float]] = []
@@ -168,6 +173,11 @@ def loss_plane(
             points = _moved(game, player, point, steps_here @ span.T)
             found = [game.loss(player, part) for part in points.split(at_once)]
             rows.append(torch.cat(found).double().tolist())
+            for value, other in zip(rows[-1], y, strict=True):
+                if not np.isfinite(value):
+                    raise FloatingPointError(
+                        f"the loss of {player} is {value} at x = {place:g}, y = {other:g}"
+                    )
             if store:
                 write_state({"run": run, "done": len(rows), "rows": rows}, store)
             bar.update()
@@ -188,6 +198,7 @@ def projected(
 
     Raises:
         ValueError: as `loss_plane`.
+        FloatingPointError: for a loss that is not finite; it names the point.
 
     >>> from helpers.games import rotating_saddle
     >>> path = projected(
@@ -210,6 +221,12 @@ def projected(
     losses = [
         torch.stack([game.loss(player, each) for each in rows]) for rows in (shown, held, points)
     ]
+    for name, found in zip(("on the plane", "held", "of both players"), losses, strict=True):
+        if not found.isfinite().all():
+            number = int((~found.isfinite()).nonzero()[0])
+            raise FloatingPointError(
+                f"the loss of {player} {name} is {float(found[number])} at point {number}"
+            )
     return ProjectedPath(*(each.double().cpu().numpy() for each in (places, share, *losses)))
 
 
@@ -224,17 +241,19 @@ def _moved(game: Game, player: str, point: Tensor, steps: Tensor) -> Tensor:
 def _checked(game: Game, player: str, directions: Tensor, point: Tensor) -> Tensor:
     check_player(player)
     n = game.sizes[PLAYERS.index(player)]
+    if not isinstance(directions, Tensor) or directions.is_complex():
+        raise ValueError(f"directions are a real tensor ({n}, 2), got {shown(directions)}")
     span = directions.detach().to(point)
     if span.shape != (n, 2):
         raise ValueError(f"directions of {player} are ({n}, 2), got {tuple(span.shape)}")
     gram = (span.T @ span).double().cpu()
-    if not torch.allclose(gram, torch.eye(2, dtype=gram.dtype), atol=1e-3):
+    if not torch.allclose(gram, torch.eye(2, dtype=gram.dtype, device="cpu"), atol=1e-3):
         raise ValueError("directions are orthonormal columns")
     return span
 
 
 def _places(values: ArrayLike) -> NDArray[np.float64]:
-    places = np.asarray(values, dtype=np.float64)
+    places = real_array("places", values, finite=False)
     if places.ndim != 1 or not len(places) or not np.isfinite(places).all():
         raise ValueError(f"places are finite numbers in a row, got shape {places.shape}")
     return places

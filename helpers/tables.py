@@ -5,16 +5,16 @@ A quick run shows what a longer run has left in data/recorded, where there is on
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike
 
 from helpers import ledger
+from helpers.columns import Table
 
 
 class Tables:
-    """Tables of numbers by label, a column each name.
+    """Tables of numbers by label, each read by the names of its columns.
 
     Args:
         chapter: whose recorded run is shown.
@@ -24,11 +24,13 @@ class Tables:
     >>> tables.store("times", {"first": [3.0, 4.0]})
     >>> tables.shown("times")["first"], tables.shown_profile
     (array([3., 4.]), 'quick')
+    >>> "times" in tables, "losses" in tables
+    (True, False)
     """
 
     def __init__(self, chapter: str, profile: str) -> None:
         self.profile = profile
-        self.live: dict[str, Mapping[str, Sequence[float]]] = {}
+        self.live: dict[str, Table] = {}
         self._recorded = ledger.recorded(chapter) if profile == "quick" else None
 
     @property
@@ -36,17 +38,23 @@ class Tables:
         """The profile of the run that is shown."""
         return self.profile if self._recorded is None else self._recorded["parameters"]["profile"]
 
-    def store(self, label: str, table: Mapping[str, Sequence[float]]) -> None:
+    def store(self, label: str, table: Mapping[str, ArrayLike]) -> None:
         """Hold a table of this run."""
-        self.live[label] = table
+        self.live[label] = Table(table)
         if self.profile != "quick":
             ledger.keep(label, table)
 
-    def shown(self, label: str) -> dict[str, NDArray[np.float64]]:
+    def shown(self, label: str) -> Table:
         """A table of the run that is shown.
 
         Raises:
             KeyError: if it has none of this label.
         """
-        table = (self.live if self._recorded is None else self._recorded["tables"])[label]
-        return {column: np.array(values) for column, values in table.items()}
+        return self._shown()[label]
+
+    def __contains__(self, label: object) -> bool:
+        """Whether the run that is shown has a table of this label."""
+        return label in self._shown()
+
+    def _shown(self) -> Mapping[str, Table]:
+        return self.live if self._recorded is None else self._recorded["tables"]

@@ -132,7 +132,9 @@ def released(loss: str, *, seed: int = 0) -> Group:
     """
     uniform = np.random.RandomState(seed).rand(100)[:, None]
     reals = CENTRES.numpy()[np.arange(100) % 2] + WIDTH * uniform
-    latents = 10 * (torch.rand(100, 1, generator=torch.Generator().manual_seed(seed)) - 0.5)
+    latents = 10 * (
+        torch.rand(100, 1, generator=torch.Generator().manual_seed(seed), device="cpu") - 0.5
+    )
     # D's three layers and then G's, from one stream.
     linear = mlp([1, 10, 10, 1, 5, 5, 1], seed=seed)[::2]
     D, G = (

@@ -21,6 +21,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from helpers.inputs import real_array, shown
 from helpers.scalars import PAIRING, SEPARABLE
 
 Scalar = Callable[[Tensor], Tensor]
@@ -44,13 +45,23 @@ def xi(a: ArrayLike, b: ArrayLike, h1: Scalar, h2: Scalar) -> NDArray[np.float64
         Array of the broadcast shape.
 
     Raises:
-        ValueError: if a supremum is infinite.
+        ValueError: if a supremum is infinite, for counts that are negative or not finite, and for
+            shapes that do not broadcast.
+        FloatingPointError: for a supremum beyond the range of floats; it names the place.
 
     >>> from helpers.scalars import LOGISTIC
     >>> xi(1, [0, 1, 2], LOGISTIC, LOGISTIC).round(4) + 0.0
     array([ 0.    , -1.3863, -1.9095])
     """
-    a, b = (torch.from_numpy(c) for c in np.broadcast_arrays(*map(_counts, (a, b))))
+    _check_scalars(h1, h2)
+    a, b = _counts(a), _counts(b)
+    try:
+        shape = np.broadcast_shapes(a.shape, b.shape)
+    except ValueError:
+        raise ValueError(
+            f"counts of real and generated points broadcast, got shapes {a.shape} and {b.shape}"
+        ) from None
+    a, b = (torch.from_numpy(np.broadcast_to(c, shape).copy()) for c in (a, b))
 
     def objective(u: Tensor) -> Tensor:
         t = torch.sinh(u)
@@ -60,7 +71,7 @@ def xi(a: ArrayLike, b: ArrayLike, h1: Scalar, h2: Scalar) -> NDArray[np.float64
 
     half = torch.full_like(a, _HALF_WIDTH)
     centre = torch.zeros_like(a)
-    offsets = torch.linspace(-1, 1, _NODES, dtype=a.dtype).reshape(-1, *[1] * a.ndim)
+    offsets = torch.linspace(-1, 1, _NODES, dtype=a.dtype, device="cpu").reshape(-1, *[1] * a.ndim)
     if bool((torch.maximum(objective(-half), objective(half)) > 1e6).any()):
         raise ValueError("the supremum over t is infinite: xi needs sup h1 and sup h2 finite")
     best = torch.full_like(a, -torch.inf)
@@ -71,6 +82,12 @@ def xi(a: ArrayLike, b: ArrayLike, h1: Scalar, h2: Scalar) -> NDArray[np.float64
         best = torch.maximum(best, value)
         centre = u.gather(0, node[None])[0]
         half = half * (2 / (_NODES - 1))
+    if not best.isfinite().all():
+        place = tuple((~best.isfinite()).nonzero()[0].tolist())
+        raise FloatingPointError(
+            f"the supremum for {float(a[place]):g} real and {float(b[place]):g} generated points "
+            f"is {float(best[place])}, beyond the range of floats"
+        )
     return best.numpy()
 
 
@@ -122,6 +139,7 @@ def phi_pairing(x: ArrayLike, y: ArrayLike, h: Scalar) -> float:
     >>> phi_pairing([0.0, 4.0], [9.0, 0.0], PAIRING["rp-ls"]) + 0.0  # one match, mis-paired
     0.0
     """
+    _check_scalars(h)
     x, y = check_points(x, y)
     n = len(x)
     if abs(_supremum(h)) > 1e-9:
@@ -132,7 +150,7 @@ def phi_pairing(x: ArrayLike, y: ArrayLike, h: Scalar) -> float:
     sink = where.max() + 1
     successor = np.full(sink + 1, sink)
     successor[where[:n]] = where[n:]
-    zero = float(h(torch.zeros((), dtype=torch.float64)))
+    zero = float(h(torch.zeros((), dtype=torch.float64, device="cpu")))
     return zero * float(on_cycle(successor).sum()) / n
 
 
@@ -171,10 +189,17 @@ def on_cycle(successor: NDArray[np.intp]) -> NDArray[np.bool_]:
     Returns:
         (..., m - 1) boolean array.
 
+    Raises:
+        ValueError: for what are not numbers of nodes.
+
     >>> on_cycle(np.array([1, 0, 0, 3]))  # 0 <-> 1, and 2 -> 0
     array([ True,  True, False])
     """
-    m = successor.shape[-1]
+    successor = np.asarray(successor)
+    m = successor.shape[-1] if successor.ndim else 0
+    inside = successor.dtype.kind in "iu" and m and (successor >= 0).all() and (successor < m).all()
+    if not inside:
+        raise ValueError(f"nodes (..., m) point to nodes from 0 to m - 1, got {shown(successor)}")
     walk = successor.copy()
     walk[..., m - 1] = m - 1
     for _ in range(int(m).bit_length()):
@@ -190,7 +215,7 @@ def check_points(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArr
     >>> check_points([0, 4], [0, 0])[0].shape
     (2, 1)
     """
-    x, y = (np.asarray(p, dtype=np.float64) for p in (x, y))
+    x, y = real_array("x", x, finite=False), real_array("y", y, finite=False)
     if x.ndim not in (1, 2) or x.shape != y.shape:
         raise ValueError(f"x and y must both be (n,) or (n, d); got shapes {x.shape} and {y.shape}")
     if x.size == 0:
@@ -216,8 +241,14 @@ def _locations(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.int
     return np.unique(points, axis=axis, return_inverse=True)[1].reshape(-1)
 
 
+def _check_scalars(*functions: Scalar) -> None:
+    for h in functions:
+        if not callable(h):
+            raise ValueError(f"h is a function of a tensor, got {shown(h)}")
+
+
 def _counts(values: ArrayLike) -> NDArray[np.float64]:
-    values = np.asarray(values, dtype=np.float64)
-    if not (values >= 0).all():
-        raise ValueError(f"counts of points must be non-negative, got {values}")
+    values = real_array("counts of points", values, finite=False)
+    if not ((values >= 0) & (values < np.inf)).all():
+        raise ValueError(f"counts of points must be non-negative and finite, got {values}")
     return values

@@ -80,10 +80,14 @@ def test_single_node():
         (np.zeros((2, 2, 2)), 0),
         ([[np.nan]], 0),
         ([[0.0, np.inf]], 0),
+        (np.zeros((0, 3)), 0),
         ([[0.0]], -1),
+        ([[0.0]], np.inf),
     ],
 )
 def test_errors(values, tolerance):
     """Grids that are none, and negative tolerances, are refused."""
-    with pytest.raises(ValueError, match="finite grid"):
+    with pytest.raises(
+        ValueError, match=r"finite grid|tolerance is a finite number, 0 or more, got"
+    ):
         find_basins(values, tolerance=tolerance)

@@ -1,8 +1,10 @@
 """The book's tool, on a small book of its own."""
 
+import codecs
 import json
 import shutil
 import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -32,6 +34,7 @@ record("C14", 1e6 * scale, profile=profile)
 ```
 """
 )
+SOURCES = {".cff", ".ipynb", ".md", ".toml", ".yml"}
 README = "".join(f"<!-- {n} -->\n<!-- /{n} -->\n" for n in ("install", "counts", "badges"))
 
 
@@ -44,7 +47,7 @@ def book(tmp_path):
     """A checkout with one working chapter, not executed."""
     layout = Layout(tmp_path)
     layout.book.mkdir()
-    config = "repository:\n  url: https://github.com/somebody/abook\n"
+    config = "repository:\n  url: https://github.com/somebody/abook\n  branch: main\n"
     (tmp_path / "_config.yml").write_text(config)
     (tmp_path / "requirements.txt").write_text("a==1\n")
     (tmp_path / "README.md").write_text(README)
@@ -78,7 +81,7 @@ def test_notebook_follows_from_source(book):
     assert [cell.id for cell in notebook.cells] == [f"cell-{i:03d}" for i in range(4)]
     colab = notebook.cells[1]
     assert "git+https://github.com/somebody/abook" in colab.source
-    assert "--no-deps" in colab.source and colab.metadata.tags == ["remove-cell"]
+    assert "--" not in colab.source and colab.metadata.tags == ["remove-cell"]
     assert notebook.cells[2].metadata.tags == ["parameters"]
     assert pairing.sync(book) == []
 
@@ -193,7 +196,10 @@ def test_full_run_is_recorded(book, capsys):
         (["--set", "seed=0.5"], ["'seed' takes int, got '0.5'"]),
         (["--set", "seed"], ["NAME=VALUE"]),
         (["--profile", "huge"], ["unknown profile 'huge'", "quick, medium, full"]),
+        (["--set", "profile=huge"], ["unknown profile 'huge'", "quick, medium, full"]),
         (["--profile", "medium"], ["no medium profile"]),
+        (["--set", "profile=medium"], ["no medium profile"]),
+        (["--profile", "full", "--set", "profile=quick"], ["one profile, got full and quick"]),
         (["--publish", "--set", "seed=3"], ["default parameters"]),
         (["--record"], ["--profile full"]),
     ],
@@ -241,6 +247,59 @@ def test_time_limit(book):
     assert result.seconds < 30
 
 
+@pytest.mark.parametrize("chosen", [{"profile": "full"}, {"settings": ["profile=full"]}])
+def test_time_limit_is_the_profiles(book, monkeypatch, chosen):
+    """Whichever way the profile is chosen, and the run lands in the same folder."""
+    limits = []
+
+    def measured(command, limit, environment):
+        limits.append(limit)
+        return "", 1, 0.0
+
+    monkeypatch.setattr(execute, "_measured", measured)
+    (result,) = execute.run(book, **chosen)
+    assert result.error and limits == [execute.TIME_LIMITS["full"]]
+
+
+def test_runs_its_own_interpreter(book, tmp_path, monkeypatch):
+    """A `python3` of an environment that is gone, and IPython's start-up files, play no part."""
+    kernel = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    gone = ["/nowhere/bin/python", "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    kernel.write_text(json.dumps({"argv": gone, "display_name": "gone", "language": "python"}))
+    startup = tmp_path / "ipython" / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "noise.py").write_text("value = 1\n")
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path / "jupyter"))
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    code = "import sys\nprint(sys.executable, 'value' in globals())"
+    write(book, good=chapter(code=code))
+    (result,) = execute.run(book)
+    assert result.error == ""
+    executed = nbformat.read(book.executed / "good.ipynb", as_version=4)
+    assert executed.cells[-1].outputs[0].text == f"{sys.executable} False\n"
+    assert executed.metadata.kernelspec == pairing._KERNEL
+
+
+def test_byte_order_marks(book):
+    """In a source one changes nothing; in a notebook check names it, and sync takes it away."""
+
+    def mark(path):
+        path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+
+    pairing.sync(book)
+    pretend_executed(book)
+    readme.sync(book)
+    plain = book.notebook("good").read_bytes()
+    mark(book.source("good"))
+    assert (pairing.check(book), pairing.sync(book)) == ([], [])
+    mark(book.notebook("good"))
+    assert pairing.check(book) == ["good: good.ipynb has a byte-order mark; run `make sync`"]
+    assert readme.check(book) == []
+    assert pairing.sync(book) == ["good"]
+    assert book.notebook("good").read_bytes() == plain and pairing.check(book) == []
+
+
 def test_cache_key_covers_what_a_chapter_depends_on(book):
     """Helpers imported through one another and the claims named are in the key, others not."""
     package, data = book.root / "helpers", book.root / "data"
@@ -273,7 +332,8 @@ def test_cache_key_covers_what_a_chapter_depends_on(book):
     assert len(set(keys)) == len(keys)
 
 
-def test_cache_key_covers_packages_and_records(book):
+@pytest.mark.parametrize("reading", ['recorded("some")', 'Tables("some", profile)'])
+def test_cache_key_covers_packages_and_records(book, reading):
     """A package's parts are found through its __init__, and a record through its name."""
     package, records = book.root / "helpers", book.root / "data" / "benchmarks"
     book.recorded.mkdir(parents=True)
@@ -281,7 +341,7 @@ def test_cache_key_covers_packages_and_records(book):
     records.mkdir(parents=True)
     (package / "__init__.py").touch()
     (package / "drawn" / "__init__.py").write_text("from helpers.drawn.lines import line")
-    code = 'from helpers import drawn\ntimings("some")\nrecorded("some")'
+    code = f'from helpers import drawn\ntimings("some")\n{reading}'
     write(book, good=chapter(code=code))
     files = [package / "drawn" / "__init__.py", package / "drawn" / "lines.py"]
     files += [records / "some.json", book.recorded / "some.json", records / "other.json"]
@@ -323,6 +383,52 @@ def test_regress_accept_keeps_tolerances(book):
     path.write_text(path.read_text().replace('"relative": 1e-06', '"relative": 0.5'))
     regress.accept(book, "good")
     assert json.loads(path.read_text())[0]["relative"] == 0.5
+
+
+def test_one_line_is_the_address(tmp_path):
+    """Changed in a copy of this book, and synchronised: no file holds the old one."""
+    here, there = checkout(), Layout(tmp_path)
+    for name in ("_config.yml", "_toc.yml", "README.md", "CITATION.cff", "pyproject.toml"):
+        shutil.copy(here.root / name, tmp_path / name)
+    shutil.copytree(here.book, there.book)
+    config = tmp_path / "_config.yml"
+    lines = config.read_text().splitlines(keepends=True)
+    assert sum(here.repository() in line for line in lines) == 1
+    old = here.repository().removeprefix("https://")
+    config.write_text("".join(lines).replace(here.repository(), "https://github.com/me/my.gans"))
+    assert main(["sync"], there) == 0
+    held = {p: p.read_text() for p in tmp_path.rglob("*") if p.suffix in SOURCES}
+    owner = old.split("/")[1]
+    assert [p.name for p, text in held.items() if old in text or owner in text] == []
+    readme_now = held[tmp_path / "README.md"]
+    assert "pip install git+https://github.com/me/my.gans\n" in readme_now
+    chapters = there.chapters()
+    assert readme_now.count("colab.research.google.com/github/me/my.gans/blob/main/book/") == len(
+        chapters
+    )
+    for name in chapters:
+        cell = next(c for c in pairing.read(there.notebook(name)).cells if c.cell_type == "code")
+        assert cell.source.endswith("    %pip install -q git+https://github.com/me/my.gans")
+
+
+def test_a_cell_without_an_address_says_so(book):
+    """Where the package is missing, which line to change; where it is there, nothing."""
+    config = "repository:\n  url: https://github.com/ORGANISATION/abook\n  branch: main\n"
+    (book.root / "_config.yml").write_text(config)
+    cell = next(c for c in pairing.to_notebook(book, "good").cells if c.cell_type == "code")
+    assert "git" not in cell.source
+    exec(cell.source)
+    alone = [sys.executable, "-I", "-S", "-c", cell.source]
+    done = subprocess.run(alone, capture_output=True, text=True, cwd=book.root, check=False)
+    assert "RuntimeError: this copy of the book has no address" in done.stderr
+    assert "`url` under `repository` in _config.yml" in done.stderr
+
+
+@pytest.mark.parametrize("url", ["", "ganscapes", "https://gitlab.com/a/b", "https://github.com/a"])
+def test_an_address_is_one_of_github(book, url):
+    (book.root / "_config.yml").write_text(f"repository:\n  url: {url}\n  branch: main\n")
+    with pytest.raises(ValueError, match=r"_config\.yml is like https://github.com/OWNER"):
+        pairing.sync(book)
 
 
 def test_readme_parts_follow_the_book(book):

@@ -46,7 +46,7 @@ def test_circle_of_gaussians():
 
 def test_refusals():
     for make in (two_clusters, circle_of_gaussians):
-        with pytest.raises(ValueError, match="at least one member"):
+        with pytest.raises(ValueError, match="members is a whole number, 1 or more, got 0"):
             make(0, seed=0)
     with pytest.raises(ValueError, match="each of the two clusters needs a point"):
         two_clusters(1, seed=0, n=1)

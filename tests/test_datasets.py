@@ -75,7 +75,7 @@ def everything(folder):
 
 def test_digits():
     """All of scikit-learn's, a fifth of each class for testing, no image in both splits."""
-    train, test = load("digits", size=np.int64(8)), load("digits", "test", size=8)
+    train, test = load("digits", size=8), load("digits", "test", size=8)
     assert (len(train), len(test), train.official) == (1442, 355, True)
     share = torch.bincount(test.labels) / (
         torch.bincount(test.labels) + torch.bincount(train.labels)
@@ -236,7 +236,7 @@ def test_at_hand_is_where_load_looks(tmp_path, monkeypatch, alone):
     assert not at_hand("mnist")  # not as a whole
     (tmp_path / "away").rename(alone / idx_files("mnist", "test")[1])
     assert at_hand("mnist")
-    with pytest.raises(ValueError, match="unknown set 'mnits'"):
+    with pytest.raises(ValueError, match=r"data set is one of .*, got 'mnits'"):
         at_hand("mnits")
 
 
@@ -440,6 +440,31 @@ def test_pictures_stand_in(split, tmp_path):
     assert levels[:, 1].tolist() == [0, 1] * 10 and (levels[:, 2] == 255).all()
 
 
+HIDDEN = ["airplane/._0.png", "airplane/.0-checkpoint.png", "._airplane/0.png"]
+HIDDEN += [".ipynb_checkpoints/0-checkpoint.png", "__MACOSX/0.png", "airplane/__MACOSX/0.png"]
+HIDDEN += [".DS_Store", "airplane/.DS_Store", "airplane/Thumbs.db", "airplane/desktop.ini"]
+
+
+@pytest.mark.parametrize("hidden", HIDDEN)
+@pytest.mark.parametrize("in_zip", [False, True])
+def test_hidden_files_are_no_pictures(in_zip, hidden, tmp_path):
+    """What macOS, Jupyter and Windows leave beside pictures changes nothing."""
+    folder = write_pictures(tmp_path)
+    if not in_zip:
+        (folder / "ship" / "2.png").mkdir()  # nor is a folder with a picture's ending one
+    want = load("cifar10", root=tmp_path)
+    extra = folder / hidden
+    if in_zip:
+        with zipfile.ZipFile(packed(folder), "a") as archive:
+            archive.writestr(f"train/{hidden}", b"no picture")
+            archive.writestr(f"__MACOSX/train/{hidden}", b"no picture")
+    else:
+        extra.parent.mkdir(exist_ok=True)
+        extra.write_bytes(b"no picture")
+    found = load("cifar10", root=tmp_path)
+    assert torch.equal(found.images, want.images) and torch.equal(found.labels, want.labels)
+
+
 def test_official_files_come_first(tmp_path, monkeypatch):
     write_pictures(tmp_path)
     write_cifar10(tmp_path, monkeypatch)
@@ -579,25 +604,45 @@ def test_subset():
     assert torch.bincount(every.labels).tolist() == torch.bincount(whole.labels).tolist()
     assert every.images.double().sum() == pytest.approx(whole.images.double().sum())
     assert (few.name, few.classes, few.official) == (whole.name, whole.classes, whole.official)
-    for n in (0, 1443):
-        with pytest.raises(
-            ValueError, match=f"the size of a subset is a whole number, from 1 to 1442, got {n}"
-        ):
+    assert torch.equal(whole.subset(np.int64(30), seed=np.int64(1)).images, few.images)
+    for n in (0, 1443, 2.0, "30", None):
+        with pytest.raises(ValueError, match=f"n is a whole number, from 1 to 1442, got {n!r}"):
             whole.subset(n, seed=0)
+    with pytest.raises(ValueError, match="seed is a whole number"):
+        whole.subset(3, seed=None)
 
 
 def test_refusals(tmp_path):
     """Before any file is looked for."""
     for wrong, message in [
-        ({"name": "imagenet"}, "unknown data set 'imagenet'; there are digits, emnist, mnist"),
-        ({"split": "valid"}, "unknown split 'valid'; there are train and test"),
+        ({"name": "imagenet"}, "data set is one of 'digits', 'emnist', 'mnist', .*'imagenet'"),
+        ({"name": None}, "data set is one of .*, got None"),
+        ({"split": "valid"}, "split is one of 'train', 'test', got 'valid'"),
+        ({"split": ["train"]}, "split is one of 'train', 'test', got"),
         ({"channels": 2}, "channels are 1, 3 or None for as many as there are, got 2"),
-        ({"size": "8"}, "size is a whole number, 1 or more, got '8'"),
+        ({"channels": "3"}, "channels is a whole number, 1 or more, got '3'"),
+        ({"channels": True}, "channels is a whole number, 1 or more, got True"),
         ({"size": 0}, "size is a whole number, 1 or more, got 0"),
         ({"size": 7.5}, "size is a whole number, 1 or more, got 7.5"),
+        ({"size": True}, "size is a whole number, 1 or more, got True"),
+        ({"root": 3}, "root is a path or None, got 3"),
     ]:
         with pytest.raises(ValueError, match=message):
             load(**{"name": "mnist", "root": tmp_path, **wrong})
+
+
+def test_numbers_of_numpy():
+    """A size from an array is a size."""
+    found = load("digits", size=np.int64(8), channels=np.int32(1)).images
+    assert torch.equal(found, load("digits", size=8, channels=1).images)
+
+
+def test_default_device_is_none_of_ours():
+    """Sets lie on the CPU whatever torch.set_default_device says."""
+    want = load("digits", size=9, channels=3).subset(5, seed=0).images
+    with torch.device("meta"):
+        found = load("digits", size=9, channels=3).subset(5, seed=0).images
+    assert found.device.type == "cpu" and torch.equal(found, want)
 
 
 def test_images_are_not_printed():

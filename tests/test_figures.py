@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from helpers import figures
+from helpers.columns import Table
 from helpers.figures import style
 from helpers.games import rotating_saddle
 from helpers.operators import Matrix
@@ -122,6 +123,9 @@ PATH = ProjectedPath(
     *(abs(VALUES) + 1,) * 3,
 )
 TOPS = np.stack([abs(VALUES) + 0.1, VALUES], axis=1)
+QUARTILES = Table(
+    {"iteration": [1, 2], "low": [0.1, 1.0], "middle": [0.2, 2.0], "high": [0.3, 3.0]}
+)
 TURNING = np.array([[0.0, 1.0], [-1.0, 0.0]])
 COURSE = figures.Course(np.arange(1, 400), np.tile(VALUES, (399, 1)), np.linspace(0.7, 0.5, 399))
 DRAWN = {
@@ -170,8 +174,8 @@ DRAWN = {
         {"a": PROFILE, "b": PROFILE},
     ),
     "bands": lambda: figures.bands(
-        {"a": {"one": 10.0 ** np.arange(8).reshape(2, 4), "two": np.ones((3, 4))}},
-        xlabel="x",
+        {"a": {"one": QUARTILES, "two": QUARTILES}},
+        x="iteration",
         ylabel="y",
     ),
     "related": lambda: figures.related(
@@ -182,7 +186,7 @@ DRAWN = {
         VALUES,
         {"a": abs(VALUES), "b": abs(VALUES)},
     ),
-    "own_spectra": lambda: figures.own_spectra({"a": {"G": VALUES, "D": VALUES}}),
+    "own_spectra": lambda: figures.own_spectra({"a": Table({"G": VALUES, "D": VALUES})}),
     "path_profiles": lambda: figures.path_profiles({"a": PROFILE, "b": PROFILE}),
     "pictures": lambda: figures.pictures({"a": np.zeros((2, 1, 4, 4)), "b": np.ones((2, 1, 4, 4))}),
     "colour pictures": lambda: figures.pictures({"a": np.zeros((2, 3, 4, 4))}),
@@ -235,6 +239,36 @@ def test_every_figure_can_be_shown(name):
     picture = figures.show(DRAWN[name]()).data
     assert picture == figures.show(DRAWN[name]()).data
     assert f"fill: {style.INK}" in picture
+
+
+MATPLOTLIBRC = """
+figure.dpi: 72
+figure.figsize: 3, 9
+figure.titlesize: 30
+font.family: monospace
+axes.spines.left: False
+axes.titlelocation: left
+axes.formatter.useoffset: False
+lines.linewidth: 7
+lines.marker: x
+legend.loc: lower left
+image.cmap: jet
+image.origin: lower
+grid.linestyle: --
+hist.bins: 3
+savefig.bbox: tight
+path.sketch: 1, 100, 2
+xtick.direction: in
+"""
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_readers_matplotlibrc_changes_nothing(name, tmp_path):
+    rc = tmp_path / "matplotlibrc"
+    rc.write_text(MATPLOTLIBRC)
+    picture = figures.show(DRAWN[name]()).data
+    with mpl.rc_context(fname=rc):
+        assert figures.show(DRAWN[name]()).data == picture
 
 
 def test_streams_run_along_the_field():
@@ -317,24 +351,6 @@ def test_clouds_put_the_real_part_across():
     assert heat.shape == (len(cloud.imaginary), len(cloud.real))
     np.testing.assert_allclose(axes.lines[0].get_xdata(), 2)
     np.testing.assert_allclose(np.abs(axes.lines[0].get_ydata()), 1)
-    plt.close(drawn)
-
-
-def test_bands_show_median_and_quartiles():
-    """The line is the third column over the first, the band between its neighbours."""
-    table = np.array([[1.0, 2.0, 3.0, 4.0], [2.0, 20.0, 30.0, 40.0]])
-    drawn = figures.bands({"a": {"one": table}}, xlabel="x", ylabel="y")
-    axes = drawn.axes[0]
-    assert axes.lines[0].get_xydata().tolist() == [[1, 3], [2, 30]]
-    heights = axes.collections[0].get_paths()[0].vertices[:, 1]
-    assert set(heights.tolist()) == {2, 4, 20, 40}
-    plt.close(drawn)
-
-
-def test_own_spectra_fall():
-    """Eigenvalues by rank, the largest first."""
-    drawn = figures.own_spectra({"a": {"G": np.array([-1.0, 3.0, 0.5])}})
-    assert drawn.axes[0].lines[1].get_ydata().tolist() == [3, 0.5, -1]
     plt.close(drawn)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from datetime import date
 
 import numpy as np
 import pytest
@@ -78,13 +79,36 @@ def test_claims_have_what_they_need():
     table = json.loads(path.read_text(encoding="utf-8"))
     assert len(table) == len({claim["id"] for claim in table}) == len(ledger.claims()) == 100
     for claim in table:
-        assert set(claim) - {"untestable"} == KEYS, claim["id"]
+        assert set(claim) - {"untestable", "history"} == KEYS, claim["id"]
         assert claim["id"][0] == claim["paper"] and claim["paper"] in ledger.PAPERS
         assert claim["needs"] in ("quick", "full"), claim["id"]
         names = [quantity["name"] for quantity in claim["quantities"]]
         assert len(names) == len(set(names)), claim["id"]
         assert bool(names) != bool(claim.get("untestable")), claim["id"]
         assert claim["claim"] and claim["place"] and type(claim["chapters"]) is list, claim["id"]
+
+
+def test_changed_rules_say_so():
+    """When, what and why, in the box and on the scoreboard; the other claims say nothing of it."""
+    changed = [claim for claim in ledger.claims().values() if "history" in claim]
+    assert [claim["id"] for claim in changed] == ["A02"]
+    for claim in changed:
+        for each in claim["history"]:
+            assert set(each) == {"date", "what", "why"}
+            date.fromisoformat(each["date"])
+    values = {q["name"]: q["paper"] for q in ledger.find("A02")["quantities"]}
+    box = ledger.as_html(ledger.judge("A02", values, profile="quick"))
+    assert "Rule changed on 2026-11-27: operations of the dense solver" in box
+    assert "Rule changed" not in ledger.as_html(ledger.judge("C14", 1e6, profile="quick"))
+
+
+def test_no_clock_decides():
+    """No quantity of a claim is a time on a clock, which differs from one hour to the next."""
+    clocks = {"seconds", "clock", "runtime", "milliseconds", "speed", "faster"}
+    for claim in ledger.claims().values():
+        for quantity in claim["quantities"]:
+            words = f"{quantity['name']} {quantity['what']}".replace("_", " ").lower()
+            assert not clocks & set(words.split()) and "solver time" not in words, words
 
 
 def test_data_file(tmp_path, monkeypatch):

@@ -75,6 +75,27 @@ def test_tends_to_exact(loss, L):
 
 
 @losses
+@pytest.mark.parametrize("L", [1e2, 1e3, 1e6, 1e12])
+def test_steep_and_degenerate(loss, L):
+    """All on one place, at a real point or apart, in a cycle: exact values, however large L."""
+    x = np.array([0.0, 1.0, 2.0])
+    sets = np.array([[2.0, 2, 2], [5, 5, 5], [0.5, 0.5, 1.5], [1, 2, 0], [0, 0, 1]])
+    expected = np.array([exact(x, y, loss) for y in sets])
+    # Where 40 units of f fit between points, f is as free as in function space.
+    slack = GAP if L > 100 else 1e-6
+    values = phi_lipschitz(x, sets, loss, L)
+    assert (values <= expected + ROUNDING).all() and (values >= expected - slack).all()
+
+
+def test_collapse_under_hinge():
+    """The value that a linear program finds: -1/3, where Newton's system was singular."""
+    x, y = np.array([0.0, 1.0, 2.0]), np.array([2.0, 2.0, 2.0])
+    low, high = lipschitz_bracket(x, y, "hinge", 1000.0)
+    assert high - low < 1e-8
+    assert low - GAP <= phi_lipschitz([0, 1, 2], [[2, 2, 2]], "hinge", 1000)[0] <= high + MEETING
+
+
+@losses
 @pytest.mark.parametrize("gap", [1e-4, 1e-9])
 def test_gap(loss, gap):
     """The gap asked for is kept, wider or narrower than the default."""

@@ -19,6 +19,28 @@ LIVE = 1e-7  # of central differences, relative to the norm
 ROUNDED = 1e-5, 2e-2  # a preview's errors: visible, and small
 # Tracing takes a second for every product's first time: there, each sort of network once.
 TRACED = ("linearized", "preview")
+
+
+@pytest.fixture(autouse=True)
+def bfloat16_pays(monkeypatch):
+    """Whether it does on this machine is `test_bfloat16`'s matter."""
+    monkeypatch.setattr("helpers.operators.tracing.is_faster", lambda *_: True)
+
+
+def test_a_preview_that_would_be_slower(monkeypatch):
+    """It is not rounded, and the operator says so."""
+    game, omega = network_game(*gan("layers"), *data("layers")), point("layers").float()
+    u = torch.ones(game.sizes[1])
+    rounded = hessian(game, "D", omega, route="preview")
+    plain = hessian(game, "D", omega, route="linearized")
+    assert not torch.equal(rounded.matvec(u), plain.matvec(u))
+    assert rounded.route == "preview"
+    monkeypatch.setattr("helpers.operators.tracing.is_faster", lambda *_: False)
+    other = hessian(game, "D", omega, route="preview")
+    assert torch.equal(other.matvec(u), plain.matvec(u))
+    assert other.route == "linearized"
+
+
 CHEAP = [route for route in ROUTES if route not in TRACED]
 CASES = [
     *((kind, route, part) for kind in NETWORKS for route in CHEAP for part in "JGD"),

@@ -101,5 +101,5 @@ def test_bad_samples(shape):
 
 
 def test_no_units():
-    with pytest.raises(ValueError, match="one unit or more"):
+    with pytest.raises(ValueError, match="units is a whole number, 1 or more, got 0"):
         LineNet(0, seed=0)

@@ -193,10 +193,12 @@ def test_path_of_a_stuck_state(loss):
 @pytest.mark.parametrize(
     "n, loss, on_line, message",
     [
-        (0, "js", False, "at least 1"),
-        (-1, "rs", True, "at least 1"),
+        (0, "js", False, "n is a whole number, 1 or more, got 0"),
+        (-1, "rs", True, "n is a whole number, 1 or more, got -1"),
         (8, "js", False, "at most 1000000"),
         (6, "js", True, "at most 1000000"),
+        (10_000_000, "js", False, "at most 1000000 states .* got n = 10000000"),
+        (10**30, "rs", True, "at most 1000000 states"),
         (2, "wgan", False, "unknown loss"),
     ],
 )

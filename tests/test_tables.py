@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from helpers import ledger
+from helpers.columns import Table
 from helpers.tables import Tables
 
-RECORDED = {"parameters": {"profile": "medium"}, "tables": {"a": {"x": [1, 2]}}}
+RECORDED = {"parameters": {"profile": "medium"}, "tables": {"a": Table({"x": [1, 2]})}}
 
 
 @pytest.fixture
@@ -22,8 +23,9 @@ def test_quick_shows_the_recorded_run(kept):
     tables = Tables("c", "quick")
     tables.store("a", {"x": [5.0]})
     assert tables.shown("a")["x"].tolist() == [1, 2]
-    assert tables.live["a"]["x"] == [5.0]
+    assert tables.live["a"]["x"].tolist() == [5.0]
     assert tables.shown_profile == "medium"
+    assert "a" in tables and "b" not in tables
     assert kept == []
 
 
@@ -33,5 +35,15 @@ def test_longer_runs_show_and_keep_themselves(kept):
     assert tables.shown("a")["x"].tolist() == [5.0]
     assert tables.shown_profile == "full"
     assert kept == ["a"]
+    assert "a" in tables and "b" not in tables
     with pytest.raises(KeyError):
         tables.shown("b")
+
+
+def test_live_tables_are_read_by_name_too(kept):
+    """Code that reads this run's table by position would fail on the recorded one's."""
+    tables = Tables("c", "full")
+    tables.store("a", {"x": [5.0], "y": [6.0]})
+    for table in (tables.live["a"], tables.shown("a"), RECORDED["tables"]["a"]):
+        with pytest.raises(TypeError):
+            list(table)

@@ -60,7 +60,7 @@ def test_xi_infinite(a, b):
         xi(a, b, IDENTITY, IDENTITY)
 
 
-@pytest.mark.parametrize("count", [-1, float("nan")])
+@pytest.mark.parametrize("count", [-1, float("nan"), float("inf")])
 def test_xi_bad_counts(count):
     """Counts that count nothing are refused."""
     with pytest.raises(ValueError, match="non-negative"):

@@ -1,4 +1,4 @@
-"""Command line of the book: ``python -m helpers.book {sync,run,check,regress,site}``."""
+"""Command line of the book: ``python -m helpers.book {sync,run,check,regress,spread,site}``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import nbformat
 import torch
 
 from helpers import ledger
-from helpers.book import execute, pairing, parameters, readme, regress, site
+from helpers.book import execute, pairing, parameters, readme, regress, site, spread
 from helpers.book.layout import Layout, checkout
 
 
@@ -38,6 +38,7 @@ def _sync(layout: Layout, options: argparse.Namespace) -> int:
 
 
 def _run(layout: Layout, options: argparse.Namespace) -> int:
+    options.profile, options.set = execute.profile_of(options.profile, options.set)
     if options.publish and (options.profile or options.set):
         raise ValueError("--publish is for runs with default parameters only")
     if options.record and options.profile not in ("medium", "full"):
@@ -82,6 +83,20 @@ def _regress(layout: Layout, options: argparse.Namespace) -> int:
     drifted = sum(c.drifted for c in comparisons)
     print(f"\n{len(comparisons)} numbers compared, {drifted} drifted")
     return int(drifted > 0)
+
+
+def _spread(layout: Layout, options: argparse.Namespace) -> int:
+    chapters = layout.select(options.chapter)
+    failed = spread.measure(layout, chapters, options.variants or spread.VARIANTS)
+    print("\n".join(failed))
+    if options.write and not failed:
+        for chapter in chapters:
+            reference = spread.write(layout, chapter)
+            print(f"{chapter}: over {', '.join(reference.over)}")
+            for n in reference.numbers:
+                if n.why_not:
+                    print(f"  not compared: {n.claim} {n.quantity} {n.why_not}")
+    return int(bool(failed))
 
 
 def _site(layout: Layout, options: argparse.Namespace) -> int:
@@ -161,6 +176,12 @@ def _parser() -> argparse.ArgumentParser:
     again = add("regress", _regress, "execute anew and compare with data/references")
     again.add_argument("--chapter", help="only this one")
     again.add_argument("--accept", action="store_true", help="make the new numbers the reference")
+    far = add("spread", _spread, "execute under other kernels and threads; how far numbers move")
+    far.add_argument("--chapter", help="only this one")
+    far.add_argument(
+        "--variants", nargs="+", metavar="NAME", help=f"of: {', '.join(spread.VARIANTS)}"
+    )
+    far.add_argument("--write", action="store_true", help="put the spread into data/references")
     add("site", _site, "build the site from the last execution")
     return parser
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 from html import escape
 
-import nbformat
-
 from helpers import ledger
+from helpers.book import pairing
 from helpers.book.layout import Layout
 from helpers.ledger import Record, Row
 
@@ -16,7 +15,7 @@ def rows(layout: Layout, *, committed: bool) -> list[Row]:
     """Scoreboard rows from the notebooks beside the sources, or from the last execution."""
     folder = layout.book if committed else layout.executed
     paths = {name: folder / f"{name}.ipynb" for name in layout.chapters()}
-    executed = {n: nbformat.read(p, as_version=4) for n, p in paths.items() if p.exists()}
+    executed = {n: pairing.read(p) for n, p in paths.items() if p.exists()}
     runs = [
         json.loads(p.read_text(encoding="utf-8")) for p in sorted(layout.recorded.glob("*.json"))
     ]
@@ -64,7 +63,8 @@ def _row(row: Row) -> str:
         f'<tr id="{claim["id"]}" data-paper="{claim["paper"]}" data-verdict="{row.verdict}" '
         f'style="--verdict:{colour}">'
         f'<td data-label="claim"><strong>{claim["id"]}</strong> {escape(claim["claim"])} '
-        f"<em>{ledger.PAPERS[claim['paper']]}, {escape(claim['place'])}</em></td>"
+        f"<em>{ledger.PAPERS[claim['paper']]}, {escape(claim['place'])}</em>"
+        f"{''.join(f'<br><small>{escape(line)}</small>' for line in ledger.changes(claim))}</td>"
         f'<td data-label="the paper\'s number">{escape(claim["paper_value"])}</td>'
         f'<td data-label="ours">{_ours(row)}</td>'
         f'<td data-label="verdict" class="verdict-cell">{verdict}</td></tr>'

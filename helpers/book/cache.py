@@ -26,7 +26,7 @@ def key(layout: Layout, notebook: NotebookNode, parameters: dict) -> str:
     parts.append(_claims(layout.root / "data" / "claims.json", code))
     for name in _named("timings", code):
         parts.append((layout.root / "data" / "benchmarks" / f"{name}.json").read_text("utf-8"))
-    for name in _named("recorded", code):
+    for name in _named("(?:recorded|Tables)", code):
         run = layout.recorded / f"{name}.json"
         parts.append(run.read_text("utf-8") if run.exists() else "")
     for part in parts:
@@ -62,8 +62,9 @@ def _imported(package: Path, code: Iterable[str]) -> list[Path]:
 
 
 def _named(function: str, code: Iterable[str]) -> list[str]:
-    """The names that some code calls a function with."""
-    return re.findall(rf"{function}\([\"']([\w.]+)[\"']\)", "\n".join(code))
+    """The names that some code calls a function with first, each once."""
+    named = re.findall(rf"{function}\([\"']([\w.]+)[\"'][,)]", "\n".join(code))
+    return list(dict.fromkeys(named))
 
 
 def _claims(path: Path, code: Iterable[str]) -> str:

@@ -10,10 +10,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import nbformat
+from ipykernel.kernelspec import get_kernel_dict
 from nbformat import NotebookNode
 from tqdm import tqdm
 
@@ -57,10 +59,11 @@ def run(
         ValueError: for an unknown chapter or parameter, or a value of the wrong type; before
             anything runs.
     """
+    profile, settings = profile_of(profile, settings or [])
     plans = []
     for name in layout.select(chapter):
         notebook = pairing.to_notebook(layout, name)
-        plans.append((name, notebook, chosen_values(notebook, profile, settings or [])))
+        plans.append((name, notebook, chosen_values(notebook, profile, settings)))
     limit = time_limit or TIME_LIMITS[profile or "quick"]
     results = []
     with tqdm(plans, unit="chapter", disable=None) as bar:
@@ -70,11 +73,28 @@ def run(
             key = cache.key(layout, notebook, values)
             result = None if force else _from_cache(target, key)
             if result is None:
-                result = _execute(layout, name, notebook, values, target, limit)
+                result = one(layout, name, notebook, values, target, limit)
                 if not result.error:
                     _stamp(target).write_text(json.dumps({"key": key, **asdict(result)}))
             results.append(result)
     return results
+
+
+def profile_of(profile: str | None, settings: list[str]) -> tuple[str | None, list[str]]:
+    """The profile, whichever way it was chosen, and the other settings.
+
+    Raises:
+        ValueError: if it was chosen in both ways, or twice.
+
+    >>> profile_of(None, ["seed=3", "profile=full"])
+    ('full', ['seed=3'])
+    """
+    chosen = [s.removeprefix("profile=") for s in settings if s.startswith("profile=")]
+    others = [s for s in settings if not s.startswith("profile=")]
+    named = [*([profile] if profile is not None else []), *chosen]
+    if len(named) > 1:
+        raise ValueError(f"a run has one profile, got {' and '.join(named)}")
+    return (named or [None])[0], others
 
 
 def chosen_values(
@@ -130,9 +150,16 @@ def _stamp(target: Path) -> Path:
     return target.with_suffix(".json")
 
 
-def _execute(
-    layout: Layout, chapter: str, source, values: dict, target: Path, limit: float
+def one(
+    layout: Layout,
+    chapter: str,
+    source: NotebookNode,
+    values: dict[str, parameters.Value],
+    target: Path,
+    limit: float,
+    environment: Mapping[str, str] | None = None,
 ) -> Result:
+    """Execute one chapter into a file, within so many seconds, with these variables set."""
     work = layout.build / "work"
     before, after = work / f"{chapter}.in.ipynb", work / f"{chapter}.out.ipynb"
     pairing.write(source, before)
@@ -142,7 +169,8 @@ def _execute(
     for name, value in values.items():
         command += ["-r" if isinstance(value, str) else "-p", name, str(value)]
     start = time.perf_counter()
-    output, code, peak_mb = _measured(command, limit)
+    own = _own_jupyter(work / "jupyter") | dict(environment or {})
+    output, code, peak_mb = _measured(command, limit, own)
     seconds = time.perf_counter() - start
     if code != 0:
         late = f"stopped after the time limit of {limit:g} s" if code == -signal.SIGKILL else ""
@@ -158,20 +186,34 @@ def _execute(
     return Result(chapter, seconds, peak_mb, len(list(ledger.collect(executed))))
 
 
-def _measured(command: list[str], limit: float) -> tuple[str, int, float]:
+def _own_jupyter(folder: Path) -> dict[str, str]:
+    """Variables by which Jupyter's `python3` is the interpreter that this tool runs on.
+
+    They go before the user's own folders: a `python3` there may be of an environment that is gone,
+    and IPython's start-up files there may print or import what they like.
+    """
+    kernel = folder / "kernels" / "python3" / "kernel.json"
+    kernel.parent.mkdir(parents=True, exist_ok=True)
+    kernel.write_text(json.dumps(get_kernel_dict()), encoding="utf-8")
+    paths = [str(folder), *filter(None, [os.environ.get("JUPYTER_PATH")])]
+    return {"JUPYTER_PATH": os.pathsep.join(paths), "IPYTHONDIR": str(folder / "ipython")}
+
+
+def _measured(
+    command: list[str], limit: float, environment: Mapping[str, str]
+) -> tuple[str, int, float]:
     """Output, exit code and peak memory in MB (the largest process) of a command."""
     # Threads that wait by spinning steal the cores from whatever else runs: with one busy
     # neighbour on two cores a chapter took twice as long. numpy's do so whatever the policy: there
     # one thread does, beside which a second one saves a chapter next to nothing.
     quiet = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1"}
-    environment = quiet | dict(os.environ)
     with subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-        env=environment,
+        env=quiet | dict(os.environ) | dict(environment),
     ) as process:
         timer = threading.Timer(limit, os.killpg, (process.pid, signal.SIGKILL))
         timer.start()

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import yaml
+
+PLACEHOLDER = "ORGANISATION"  # owner of the repository until somebody keeps it somewhere
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,30 @@ class Layout:
         return [page for page in sorted(self.book.glob("*.md")) if page not in sources]
 
     def repository(self) -> str:
-        """The repository's address; _config.yml is the one place that holds it."""
-        config = yaml.safe_load((self.root / "_config.yml").read_text(encoding="utf-8"))
-        return str(config["repository"]["url"]).rstrip("/")
+        """The repository's address; _config.yml is the one place that holds it.
+
+        Raises:
+            ValueError: for one that is none of GitHub's, from where Colab opens chapters.
+        """
+        address = str(self._config()["url"]).rstrip("/").removesuffix(".git")
+        if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", address):
+            raise ValueError(
+                "`url` under `repository` in _config.yml is like https://github.com/OWNER/NAME, "
+                f"got {address}"
+            )
+        return address
+
+    def has_address(self) -> bool:
+        """Whether the repository's address was filled in."""
+        return f"/{PLACEHOLDER}/" not in self.repository()
+
+    def branch(self) -> str:
+        """The branch that badges and the rocket open chapters from."""
+        return str(self._config()["branch"])
+
+    def _config(self) -> dict[str, Any]:
+        text = (self.root / "_config.yml").read_text(encoding="utf-8")
+        return yaml.safe_load(text)["repository"]
 
     def select(self, chapter: str | None) -> list[str]:
         """All chapters, or the one asked for.

@@ -7,6 +7,7 @@ the package in Colab, and the outputs of the last execution where the code did n
 
 from __future__ import annotations
 
+import codecs
 from pathlib import Path
 
 import jupytext
@@ -17,11 +18,12 @@ from helpers.book.layout import Layout
 
 _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 _LARGEST = 1_500_000  # bytes of a notebook with its outputs
+_PLAIN = "utf-8-sig"  # with or without the byte-order mark that some editors write
 
 
 def to_notebook(layout: Layout, chapter: str) -> NotebookNode:
     """The chapter's notebook, without outputs."""
-    notebook = jupytext.read(layout.source(chapter), fmt="md:myst")
+    notebook = jupytext.reads(layout.source(chapter).read_text(_PLAIN), fmt="md:myst")
     notebook.metadata = nbformat.from_dict({"kernelspec": _KERNEL})
     first = next(i for i, cell in enumerate(notebook.cells) if cell.cell_type == "code")
     notebook.cells.insert(first, _colab_cell(layout))
@@ -42,7 +44,7 @@ def sync(layout: Layout) -> list[str]:
         notebook, path = to_notebook(layout, chapter), layout.notebook(chapter)
         before = path.read_text(encoding="utf-8") if path.exists() else None
         if before is not None:
-            _keep_outputs(notebook, nbformat.reads(before, as_version=4))
+            _keep_outputs(notebook, read(path))
         after = dump(notebook)
         if after != before:
             path.write_text(after, encoding="utf-8")
@@ -62,7 +64,9 @@ def check(layout: Layout) -> list[str]:
         if not path.exists():
             faults.append(f"{chapter}: {path.name} is missing; run `make sync`")
             continue
-        wanted, found = to_notebook(layout, chapter), nbformat.read(path, as_version=4)
+        if path.read_bytes().startswith(codecs.BOM_UTF8):
+            faults.append(f"{chapter}: {path.name} has a byte-order mark; run `make sync`")
+        wanted, found = to_notebook(layout, chapter), read(path)
         if _skeleton(wanted) != _skeleton(found):
             faults.append(f"{chapter}: {_first_difference(wanted, found)}; run `make sync`")
         for number, cell in enumerate(found.cells):
@@ -115,6 +119,11 @@ def dump(notebook: NotebookNode) -> str:
     return nbformat.writes(notebook, version=4) + "\n"
 
 
+def read(path: Path) -> NotebookNode:
+    """A notebook of the repository."""
+    return nbformat.reads(path.read_text(_PLAIN), as_version=4)
+
+
 def write(notebook: NotebookNode, path: Path) -> None:
     """Write a notebook, making its folder where needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,12 +131,23 @@ def write(notebook: NotebookNode, path: Path) -> None:
 
 
 def _colab_cell(layout: Layout) -> NotebookNode:
-    # --no-deps leaves the torch that Colab built for its GPUs in place.
-    source = (
-        "import sys\n\n"
-        'if "google.colab" in sys.modules:  # elsewhere the package is installed already\n'
-        f"    %pip install -q --no-deps git+{layout.repository()}"
-    )
+    """What makes the package importable in Colab; elsewhere it is installed already."""
+    if layout.has_address():
+        source = (
+            "import sys\n\n"
+            'if "google.colab" in sys.modules:  # elsewhere the package is installed already\n'
+            f"    %pip install -q git+{layout.repository()}"
+        )
+    else:
+        source = (
+            "import importlib.util\n\n"
+            'if importlib.util.find_spec("helpers") is None:\n'
+            "    raise RuntimeError(\n"
+            '        "this copy of the book has no address to install its package from: set "\n'
+            '        "`url` under `repository` in _config.yml and run `make sync`, or install "\n'
+            '        "a wheel of the package by hand with %pip"\n'
+            "    )"
+        )
     return nbformat.v4.new_code_cell(source, metadata={"tags": ["remove-cell"]})
 
 

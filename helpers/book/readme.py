@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 
-import nbformat
-
-from helpers.book import board
+from helpers.book import board, pairing
 from helpers.book.layout import Layout
 
 FIGURE_TAG = "readme-figure"
@@ -16,7 +14,7 @@ def render(layout: Layout) -> str:
     """The README with its generated parts as they should be now."""
     text = (layout.root / "README.md").read_text(encoding="utf-8")
     parts = {
-        "install": f"```bash\npip install --no-deps git+{layout.repository()}\n```",
+        "install": f"```bash\npip install git+{layout.repository()}\n```",
         "badges": _badges(layout),
         "counts": board.counts_line(board.rows(layout, committed=True)),
     }
@@ -47,11 +45,12 @@ def check(layout: Layout) -> list[str]:
 
 def _badges(layout: Layout) -> str:
     address = layout.repository().removeprefix("https://github.com/")
+    folder = f"https://colab.research.google.com/github/{address}/blob/{layout.branch()}/book"
     lines = ["| chapter | open |", "|---|---|"]
     for chapter in layout.chapters():
-        colab = f"https://colab.research.google.com/github/{address}/blob/main/book/{chapter}.ipynb"
+        colab = f"{folder}/{chapter}.ipynb"
         badge = "https://colab.research.google.com/assets/colab-badge.svg"
-        title = nbformat.read(layout.notebook(chapter), as_version=4).cells[0].source
+        title = pairing.read(layout.notebook(chapter)).cells[0].source
         heading = title.splitlines()[0].lstrip("# ")
         lines.append(f"| {heading} | [![Open in Colab]({badge})]({colab}) |")
     return "\n".join(lines)
@@ -61,7 +60,7 @@ def _figures(layout: Layout) -> dict:
     """Pictures of the cells tagged for the README, as files beside the book's other static ones."""
     found = {}
     for chapter in layout.chapters():
-        for cell in nbformat.read(layout.notebook(chapter), as_version=4).cells:
+        for cell in pairing.read(layout.notebook(chapter)).cells:
             if FIGURE_TAG in cell.metadata.get("tags", []):
                 for output in cell.outputs:
                     picture = output.get("data", {}).get("image/svg+xml")

@@ -1,4 +1,11 @@
-"""The regression check: every recorded number against the one committed in data/references."""
+"""The regression check: every recorded number against the one committed in data/references.
+
+How far a number may move follows from how far it was seen to move where nothing but rounding
+differs (`helpers.book.spread`): three times that, and never less than what another order of
+additions does to a number that depends on little. What moves by more than a fifth of itself says
+nothing about drift and is not compared; the file says so beside the number. `helpers.book.fixed`
+holds instead what it came from, at a fixed state or over a short horizon.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +13,58 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import nbformat
 
 from helpers import ledger
+from helpers.book import fixed
 from helpers.book.layout import Layout
 
-# Of a number that comes without tolerances of its own: exact but for the order of additions.
-_RELATIVE, _ABSOLUTE = 1e-6, 1e-9
+FACTOR = 3  # times the spread is how far a number may move
+_RELATIVE, _ABSOLUTE = 1e-6, 1e-9  # and never less than this
+MOST = 0.2  # spread, as a share of the largest entry, of a number that is compared
+
+FIXED = "fixed"  # stands for the claim of `helpers.book.fixed`'s numbers
+
+Value = float | list[float]
+
+
+@dataclass(frozen=True)
+class Number:
+    """A recorded number, and how far it moves where nothing but rounding differs."""
+
+    claim: str
+    quantity: str
+    value: Value
+    spread: tuple[float, ...] | None = None  # of each entry; None: not measured
+
+    @property
+    def tolerances(self) -> list[float]:
+        """How far each entry may move."""
+        entries = listed(self.value)
+        spread = self.spread or [0.0] * len(entries)
+        least = (max(_RELATIVE * abs(v), _ABSOLUTE) for v in entries)
+        return [max(FACTOR * s, low) for s, low in zip(spread, least, strict=True)]
+
+    @property
+    def why_not(self) -> str:
+        """Why the number is not compared; empty where it is."""
+        if self.spread is None:
+            return ""
+        largest = max((abs(v) for v in listed(self.value)), default=0.0)
+        worst = max(self.spread, default=0.0)
+        if FACTOR * worst <= _ABSOLUTE or worst <= MOST * largest:
+            return ""
+        return f"moves by {worst:.2g} where nothing but rounding differs"
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The numbers of a chapter, and over what their spread was measured."""
+
+    over: tuple[str, ...] = ()
+    numbers: tuple[Number, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -23,85 +74,113 @@ class Comparison:
     chapter: str
     claim: str
     quantity: str
-    reference: float | list[float] | None  # None: not in the reference
-    now: float | list[float] | None  # None: no longer recorded
-    relative: float = _RELATIVE
-    absolute: float = _ABSOLUTE
+    reference: Number | None  # None: not in the reference
+    now: Value | None  # None: no longer recorded
 
     @property
     def drifted(self) -> bool:
         if self.reference is None or self.now is None:
             return True
-        pairs = zip(_listed(self.reference), _listed(self.now), strict=False)
-        close = (math.isclose(a, b, rel_tol=self.relative, abs_tol=self.absolute) for a, b in pairs)
-        return len(_listed(self.reference)) != len(_listed(self.now)) or not all(close)
+        if self.reference.why_not:
+            return False
+        before, now = listed(self.reference.value), listed(self.now)
+        if len(before) != len(now):
+            return True
+        rows = zip(before, now, self.reference.tolerances, strict=True)
+        return not all(abs(a - b) <= within for a, b, within in rows)
 
 
 def compare(layout: Layout, chapter: str) -> list[Comparison]:
     """Compare the last execution of a chapter with its references."""
-    path = layout.references / f"{chapter}.json"
-    stored = json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
-    references = {(n["claim"], n["quantity"]): n for n in stored}
-    now = dict(_numbers(layout, chapter))
-    comparisons = []
-    for key in dict.fromkeys([*references, *now]):
-        stored = references.get(key, {})
-        tolerances = {k: stored[k] for k in ("relative", "absolute") if k in stored}
-        comparisons.append(
-            Comparison(chapter, *key, stored.get("value"), now.get(key), **tolerances)
-        )
-    return comparisons
+    before = {(n.claim, n.quantity): n for n in load(layout, chapter).numbers}
+    now = dict(_now(layout, chapter))
+    keys = dict.fromkeys([*before, *now])
+    return [Comparison(chapter, *key, before.get(key), now.get(key)) for key in keys]
 
 
 def accept(layout: Layout, chapter: str) -> None:
-    """Make the last execution the reference; numbers that stay keep their tolerances."""
-    numbers = [
-        {
-            "claim": c.claim,
-            "quantity": c.quantity,
-            "value": c.now,
-            "relative": c.relative,
-            "absolute": c.absolute,
-        }
-        for c in compare(layout, chapter)
-        if c.now is not None
-    ]
-    layout.references.mkdir(parents=True, exist_ok=True)
+    """Make the last execution the reference; numbers that stay keep their spread."""
+    before = load(layout, chapter)
+    spread = {(n.claim, n.quantity): n.spread for n in before.numbers}
+    numbers = []
+    for (claim, quantity), value in _now(layout, chapter):
+        kept = spread.get((claim, quantity))
+        same = kept is not None and len(kept) == len(listed(value))
+        numbers.append(Number(claim, quantity, value, kept if same else None))
+    save(layout, chapter, Reference(before.over, tuple(numbers)))
+
+
+def load(layout: Layout, chapter: str) -> Reference:
+    """The committed reference of a chapter; an empty one where there is none."""
     path = layout.references / f"{chapter}.json"
-    path.write_text(json.dumps(numbers, indent=1) + "\n", encoding="utf-8")
+    if not path.exists():
+        return Reference()
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    numbers = []
+    for n in stored["numbers"]:
+        spread = n.get("spread")
+        measured = None if spread is None else tuple(map(float, spread))
+        numbers.append(Number(n["claim"], n["quantity"], n["value"], measured))
+    return Reference(tuple(stored["over"]), tuple(numbers))
 
 
-def table(comparisons: list[Comparison]) -> str:
-    """The comparisons as a table, drifted ones marked."""
-    lines = [f"{'claim':6} {'quantity':28} {'reference':>14} {'now':>14} {'may move':>10}"]
-    for c in comparisons:
-        mark = "  DRIFT" if c.drifted else ""
-        lines.append(
-            f"{c.claim:6} {c.quantity:28} {_shown(c.reference):>14} {_shown(c.now):>14} "
-            f"{_allowed(c):>10}{mark}"
-        )
-    return "\n".join(lines)
+def save(layout: Layout, chapter: str, reference: Reference) -> None:
+    """Write a reference, one number a line."""
+    lines = []
+    for n in reference.numbers:
+        row = {"claim": n.claim, "quantity": n.quantity, "value": n.value}
+        if n.spread is not None:
+            row["spread"] = [s if math.isfinite(s) else "inf" for s in n.spread]
+        if n.why_not:
+            row["not compared"] = n.why_not
+        lines.append(json.dumps(row))
+    layout.references.mkdir(parents=True, exist_ok=True)
+    body = ",\n  ".join(lines)
+    text = f'{{\n "over": {json.dumps(reference.over)},\n "numbers": [\n  {body}\n ]\n}}\n'
+    (layout.references / f"{chapter}.json").write_text(text, encoding="utf-8")
 
 
-def _numbers(layout: Layout, chapter: str) -> Iterator[tuple[tuple[str, str], float | list[float]]]:
-    notebook = nbformat.read(layout.executed / f"{chapter}.ipynb", as_version=4)
-    for record in ledger.collect(notebook):
+def numbers(notebook: Path) -> Iterator[tuple[tuple[str, str], Value]]:
+    """(claim, quantity) and value of all that an executed notebook has recorded."""
+    for record in ledger.collect(nbformat.read(notebook, as_version=4)):
         for quantity, value in record.values.items():
             yield (record.claim, quantity), value
 
 
-def _listed(value: float | list[float]) -> list[float]:
+def table(comparisons: list[Comparison]) -> str:
+    """The comparisons as a table, drifted ones marked."""
+    width = max([len("quantity"), *(len(c.quantity) for c in comparisons)])
+    lines = [f"{'claim':6} {'quantity':{width}} {'reference':>14} {'now':>14} {'may move':>10}"]
+    for c in comparisons:
+        mark = "  DRIFT" if c.drifted else ""
+        before = None if c.reference is None else c.reference.value
+        lines.append(
+            f"{c.claim:6} {c.quantity:{width}} {_shown(before):>14} {_shown(c.now):>14} "
+            f"{_allowed(c.reference):>10}{mark}"
+        )
+    return "\n".join(lines)
+
+
+def _now(layout: Layout, chapter: str) -> Iterator[tuple[tuple[str, str], Value]]:
+    yield from numbers(layout.executed / f"{chapter}.ipynb")
+    for name, value in fixed.numbers(chapter).items():
+        yield (FIXED, name), value
+
+
+def listed(value: Value) -> list[float]:
+    """The entries of a value; a single number is one."""
     return value if isinstance(value, list) else [value]
 
 
-def _shown(value: float | list[float] | None) -> str:
+def _shown(value: Value | None) -> str:
     if value is None:
         return "missing"
     if isinstance(value, list):
-        return f"{len(value)} seeds"
+        return f"{len(value)} seeds" if len(value) != 1 else f"{value[0]:.7g}"
     return f"{value:.7g}"
 
 
-def _allowed(c: Comparison) -> str:
-    size = max((abs(v) for v in _listed(c.reference or 0.0)), default=0.0)
-    return f"{max(c.relative * size, c.absolute):.1g}"
+def _allowed(reference: Number | None) -> str:
+    if reference is None:
+        return ""
+    return "any" if reference.why_not else f"{max(reference.tolerances, default=0):.1g}"

@@ -18,7 +18,7 @@ from helpers.datasets.digits import read_digits
 from helpers.datasets.fetch import at_hand, read
 from helpers.datasets.images import ImageSet, as_tensor
 from helpers.datasets.sources import SOURCES
-from helpers.inputs import whole_number
+from helpers.inputs import one_of, whole_number
 
 __all__ = ["NAMES", "SPLITS", "ImageSet", "at_hand", "load"]
 
@@ -55,14 +55,10 @@ def load(
     >>> load("digits", size=8).images.shape
     torch.Size([1442, 1, 8, 8])
     """
-    if not isinstance(name, str) or name not in NAMES:
-        raise ValueError(f"unknown data set {name!r}; there are {', '.join(NAMES)}")
-    if not isinstance(split, str) or split not in SPLITS:
-        raise ValueError(f"unknown split {split!r}; there are {' and '.join(SPLITS)}")
+    one_of("data set", name, NAMES)
+    one_of("split", split, SPLITS)
     size = whole_number("size", size, 1)
-    if channels is not None:
-        channels = whole_number("channels", channels, 1)
-    if channels not in (None, 1, 3):
+    if channels is not None and whole_number("channels", channels, 1) not in (1, 3):
         raise ValueError(f"channels are 1, 3 or None for as many as there are, got {channels!r}")
     name = "emnist-digits" if name == "emnist" else name
     raw = read_digits(split) if name == "digits" else read(name, split, root)

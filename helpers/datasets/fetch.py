@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 
 from helpers.datasets.images import Raw
 from helpers.datasets.sources import SOURCES, Source
+from helpers.inputs import one_of, shown
 
 VARIABLE = "GANSCAPES_DATA"
 
@@ -35,11 +36,10 @@ def at_hand(name: str, root: str | PathLike[str] | None = None) -> bool:
     >>> at_hand("digits")
     True
     """
+    one_of("data set", name, ("digits", "emnist", *SOURCES))
     name = "emnist-digits" if name == "emnist" else name
     if name == "digits":
         return True
-    if name not in SOURCES:
-        raise ValueError(f"unknown set {name!r}; there are digits, {', '.join(SOURCES)}")
     where = _folder(root)[1]
     try:
         for split in ("train", "test"):
@@ -80,6 +80,8 @@ def read(name: str, split: str, root: str | PathLike[str] | None) -> Raw:
 
 def _folder(root: str | PathLike[str] | None) -> tuple[str | PathLike[str] | None, Path]:
     """The folder that was named, if one was, and the one to read from."""
+    if root is not None and not isinstance(root, str | PathLike):
+        raise ValueError(f"root is a path or None, got {shown(root)}")
     given = root if root is not None else os.environ.get(VARIABLE) or None
     return given, cache() if given is None else Path(given).expanduser()
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from helpers import inputs
+from helpers.inputs import seed as whole_seed
 from helpers.inputs import whole_number
 
 LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, as in ITU-R BT.601 and in PIL
@@ -35,15 +35,16 @@ class ImageSet:
         """n images drawn without replacement; of one seed, the smaller draw starts the larger.
 
         Raises:
-            ValueError: for fewer than one image, or more than there are.
+            ValueError: for fewer than one image, or more than there are, and what is no seed.
 
         >>> from helpers.datasets import load
         >>> load("digits").subset(100, seed=0).labels.shape
         torch.Size([100])
         """
-        n = whole_number("the size of a subset", n, 1, len(self))
-        random = torch.Generator().manual_seed(inputs.seed(seed))
-        drawn = torch.randperm(len(self), generator=random, device="cpu")[:n]
+        n = whole_number("n", n, 1, len(self))
+        cpu = torch.device("cpu")  # whatever torch's default device is
+        random = torch.Generator(cpu).manual_seed(whole_seed(seed))
+        drawn = torch.randperm(len(self), generator=random, device=cpu)[:n]
         return replace(self, images=self.images[drawn], labels=self.labels[drawn])
 
 
@@ -67,11 +68,12 @@ def as_tensor(raw: Raw, size: int, channels: int | None) -> Tensor:
               [1., 1.]]]])
     """
     n, native, *sides = raw.images.shape
-    out = torch.empty(n, channels or native, size, size)
+    luma = torch.tensor(LUMA, device="cpu")
+    out = torch.empty(n, channels or native, size, size, device="cpu")
     for start in range(0, n, _CHUNK):
         part = torch.from_numpy(raw.images[start : start + _CHUNK].astype(np.float32))
         if channels == 1 and native == 3:
-            part = (part * torch.tensor(LUMA)[:, None, None]).sum(dim=1, keepdim=True)
+            part = (part * luma[:, None, None]).sum(dim=1, keepdim=True)
         if sides != [size, size]:
             part = interpolate(
                 part, (size, size), mode="bilinear", antialias=True, align_corners=False

@@ -33,7 +33,8 @@ def read_pictures(root: Path, split: str) -> Raw:
     """CIFAR10/<split>/<class>/*, in the folder or in CIFAR10/cifar10-<split>-images.zip.
 
     In the order of their names. A zip is read in memory and never unpacked. It is a stand-in even
-    if it counts as many images as CIFAR-10: they have been compressed anew.
+    if it counts as many images as CIFAR-10: they have been compressed anew. Files and folders of a
+    hidden name, which macOS and Jupyter leave beside pictures, are passed over.
 
     Raises:
         FileNotFoundError: where there is neither.
@@ -67,7 +68,7 @@ def read_pictures(root: Path, split: str) -> Raw:
 def _of_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
     files = {path.relative_to(folder.parent).as_posix(): path for path in folder.glob("*/*")}
     for name in sorted(files):
-        if name.lower().endswith(_ENDINGS):
+        if _is_picture(name) and files[name].is_file():
             yield name, files[name].read_bytes()
 
 
@@ -77,10 +78,20 @@ def _of_zip(packed: Path, split: str) -> Iterator[tuple[str, bytes]]:
             for name in sorted(archive.namelist()):
                 content = archive.read(name)  # of each, lest a damaged name be passed over
                 inside = PurePosixPath(name).parts
-                if len(inside) == 3 and inside[0] == split and name.lower().endswith(_ENDINGS):
+                if len(inside) == 3 and inside[0] == split and _is_picture(name):
                     yield name, content
     except Exception as error:  # zipfile and zlib have many for damaged files
         raise ValueError(f"{packed}: expected a whole zip, found: {error}") from error
+
+
+def _is_picture(name: str) -> bool:
+    """Whether a path split/class/file is one of a picture, by its ending and no hidden part.
+
+    >>> [_is_picture(f"train/{name}") for name in ("cat/0.PNG", "cat/._0.png", "__MACOSX/0.png")]
+    [True, False, False]
+    """
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in PurePosixPath(name).parts)
+    return name.lower().endswith(_ENDINGS) and not hidden
 
 
 def _pixels(name: str, content: bytes) -> NDArray[np.uint8]:

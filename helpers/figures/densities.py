@@ -53,7 +53,7 @@ def densities(
                 place, line - band, line + band, color=f"C{number}", alpha=0.3, linewidth=0
             )
         if lowest is not None:
-            most = first.density.max()
+            most = max(curve.density.max() for curve in curves.values())
             axes.set(yscale="log", ylim=(lowest * most, 2 * most))
         axes.set(title=title, xlabel="eigenvalue")
         axes.legend(fontsize=9)
@@ -83,8 +83,8 @@ def staircases(
         axes.step(place, mass, where="post", **look)
 
     draw(*exact, color=INK, alpha=0.3, linewidth=6, label="exact")
-    for (name, each), line in zip(steps.items(), ("-", "--", ":"), strict=False):
-        draw(*each, label=name, linestyle=line, linewidth=1.6)
+    for number, (name, each) in enumerate(steps.items()):
+        draw(*each, label=name, linestyle=("-", "--", ":")[number % 3], linewidth=1.6)
     axes.set(xlabel="eigenvalue", ylabel="mass up to here")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

@@ -9,29 +9,31 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from helpers.columns import Table
 from helpers.figures.style import INK, PLAYERS, styled
 
 
 @styled
-def bands(
-    panels: Mapping[str, Mapping[str, NDArray[np.float64]]], *, xlabel: str, ylabel: str
-) -> Figure:
+def bands(panels: Mapping[str, Mapping[str, Table]], *, x: str, ylabel: str) -> Figure:
     """Median and quartiles over seeds along a training, on a logarithmic axis: a panel a setting.
 
     Args:
-        panels: (t, 4) position, lower quartile, median and upper quartile, by setting and name.
-        xlabel, ylabel: names of the axes.
+        panels: tables with columns `x`, "low" and "high" (the quartiles) and "middle" (the
+            median), by setting and name of the line.
+        x: the column of positions, and the name of its axis.
+        ylabel: name of the other axis.
     """
     figure, axes_row = plt.subplots(
         1, len(panels), figsize=(3.2 * len(panels), 3.4), sharey=True, squeeze=False
     )
     for axes, (title, groups) in zip(axes_row[0], panels.items(), strict=True):
         for number, (name, table) in enumerate(groups.items()):
-            place, low, middle, high = table.T
-            line = ("-", "--", ":")[number % 3]
-            axes.fill_between(place, low, high, color=f"C{number}", alpha=0.3, linewidth=0)
-            axes.plot(place, middle, color=f"C{number}", linestyle=line, label=name)
-        axes.set(title=title, xlabel=xlabel, yscale="log")
+            look = {"color": f"C{number}", "linestyle": ("-", "--", ":")[number % 3]}
+            axes.plot(table[x], table["middle"], label=name, **look)
+            axes.fill_between(
+                table[x], table["low"], table["high"], color=f"C{number}", alpha=0.3, linewidth=0
+            )
+        axes.set(title=title, xlabel=x, yscale="log")
     axes_row[0, 0].set_ylabel(ylabel)
     axes_row[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
@@ -87,19 +89,19 @@ def histograms(
 
 
 @styled
-def own_spectra(panels: Mapping[str, Mapping[str, NDArray[np.float64]]]) -> Figure:
+def own_spectra(panels: Mapping[str, Table]) -> Figure:
     """Eigenvalues of the players' own Hessians by rank, on an axis with a sign and logarithms.
 
     Args:
-        panels: eigenvalues by name of the player, "G" or "D", by title of the panel.
+        panels: tables with columns "G" and "D", the eigenvalues of either player, by title.
     """
     figure, axes_row = plt.subplots(
         1, len(panels), figsize=(3.4 * len(panels), 3.2), squeeze=False, sharey=True
     )
-    for axes, (title, players) in zip(axes_row[0], panels.items(), strict=True):
+    for axes, (title, table) in zip(axes_row[0], panels.items(), strict=True):
         axes.axhline(0, color=INK, linewidth=1)
-        for player, values in players.items():
-            ordered, line = np.sort(values)[::-1], {"G": "-", "D": "--"}[player]
+        for player, line in (("G", "-"), ("D", "--")):
+            ordered = np.sort(table[player])[::-1]
             axes.plot(ordered, color=PLAYERS[player], linestyle=line, label=player)
         axes.set_yscale("symlog", linthresh=1e-4)
         axes.set_yticks([-1, -1e-2, 0, 1e-2, 1, 100])

@@ -9,7 +9,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from helpers.figures.style import INK, PALETTE, PLAYERS, WHITE, panel_rows, styled
 from helpers.surfaces import ProjectedPath
@@ -38,7 +40,8 @@ def loss_planes(
         axes.set(title=title, xlabel=labels[title][0], ylabel=labels[title][1])
         axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
         axes.grid(visible=False)
-        figure.colorbar(filled, ax=axes, label=bar, format="%.2g")
+        # As many digits as tell the ticks apart.
+        figure.colorbar(filled, ax=axes, label=bar, format=ScalarFormatter(useOffset=False))
     return figure
 
 
@@ -51,6 +54,7 @@ def told_and_true(panels: Mapping[str, tuple[NDArray, ProjectedPath]], *, xlabel
         xlabel: name of the positions.
     """
     figure, axes_rows = panel_rows(len(panels), 2, width=4.3)
+    last = [*axes_rows[:, -1], axes_rows.flat[len(panels) - 1]]  # of each row
     for axes, (title, (place, path)) in zip(axes_rows.flat, panels.items(), strict=False):
         for number, (name, values) in enumerate(
             {
@@ -62,15 +66,15 @@ def told_and_true(panels: Mapping[str, tuple[NDArray, ProjectedPath]], *, xlabel
             look = {"color": PALETTE[number], "linestyle": ("-", "--", "-.")[number]}
             axes.plot(place, values, marker="os^"[number], markersize=4, label=name, **look)
         share = _right_axis(axes)
-        share.plot(place, path.share, ":", color=INK, linewidth=1.4, label="share held")
+        share.plot(place, path.share, ":", color=INK, linewidth=1.4, label="share held (right)")
         share.set(ylim=(0, 1))
         axes.set(title=title, xlabel=xlabel, yscale="log")
-        if axes in axes_rows[:, -1]:
+        if axes in last:
             share.set_ylabel("share of the displacement")
     for axes in axes_rows[:, 0]:
         axes.set_ylabel("loss")
-    handles, names = axes_rows[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=3)
+    handles = [*axes_rows[0, 0].get_lines(), *share.get_lines()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=4)
     return figure
 
 
@@ -91,6 +95,7 @@ def curvature_and_score(
         xlabel: name of the epochs.
     """
     figure, axes_rows = panel_rows(len(panels), columns, width=8.8 / columns)
+    last = [*axes_rows[:, -1], axes_rows.flat[len(panels) - 1]]  # of each row
     for axes, (title, (epochs, top_g, top_d, score)) in zip(
         axes_rows.flat, panels.items(), strict=False
     ):
@@ -105,7 +110,7 @@ def curvature_and_score(
         own.set(ylim=(1, 1.05 * ceiling[title]))
         own.axhline(ceiling[title], color=INK, linewidth=0.6)
         axes.set(title=title, xlabel=xlabel, yscale="log")
-        if axes in axes_rows[:, -1]:
+        if axes in last:
             own.set_ylabel("score")
     for axes in axes_rows[:, 0]:
         axes.set_ylabel("eigenvalues")
@@ -136,8 +141,8 @@ def lenses(
     ranks = np.full((len(rows), len(columns)), np.nan)
     for number, values in enumerate(columns.values()):
         known = np.isfinite(values)
-        order = np.argsort(np.argsort(np.asarray(values)[known]))
-        ranks[known, number] = order / max(known.sum() - 1, 1)
+        order = rankdata(np.asarray(values)[known], method="dense") - 1  # equals share a colour
+        ranks[known, number] = order / max(order.max(initial=0), 1)
     axes.imshow(ranks, cmap="viridis", aspect="auto", vmin=-0.15, vmax=1.15)
     for number, (name, values) in enumerate(columns.items()):
         for row, value in enumerate(values):

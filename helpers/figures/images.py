@@ -76,19 +76,24 @@ def leading(panels: Mapping[str, Mapping[str, NDArray[np.complex128]]]) -> Figur
     """Leading eigenvalues of games in the complex plane: a panel a game, a mark a set.
 
     Args:
-        panels: eigenvalues by title and name of the set, the same sets in every panel.
+        panels: eigenvalues by title and name of the set; not every panel need have every set.
     """
     figure, axes_rows = panel_rows(len(panels), 2, width=4.2)
+    names = list(dict.fromkeys(name for sets in panels.values() for name in sets))
+    legend = {}
     for axes, (title, sets) in zip(axes_rows.flat, panels.items(), strict=False):
         axes.axvline(0, color=INK, linewidth=1)
-        for number, (name, values) in enumerate(sets.items()):
-            look = {"marker": "ox^s"[number % 4], "color": PALETTE[(0, 3, 1, 2)[number % 4]]}
-            axes.scatter(values.real, values.imag, s=30, alpha=0.8, label=name, **look)
+        for name, values in sets.items():
+            number = names.index(name) % 4
+            look = {"marker": "ox^s"[number], "color": PALETTE[(0, 3, 1, 2)[number]]}
+            legend[name] = axes.scatter(
+                values.real, values.imag, s=30, alpha=0.8, label=name, **look
+            )
         axes.set(title=title, xlabel="real part")
         # Where all are real, rounding would be drawn as if it were something.
         high = max(np.abs(np.concatenate(list(sets.values())).imag).max(), 1e-3)
         axes.set_ylim(-1.15 * high, 1.15 * high)
     for axes in axes_rows[:, 0]:
         axes.set_ylabel("imaginary part")
-    axes_rows[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.legend(handles=[legend[name] for name in names], loc="outside right upper")
     return figure

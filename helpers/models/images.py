@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from helpers.models.players import Players
+from helpers.inputs import whole_number
+from helpers.models.players import Players, seeded
 
 
 def dcgan(
@@ -44,12 +44,9 @@ def dcgan(
     >>> [sum(p.numel() for p in net.parameters()) for net in dcgan(seed=0, biases=True)]
     [1066881, 660929]
     """
-    if min(latent, width, channels) < 1:
-        raise ValueError(
-            f"latent, width and channels are 1 or more, got {latent}, {width} and {channels}"
-        )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    latent, width = whole_number("latent", latent, 1), whole_number("width", width, 1)
+    channels = whole_number("channels", channels, 1)
+    with seeded(seed):
         return Players(
             _dcgan_generator(latent, width, channels, biases),
             _dcgan_discriminator(width, channels, biases, normed),
@@ -92,16 +89,13 @@ def lenet(*, seed: int, channels: int = 1, classes: int = 10) -> nn.Sequential:
     Raises:
         ValueError: for channels below 1 or classes below 2.
 
+    >>> import torch
     >>> net = lenet(seed=0)
     >>> sum(each.numel() for each in net.parameters()), net[:-1](torch.zeros(3, 1, 32, 32)).shape
     (61706, torch.Size([3, 84]))
     """
-    if channels < 1 or classes < 2:
-        raise ValueError(
-            f"lenet takes 1 channel or more and 2 classes or more, got {channels} and {classes}"
-        )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    channels, classes = whole_number("channels", channels, 1), whole_number("classes", classes, 2)
+    with seeded(seed):
         return nn.Sequential(
             *(nn.Conv2d(channels, 6, 5), nn.ReLU(), nn.MaxPool2d(2)),
             *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from helpers.models.players import Players
+from helpers.inputs import whole_number
+from helpers.models.players import Players, seeded
 
 _LATENT = 128
 _NARROW = (1, 2, 4, 8, 16, 32)  # what divides 64 and leaves a bottleneck channels to halve
@@ -37,10 +37,9 @@ def sn_cnn(*, seed: int, size: int = 32, narrow: int = 1) -> Players:
     >>> [sum(p.numel() for p in net.parameters()) for net in sn_cnn(seed=0, narrow=4)]
     [436995, 185616]
     """
-    _check(size, narrow)
+    size, narrow = _check(size, narrow)
     width, side = 64 // narrow, size // 8
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return Players(_cnn_generator(width, side), _cnn_discriminator(width, side))
 
 
@@ -84,17 +83,17 @@ def sn_resnet(*, seed: int, size: int = 32, narrow: int = 1, bottleneck: bool = 
     Raises:
         ValueError: for a size other than 32 or 48, and a narrow that is not 1, 2, 4, 8, 16 or 32.
 
+    >>> import torch
     >>> G, D = sn_resnet(seed=0, size=48, narrow=16, bottleneck=True)
     >>> D(G(torch.zeros(5, 128))).shape
     torch.Size([5])
     """
-    _check(size, narrow)
+    size, narrow = _check(size, narrow)
     if size == 32:
         up, down = [256] * 4, [128] * 4
     else:
         up, down = [512, 256, 128, 64], [64, 128, 256, 512, 1024]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return Players(
             _resnet_generator([each // narrow for each in up], size // 8, bottleneck),
             _resnet_discriminator([each // narrow for each in down], bottleneck),
@@ -172,8 +171,10 @@ def _normed(layer: nn.Module) -> nn.Module:
     return spectral_norm(layer)
 
 
-def _check(size: int, narrow: int) -> None:
+def _check(size: int, narrow: int) -> tuple[int, int]:
+    size, narrow = whole_number("size", size, 1), whole_number("narrow", narrow, 1)
     if size not in (32, 48):
         raise ValueError(f"images have a size of 32 or 48, got {size}")
     if narrow not in _NARROW:
         raise ValueError(f"narrow is one of {_NARROW}, got {narrow}")
+    return size, narrow

@@ -9,7 +9,9 @@ from itertools import pairwise
 import torch
 from torch import nn
 
-from helpers.models.players import Players
+from helpers.inputs import real_number, shown, whole_number
+from helpers.inputs import seed as whole_seed
+from helpers.models.players import Players, seeded
 
 
 def mlp(
@@ -26,10 +28,12 @@ def mlp(
     >>> sum(each.numel() for each in mlp([1, 100, 1], seed=0).parameters())
     301
     """
-    if len(sizes) < 2 or min(sizes) < 1:
-        raise ValueError(f"sizes are two or more positive integers, got {list(sizes)}")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    if not isinstance(sizes, Sequence) or isinstance(sizes, str) or len(sizes) < 2:
+        raise ValueError(f"sizes are two or more positive integers, got {shown(sizes)}")
+    sizes = [whole_number("each of the sizes", size, 1) for size in sizes]
+    if not callable(activation):
+        raise ValueError(f"an activation is a function that makes a layer, got {shown(activation)}")
+    with seeded(seed):
         layers: list[nn.Module] = []
         for wide, narrow in pairwise(sizes):
             layers += [nn.Linear(wide, narrow), activation()]
@@ -48,10 +52,16 @@ def two_cluster_nets(
         widths: of D's hidden layers and of G's.
         scale: factor on all initial weights and biases.
 
+    Raises:
+        ValueError: for widths that are not two, and numbers out of range.
+
     >>> [sum(p.numel() for p in net.parameters()) for net in two_cluster_nets(seed=0)]
     [46, 141]
     """
+    if not isinstance(widths, Sequence) or isinstance(widths, str) or len(widths) != 2:
+        raise ValueError(f"widths are D's and G's, got {shown(widths)}")
     of_discriminator, of_generator = widths
+    seed, scale = whole_seed(seed), real_number("scale", scale)
     players = Players(
         mlp([1, of_generator, of_generator, 1], seed=2 * seed, activation=nn.Tanh),
         mlp([1, of_discriminator, of_discriminator, 1], seed=2 * seed + 1, activation=nn.Sigmoid),
@@ -69,6 +79,7 @@ def gaussians_nets(*, seed: int) -> Players:
     >>> gaussians_nets(seed=0).discriminator(torch.zeros(3, 2)).shape
     torch.Size([3, 1])
     """
+    seed = whole_seed(seed)
     generator = mlp([2, 128, 128, 2], seed=2 * seed)
     discriminator = mlp([2, 128, 128, 1], seed=2 * seed + 1, activation=partial(nn.LeakyReLU, 0.2))
     discriminator[-1].bias = None

@@ -9,7 +9,8 @@ route        first derivatives                                    time          
 linearized   folded into constants of a traced forward-mode       1.5, 2.0, 2.0 250, 200, 340
              program, once a point
 preview      the same, and what enters convolutions and matrix    1.2, 1.6, 1.5 280, 220, 430
-             products is rounded to bfloat16 (J' u is not)
+             products is rounded to bfloat16 (J' u is not), where
+             that is measured to be faster; else "linearized"
 retained     their graph is kept, each product goes back through  1.8, 2.0, 3.7 140, 140, 390
              it (J u of a game: twice)
 recomputed   computed anew for each product                       3.1, 3.7, 4.0 160, 190, 200
@@ -20,8 +21,10 @@ gradients of the same, memory above one gradient. Where memory is short take "re
 "retained", which needs less on a Hessian. A preview's density is off by less than a tenth of what
 other probes change in it, its largest eigenvalue by 0.6% (G) and 0.02% (D). J' u is never traced:
 it goes back through a retained graph, in 2.5. Tracing takes one to four seconds for a network, so
-"auto" linearizes from 10,000 parameters on and recomputes below. Where the losses are sums over
-batches, all routes but the last keep as much for every batch.
+"auto" linearizes from 10,000 parameters on and recomputes below; for a game of networks it takes
+another route where its first one is wrong or lacks a derivative (`helpers.operators.trust`), and
+``operator.route`` says which. Where the losses are sums over batches, all routes but the last keep
+as much for every batch.
 """
 
 from __future__ import annotations
@@ -167,6 +170,8 @@ class Derivative(Operator):
         size = u.shape[1] if u.ndim == 2 else 0
         if size not in self._programs:
             along = self._along_many if size else self._along
-            traced = linearize(along, u, preview=self.route == "preview")
+            traced, rounded = linearize(along, u, preview=self.route == "preview")
+            if not rounded:
+                self.route = "linearized"
             self._programs = {size: traced}  # a second one would double the memory
         return self._programs[size]

@@ -13,6 +13,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.fx.passes.dialect.common.cse_pass import CSEPass
 
 from helpers.operators.base import Product
+from helpers.operators.bfloat16 import is_faster
 
 _BACKWARD = torch.ops.aten.convolution_backward.default
 _MULTIPLICATIONS = (
@@ -24,29 +25,46 @@ _MULTIPLICATIONS = (
 )
 
 
-def linearize(product: Product, u: Tensor, preview: bool = False) -> Product:
+def linearize(product: Product, u: Tensor, preview: bool = False) -> tuple[Product, bool]:
     """A linear function of u, traced once, with all that does not depend on u computed.
 
-    What torch.func.linearize does, which knows one vector at a time only, and does twice what two
-    losses have in common: in the Jacobian of a game, G's samples and D's view of them.
+    What torch.func.linearize does, which knows one vector at a time only, does twice what two
+    losses have in common (in the Jacobian of a game, G's samples and D's view of them), and is
+    wrong where a network writes in place.
+
+    Returns:
+        The program, and whether it multiplies in bfloat16: on request, where that is faster here.
     """
     traced = make_fx(lambda v: product(v))(u)  # it cannot trace a method
-    if any(_writes(node) for node in traced.graph.nodes):
+    if _writes_into_constants(traced):
         traced = _without_writes(traced, u)
     _share_constants(traced)
     traced = CSEPass()(traced).graph_module
     traced.graph.eliminate_dead_code()
-    if preview:
-        _multiply_in_bfloat16(traced)
+    rounded = preview and _multiply_in_bfloat16(traced)
     with warnings.catch_warnings():  # of constants that it has placed itself
         warnings.filterwarnings("ignore", "Attempted to insert a get_attr Node")
-        return split_const_subgraphs(traced)
+        return split_const_subgraphs(traced), rounded
 
 
-def _writes(node: Node) -> bool:
-    """Whether an operation changes one of its inputs."""
-    schema = getattr(node.target, "_schema", None)
-    return node.op == "call_function" and schema is not None and schema.is_mutable
+def _writes_into_constants(traced: GraphModule) -> bool:
+    """Whether an operation changes what does not depend on u, or u itself."""
+    moving: set[Node] = set()
+    for node in traced.graph.nodes:
+        schema = getattr(node.target, "_schema", None)
+        if node.op == "call_function" and schema is not None and schema.is_mutable:
+            named = dict(zip((a.name for a in schema.arguments), node.args, strict=False))
+            named |= node.kwargs
+            written = [
+                named.get(argument.name)
+                for argument in schema.arguments
+                if argument.alias_info is not None and argument.alias_info.is_write
+            ]
+            if not all(isinstance(each, Node) and each in moving for each in written):
+                return True
+        if any(each.op == "placeholder" or each in moving for each in node.all_input_nodes):
+            moving.add(node)
+    return False
 
 
 def _without_writes(traced: GraphModule, u: Tensor) -> GraphModule:
@@ -98,26 +116,29 @@ def _share_constants(traced: GraphModule) -> None:
             first.setdefault(key, node)
 
 
-def _multiply_in_bfloat16(traced: GraphModule) -> None:
-    """Round what enters the convolutions and matrix products that u takes part in."""
+def _multiply_in_bfloat16(traced: GraphModule) -> bool:
+    """Round what enters the convolutions and matrix products that u takes part in, if it pays."""
     graph, to = traced.graph, torch.ops.aten._to_copy.default
     dtype = next(node.meta["val"].dtype for node in graph.nodes if node.op == "placeholder")
     moving = {node for node in graph.nodes if node.op == "placeholder"}
-    for node in list(graph.nodes):
-        if not moving.intersection(node.all_input_nodes):
-            continue
-        moving.add(node)
-        if node.target not in _MULTIPLICATIONS:
-            continue
+    multiplications = []
+    for node in graph.nodes:
+        if moving.intersection(node.all_input_nodes):
+            moving.add(node)
+            if node.target in _MULTIPLICATIONS:
+                multiplications.append(node)
+    if not is_faster(traced, multiplications, moving):
+        return False
+    for node in multiplications:
         results = [node] if node.target is not _BACKWARD else list(node.users)
         for each in results:
             with graph.inserting_after(each):
                 back = graph.call_function(to, (each,), {"dtype": dtype})
             each.replace_all_uses_with(back, lambda user, back=back: user is not back)
-            moving.add(back)
         for source in node.all_input_nodes:
             with graph.inserting_before(node):
                 node.replace_input_with(
                     source, graph.call_function(to, (source,), {"dtype": torch.bfloat16})
                 )
     traced.recompile()
+    return True

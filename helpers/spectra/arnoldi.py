@@ -24,16 +24,23 @@ from helpers.spectra.pairs import (
     beginning,
     check_limits,
     converged_at,
+    is_loose,
     raise_unconverged,
     worst_direction,
 )
+from helpers.spectra.unseen import CHANCE, LOW, Looks, Region
 
-# The size by which eigenvalues are wanted first, as scipy names it.
-_SIZES = {
-    "LM": np.abs,
-    "LR": np.real,
-    "SR": lambda values: -np.real(values),
-    "LI": lambda values: np.abs(np.imag(values)),
+# The size by which eigenvalues are wanted first, as scipy names it, and the border of those that
+# exceed one; the other half of the plane mirrors it.
+_AROUND = np.linspace(0, 1, 65)
+_ORDERS = {
+    "LM": Region(np.abs, lambda edge, _: edge * np.exp(1j * np.pi * _AROUND)),
+    "LR": Region(np.real, lambda edge, out: edge + 1.1j * out * _AROUND),
+    "SR": Region(lambda values: -np.real(values), lambda edge, out: -edge + 1.1j * out * _AROUND),
+    "LI": Region(
+        lambda values: np.abs(np.imag(values)),
+        lambda edge, out: 1.1 * out * (2 * _AROUND - 1) + 1j * edge,
+    ),
 }
 
 
@@ -57,8 +64,13 @@ def game_eigenvalues(
     start: Tensor | None = None,
     room: int | None = None,
     most: int | None = None,
+    chance: float | None = CHANCE,
 ) -> GameEigenvalues:
     """The k first eigenvalues of a game's Jacobian, or any operator, in an order.
+
+    Where the operator is normal one of them is low, in the order, by more than three tolerances
+    times the largest modulus with a chance of 1 in 10,000 at the most, as for `top_eigenpairs`.
+    Far from that there is no such promise, nor from any other method.
 
     Where the k-th is one of a conjugate pair, both are found, and the one with positive imaginary
     part is returned.
@@ -73,7 +85,7 @@ def game_eigenvalues(
             On a matrix far from normal an eigenvalue's error may be much larger than its residual.
         start: (n, m) real or complex vectors near the wanted eigenvectors; as for
             `top_eigenpairs`.
-        room, most: as for `top_eigenpairs`.
+        room, most, chance: as for `top_eigenpairs`.
 
     Raises:
         ValueError, FloatingPointError, RuntimeError: as `top_eigenpairs`.
@@ -84,59 +96,70 @@ def game_eigenvalues(
     """
     n = operator.shape[0]
     check_count("k", k, n)
-    if which not in _SIZES:
-        raise ValueError(f"which is one of {', '.join(_SIZES)}, got {which!r}")
-    size = _SIZES[which]
+    if which not in _ORDERS:
+        raise ValueError(f"which is one of {', '.join(_ORDERS)}, got {which!r}")
+    region = _ORDERS[which]
+    size = region.size
     begin, tried = beginning(operator, start, seed)
     room, most = check_limits(n, k + 1, begin.shape[1], room, most, tolerance)
     krylov = Krylov(operator, begin, room, seed)
-    least = begin.shape[1] + GUARD if tried else 0
+    least = begin.shape[1] + GUARD if tried and chance is None else 0
+    looks = Looks(region, chance, seed, most)
     while True:
         direction = None
         if krylov.known >= min(n, max(k, begin.shape[1])):
             M = krylov.M.numpy()
             values, S = eig(M)
-            wanted = _first(values, size, k)
+            wanted = _first(values, size, k, krylov.seen.rounding)
             left = krylov.residuals(torch.from_numpy(S[:, wanted])).numpy()
             sizes = np.linalg.norm(left, axis=0)
             limit = converged_at(values[wanted], tolerance, krylov)
-            converged = (sizes <= limit).all()
-            if krylov.known == n or (converged and krylov.products >= least):
+            low = LOW * converged_at(values, tolerance, krylov).max()
+            converged = (sizes <= limit).all() and is_loose(left, low)
+            if krylov.known == n:
                 break
             if not converged and krylov.products >= most:
                 raise_unconverged(sizes, values[wanted], krylov.products)
+            if converged and chance is not None:
+                if looks.settle(krylov, values, S, wanted, low):
+                    break
+                continue
+            if converged and krylov.products >= least:
+                break
             if converged:  # those of the start have; others come up behind them
-                more = _first(values, size, min(len(wanted) + 1, len(values)))
+                count = min(len(wanted) + 1, len(values))
+                more = _first(values, size, count, krylov.seen.rounding)
                 left = krylov.residuals(torch.from_numpy(S[:, more[len(wanted) :]])).numpy()
                 limit = np.ones(left.shape[1])
             direction = worst_direction(np.hstack([left.real, left.imag]), np.tile(limit, 2))
             if krylov.is_full:
-                krylov.cut(torch.from_numpy(_wanted_schur(M, size, (k + 1 + krylov.known) // 2)))
+                m = (k + 1 + krylov.known) // 2
+                kept = _wanted_schur(M, size, m, krylov.seen.rounding)
+                krylov.cut(torch.from_numpy(kept))
         krylov.advance(direction)
     wanted = wanted[:k]
     vectors = krylov.vectors(torch.from_numpy(S[:, wanted]))
     return GameEigenvalues(values[wanted], vectors, sizes[:k], krylov.products + tried)
 
 
-def _first(values: NDArray, size: object, k: int) -> NDArray[np.intp]:
+def _first(values: NDArray, size: object, k: int, rounding: float) -> NDArray[np.intp]:
     """Places of the first k values, or k + 1 where that leaves no conjugate pair split."""
     # Conjugates side by side, the one with positive imaginary part first: all else of theirs is
     # equal to the last bit. Others that are equal but for rounding are always in the same order.
-    scale = np.abs(values).max() or 1.0
-    sizes = np.round(size(values) / scale, 12)
+    sizes = np.round(size(values) / (rounding or 1.0))
     order = np.lexsort((-values.imag, -values.real, np.abs(values.imag), -sizes))
     last = values[order[k - 1]]
     is_split = last.imag > 0 and len(values) > k
     return order[: k + int(is_split)]
 
 
-def _wanted_schur(M: NDArray, size: object, m: int) -> NDArray[np.float64]:
+def _wanted_schur(M: NDArray, size: object, m: int, rounding: float) -> NDArray[np.float64]:
     """(j, m or m + 1) real Schur vectors of the m first eigenvalues; no conjugate pair is split."""
     T, Z = schur(M, output="real")
     below, above = np.diag(T, -1), np.diag(T, 1)
     turning = np.where(below != 0, np.sqrt(np.abs(below)) * np.sqrt(np.abs(above)), 0)
     values = np.diag(T) + 1j * (np.append(turning, 0) - np.append(0, turning))
     chosen = np.zeros(len(T), dtype=int)
-    chosen[_first(values, size, m)] = 1
+    chosen[_first(values, size, m, rounding)] = 1
     Z = dtrsen(chosen, T, Z, job="N")[1]
     return Z[:, : chosen.sum()]

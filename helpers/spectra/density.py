@@ -19,7 +19,7 @@ from scipy.stats import norm
 from tqdm import tqdm
 
 from helpers.operators import Operator
-from helpers.spectra.basis import start_vector
+from helpers.spectra.basis import rounding_error, start_vector
 from helpers.spectra.lanczos import check_count, check_symmetric, lanczos
 
 _POINTS = 1000  # of a grid
@@ -162,7 +162,9 @@ class _Store:
         seen = operator.matvec(u).double()  # one product tells operators apart
         first = float(torch.dot(u.double(), seen))
         self.run = {"n": len(u), "steps": steps, "seed": seed, "first": first}
-        self.slack = 1e-4 * float(seen.norm()) / len(u) ** 0.5  # well over rounding
+        # A unit vector sees one of n directions of the rounding error.
+        whole, n = float(seen.norm()), len(u)
+        self.slack = rounding_error(operator.dtype, n, whole, whole) / n**0.5
 
     def load(self) -> tuple[list[NDArray], list[NDArray]]:
         if not self.path.exists():

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from helpers.operators import Operator
-from helpers.spectra.basis import Basis, check_product, start_vector
+from helpers.spectra.basis import Basis, Products, check_product, rounding_error, start_vector
 
 
 class Krylov:
@@ -24,16 +24,19 @@ class Krylov:
     def __init__(self, operator: Operator, starts: Tensor, room: int, seed: int) -> None:
         """Begin with the span of starts (n, m) in Q."""
         self.operator = operator
-        self.basis = Basis(operator.like.new_empty(len(starts), dtype=operator.dtype), room)
+        like = operator.like.new_empty(len(starts), dtype=operator.dtype)
+        self.basis = Basis(like, room)
         self.known = 0  # rows of the basis that are V; the others are Q
         self.products = 0
-        self.scale = 0.0  # longest product so far
+        self.seen = Products(like)
         self.M = torch.zeros(0, 0, dtype=torch.float64)
         self.B = torch.zeros(0, 0, dtype=torch.float64)
         self._seed = seed
+        self.is_chain = starts.shape[1] == 1  # from one vector, and all of it is still there
         for start in starts.to(operator.device, operator.dtype).T:
             split = self.basis.split(start)
-            if split.leaves(split.whole):
+            # No product yet, and no sums: each entry is rounded by itself.
+            if split.leaves(rounding_error(operator.dtype, 1, split.whole, split.whole)):
                 self._add_pending(split.rest)
         if not self.pending:
             self._add_random()
@@ -47,6 +50,11 @@ class Krylov:
     def is_full(self) -> bool:
         """Whether there is no room for one product more; a whole basis needs none."""
         return self.basis.size == self.basis.room < self.operator.shape[0]
+
+    @property
+    def room_left(self) -> int:
+        """How many vectors `add` has room for."""
+        return (self.basis.room - self.basis.size) // 2
 
     def advance(self, direction: Tensor | None = None) -> None:
         """One product, of the vector of Q with these coefficients (or the first one)."""
@@ -67,10 +75,22 @@ class Krylov:
         )
         self.B = torch.cat([self.B[1:], column[j + 1 :, None]], dim=1)
         self.known += 1
-        self.scale = max(self.scale, split.whole)
-        if split.leaves(self.scale):
+        self.seen.add(split.whole)
+        if split.leaves(self.seen.rounding):
             self._add_pending(split.rest)
             self.B[-1, -1] = split.length
+
+    def add(self, vectors: Tensor) -> None:
+        """Take in vectors (n, c) from elsewhere, with a product each."""
+        self.is_chain = False
+        for vector in vectors.T:
+            split = self.basis.split(vector)
+            along = split.coefficients[self.known :].cpu()  # in Q, whose products are to come
+            if split.leaves(split.whole):
+                self._add_pending(split.rest)
+                along = torch.cat([along, torch.tensor([split.length], dtype=torch.float64)])
+            if along.any():
+                self.advance(along)
 
     def residuals(self, S: Tensor) -> Tensor:
         """(r, k) coefficients in Q of the residuals of V S, for S (j, k); may be complex."""
@@ -81,6 +101,7 @@ class Krylov:
         invariant subspace of M.
         """
         self.basis.cut(Z, self.pending)
+        self.is_chain = False
         self.known = Z.shape[1]
         self.M, self.B = Z.T @ self.M @ Z, self.B @ Z
 

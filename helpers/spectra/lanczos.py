@@ -16,7 +16,7 @@ from scipy.linalg import eigh_tridiagonal
 from torch import Tensor
 
 from helpers.operators import Operator
-from helpers.spectra.basis import Basis, check_product
+from helpers.spectra.basis import Basis, Products, check_product
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,15 +109,15 @@ class _Run:
         self.steps = steps
         self.alpha: list[float] = []
         self.beta: list[float] = []
-        self.scale = 0.0  # longest product so far
+        self.products = Products(start)
         self.is_over = False
 
     def advance(self, product: Tensor) -> None:
         # Three terms; the second pass sees to the others.
         split = self.basis.split(product, recent=2)
         self.alpha.append(float(split.coefficients[-1]))
-        self.scale = max(self.scale, split.whole)
-        self.beta.append(split.length if split.leaves(self.scale) else 0.0)
+        self.products.add(split.whole)
+        self.beta.append(split.length if split.leaves(self.products.rounding) else 0.0)
         self.is_over = len(self.alpha) == self.steps or not self.beta[-1]
         if not self.is_over:
             self.basis.append(split.rest, split.length)

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from helpers.spectra.basis import rounding_error
+
 _LOOK = 5  # steps between looks at the residuals
 
 
@@ -73,19 +75,21 @@ def member_eigenpairs(
         begin.new_zeros(members, k), begin.new_zeros(members), most,
     )  # fmt: skip
     newest = begin / begin.norm(dim=1, keepdim=True)
-    rounding = 10 * torch.finfo(begin.dtype).eps
+    longest, shortest = begin.new_zeros(members), begin.new_full((members,), torch.inf)
     draws = torch.Generator().manual_seed(0)
     for known in range(1, most + 1):
         basis[:, known - 1] = newest
         image = product(newest)
         lost |= ~image.isfinite().all(dim=1)
         image = torch.where(lost[:, None], 0.0, image)
+        whole = image.norm(dim=1)
+        longest, shortest = torch.maximum(longest, whole), torch.minimum(shortest, whole)
+        rounding = rounding_error(begin.dtype, n, longest, shortest)
         diagonal[:, known - 1] = (newest * image).sum(dim=1)
         held = basis[:, :known]
         image = _without(held, image)
         length = image.norm(dim=1)
-        scale = diagonal[:, :known].abs().amax(dim=1) + beside[:, : known - 1].sum(dim=1)
-        over = length <= rounding * scale
+        over = length <= rounding
         beside[:, known - 1] = torch.where(over, 0.0, length)
         newest = image / length.clamp(min=1e-30)[:, None]
         if over.any():  # an invariant span: what is beyond it has to be asked for anew
@@ -94,8 +98,8 @@ def member_eigenpairs(
             continue
         values, inner = _ritz(diagonal, beside, known)
         left = beside[:, known - 1, None] * inner[:, -1, -k:].abs()
-        least = rounding * values.abs().amax(dim=1, keepdim=True)
-        fine = (left <= torch.maximum(tolerance * values[:, -k:].abs(), least)).all(dim=1)
+        limit = torch.maximum(tolerance * values[:, -k:].abs(), rounding[:, None])
+        fine = (left <= limit).all(dim=1)
         # Each as soon as it is found: what a member gets does not depend on the others.
         ready = going & (fine | (known == most))
         found.values[ready] = values[ready, -k:].flip(-1)

@@ -1,0 +1,128 @@
+"""Numbers for the regression check alone: at a fixed state, or a few iterations after it.
+
+The end of a long training depends on the order of additions: another processor trains to another
+end, and what a chapter records there says nothing about drift. What the same code gives at the
+start, and four iterations later, does. Run as a module it prints one chapter's numbers as JSON, in
+a process of its own, so that the environment can choose kernels and threads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from helpers.image_gans import SETTINGS, Setting, train_images
+from helpers.mixture import SETTINGS as MIXTURES
+from helpers.mixture import train_mixture
+from helpers.nudging import Nudging
+from helpers.operators import hessian, jacobian
+from helpers.ring import Setting as RingSetting
+from helpers.ring import train_ring
+from helpers.spectra import game_eigenvalues, top_eigenpairs
+from helpers.two_clusters import group, train_groups
+
+_ITERATIONS = 4
+_PLAIN = Setting(method="adam", beta=0.5, normed=False)
+_TOLERANCE = 1e-6  # of eigenvalues: what is compared is not where a search happened to stop
+Numbers = dict[str, list[float]]
+
+
+def numbers(chapter: str, environment: Mapping[str, str] | None = None) -> Numbers:
+    """The fixed numbers of a chapter, from a process of their own; none for most chapters."""
+    if chapter not in FIXED:
+        return {}
+    command = [sys.executable, "-m", "helpers.book.fixed", chapter]
+    environment = {**os.environ, **(environment or {})}
+    found = subprocess.run(command, capture_output=True, text=True, env=environment)
+    if found.returncode:
+        raise RuntimeError(f"{chapter}: {found.stderr.strip()[-1000:]}")
+    return json.loads(found.stdout.splitlines()[-1])
+
+
+def _two_clusters() -> Numbers:
+    groups = {name: group(name, 4, seed=0) for name in ("js", "rs")}
+    found = train_groups(groups, _ITERATIONS)
+    return {f"{name}: D's loss": _plain(found[name].loss[-1]) for name in groups}
+
+
+def _mixture() -> Numbers:
+    found = {}
+    for name in ("nsgan", "wgan-gp"):
+        trained = train_mixture(MIXTURES[name], 2, _ITERATIONS, seed=0, n=500, every=1)
+        game, start = trained.game(0), trained.point(0, 0)
+        J = jacobian(game, start)
+        found[f"{name}: norm of the field"] = _plain(trained.norm[-1])
+        found[f"{name}: largest eigenvalue at the start"] = _plain(
+            abs(game_eigenvalues(J, 1, tolerance=_TOLERANCE).values)
+        )
+        found[f"{name}: leftmost eigenvalue at the start"] = _plain(
+            game_eigenvalues(J, 1, "SR", tolerance=_TOLERANCE).values.real
+        )
+    return found
+
+
+def _images() -> Numbers:
+    found = {}
+    for name in ("nsgan extra-adam", "nsgan adam", "wgan-gp adam"):
+        found |= {f"{name}: {what}": v for what, v in _image_gan(SETTINGS[name]).items()}
+    return found
+
+
+def _nudged() -> Numbers:
+    ring = train_ring(RingSetting(nudging=Nudging(k=5)), 2, _ITERATIONS, seed=0, every=2, n=512)
+    found = {f"ring: {name}": _plain(ring.run.records[name][-1]) for name in ("top_g", "top_d")}
+    nudged = replace(_PLAIN, nudging=Nudging(k=2, every=2))
+    return found | {f"nugan: {what}": v for what, v in _image_gan(nudged).items()}
+
+
+def _plain_gan() -> Numbers:
+    return {f"nsgan: {what}": v for what, v in _image_gan(_PLAIN).items()}
+
+
+def _image_gan(setting: Setting) -> Numbers:
+    """Field and eigenvalues at the start, and losses after four iterations, on images of noise."""
+    reals = 2 * torch.rand(64, 1, 32, 32, generator=torch.Generator().manual_seed(1)) - 1
+    sizes = {"width": 4, "latent": 8, "batch": 16, "looked": 32}
+    gan = train_images(setting, reals, _ITERATIONS, seed=0, **sizes)
+    game, start = gan.game(0, reals, seed=1), gan.point(0)
+    found = {"norms of the fields at the start": [_norm(v) for v in _field(game, start)]}
+    for player in "GD":
+        H = hessian(game, player, start)
+        top = top_eigenpairs(H, 1, tolerance=_TOLERANCE * 100).values
+        found[f"top eigenvalue of {player} at the start"] = _plain(top)
+    later = gan.game(_ITERATIONS, reals, seed=1)
+    end = gan.point(_ITERATIONS)
+    found["losses after four iterations"] = _plain(later.losses(end))
+    return found
+
+
+def _field(game, point: Tensor) -> tuple[Tensor, ...]:
+    return game.split(game.vector_field(point))
+
+
+def _norm(v: Tensor) -> float:
+    return float(v.double().norm())
+
+
+def _plain(values) -> list[float]:
+    return [float(v) for v in values]
+
+
+FIXED = {
+    "two_clusters": _two_clusters,
+    "mixture_of_gaussians": _mixture,
+    "mnist_game": _images,
+    "nugan": _nudged,
+    "loss_surfaces": _plain_gan,
+}
+
+
+if __name__ == "__main__":
+    print(json.dumps(FIXED[sys.argv[1]]()))

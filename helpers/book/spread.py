@@ -1,0 +1,131 @@
+"""How far each recorded number moves where nothing but rounding differs.
+
+The chapters are executed under variants of the environment: other kernels of BLAS, of torch and of
+oneDNN, which add in other orders, and two threads instead of one. What interpreter runs this module
+decides the version of torch, so that versions are added by running it once with each. Executions
+are kept in ``_build/spread``, so that an interrupted measurement goes on where it was; one of an
+older state of chapter or helpers does not count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from helpers.book import cache, execute, fixed, pairing, regress
+from helpers.book.layout import Layout
+
+_ONE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+VARIANTS: Mapping[str, Mapping[str, str]] = {
+    "plain": _ONE,
+    "kernels without AVX": {
+        **_ONE,
+        "OPENBLAS_CORETYPE": "Nehalem",
+        "ATEN_CPU_CAPABILITY": "default",
+        "MKL_ENABLE_INSTRUCTIONS": "SSE4_2",
+        "ONEDNN_MAX_CPU_ISA": "SSE41",
+    },
+    "two threads": dict.fromkeys(_ONE, "2"),
+}
+
+
+def measure(layout: Layout, chapters: Iterable[str], variants: Iterable[str]) -> list[str]:
+    """Execute the chapters under the variants, where that has not been done; what failed.
+
+    Raises:
+        ValueError: for an unknown variant, with the list of those there are.
+    """
+    variants = list(variants)
+    for name in variants:
+        if name not in VARIANTS:
+            raise ValueError(f"unknown variant {name!r}; there are: {', '.join(VARIANTS)}")
+    failed = []
+    for chapter in chapters:
+        source = pairing.to_notebook(layout, chapter)
+        key = _key(layout, chapter)
+        for variant in variants:
+            kept = _kept(layout, chapter, f"{variant}, torch {_version()}")
+            if kept.exists() and json.loads(kept.read_text(encoding="utf-8"))["key"] == key:
+                continue
+            notebook = kept.with_suffix(".ipynb")
+            limit = 3 * execute.TIME_LIMITS["quick"]  # kernels without AVX are slow
+            result = execute.one(layout, chapter, source, {}, notebook, limit, VARIANTS[variant])
+            if result.error:
+                failed.append(f"{variant}: {result.error}")
+                continue
+            numbers = [[*where, value] for where, value in regress.numbers(notebook)]
+            held = fixed.numbers(chapter, VARIANTS[variant])
+            numbers += [[regress.FIXED, name, value] for name, value in held.items()]
+            label = f"{variant}, torch {_version()}"
+            found = {"key": key, "variant": label, "seconds": result.seconds, "numbers": numbers}
+            kept.write_text(json.dumps(found), encoding="utf-8")
+            notebook.unlink()
+            print(f"{chapter}: {label}, {result.seconds:.0f} s", flush=True)
+    return failed
+
+
+def write(layout: Layout, chapter: str) -> regress.Reference:
+    """Put the spread over all executions that are there beside each number of a reference.
+
+    A number that the reference does not have yet gets the value of the plain execution.
+
+    Raises:
+        ValueError: if there are fewer than two executions of the chapter as it is now.
+    """
+    key = _key(layout, chapter)
+    paths = sorted((layout.build / "spread" / chapter).glob("*.json"))
+    runs = [run for path in paths if (run := json.loads(path.read_text("utf-8")))["key"] == key]
+    if len(runs) < 2:
+        raise ValueError(f"{chapter} has {len(runs)} executions as it is now; a spread needs two")
+    runs.sort(key=lambda run: not run["variant"].startswith(f"plain, torch {_version()}"))
+    found: dict[tuple[str, str], list] = {}
+    for run in runs:
+        for claim, quantity, value in run["numbers"]:
+            found.setdefault((claim, quantity), []).append(value)
+    known = {(n.claim, n.quantity): n for n in regress.load(layout, chapter).numbers}
+    numbers = []
+    for key, values in found.items():
+        n = known.pop(key, regress.Number(*key, values[0]))
+        spread = spread_of(values) if len(values) == len(runs) else None
+        if spread and len(spread) == len(regress.listed(n.value)):
+            n = replace(n, spread=spread)
+        numbers.append(n)
+    numbers += known.values()  # no longer recorded, which the regression check says
+    reference = regress.Reference(tuple(run["variant"] for run in runs), tuple(numbers))
+    regress.save(layout, chapter, reference)
+    return reference
+
+
+def spread_of(values: list[regress.Value]) -> tuple[float, ...]:
+    """Largest less smallest of several executions, entry by entry of the first.
+
+    Infinite where the executions do not even agree on how many entries there are.
+
+    >>> spread_of([[1.0, 5.0], [1.5, 5.0], [1.25, 4.0]])
+    (0.5, 1.0)
+    """
+    rows = [regress.listed(value) for value in values]
+    if len({len(row) for row in rows}) > 1:
+        return (math.inf,) * len(rows[0])
+    return tuple(float(f"{max(each) - min(each):.2g}") for each in zip(*rows, strict=True))
+
+
+def _key(layout: Layout, chapter: str) -> str:
+    """What the numbers of a chapter depend on, those for the regression check alone included."""
+    own = hashlib.sha256(Path(fixed.__file__).read_bytes()).hexdigest()
+    return cache.key(layout, pairing.to_notebook(layout, chapter), {}) + own
+
+
+def _version() -> str:
+    return torch.__version__.partition("+")[0]
+
+
+def _kept(layout: Layout, chapter: str, label: str) -> Path:
+    return layout.build / "spread" / chapter / f"{re.sub(r'[^-.0-9A-Za-z]+', '_', label)}.json"

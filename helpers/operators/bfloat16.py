@@ -1,0 +1,102 @@
+"""Whether multiplying in bfloat16 is faster here: measured, not assumed.
+
+Processors with instructions for bfloat16 take 0.7 of the time of single precision on large
+convolutions; without them, and in some shapes with them, it took up to 30 times as long. So the
+convolutions and matrix products of a program are timed once in both precisions, in their own
+shapes, before one is offered in bfloat16.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.fx import GraphModule, Node
+from torch.fx.node import map_arg
+
+_REPEATS = 3  # of which the shortest counts: a busy machine only ever makes a repeat longer
+_measured: dict[tuple, tuple[float, float]] = {}  # seconds in the program's precision, in bfloat16
+
+
+def is_faster(traced: GraphModule, multiplications: Iterable[Node], moving: set[Node]) -> bool:
+    """Whether the multiplications of a traced program take less time in bfloat16, all in all.
+
+    Each shape is timed once in a process. Rounding what moves to bfloat16 and the result back is
+    part of the time; what does not move is rounded once, when the program is made. Nothing to
+    multiply is not faster, nor is what cannot be multiplied in bfloat16 on this device.
+
+    Args:
+        traced: a program of `helpers.operators.tracing`, each of whose nodes has its value's shape.
+        multiplications: its convolutions and matrix products that would be done in bfloat16.
+        moving: nodes that depend on the vector.
+
+    >>> from torch.fx.experimental.proxy_tensor import make_fx
+    >>> traced = make_fx(lambda A, u: A @ u)(torch.ones(2, 2), torch.ones(2, 1))
+    >>> nodes = [n for n in traced.graph.nodes if n.op == "call_function"]
+    >>> type(is_faster(traced, nodes, set(traced.graph.nodes)))
+    <class 'bool'>
+    """
+    single = rounded = 0.0
+    for node in multiplications:
+        one, other = _seconds_of(traced, node, moving)
+        single, rounded = single + one, rounded + other
+    return rounded < single
+
+
+def _seconds_of(traced: GraphModule, node: Node, moving: set[Node]) -> tuple[float, float]:
+    """Seconds of one multiplication in the program's precision and in bfloat16."""
+    sources = node.all_input_nodes
+    values = {source: _value(traced, source) for source in sources}
+    shapes = map_arg(node.args, lambda source: _shape(values[source], source in moving))
+    key = (node.target, repr(shapes), repr(node.kwargs))
+    if key not in _measured:
+        # Zeros and ones would be as good as any numbers; subnormal ones are slow.
+        drawn = {source: torch.ones_like(value) for source, value in values.items()}
+        low = {
+            source: each if source in moving else each.bfloat16() for source, each in drawn.items()
+        }
+        try:
+            _measured[key] = (_timed(node, drawn), _timed(node, low, torch.bfloat16))
+        except (RuntimeError, NotImplementedError):  # this device has no such kernel
+            _measured[key] = (0.0, float("inf"))
+    return _measured[key]
+
+
+def _timed(node: Node, values: dict[Node, Tensor], dtype: torch.dtype | None = None) -> float:
+    def once() -> None:
+        args = map_arg(node.args, lambda source: values[source].to(dtype or values[source].dtype))
+        results = node.target(*args, **node.kwargs)
+        for each in results if isinstance(results, (list, tuple)) else [results]:
+            if dtype and isinstance(each, Tensor):
+                each.float()
+
+    device, times = next(iter(values.values())).device, []
+    with torch.no_grad():
+        once()  # kernels are chosen and loaded at the first call
+        for _ in range(_REPEATS):
+            _wait(device)
+            begin = perf_counter()
+            once()
+            _wait(device)
+            times.append(perf_counter() - begin)
+    return min(times)
+
+
+def _wait(device: torch.device) -> None:
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
+
+
+def _value(traced: GraphModule, node: Node) -> Tensor:
+    """What a node holds, or a stand-in of its shape."""
+    if node.op == "get_attr":
+        return getattr(traced, node.target).detach()
+    like = node.meta["val"]
+    return torch.empty_strided(like.shape, like.stride(), dtype=like.dtype, device=like.device)
+
+
+def _shape(value: Tensor, moves: bool) -> tuple[Any, ...]:
+    return (*value.shape, *value.stride(), value.dtype, value.device, moves)

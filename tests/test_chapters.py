@@ -1,0 +1,99 @@
+"""What the chapters' code asks of the machine that it runs on: packages, and devices by name."""
+
+import ast
+import re
+import sys
+
+import pytest
+import tomllib
+
+from helpers.book import cache, pairing
+from helpers.book.layout import checkout
+
+LAYOUT = checkout()
+CHAPTERS = LAYOUT.chapters()
+# Distributions that are not called as what is imported from them.
+CALLED = {"IPython": "ipython", "PIL": "pillow", "sklearn": "scikit-learn", "yaml": "pyyaml"}
+# torch's functions that make a tensor on its default device.
+MAKERS = {"arange", "as_tensor", "empty", "eye", "full", "hann_window", "linspace", "logspace"}
+MAKERS |= {"normal", "ones", "rand", "randint", "randn", "randperm", "tensor", "zeros"}
+MAKERS |= {"tril_indices", "triu_indices"}
+
+
+def code(chapter):
+    """The chapter's code cells, as Python."""
+    cells = pairing.to_notebook(LAYOUT, chapter).cells
+    plain = [cell.source for cell in cells if cell.cell_type == "code"]
+    return [re.sub(r"^(\s*)[%!].*$", r"\1pass", each, flags=re.MULTILINE) for each in plain]
+
+
+def imported(source):
+    """Distributions that some code imports, wherever in it."""
+    modules = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            modules.add(node.module)
+    roots = {module.split(".")[0] for module in modules} - set(sys.stdlib_module_names)
+    return {CALLED.get(root, root) for root in roots - {"helpers"}}
+
+
+def declared(extra=None):
+    """Names that pyproject.toml requires, of the package or of one of its extras."""
+    project = tomllib.loads((LAYOUT.root / "pyproject.toml").read_text("utf-8"))["project"]
+    wanted = project["optional-dependencies"][extra] if extra else project["dependencies"]
+    return {re.match(r"[\w-]+", requirement)[0] for requirement in wanted}
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_plain_install_brings_every_import(chapter):
+    """Of the notebook, and of the helpers that it reaches: nothing else is there in Colab."""
+    reached = cache.helper_files(LAYOUT.root / "helpers", code(chapter))
+    assert len(reached) > 3
+    for source in [*code(chapter), *(path.read_text("utf-8") for path in reached)]:
+        assert imported(source) <= declared()
+
+
+def test_no_import_goes_undeclared():
+    """Nor is anything declared that no module of the package imports."""
+    package = LAYOUT.root / "helpers"
+    used = set()
+    for path in package.rglob("*.py"):
+        own = imported(path.read_text("utf-8"))
+        if path.is_relative_to(package / "book"):
+            assert own <= declared() | declared("book"), path
+        else:
+            assert own <= declared(), path
+            used |= own
+    assert used == declared()
+
+
+def without_device(source):
+    """Calls, as they are written, whose tensor or layer would be on torch's default device."""
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Call) or "device" in {k.arg for k in node.keywords}:
+            continue
+        name = ast.unparse(node.func)
+        layer = re.fullmatch(r"(torch\.)?nn\.[A-Z]\w*", name) and node.args
+        if layer or (name.removeprefix("torch.") in MAKERS and name.startswith("torch.")):
+            yield ast.unparse(node)
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_tensors_say_where_they_are(chapter):
+    """After torch.set_default_device("cuda") a chapter computes where it did before."""
+    assert [call for cell in code(chapter) for call in without_device(cell)] == []
+
+
+def test_makers_are_found():
+    found = without_device("a = torch.zeros(3) + f(torch.nn.Linear(1, 2))\ntorch.rand(2, device=d)")
+    assert sorted(found) == ["torch.nn.Linear(1, 2)", "torch.zeros(3)"]
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_the_device_is_used_or_said_to_be_unused(chapter):
+    """A chapter with a parameter that reached nothing would run on the CPU in silence."""
+    whole = "\n".join(code(chapter))
+    used = re.search(r"pick_device\(device\)|device=device", whole)
+    assert bool(used) != ('device = "auto"  # changes nothing here' in whole)
