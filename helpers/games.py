@@ -316,7 +316,8 @@ def quadratic_game(S1: ArrayLike, S2: ArrayLike, A: ArrayLike, B: ArrayLike) -> 
     s1, s2, a, b = blocks.values()
     for k, s in (("S1", s1), ("S2", s2)):
         asymmetry = (s - s.T).abs().max()
-        if asymmetry > 1e-12 * s.abs().max():
+        # What rounding leaves of a matrix that was computed: some units for each term of a sum.
+        if asymmetry > 10 * torch.finfo(s.dtype).eps * len(s) * s.abs().max():
             raise ValueError(f"{k} must be symmetric; two of its entries differ by {asymmetry:g}")
     return Game(
         lambda theta, phi: theta @ (s1.to(theta) @ theta / 2 + b.to(theta) @ phi),
