@@ -177,7 +177,7 @@ def start_vector(operator: Operator, seed: int) -> Tensor:
     1.0
     """
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randn(operator.shape[0], generator=generator, dtype=torch.float64)
+    drawn = torch.randn(operator.shape[0], generator=generator, dtype=torch.float64, device="cpu")
     return (drawn / drawn.norm()).to(operator.device, operator.dtype)
 
 

@@ -29,8 +29,8 @@ class Krylov:
         self.known = 0  # rows of the basis that are V; the others are Q
         self.products = 0
         self.seen = Products(like)
-        self.M = torch.zeros(0, 0, dtype=torch.float64)
-        self.B = torch.zeros(0, 0, dtype=torch.float64)
+        self.M = torch.zeros(0, 0, dtype=torch.float64, device="cpu")
+        self.B = torch.zeros(0, 0, dtype=torch.float64, device="cpu")
         self._seed = seed
         self.is_chain = starts.shape[1] == 1  # from one vector, and all of it is still there
         for start in starts.to(operator.device, operator.dtype).T:
@@ -88,7 +88,9 @@ class Krylov:
             along = split.coefficients[self.known :].cpu()  # in Q, whose products are to come
             if split.leaves(split.whole):
                 self._add_pending(split.rest)
-                along = torch.cat([along, torch.tensor([split.length], dtype=torch.float64)])
+                along = torch.cat(
+                    [along, torch.tensor([split.length], dtype=torch.float64, device="cpu")]
+                )
             if along.any():
                 self.advance(along)
 
@@ -115,7 +117,7 @@ class Krylov:
     def _turn(self, direction: Tensor) -> None:
         """Rotate Q by a reflection that makes the direction its first vector."""
         w = direction / direction.norm()
-        w[0] += torch.copysign(torch.ones(()), w[0])
+        w[0] += torch.copysign(w.new_ones(()), w[0])
         w = w / w.norm()
         Q = self.basis.vectors[self.known :]
         along = w.to(Q) @ Q
@@ -124,7 +126,7 @@ class Krylov:
 
     def _add_pending(self, vector: Tensor) -> None:
         self.basis.append(vector)
-        self.B = torch.cat([self.B, torch.zeros(1, self.known, dtype=torch.float64)])
+        self.B = torch.cat([self.B, torch.zeros(1, self.known, dtype=torch.float64, device="cpu")])
 
     def _add_random(self) -> None:
         """A direction that nothing so far has led to: the span is invariant without it."""

@@ -141,11 +141,7 @@ def _search(
         going &= ~ready
         if not going.any():
             break
-    if going.any():
-        raise NotConverged(
-            f"not converged after {most} products: members {_listed(going)}; allow more products "
-            "(most), or a larger tolerance"
-        )
+    _raise_unconverged(going, most)
     for each in (found.values, found.residuals, found.lowest):
         each[lost] = torch.nan
     found.vectors[lost] = 0
@@ -241,6 +237,15 @@ def _with_room(basis: Tensor, count: int, most: int) -> Tensor:
     return torch.cat([basis, basis.new_zeros(members, min(most, 2 * length) - length, n)], dim=1)
 
 
+def _raise_unconverged(going: Tensor, most: int) -> None:
+    """Say which members ran out of products, if some did."""
+    if going.any():
+        raise NotConverged(
+            f"not converged after {most} products: members {_listed(going)}; allow more products "
+            "(most), or a larger tolerance"
+        )
+
+
 def _without(held: Tensor, vectors: Tensor) -> Tensor:
     """(S, n) vectors less their parts along the orthonormal rows of held (S, m, n)."""
     for _ in range(2):  # once leaves what rounding puts back
@@ -251,7 +256,9 @@ def _without(held: Tensor, vectors: Tensor) -> Tensor:
 def _beyond(held: Tensor, draws: torch.Generator) -> Tensor:
     """(S, n) unit vectors orthogonal to the rows of held (S, m, n); of 0 where m is n."""
     members, _, n = held.shape
-    found = _without(held, torch.randn(n, generator=draws).to(held).expand(members, n))
+    found = _without(
+        held, torch.randn(n, generator=draws, device="cpu").to(held).expand(members, n)
+    )
     return found / found.norm(dim=1, keepdim=True).clamp(min=1e-30)
 
 

@@ -54,7 +54,7 @@ class Region:
         no eigenvalue lies there, but for that chance.
         """
         below = float(krylov.B[:, -1].norm()) if krylov.pending else 0.0
-        points = self.border(edge, krylov.scale)
+        points = self.border(edge, krylov.seen.longest)
         last = last_polynomial(krylov.M.numpy(), below, points)
         return bool(np.abs(last).min() >= needed(krylov.operator.shape[0], chance))
 
