@@ -12,7 +12,7 @@ random vector in its start, finds it. Eigenvalues that are recorded are made sur
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -151,12 +151,21 @@ class MemberDirections:
     ) -> MemberPairs:
         own = players[PLAYERS.index(self.player)].parameters
         total = partial(self._total, players)
-        return leading_pairs(own, total, before, self.nudging, self.seed, chance)
+        shapes = [(tuple(part.shape), part.dtype) for part in (self.latents, self.reals)]
+        structure = (
+            *(each.signature for each in players), self.player, *shapes, *map(tuple, self.groups),
+            self.penalty, self.joint_batch,
+        )  # fmt: skip
+        return leading_pairs(
+            own, total, before, self.nudging, self.seed, chance, structure=structure
+        )
 
     def _total(self, players: tuple[Stacked, Stacked], own: dict[str, Tensor]) -> Tensor:
         """The sum of the members' losses, with the weights of one player put in."""
-        sets = [{name: w.detach() for name, w in each.parameters.items()} for each in players]
+        like = next(iter(own.values()))
+        sets = [{name: w.detach().to(like) for name, w in e.parameters.items()} for e in players]
         sets[PLAYERS.index(self.player)] = own
+        reals = self.reals.to(like.dtype)
         fakes = players[0].at(sets[0], self.latents)
         judge = partial(players[1].at, sets[1])
         at_both = [self.player == "D" or loss.pairs for loss, _ in self.groups]
@@ -164,21 +173,21 @@ class MemberDirections:
         if not any(at_both):  # losses that look at the generated ones alone
             real = fake = alone = judge(fakes)
         elif self.joint_batch or apart:
-            sizes = [self.reals.shape[1], fakes.shape[1]]
-            real, fake = judge(torch.cat([self.reals, fakes], dim=1)).split(sizes, dim=1)
+            sizes = [reals.shape[1], fakes.shape[1]]
+            real, fake = judge(torch.cat([reals, fakes], dim=1)).split(sizes, dim=1)
             alone = fake if apart or all(at_both) else judge(fakes)
         else:
-            real, fake = judge(self.reals), judge(fakes)
+            real, fake = judge(reals), judge(fakes)
             alone = fake
         counts = [count for _, count in self.groups]
-        total = torch.zeros((), device=self.reals.device)
+        total = torch.zeros((), device=reals.device)
         logits = (each.split(counts) for each in (real, fake, alone))
         for (loss, count), both, x, y, z in zip(self.groups, at_both, *logits, strict=True):
             of = loss.generator if self.player == "G" else loss.discriminator
             total = total + count * of(x, y if both else z)  # the mean is over members too
         if self.penalty is not None and self.player == "D":
-            shares = self.penalty.shares(fakes.shape[1]).expand(len(self.reals), -1)
-            total = total + len(self.reals) * self.penalty(judge, self.reals, fakes, shares)
+            shares = self.penalty.shares(fakes.shape[1]).expand(len(reals), -1)
+            total = total + len(reals) * self.penalty(judge, reals, fakes, shares)
         return total
 
 
@@ -189,17 +198,19 @@ def leading_pairs(
     nudging: Nudging,
     seed: int,
     chance: float | None = CHANCE,
+    *,
+    structure: Hashable = None,
 ) -> MemberPairs:
     """The k leading eigenpairs of every member's Hessian.
 
     Args:
-        own, total: as `helpers.operators.MemberHessians` has them.
+        own, total, structure: as for `helpers.operators.MemberHessians`.
         before: (S, n, k) vectors to begin with, or None.
         nudging: how many, and how well.
         seed: of the random vector that the search begins with.
         chance: of a miss, as `member_eigenpairs` has it.
     """
-    hessians = MemberHessians(own, total)
+    hessians = MemberHessians(own, total, structure=structure)
     begin = start_vectors(hessians.shape, before, seed=seed).to(next(iter(own.values())))
     options = {"tolerance": nudging.tolerance, "chance": chance}
     return member_eigenpairs(hessians.product, begin, nudging.k, **options)

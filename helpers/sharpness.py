@@ -7,7 +7,7 @@ has one loss and no opponent. Its curvature falls with its loss, so that losses 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import partial
 
@@ -101,9 +101,10 @@ def train_classifiers(
     weights = list(stacked.parameters.values())
     few = [part[:_LOOKED].expand(members, *part[:_LOOKED].shape) for part in samples]
     losses = partial(_losses, stacked, *few)
+    structure = ("classifiers", stacked.signature, tuple(few[0].shape))
     made = optimizer(weights)
     if nudging is not None:
-        find = partial(_find, losses=losses, nudging=nudging, seed=seed)
+        find = partial(_find, losses=losses, nudging=nudging, seed=seed, structure=structure)
         made = Nudged(made, find, nudging.project, every=nudging.every)
     random = torch.Generator().manual_seed(seed)
     taken, sharp, level = [], [], []
@@ -116,7 +117,8 @@ def train_classifiers(
             made.look(stacked.parameters)
         made.step()
         if step % every == 0:
-            pairs = _pairs(stacked.parameters, None, losses, Nudging(k=1, tolerance=0.01), seed)
+            look = Nudging(k=1, tolerance=0.01)
+            pairs = _pairs(stacked.parameters, None, losses, look, seed, structure)
             taken.append(step)
             sharp.append(pairs.values[:, 0].double().numpy())
             level.append(losses(stacked.parameters).detach().double().numpy())
@@ -151,9 +153,13 @@ def _find(
     losses: Callable[[dict[str, Tensor]], Tensor],
     nudging: Nudging,
     seed: int,
+    structure: Hashable,
 ) -> Tensor:
-    return _pairs(own, before, losses, nudging, seed, chance=None).vectors
+    return _pairs(own, before, losses, nudging, seed, structure, chance=None).vectors
 
 
-def _pairs(own, before, losses, nudging: Nudging, seed: int, **chance) -> MemberPairs:
-    return leading_pairs(own, lambda at: losses(at).sum(), before, nudging, seed, **chance)
+def _pairs(own, before, losses, nudging: Nudging, seed: int, structure, **chance) -> MemberPairs:
+    def total(at: dict[str, Tensor]) -> Tensor:
+        return losses(at).sum()
+
+    return leading_pairs(own, total, before, nudging, seed, structure=structure, **chance)

@@ -15,6 +15,7 @@ from torch.nn.functional import leaky_relu_
 
 from helpers.copying import copied
 from helpers.descriptions import architecture, difference
+from helpers.holding import signature
 
 # An elementwise function in place, and the slope before it from the slope behind it and its output.
 _aten = torch.ops.aten
@@ -81,6 +82,7 @@ class Stacked:
             name: weight for name, weight in stacked.items() if name not in self.parameters
         }
         self._count = len(nets)
+        self.signature = signature(self._net)  # all but the numbers of the weights
         first = {id(weight): name for name, weight in self._net.named_parameters()}
         self._places = {  # all that weights are called, by what they are called first
             f"{name}.{part}" if name else part: first[id(weight)]
@@ -108,8 +110,10 @@ class Stacked:
         return _Layers.apply(inputs, activations, *weights)
 
     def at(self, parameters: dict[str, Tensor], inputs: Tensor) -> Tensor:
-        """As a call, of other weights (S, ...), and with derivatives of every order."""
-        own = self.held | parameters
+        """As a call, of other weights (S, ...) in their precision, differentiable to any order."""
+        dtype = next(iter(parameters.values())).dtype if parameters else inputs.dtype
+        own = {name: weight.to(dtype) for name, weight in (self.held | parameters).items()}
+        inputs = inputs.to(dtype) if inputs.is_floating_point() else inputs
 
         def call(weights: dict[str, Tensor], x: Tensor) -> Tensor:
             everywhere = {place: weights[name] for place, name in self._places.items()}

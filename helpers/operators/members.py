@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
+
+Total = Callable[[dict[str, Tensor]], Tensor]
+# Steps of a difference, as shares of the weights' size: units that switch within one spoil it, and
+# not the next, smaller one along another direction. A wrong product fails them all.
+_STEPS = (1e-6, 1e-7, 1e-8, 1e-6)
+_ALLOWED = 1e-4
+_MOST = 256  # structures that are remembered
+_RIGHT: dict[Hashable, None] = {}
 
 
 class MemberHessians:
     """The Hessian of each of S networks side by side, in its own weights.
 
     Durall et al. 2021, section 4.2, for an ensemble: the graph of the gradients is kept, and a
-    product of all members goes back through it once.
+    product of all members goes back through it once. Torch's second derivatives of some layers are
+    missing or wrong, so products are first held against differences of the gradients in float64.
 
     Args:
         parameters: (S, ...) of the networks by name, as `helpers.stacked.Stacked` has them.
-        total: from such parameters to the sum of the members' losses, each a function of its own
-            weights alone, and differentiable twice.
+        total: from such parameters, in any precision, to the sum of the members' losses, each a
+            function of its own weights alone, and differentiable twice.
+        structure: what tells `total` and the networks from others, besides the names and shapes
+            of the weights. Hessians of one structure are checked once, those without every time.
+        check: False to take the products as they are.
+
+    Raises:
+        ValueError: for losses that torch cannot differentiate, saying what torch says, and for
+            products that are not those of the members' Hessians, naming the weight that they
+            differ most in. When multiplied, for losses that cannot be differentiated twice.
 
     >>> hessians = MemberHessians({"w": torch.ones(2, 3)}, lambda own: own["w"].pow(3).sum())
     >>> hessians.product(torch.ones(2, 3))
@@ -26,14 +44,22 @@ class MemberHessians:
     """
 
     def __init__(
-        self, parameters: Mapping[str, Tensor], total: Callable[[dict[str, Tensor]], Tensor]
+        self,
+        parameters: Mapping[str, Tensor],
+        total: Total,
+        *,
+        structure: Hashable = None,
+        check: bool = True,
     ) -> None:
-        with torch.inference_mode(False), torch.enable_grad():
-            own = {name: w.detach().clone().requires_grad_() for name, w in parameters.items()}
-            self._own = list(own.values())
-            self._slopes = torch.autograd.grad(
-                total(own), self._own, create_graph=True, materialize_grads=True
-            )
+        if check:
+            of = tuple((name, w.shape, w.dtype, w.device) for name, w in parameters.items())
+            key = (structure, of)
+            if structure is None or key not in _RIGHT:
+                _check(parameters, total)
+                while len(_RIGHT) >= _MOST:
+                    del _RIGHT[next(iter(_RIGHT))]
+                _RIGHT[key] = None
+        self._own, self._slopes = _slopes(parameters, total, create_graph=True)
         self._shapes = [weight.shape for weight in self._own]
         self._lengths = [weight[0].numel() for weight in self._own]
         self.shape = (len(self._own[0]), sum(self._lengths))  # S members, n weights each
@@ -46,11 +72,87 @@ class MemberHessians:
         curved = [k for k, slope in enumerate(self._slopes) if slope.requires_grad]
         if not curved:
             return torch.zeros_like(vectors)
+        with _of_torch("twice"):
+            found = torch.autograd.grad(
+                [self._slopes[k] for k in curved],
+                self._own,
+                [along[k] for k in curved],
+                retain_graph=True,
+                materialize_grads=True,
+            )
+        return _rows(found)
+
+
+def _slopes(
+    parameters: Mapping[str, Tensor], total: Total, *, create_graph: bool = False
+) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+    """The weights, apart from the given ones, and the slopes of the sum of the losses in them."""
+    with torch.inference_mode(False), torch.enable_grad(), _of_torch("once"):
+        own = {name: w.detach().clone().requires_grad_() for name, w in parameters.items()}
         found = torch.autograd.grad(
-            [self._slopes[k] for k in curved],
-            self._own,
-            [along[k] for k in curved],
-            retain_graph=True,
-            materialize_grads=True,
+            total(own), list(own.values()), create_graph=create_graph, materialize_grads=True
         )
-        return torch.cat([each.flatten(start_dim=1) for each in found], dim=1)
+    return list(own.values()), found
+
+
+def _check(parameters: Mapping[str, Tensor], total: Total) -> None:
+    """Hold products against central differences of the slopes, in float64.
+
+    Raises:
+        ValueError: where they differ.
+    """
+    at = {name: w.detach().double() for name, w in parameters.items()}
+    hessians = MemberHessians(at, total, check=False)
+    point = _rows(list(at.values()))
+    names = [name for name, w in at.items() for _ in range(w[0].numel())]
+    random = torch.Generator().manual_seed(0)
+
+    def draw() -> Tensor:
+        drawn = torch.randn(point.shape, generator=random, dtype=point.dtype, device="cpu")
+        return drawn.to(point) * point.norm(dim=1, keepdim=True) / point.shape[1] ** 0.5
+
+    def slopes(weights: Tensor) -> Tensor:
+        parts = weights.split([w[0].numel() for w in at.values()], dim=1)
+        moved = {k: part.reshape(at[k].shape) for k, part in zip(at, parts, strict=True)}
+        return _rows(_slopes(moved, total)[1])
+
+    here = slopes(point)
+    right = ~here.isfinite().all(dim=1)  # of members that have diverged there is nothing to say
+    hessians.product(draw())  # a fault may show from the second product on
+    best = torch.full_like(here[:, 0], torch.inf)
+    worst = [""] * len(here)
+    for step in _STEPS:
+        u = draw()
+        wanted = (slopes(point + step * u) - slopes(point - step * u)) / (2 * step)
+        apart = (hessians.product(u) - wanted).abs()
+        scale = torch.maximum(wanted.norm(dim=1), 1e-3 * here.norm(dim=1)).clamp(min=1e-30)
+        off = apart.norm(dim=1) / scale
+        right |= off <= _ALLOWED
+        for member in torch.nonzero(off < best).flatten().tolist():
+            worst[member] = names[int(apart[member].argmax())]
+        best = torch.minimum(best, off)
+        if right.all():
+            return
+    first = int(torch.nonzero(~right)[0])
+    raise ValueError(
+        f"products of the members' Hessians are off by {float(best[first]):.1e} of a difference of "
+        f"the slopes, most in {worst[first]!r} (member {first}): torch differentiates the layer "
+        "wrongly, or the losses are no functions of the weights"
+    )
+
+
+@contextmanager
+def _of_torch(times: str) -> Iterator[None]:
+    """Say of torch's own errors what they are about."""
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError as error:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise ValueError(f"the members' losses cannot be differentiated {times}: {said}") from error
+
+
+def _rows(parts: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
+    """(S, n) from (S, ...) of each weight."""
+    return torch.cat([each.flatten(start_dim=1) for each in parts], dim=1)

@@ -379,6 +379,7 @@ WEIGHT_NORMS = [
         "spectral norm by hand, parameters",
         rows(lambda: [own.SpectralWrapper(nn.Linear(5, 5)), nn.Tanh()]),
         needed=True,
+        words="`data`",
     ),
     Case(
         "spectral norm by hand, settled",
@@ -408,24 +409,28 @@ SEQUENCES = [
         lambda: (nn.Linear(6, 6), own.Tokens(own.SelfAttention(True), 1)),
         **TOKENS,
         needed=True,
+        words="attention",
     ),
     Case(
         "MultiheadAttention without weights",
         lambda: (nn.Linear(6, 6), own.Tokens(own.SelfAttention(False), 1)),
         **TOKENS,
         needed=True,
+        words="attention",
     ),
     Case(
         "TransformerEncoderLayer",
         lambda: (nn.Linear(6, 6), transformer(1)),
         **TOKENS,
         needed=True,
+        words="attention",
     ),
     Case(
         "scaled_dot_product_attention in G",
         lambda: (own.Tokens(own.ScaledAttention(), 6), nn.Linear(6, 1)),
         **TOKENS,
         needed=True,
+        words="attention",
     ),
     Case(
         "self-attention of images",
@@ -464,7 +469,7 @@ MAPS = [
     ),
     Case("max pool", maps(lambda: [nn.Tanh(), nn.MaxPool2d(3, 1, 1)]), **MAP),
     Case("blur by a buffer", maps(lambda: [own.Blur(3), LEAKY()]), **MAP),
-    Case("spatial transformer", maps(lambda: [own.Warp(), nn.Tanh()]), **MAP),
+    Case("spatial transformer", maps(lambda: [own.Warp(), nn.Tanh()]), **MAP, words="grid_sampler"),
     Case("minibatch deviation", maps(lambda: [own.BatchDeviation(), LEAKY()], seen=4), **MAP),
     Case(
         "minibatch discrimination",
