@@ -57,7 +57,7 @@ def test_no_float64_is_said_at_the_door(monkeypatch):
         lambda: pick_device("mps"),
         lambda: pick_device(torch.device("mps:0")),
         lambda: phi_lipschitz([0.0, 4.0], [[0.0, 4.0]], "js", L=1.0, device="mps"),
-        lambda: train(players, torch.zeros(4, 1), device="mps", **options),
+        lambda: train(players, torch.zeros(100, 1), device="mps", **options),
         lambda: train_classifier(*some, **tests, seed=0, epochs=1, device="mps"),
     ):
         with pytest.raises(ValueError, match=r"^device 'mps' has no float64, in which sums"):
