@@ -93,7 +93,8 @@ def write(layout: Layout, chapter: str) -> regress.Reference:
     numbers = []
     for key, values in found.items():
         n = known.pop(key, regress.Number(*key, values[0]))
-        spread = spread_of(values) if len(values) == len(runs) else None
+        # The reference's own value is that of one execution more.
+        spread = spread_of([n.value, *values]) if len(values) == len(runs) else None
         if spread and len(spread) == len(regress.listed(n.value)):
             n = replace(n, spread=spread)
         numbers.append(n)
