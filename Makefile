@@ -6,13 +6,16 @@ READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 # Chapters whose printed numbers are the same on every machine; nbval compares them to the letter.
 DETERMINISTIC := $(addprefix book/,two_point_landscape.ipynb rotating_saddle.ipynb path_angle.ipynb)
+# Tests of what rounding can spoil: they must pass whatever the kernels and the number of threads.
+NUMERICAL := $(patsubst %,tests/test_%.py,basis lanczos pairs arnoldi cloud stability)
+KERNELS ?= Haswell
 PORT ?= 8000
 # numpy's threads and torch's wait for work in a loop, and on few cores hold each other up.
 export OMP_WAIT_POLICY ?= passive
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test notebooks sync check regress lint matrix bench colab device serve clean
+.PHONY: help book test matrix numerics notebooks sync check regress spread lint bench colab device serve clean
 
 help:  ## list the targets
 	@echo 'The line url: of _config.yml is the address of the repository; change it, then: make sync'
@@ -41,6 +44,10 @@ test: $(READY) lint  ## everything that must hold: lint, tests, pairs, numbers, 
 	$(RUN) -m helpers.book site
 	$(RUN) -m pytest -q
 
+numerics: $(READY)  ## the numerical tests again with other kernels, and with two threads
+	OPENBLAS_CORETYPE=$(KERNELS) ATEN_CPU_CAPABILITY=default $(RUN) -m pytest -q -p no:cacheprovider $(NUMERICAL)
+	OMP_NUM_THREADS=2 MKL_NUM_THREADS=2 OPENBLAS_NUM_THREADS=2 $(RUN) -m pytest -q -p no:cacheprovider $(NUMERICAL)
+
 notebooks: $(READY)  ## execute the chapters and copy the outputs beside their sources
 	$(RUN) -m helpers.book sync
 	$(RUN) -m helpers.book run --publish
@@ -55,6 +62,9 @@ check: $(READY)  ## fail on drift between sources and notebooks
 regress: $(READY)  ## execute anew and compare every number with data/references
 	$(RUN) -m helpers.book regress
 
+spread: $(READY)  ## measure how far the numbers move with kernels and threads, for their tolerances
+	$(RUN) -m helpers.book spread --write
+
 lint: $(READY)  ## style and mistakes a reader of the code would see
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
@@ -62,8 +72,8 @@ lint: $(READY)  ## style and mistakes a reader of the code would see
 matrix: $(READY)  ## layers and habits of GAN code x routes: products right or refused by name
 	$(RUN) -m pytest tests/matrix -q -o norecursedirs= --table _build/matrix.txt
 
-bench: $(PEERS)  ## timings of the tools beside other packages' (not part of the tests)
-	$(RUN) -m pytest tests/benchmarks -q --benchmark-only -o norecursedirs= -o addopts= -o filterwarnings=default
+bench: $(PEERS)  ## a table of our tools beside other packages', in ten minutes or so
+	$(RUN) -m pytest tests/benchmarks -q -o norecursedirs= -o addopts= -o filterwarnings=default
 
 colab: $(READY)  ## execute every chapter in Colab's versions, from the wheel alone (5 GB; not part of the tests)
 	$(RUN) tests/colab/run.py

@@ -22,6 +22,7 @@ from helpers import inputs
 from helpers.checkpoints import checkpoint_path, read_state, try_writing, write_state
 from helpers.copying import copied
 from helpers.descriptions import architecture, described_optimizer, digest, digest_of_state
+from helpers.devices import pick_device
 from helpers.inputs import shown, whole_number
 from helpers.models import lenet
 
@@ -159,6 +160,7 @@ def train_classifier(
     """
     classes = _check_labelled(images, labels)
     _check_labelled(test_images, test_labels, classes)
+    device = pick_device(device)  # refused before the first step
     epochs, batch = whole_number("epochs", epochs, 1), whole_number("batch", batch, 1)
     seed, path = inputs.seed(seed), checkpoint_path(checkpoint)
     net = lenet(seed=seed, channels=images.shape[1], classes=classes)

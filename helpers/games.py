@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.func import grad, vmap
 
+from helpers.devices import usable
 from helpers.scalars import PAIRING, SEPARABLE, check_loss
 
 PLAYERS = ("G", "D")
@@ -70,10 +71,12 @@ class Game:
         """omega as a checked tensor (..., p + q): float64, unless it is a tensor of floats.
 
         Raises:
-            ValueError: for a wrong last dimension, and for entries that are not finite.
+            ValueError: for a wrong last dimension, for entries that are not finite, and on a
+                device that lacks float64 ("mps").
         """
         if not isinstance(omega, Tensor):
             omega = torch.from_numpy(np.array(omega, dtype=np.float64))
+        usable(omega.device)
         if omega.is_complex():
             raise ValueError(f"a point of {self.name} is real, got {omega.dtype}")
         if not omega.is_floating_point():
@@ -313,7 +316,8 @@ def quadratic_game(S1: ArrayLike, S2: ArrayLike, A: ArrayLike, B: ArrayLike) -> 
     s1, s2, a, b = blocks.values()
     for k, s in (("S1", s1), ("S2", s2)):
         asymmetry = (s - s.T).abs().max()
-        if asymmetry > 1e-12 * s.abs().max():
+        # What rounding leaves of a matrix that was computed: some units for each term of a sum.
+        if asymmetry > 10 * torch.finfo(s.dtype).eps * len(s) * s.abs().max():
             raise ValueError(f"{k} must be symmetric; two of its entries differ by {asymmetry:g}")
     return Game(
         lambda theta, phi: theta @ (s1.to(theta) @ theta / 2 + b.to(theta) @ phi),

@@ -33,7 +33,7 @@ from torch.nn.utils.parametrize import ParametrizationList
 
 from helpers.games import Game, Probe, average
 from helpers.holding import Habits, Held, Holding, Records, as_trained, seeded
-from helpers.inputs import one_of, whole_number
+from helpers.inputs import one_of, shown, whole_number
 from helpers.inputs import seed as checked_seed
 from helpers.judging import Judging
 from helpers.losses import GanLoss, find_loss
@@ -372,6 +372,12 @@ def _game(nets: list[Held], batch: Objective, probe: Probe | None) -> Game:
 
 
 def _check_data(latents: Tensor, reals: Tensor, labels: Tensor | None) -> None:
+    for name, data in (("latents", latents), ("reals", reals)):
+        if not isinstance(data, Tensor) or not data.is_floating_point() or not data.ndim:
+            got = f"{data.dtype} {tuple(data.shape)}" if isinstance(data, Tensor) else shown(data)
+            raise ValueError(f"{name} are a tensor of floats, one row per sample, got {got}")
+    if labels is not None and not isinstance(labels, Tensor):
+        raise ValueError(f"labels are a tensor, one per real sample, got {shown(labels)}")
     if not len(latents) or len(latents) != len(reals):
         raise ValueError(
             f"as many latents as reals, and at least one, got {len(latents)} and {len(reals)}"

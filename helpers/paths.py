@@ -132,7 +132,7 @@ def _along(game: Game, start: Tensor, end: Tensor, where: Tensor) -> NDArray[np.
     largest = field.abs().amax(dim=1)
     unit = field / largest[:, None]  # of a field so small that its square is zero, too
     angle = unit @ towards / (length * unit.norm(dim=1))
-    norms = torch.stack([part.norm(dim=1) for part in (field, *game.split(field))])
+    norms = torch.stack([_norm(part) for part in (field, *game.split(field))])
     if not norms.isfinite().all():  # a vanishing field has no angle, but a norm
         place = int((~norms.isfinite()).any(dim=0).nonzero()[0])
         raise FloatingPointError(
@@ -140,3 +140,9 @@ def _along(game: Game, start: Tensor, end: Tensor, where: Tensor) -> NDArray[np.
             f"floats of {field.dtype}"
         )
     return torch.cat([angle[None], norms]).double().cpu().numpy()
+
+
+def _norm(rows: Tensor) -> Tensor:
+    """(k,) norms, also where the squares are beyond the range of floats."""
+    plain, largest = rows.norm(dim=1), rows.abs().amax(dim=1)
+    return torch.where(plain.isfinite(), plain, largest * (rows / largest[:, None]).norm(dim=1))

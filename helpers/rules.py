@@ -148,7 +148,8 @@ def worst(verdicts: Sequence[str]) -> str:
     >>> worst(["reproduced", "not reproduced", "reproduced"])
     'not reproduced'
     """
-    if not len(verdicts) or any(each not in VERDICTS for each in verdicts):
+    many = isinstance(verdicts, Sequence) and len(verdicts)
+    if not many or any(each not in VERDICTS for each in verdicts):
         raise ValueError(f"verdicts are some of {', '.join(VERDICTS)}, got {shown(verdicts)}")
     return max(verdicts, key=VERDICTS.index)
 

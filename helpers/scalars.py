@@ -34,8 +34,8 @@ class ScalarFunction:
     smooth_value: Callable[[Tensor, float], Tensor] | None = None
 
     def __call__(self, t: Tensor) -> Tensor:
-        if not isinstance(t, Tensor):
-            raise ValueError(f"{self.name} is a function of a tensor, got {shown(t)}")
+        if not isinstance(t, Tensor) or t.is_complex():
+            raise ValueError(f"{self.name} is a function of a real tensor, got {shown(t)}")
         return self.value(t)
 
     def softened(self, t: Tensor, width: float) -> Tensor:

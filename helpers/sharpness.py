@@ -155,11 +155,11 @@ def _find(
     seed: int,
     structure: Hashable,
 ) -> Tensor:
-    return _pairs(own, before, losses, nudging, seed, structure).vectors
+    return _pairs(own, before, losses, nudging, seed, structure, chance=None).vectors
 
 
-def _pairs(own, before, losses, nudging: Nudging, seed: int, structure) -> MemberPairs:
+def _pairs(own, before, losses, nudging: Nudging, seed: int, structure, **chance) -> MemberPairs:
     def total(at: dict[str, Tensor]) -> Tensor:
         return losses(at).sum()
 
-    return leading_pairs(own, total, before, nudging, seed, structure=structure)
+    return leading_pairs(own, total, before, nudging, seed, structure=structure, **chance)

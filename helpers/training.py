@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from helpers import inputs
 from helpers.checkpoints import checkpoint_path, try_writing
+from helpers.devices import pick_device
 from helpers.ensemble import Diverged, EnsembleRun, MakeOptimizer, Observe, Run, Settings
 from helpers.inputs import float_tensor, real_number, shown, whole_number, whole_numbers
 from helpers.judging import Judging
@@ -149,7 +150,7 @@ def train(
         judging=Judging(_flag("joint_batch", joint_batch), logit),
     )
     path = checkpoint_path(checkpoint)
-    run = Single(players, reals, labels, settings, _device(device))
+    run = Single(players, reals, labels, settings, pick_device(device))
     _advance(run, iterations, path, save_every)
     run.look()
     return run.result()
@@ -265,7 +266,7 @@ def train_ensemble(
         keep=whole_numbers("keep", keep, 0),
         joint_batch=_flag("joint_batch", joint_batch),
     )
-    path, device = checkpoint_path(checkpoint), _device(device)
+    path, device = checkpoint_path(checkpoint), pick_device(device)
     run = Run(pairs, latents.to(device), reals.to(device), settings, device)
     _advance(run, iterations, path, save_every)
     return run.result()
@@ -371,13 +372,6 @@ def _flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool | np.bool_):
         raise ValueError(f"{name} is True or False, got {shown(value)}")
     return bool(value)
-
-
-def _device(device: Any) -> torch.device:
-    try:
-        return torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise ValueError(f"device is 'cpu' or 'cuda', for instance, got {shown(device)}") from error
 
 
 def _advance(run: Run | Single, iterations: int, store: Path | None, save_every: int) -> None:

@@ -195,7 +195,10 @@ def on_cycle(successor: NDArray[np.intp]) -> NDArray[np.bool_]:
     >>> on_cycle(np.array([1, 0, 0, 3]))  # 0 <-> 1, and 2 -> 0
     array([ True,  True, False])
     """
-    successor = np.asarray(successor)
+    try:
+        successor = np.asarray(successor)
+    except ValueError:  # ragged rows
+        raise ValueError(f"nodes (..., m) point to nodes, got {shown(successor)}") from None
     m = successor.shape[-1] if successor.ndim else 0
     inside = successor.dtype.kind in "iu" and m and (successor >= 0).all() and (successor < m).all()
     if not inside:

@@ -10,6 +10,7 @@ that its seeds draw, for all trials in step and for several k and tolerances fro
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 import subprocess
 from dataclasses import dataclass, field
@@ -22,9 +23,14 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh_tridiagonal
 from scipy.linalg.lapack import dsterf
 
-from helpers.operators import Operator
+from helpers.games import Game
+from helpers.losses import LOSSES
+from helpers.models import dcgan
+from helpers.networks import joint_point, network_game
+from helpers.operators import Operator, hessian
 from helpers.spectra import top_eigenpairs
 from helpers.spectra.unseen import _STREAM, CHANCE, LOW, needed
+from tests.benchmarks.workload import images
 
 KS, TOLERANCES = (1, 5, 20), (1e-3, 1e-2, 0.05, 0.1)
 _EPS = np.finfo(float).eps
@@ -133,7 +139,7 @@ def _polynomial(a: NDArray, b: NDArray, points: NDArray) -> NDArray:
     return now
 
 
-def simulate(
+def simulate(  # noqa: PLR0915  one loop for all cells: what they share is what costs
     values: NDArray,
     seeds: NDArray,
     *,
@@ -164,7 +170,9 @@ def simulate(
     for m, a, b, V in _chain(values, _drawn(seeds, n), n):
         length = np.linalg.norm(values * V[:, m - 1], axis=1)
         scale = np.maximum(scale, length)
-        ritz = np.array([dsterf(a[i, :m], b[i, : m - 1])[0] if m > 1 else a[i, :1] for i in range(B)])
+        ritz = np.array(
+            [dsterf(a[i, :m], b[i, : m - 1])[0] if m > 1 else a[i, :1] for i in range(B)]
+        )
         top = min(max(ks), m)
         left = _residuals(ritz, before, b[:, m - 1], top) if m > 1 else b[:, :1].copy()
         before = ritz
@@ -206,14 +214,10 @@ def simulate(
     for (k, t), cell in cells.items():
         if looks[k, t]:
             _look(values, seeds, looks[k, t], cell, chance)
-        count = 0
-        for i in np.flatnonzero(cell.handed):
-            if hand is not None and count >= hand:
-                break
+        for i in np.flatnonzero(cell.handed)[:hand]:
             options = {"seed": int(seeds[i]), "tolerance": t, "chance": chance}
             found = top_eigenpairs(Diagonal(values), k, **options)
             cell.values[i], cell.products[i] = found.values, found.products
-            count += 1
     return cells
 
 
@@ -248,6 +252,48 @@ def _look(values: NDArray, seeds: NDArray, looks: list, cell: Cell, chance: floa
             break
 
 
+def real_searches() -> list[dict]:
+    """Twenty searches on the own Hessians of a small DCGAN as it trains, against a tight one."""
+    game_of, found = _trained(), []
+    for iteration, (game, point) in game_of.items():
+        for player in "GD":
+            H = hessian(game, player, point, route="retained")
+            tight = top_eigenpairs(H, 5, tolerance=1e-5, seed=99).values
+            size = max(abs(top_eigenpairs(H, 1, "LM", tolerance=1e-3, seed=98).values[0]), tight[0])
+            for k, tolerance in ((1, 1e-2), (5, 0.05)):
+                row = {"iteration": iteration, "player": player, "k": k, "tolerance": tolerance}
+                for name, chance in (("before", None), ("after", CHANCE)):
+                    one = top_eigenpairs(H, k, tolerance=tolerance, chance=chance)
+                    lack = float((tight[:k] - one.values).max() / size)
+                    row[f"products_{name}"] = one.products
+                    row[f"lack_{name}"] = float(f"{max(lack, 0):.2g}")
+                    row[f"missed_{name}"] = lack > LOW * tolerance
+                found.append(row)
+                print(row, flush=True)
+    return found
+
+
+def _trained(width: int = 4, size: int = 16) -> dict[int, tuple[Game, torch.Tensor]]:
+    """Games of a DCGAN on images, and their points, by the iteration of Adam."""
+    reals, random = images()[1], torch.Generator().manual_seed(0)
+    nets, loss = dcgan(seed=0, width=width), LOSSES["js"]
+    adams = [torch.optim.Adam(net.parameters(), 2e-4, betas=(0.5, 0.999)) for net in nets]
+    latents, found = torch.randn(size, 100, generator=random), {}
+    for step in range(201):
+        if step in (0, 20, 50, 100, 200):
+            now = copy.deepcopy(nets)
+            found[step] = network_game(*now, latents, reals[:size]), joint_point(*now)
+        drawn = torch.randint(len(reals), (size,), generator=random)
+        fakes = nets[0](torch.randn(size, 100, generator=random))
+        adams[1].zero_grad()
+        loss.discriminator(nets[1](reals[drawn]), nets[1](fakes.detach())).backward()
+        adams[1].step()
+        adams[0].zero_grad()
+        loss.generator(None, nets[1](fakes)).backward()
+        adams[0].step()
+    return found
+
+
 def missed(values: NDArray, found: NDArray, tolerance: float) -> NDArray[np.bool_]:
     """(B,) whether one of (B, k) is low by more than three tolerances of the largest modulus."""
     lack = values[: found.shape[1]] - found
@@ -261,10 +307,11 @@ def main() -> None:
     ask.add_argument("--before", type=int, default=3_000)
     ask.add_argument("--hand", type=int, default=None, help="most a batch and cell handed on")
     ask.add_argument("--spectra", nargs="*", default=list(spectra()))
+    ask.add_argument("--ks", nargs="*", type=int, default=list(KS))
     ask.add_argument("--batch", type=int, default=500)
     ask.add_argument("--out", default="data/benchmarks/searches.json")
     given = ask.parse_args()
-    rows = []
+    rows, real = [], real_searches()
     for name in given.spectra:
         values = spectra()[name]
         totals: dict[tuple, NDArray] = {}
@@ -272,14 +319,16 @@ def main() -> None:
             for first in range(0, trials, given.batch):
                 seeds = np.arange(first, min(first + given.batch, trials))
                 hand = given.hand if chance else None
-                for key, cell in simulate(values, seeds, chance=chance, hand=hand).items():
+                for key, cell in simulate(
+                    values, seeds, ks=tuple(given.ks), chance=chance, hand=hand
+                ).items():
                     over = np.isfinite(cell.values[:, 0])
                     low = missed(values, cell.values[over], key[1])
                     new = np.array([over.sum(), low.sum(), cell.products[over].sum()])
                     totals[key, chance] = totals.get((key, chance), 0) + new
                 if not (first // given.batch) % 10:
                     print(name, chance, first + len(seeds), flush=True)
-        for k in KS:
+        for k in given.ks:
             for t in TOLERANCES:
                 (n0, miss0, p0), (n1, miss1, p1) = (totals[(k, t), c] for c in (None, CHANCE))
                 row = {
@@ -295,11 +344,15 @@ def main() -> None:
         ["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
     ).stdout.strip()
     head = {
-        "date": datetime.now(UTC).date().isoformat(), "commit": commit, "seeds": "from 0, one a trial",
+        "date": datetime.now(UTC).date().isoformat(), "commit": commit,
+        "seeds": "from 0, one a trial",
         "chance": CHANCE, "missed means": "low by more than 3 tolerances times the largest modulus",
     }  # fmt: skip
-    lines = ",\n  ".join(json.dumps(row) for row in rows)
-    text = json.dumps(head, indent=1)[:-2] + f',\n "rows": [\n  {lines}\n ]\n}}\n'
+    lines, real = (",\n  ".join(json.dumps(row) for row in each) for each in (rows, real))
+    text = (
+        json.dumps(head, indent=1)[:-2]
+        + f',\n "real": [\n  {real}\n ],\n "rows": [\n  {lines}\n ]\n}}\n'
+    )
     Path(given.out).write_text(text, encoding="utf-8")
 
 

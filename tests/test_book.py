@@ -9,7 +9,17 @@ import sys
 import nbformat
 import pytest
 
-from helpers.book import cache, execute, pairing, parameters, readme, regress, site
+from helpers.book import (
+    cache,
+    execute,
+    fixed,
+    pairing,
+    parameters,
+    readme,
+    regress,
+    site,
+    spread,
+)
 from helpers.book.__main__ import main
 from helpers.book.layout import Layout, checkout
 
@@ -356,33 +366,156 @@ def test_cache_key_covers_packages_and_records(book, reading):
     assert keys[-1] == keys[-2]  # the other record is not this chapter's
 
 
+def reference(book, name="good"):
+    return json.loads((book.references / f"{name}.json").read_text())
+
+
 def test_regress_catches_a_changed_number(book, capsys):
-    """Accepted numbers pass; a moved, a missing and a new one are drift, within tolerance not."""
+    """Accepted numbers pass; a moved, a missing and a new one are drift, within its spread not."""
     assert main(["regress", "--accept"], book) == 0
+    stored = reference(book)
+    (number,) = stored["numbers"]
+    assert number == {"claim": "C14", "quantity": number["quantity"], "value": 1e6}
     path = book.references / "good.json"
-    (number,) = json.loads(path.read_text())
-    assert number["value"] == 1e6
 
     def drifted(**change):
-        path.write_text(json.dumps([{**number, **change}]))
+        path.write_text(json.dumps({**stored, "numbers": [{**number, **change}]}))
         return [c.drifted for c in regress.compare(book, "good")]
 
     assert drifted(value=1e6 * (1 + 1e-5)) == [True]
     assert drifted(value=1e6 * (1 + 1e-7)) == [False]
-    assert drifted(value=1e6 * (1 + 1e-5), relative=1e-4) == [False]
+    assert drifted(value=1e6 + 10, spread=[4.0]) == [False]
+    assert drifted(value=1e6 + 10, spread=[3.0]) == [True]
+    assert drifted(value=[1e6, 1e6]) == [True]
     assert drifted(quantity="gone") == [True, True]
     assert main(["regress"], book) == 1
     assert "2 drifted" in capsys.readouterr().out
 
 
-def test_regress_accept_keeps_tolerances(book):
-    """A tolerance set by hand survives the next acceptance."""
+def test_each_entry_has_a_tolerance_of_its_own():
+    """Three times the spread of that entry; a millionth of it, or 1e-9, at the least."""
+    number = regress.Number("C14", "q", [1.0, 100.0, 0.0], (0.01, 0.0, 0.0))
+    assert number.tolerances == pytest.approx([0.03, 1e-4, 1e-9])
+    assert regress.Number("C14", "q", 5.0).tolerances == pytest.approx([5e-6])
+
+
+def test_chaos_is_not_compared(book, capsys):
+    """A number that moves by more than a fifth; the file, the table and the count say so."""
+    main(["regress", "--accept"], book)
+    for moves, compared in ((1.9e5, True), (2.1e5, False), ("inf", False)):
+        stored = reference(book)
+        stored["numbers"][0] |= {"value": 1e6, "spread": [moves]}
+        (book.references / "good.json").write_text(json.dumps(stored))
+        loaded = regress.load(book, "good")
+        assert (loaded.numbers[0].why_not == "") is compared
+        regress.save(book, "good", loaded)
+        assert ("not compared" in reference(book)["numbers"][0]) is not compared
+        assert regress.load(book, "good") == loaded
+    moved = reference(book)
+    moved["numbers"][0]["value"] = 3e6
+    (book.references / "good.json").write_text(json.dumps(moved))
+    (found,) = regress.compare(book, "good")
+    assert not found.drifted
+    assert " any" in regress.table([found])
+    assert main(["regress"], book) == 0
+    assert "1 numbers, 0 compared" in capsys.readouterr().out
+
+
+def test_rounding_of_nothing_is_compared():
+    """A gap of 1e-14 may be twice as large elsewhere, and still is none."""
+    number = regress.Number("B04", "gap", 1e-14, (3e-14,))
+    assert number.why_not == ""
+    assert regress.Comparison("c", "B04", "gap", number, 1e-10).drifted is False
+    assert regress.Comparison("c", "B04", "gap", number, 1e-8).drifted is True
+
+
+def test_regress_accept_keeps_the_spread(book):
+    """Of numbers that stay; one that becomes a list, or is new, has none."""
     execute.run(book)
     regress.accept(book, "good")
-    path = book.references / "good.json"
-    path.write_text(path.read_text().replace('"relative": 1e-06', '"relative": 0.5'))
+    stored = reference(book)
+    stored["over"] = ["here", "there"]
+    stored["numbers"][0]["spread"] = [0.5]
+    (book.references / "good.json").write_text(json.dumps(stored))
     regress.accept(book, "good")
-    assert json.loads(path.read_text())[0]["relative"] == 0.5
+    assert reference(book)["numbers"][0]["spread"] == [0.5]
+    assert reference(book)["over"] == ["here", "there"]
+    stored["numbers"][0]["spread"] = [0.5, 0.5]
+    (book.references / "good.json").write_text(json.dumps(stored))
+    regress.accept(book, "good")
+    assert "spread" not in reference(book)["numbers"][0]
+
+
+# ---- The spread where nothing but rounding differs. ----
+
+WAVERING = """import os
+scale = 1.0 + 1e-3 * (os.environ["OMP_NUM_THREADS"] == "2")"""
+
+
+def test_spread(book, capsys, monkeypatch):
+    """Measured over variants once, and written beside the number."""
+    write(book, good=chapter(code=WAVERING))
+    variants = ["plain", "two threads"]
+    assert main(["spread", "--write", "--variants", *variants], book) == 0
+    stored = reference(book)
+    assert [label.split(",")[0] for label in stored["over"]] == variants
+    assert all("torch " in label for label in stored["over"])
+    assert stored["numbers"][0]["value"] == 1e6  # the plain one's
+    assert stored["numbers"][0]["spread"] == [1000]
+    monkeypatch.setattr(execute, "one", lambda *_: pytest.fail("executed again"))
+    assert main(["spread", "--variants", *variants], book) == 0
+    write(book, good=chapter(code=WAVERING + "\nvalue = 2"))
+    with pytest.raises(ValueError, match="good has 0 executions as it is now; a spread needs two"):
+        spread.write(book, "good")
+    capsys.readouterr()
+    assert main(["spread", "--variants", "three threads"], book) == 1
+    assert "unknown variant 'three threads'; there are: plain" in capsys.readouterr().err
+
+
+def test_spread_of_what_fails(book, capsys):
+    """A variant that fails is named, and nothing is written."""
+    write(book, good=chapter(code="1 / 0"))
+    assert main(["spread", "--write", "--variants", "plain"], book) == 1
+    assert "plain: good, cell" in capsys.readouterr().out
+    assert not book.references.exists()
+
+
+def test_spread_keeps_what_stands():
+    """Entry by entry; executions that disagree on their number have no bound."""
+    assert spread.spread_of([1.0, 1.5]) == (0.5,)
+    assert spread.spread_of([[1.0, 2.0], [1.5, 2.0]]) == (0.5, 0.0)
+    assert spread.spread_of([[1.0, 2.0], [1.0]]) == (float("inf"),) * 2
+
+
+def test_fixed_numbers():
+    """From a process of their own: the same ones every time, and none of most chapters."""
+    assert fixed.numbers("path_angle") == {}
+    found = fixed.numbers("two_clusters")
+    again = fixed.numbers("two_clusters", {"OMP_NUM_THREADS": "2"})
+    assert len(found) == 2 and found.keys() == again.keys()
+    for name, values in found.items():
+        assert values == pytest.approx(again[name], rel=1e-5)
+        assert len(values) == 4 and len(set(values)) == 4
+
+
+def test_references_are_in_order():
+    """A spread belongs to each entry and says over what; what is chaotic says so."""
+    layout = checkout()
+    names = [path.stem for path in layout.references.glob("*.json")]
+    assert len(names) >= 9
+    for name in names:
+        found = regress.load(layout, name)
+        for n in found.numbers:
+            assert n.spread is None or len(n.spread) == len(n.tolerances)
+            assert n.spread is None or found.over
+        stored = json.loads((layout.references / f"{name}.json").read_text())["numbers"]
+        assert [row.get("not compared", "") for row in stored] == [n.why_not for n in found.numbers]
+
+
+def executed_cells(layout):
+    """How many cells of the chapters' notebooks hold an execution."""
+    notebooks = [pairing.read(layout.notebook(name)) for name in layout.chapters()]
+    return sum(bool(cell.get("execution_count")) for each in notebooks for cell in each.cells)
 
 
 def test_one_line_is_the_address(tmp_path):
@@ -395,11 +528,14 @@ def test_one_line_is_the_address(tmp_path):
     lines = config.read_text().splitlines(keepends=True)
     assert sum(here.repository() in line for line in lines) == 1
     old = here.repository().removeprefix("https://")
+    assert main(["sync"], there) == 0
+    before = executed_cells(there)
     config.write_text("".join(lines).replace(here.repository(), "https://github.com/me/my.gans"))
     assert main(["sync"], there) == 0
     held = {p: p.read_text() for p in tmp_path.rglob("*") if p.suffix in SOURCES}
     owner = old.split("/")[1]
     assert [p.name for p, text in held.items() if old in text or owner in text] == []
+    assert executed_cells(there) == before > 0
     readme_now = held[tmp_path / "README.md"]
     assert "pip install git+https://github.com/me/my.gans\n" in readme_now
     chapters = there.chapters()

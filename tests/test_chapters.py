@@ -1,6 +1,7 @@
 """What the chapters' code asks of the machine that it runs on: packages, and devices by name."""
 
 import ast
+import functools
 import re
 import sys
 
@@ -20,6 +21,7 @@ MAKERS |= {"normal", "ones", "rand", "randint", "randn", "randperm", "tensor", "
 MAKERS |= {"tril_indices", "triu_indices"}
 
 
+@functools.cache
 def code(chapter):
     """The chapter's code cells, as Python."""
     cells = pairing.to_notebook(LAYOUT, chapter).cells
@@ -27,6 +29,7 @@ def code(chapter):
     return [re.sub(r"^(\s*)[%!].*$", r"\1pass", each, flags=re.MULTILINE) for each in plain]
 
 
+@functools.cache
 def imported(source):
     """Distributions that some code imports, wherever in it."""
     modules = set()

@@ -540,18 +540,18 @@ def test_bad_times(times):
 
 @pytest.mark.parametrize("speed", [0, -1.0, np.nan])
 def test_bad_speeds(speed):
-    with pytest.raises(ValueError, match=f"speed must be positive, got {speed}"):
+    with pytest.raises(ValueError, match=f"speed is a finite number, above 0, got {speed}"):
         flow(SADDLE, ORIGIN, [0, 1], speed=speed)
 
 
 @pytest.mark.parametrize("size", [0, -0.1, np.nan, np.inf])
 def test_bad_sizes(size):
-    with pytest.raises(ValueError, match=f"size must be positive and .* got {size} and 3"):
+    with pytest.raises(ValueError, match=f"size is a finite number, above 0, got {size}"):
         iterate(SADDLE, [0, 0, 0], "simultaneous", size=size, steps=3)
 
 
 def test_negative_steps():
-    with pytest.raises(ValueError, match=r"steps 0 or more, got 0.1 and -1"):
+    with pytest.raises(ValueError, match="steps is a whole number, 0 or more, got -1"):
         iterate(SADDLE, [0, 0, 0], "simultaneous", size=0.1, steps=-1)
 
 

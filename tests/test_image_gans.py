@@ -223,8 +223,13 @@ def test_directions_belong_to_a_run(tmp_path, change):
 
 def test_wrong_kinds():
     for changes in (
-        {"seed": None}, {"seed": "0"}, {"latent": 1j}, {"keep": "12"}, {"looked": 0}, {"batch": {1}},
-    ):  # fmt: skip
+        {"seed": None},
+        {"seed": "0"},
+        {"latent": 1j},
+        {"keep": "12"},
+        {"looked": 0},
+        {"batch": {1}},
+    ):
         with pytest.raises(ValueError, match="whole number"):
             train_images(SETTINGS["nsgan adam"], images(), 1, **SIZE | changes)
     for bad in ((127 * images()).to(torch.uint8), "images", None):

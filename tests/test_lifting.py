@@ -40,3 +40,18 @@ def test_refuses_a_narrow_net():
     """Fewer units than outputs could not move the outputs freely."""
     with pytest.raises(ValueError, match="width >= n, got n = 4, width = 3"):
         WideGenerator.random(4, 3, seed=0)
+
+
+def test_shapes_are_not_broadcast():
+    G = WideGenerator.random(3, 4, seed=0)
+    w = np.zeros((5, 2))
+    for wrong in (np.zeros(5), np.zeros((4, 2)), np.zeros((1, 2))):
+        with pytest.raises(ValueError, match=r"last layers are \(\.\.\., 5, d\), got"):
+            G.outputs(wrong)
+    for path in (np.zeros((3, 2)), np.zeros((7, 3, 1)), np.zeros((7, 1, 2)), np.zeros((7, 2, 2))):
+        with pytest.raises(ValueError, match=r"a path is \(steps, 3, 2\) from one w, got"):
+            G.follow(w, path)
+    with pytest.raises(ValueError, match=r"hidden \(d_z, width\), bias \(width,\) .* got"):
+        WideGenerator(np.zeros((2, 4)), np.zeros((4, 1)), np.zeros((3, 2)))
+    with pytest.raises(ValueError, match="path are finite numbers, got nan"):
+        G.follow(w, np.full((1, 3, 2), np.nan))

@@ -176,3 +176,29 @@ def test_refusals():
         for measure in (class_entropy, modes):
             with pytest.raises(ValueError, match="one row of 0 or more"):
                 measure(counts)
+
+
+def test_judges_without_an_answer():
+    """NaN or infinite logits and features are no classes and no distances."""
+    broken = Classifier(nn.Sequential(nn.Flatten(), nn.Linear(4, 4), nn.Identity()), accuracy=1.0)
+    broken.net[1].weight.data.fill_(torch.nan)
+    some = images(torch.randn(50, 4))
+    for measure in (class_counts, inception_score):
+        with pytest.raises(FloatingPointError, match="NaN or infinity for image 0"):
+            measure(broken, some)
+    with pytest.raises(FloatingPointError, match="NaN or infinity for image 0"):
+        frechet_distance(broken, some, some)
+    huge = some.double() * 1e200
+    with pytest.raises(FloatingPointError, match=r"features of up to .* leave the range"):
+        frechet_distance(READS, huge, huge.flip(0))
+
+
+def test_wrong_kinds():
+    some = images(torch.eye(6))
+    for seed in (None, "0", 0.5):
+        with pytest.raises(ValueError, match="seed is a whole number"):
+            inception_score(READS, some, seed=seed)
+    for counts in ("12", None, [1j], torch.tensor([1.0, torch.inf])):
+        with pytest.raises(ValueError, match="counts are"):
+            modes(counts)
+    assert modes([990, 9, 1]) == modes(np.array([990, 9, 1])) == 1

@@ -130,13 +130,13 @@ def test_seeds(make):
 
 @pytest.mark.parametrize("sizes", [[], [1], [1, 0], [0, 3, 1], [2, -1, 1]], ids=repr)
 def test_bad_sizes(sizes):
-    with pytest.raises(ValueError, match=r"two or more positive integers, got \["):
+    with pytest.raises(ValueError, match=r"sizes (are two or more|is a whole number, 1 or more)"):
         mlp(sizes, seed=0)
 
 
 @pytest.mark.parametrize("name, value", [("latent", 0), ("width", -1), ("channels", 0)])
 def test_bad_dcgan(name, value):
-    with pytest.raises(ValueError, match=rf"channels are 1 or more, got .*{value}"):
+    with pytest.raises(ValueError, match=f"{name} is a whole number, 1 or more, got {value}"):
         dcgan(seed=0, **{name: value})
 
 
@@ -185,7 +185,7 @@ def test_lenet():
 
 @pytest.mark.parametrize("name, value", [("channels", 0), ("classes", 1)])
 def test_bad_lenet(name, value):
-    with pytest.raises(ValueError, match=rf"2 classes or more, got .*{value}"):
+    with pytest.raises(ValueError, match=f"{name} is a whole number, . or more, got {value}"):
         lenet(seed=0, **{name: value})
 
 
@@ -384,5 +384,5 @@ def test_bad_sn(make):
     with pytest.raises(ValueError, match="size of 32 or 48, got 64"):
         make(seed=0, size=64)
     for narrow in (0, 3, 64, -2):
-        with pytest.raises(ValueError, match=rf"narrow is one of \(1, 2, .*\), got {narrow}"):
+        with pytest.raises(ValueError, match=rf"narrow is .*, got {narrow}"):
             make(seed=0, narrow=narrow)

@@ -124,3 +124,23 @@ def test_stays_refused(most):
         longest_stays(np.full((3, 2, 2), 0.5), [1, 2, 3], most=most)
     with pytest.raises(ValueError, match="shares"):
         longest_stays(np.full((3, 2, 2), 0.5), [1, 2])
+
+
+def test_shapes_are_not_broadcast():
+    points, centres = torch.zeros(3, 5, 1), torch.zeros(2, 1)
+    for wrong in (torch.zeros(2, 2), torch.zeros(2), torch.zeros(1, 2, 1)):
+        with pytest.raises(ValueError, match=r"points \(S, n, d\) and centres \(k, d\) .* got"):
+            shares_near(points, wrong, 1.0)
+    for wrong in (points[:1], points[:, :1], points[..., 0]):
+        with pytest.raises(ValueError, match="points and reals are pairs"):
+            pair_shares(points, wrong, centres, 1.0)
+    for real in (0.5, [0.5], [[0.5, 0.5]] * 3):
+        with pytest.raises(ValueError, match=r"real is .* as pairs are, got"):
+            least_loss(np.full((4, 2, 2), 0.25), real, "js")
+    for times in ([1, 1], [2, 1], [0, 1], [1.5, 2]):
+        with pytest.raises(
+            ValueError, match="iterations are whole numbers from 1 on, ascending, got"
+        ):
+            coverage(np.full((2, 1, 2), 0.5), times)
+    with pytest.raises(ValueError, match="radius is a finite number, above 0, got '1'"):
+        shares_near(points, centres, "1")

@@ -336,3 +336,24 @@ def test_points_of_nets_one_by_one(monkeypatch):
     one_by_one = path_profile(game, begin, ends, ALPHAS)
     for what in ("angle", "norm", "norm_g", "norm_d"):
         assert np.allclose(getattr(at_once, what), getattr(one_by_one, what), rtol=1e-12)
+
+
+def overflowing(factor=1.0):
+    """A field of exp(theta): finite at 0, beyond floats from 710 on."""
+    return Game(lambda t, p: (factor * t).exp().sum(), lambda t, p: (p**2).sum(), (1, 1))
+
+
+def test_a_field_beyond_floats_is_named():
+    with pytest.raises(FloatingPointError, match=r"at alpha = 0.8 is beyond the range of floats"):
+        path_profile(overflowing(), [0.0, 1.0], [1000.0, 0.0], [0.0, 0.5, 0.8, 1.0])
+    # Where only its square is beyond them it has a norm.
+    found = path_profile(overflowing(), [0.0, 1.0], [1000.0, 0.0], [0.5])
+    np.testing.assert_allclose(found.norm, np.exp(500), rtol=1e-12)
+    with pytest.raises(FloatingPointError, match="distance from start to end"):
+        path_profile(overflowing(0.0), [0.0, 1.0], [1e200, 0.0], [0.5])
+
+
+def test_wrong_kinds():
+    for alphas in ("01", None, [1j], {0.5}, [[0.5]]):
+        with pytest.raises(ValueError, match=r"alphas are .* got"):
+            path_profile(overflowing(), [0.0, 1.0], [1.0, 0.0], alphas)

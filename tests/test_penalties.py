@@ -72,3 +72,45 @@ def test_same_shares_at_every_call():
 def test_refused(where, weight):
     with pytest.raises(ValueError, match="penalty"):
         GradientPenalty(weight, where)
+
+
+REAL, SHARE = torch.zeros(7, 1), torch.zeros(7)
+
+
+@pytest.mark.parametrize(
+    "reals, fakes, shares",
+    [
+        (REAL, torch.zeros(7), SHARE),  # would be (7, 7) points
+        (REAL, torch.zeros(1, 1), SHARE),
+        (REAL, torch.zeros(7, 2), SHARE),
+        (torch.zeros(7, 2), torch.zeros(7, 1), SHARE),
+        (REAL, REAL, torch.zeros(1)),
+        (REAL, REAL, torch.zeros(8)),
+        (REAL, torch.zeros(3, 7, 1), SHARE),
+        (torch.zeros(3, 7, 1), torch.zeros(3, 7, 1), torch.zeros(1, 7)),
+        (torch.zeros(7), torch.zeros(7), SHARE),
+    ],
+)
+def test_shapes_are_not_broadcast(reals, fakes, shares):
+    with pytest.raises(ValueError, match=r"(interpolates need as many|samples are) .* got reals"):
+        GradientPenalty(1.0)(lambda s: s.sum(dim=-1), reals, fakes, shares)
+
+
+@pytest.mark.parametrize("where", ["data", "interpolates"])
+def test_one_logit(where):
+    net = mlp([1, 3, 2], seed=0)
+    with pytest.raises(ValueError, match=r"one logit for each sample, got \(7, 2\)"):
+        GradientPenalty(1.0, where)(net, REAL, REAL, SHARE)
+
+
+def test_wrong_kinds():
+    for weight in (None, "10", -1, torch.nan, torch.inf, True, 1j):
+        with pytest.raises(
+            ValueError, match="weight of a penalty is a finite number, 0 or more, got"
+        ):
+            GradientPenalty(weight)
+    for seed in (None, "1", 1.5, -1):
+        with pytest.raises(ValueError, match="seed is a whole number"):
+            GradientPenalty(1.0, seed=seed)
+    with pytest.raises(ValueError, match="n is a whole number, 1 or more, got 0"):
+        GradientPenalty(1.0).shares(0)

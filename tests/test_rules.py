@@ -158,3 +158,21 @@ def test_worst():
 def test_describe(rule, expected):
     """A rule is printed as the condition that `holds` checks."""
     assert describe(rule) == expected
+
+
+@pytest.mark.parametrize("value", ["123", ["1", "2"], None, {1.0}, 1j, b"1", [[1.0]], 10**400])
+def test_what_is_no_number(value):
+    rule = {"rule": "at_most", "paper": 3}
+    with pytest.raises(ValueError, match="a measured value is"):
+        holds(value, rule)
+    with pytest.raises(ValueError, match="a measured value is"):
+        holds(1.0, rule | {"paper": value})
+
+
+def test_rules_that_are_none():
+    for rule in (None, "at_most", ["at_most"], {"rule": ["at_most"]}, {"rule": None, "paper": 1}):
+        with pytest.raises(ValueError, match=r"(a rule is a mapping|unknown rule)"):
+            check_rule(rule)
+    for verdicts in ([], ["good"], [None]):
+        with pytest.raises(ValueError, match="verdicts are some of"):
+            worst(verdicts)

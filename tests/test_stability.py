@@ -412,7 +412,9 @@ def test_bad_points(omega, message):
 
 @pytest.mark.parametrize("tolerance", [-1e-12, -1, np.nan])
 def test_bad_tolerance(tolerance):
-    with pytest.raises(ValueError, match=f"tolerance must be 0 or more, got {tolerance}"):
+    with pytest.raises(
+        ValueError, match=f"tolerance is a finite number, 0 or more, got {tolerance}"
+    ):
         classify(rotating_saddle(), [1, 1, 0], tolerance=tolerance)
 
 
@@ -430,7 +432,9 @@ def test_bad_tolerance(tolerance):
 def test_bad_top(p, q, top, room):
     """The solvers want top < p, top < q and top < p + q - 1; the message says what there is."""
     case = linear(np.eye(p), np.eye(q))
-    with pytest.raises(ValueError, match=f"top must be 1 to {room} in .* got {top}"):
+    with pytest.raises(
+        ValueError, match=f"(from 1 to {room}|too small for part .*), got (top = )?{top}"
+    ):
         classify(*case, top=top)
 
 
@@ -445,5 +449,5 @@ def test_largest_top():
 
 @pytest.mark.parametrize("top", [2.5, True, "2"])
 def test_top_is_a_number_of_eigenvalues(top):
-    with pytest.raises(ValueError, match="top must be"):
+    with pytest.raises(ValueError, match=f"top in .* is a whole number, from 1 to .*, got {top!r}"):
         classify(*hidden(-0.5, 15), top=top)

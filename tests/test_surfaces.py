@@ -136,3 +136,16 @@ def test_refused():
         eigen_plane(GAME, "G", POINT, "bottom")
     with pytest.raises(ValueError, match="one point"):
         loss_plane(GAME, torch.stack([POINT, POINT]), span, player="G", x=X, y=Y)
+
+
+def test_losses_beyond_floats_are_named():
+    steep = Game(lambda t, p: t.exp().sum(), lambda t, p: (p**2).sum(), (2, 1))
+    options = {"player": "G", "x": [0.0, 300.0], "y": [1.0, 500.0, 800.0]}
+    with pytest.raises(FloatingPointError, match="loss of G is inf at x = 0, y = 800"):
+        loss_plane(steep, [0.0, 0.0, 0.0], torch.eye(2), **options)
+    with pytest.raises(FloatingPointError, match="loss of G on the plane is inf at point 1"):
+        points = torch.tensor([[1.0, 1, 1], [900.0, 1, 1]]).double()
+        diagonal = torch.tensor([[0.8, -0.6], [0.6, 0.8]]).double()[:, :2]
+        projected(steep, [0.0, 0.0, 0.0], points, diagonal, player="G")
+    with pytest.raises(FloatingPointError, match="gradient of G at the point is not finite"):
+        eigen_plane(steep, "G", [800.0, 0.0, 0.0])

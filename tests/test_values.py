@@ -217,3 +217,29 @@ def test_supremum_must_vanish():
     with pytest.raises(ValueError, match="infinite"):
         phi_separable([0.0, 1.0], [1.0, 2.0], IDENTITY, IDENTITY)
     assert phi_pairing([0.0], [0.0], PAIRING["rp-ls"]) == -1
+
+
+def test_counts_beyond_floats():
+    """Huge counts are weighed, and a supremum that no float holds is named."""
+    assert xi(1e300, 1e300, LOGISTIC, LOGISTIC) == pytest.approx(-2e300 * np.log(2))
+    with pytest.raises(
+        FloatingPointError, match=r"for 1.7e\+308 real and 1.7e\+308 generated points"
+    ):
+        xi([1.0, 1.7e308], [1.0, 1.7e308], LOGISTIC, LOGISTIC)
+    with pytest.raises(ValueError, match="non-negative and finite, got inf"):
+        xi(1e300, np.inf, LOGISTIC, LOGISTIC)
+
+
+def test_wrong_kinds():
+    with pytest.raises(ValueError, match=r"broadcast, got shapes \(2,\) and \(3,\)"):
+        xi([1, 2], [1, 2, 3], LOGISTIC, LOGISTIC)
+    for wrong in ("12", None, {1}, [1j]):
+        with pytest.raises(ValueError, match="counts of points are real numbers, got"):
+            xi(wrong, 1, LOGISTIC, LOGISTIC)
+        with pytest.raises(ValueError, match="x are real numbers, got"):
+            phi_separable(wrong, [0.0, 1.0], LOGISTIC, LOGISTIC)
+    with pytest.raises(ValueError, match="h is a function of a tensor, got 'js'"):
+        xi(1, 1, "js", LOGISTIC)
+    for wrong in ([-1, 0], [0, 2], [0.0, 1.0], [], "01"):
+        with pytest.raises(ValueError, match=r"nodes .* point to nodes from 0 to m - 1, got"):
+            on_cycle(wrong)

@@ -81,7 +81,8 @@ def _regress(layout: Layout, options: argparse.Namespace) -> int:
     comparisons = [c for r in results for c in regress.compare(layout, r.chapter)]
     print("\n" + regress.table(comparisons))
     drifted = sum(c.drifted for c in comparisons)
-    print(f"\n{len(comparisons)} numbers compared, {drifted} drifted")
+    compared = sum(not (c.reference and c.reference.why_not) for c in comparisons)
+    print(f"\n{len(comparisons)} numbers, {compared} compared, {drifted} drifted")
     return int(drifted > 0)
 
 

@@ -164,10 +164,13 @@ def _first_difference(wanted: NotebookNode, found: NotebookNode) -> str:
 
 
 def _keep_outputs(new: NotebookNode, old: NotebookNode) -> None:
-    """Carry outputs over up to the first change in code: what follows it may depend on it."""
+    """Carry outputs over up to the first change in code: what follows it may depend on it.
+
+    Nothing depends on how the package came there, so that a new address keeps them all.
+    """
     before = [cell for cell in old.cells if cell.cell_type == "code"]
     after = [cell for cell in new.cells if cell.cell_type == "code"]
-    for cell, last in zip(after, before, strict=False):
-        if cell.source != last.source:
+    for number, (cell, last) in enumerate(zip(after, before, strict=False)):
+        if number > 0 and cell.source != last.source:
             return
         cell.outputs, cell.execution_count = last.outputs, last.execution_count

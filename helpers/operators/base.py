@@ -11,6 +11,8 @@ from numpy.typing import ArrayLike
 from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 
+from helpers.inputs import shown
+
 Product = Callable[[Tensor], Tensor]
 _COLUMNS = 64  # of a dense matrix at once
 
@@ -72,6 +74,8 @@ class Operator(ABC):
 
     def _given(self, product: Product, u: Tensor, ndim: int) -> Tensor:
         n = len(self.like)
+        if not isinstance(u, Tensor):
+            raise ValueError(f"this operator multiplies tensors, got {shown(u)}")
         if u.ndim != ndim or len(u) != n or not u.numel():
             wanted = f"({n}{', k' if ndim == 2 else ','})"
             raise ValueError(f"this operator multiplies tensors {wanted}, got {tuple(u.shape)}")

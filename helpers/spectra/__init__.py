@@ -6,8 +6,10 @@ from helpers.spectra.density import SpectralDensity, blurred, slq_density
 from helpers.spectra.lanczos import Tridiagonal, lanczos
 from helpers.spectra.members import MemberPairs, member_eigenpairs
 from helpers.spectra.pairs import EigenPairs, NotConverged, top_eigenpairs
+from helpers.spectra.unseen import CHANCE
 
 __all__ = [
+    "CHANCE",
     "EigenPairs",
     "GameEigenvalues",
     "MemberPairs",

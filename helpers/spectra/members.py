@@ -9,11 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from helpers.operators import Operator
 from helpers.spectra.basis import rounding_error
+from helpers.spectra.pairs import top_eigenpairs
+from helpers.spectra.unseen import CHANCE, LOW, NotConverged, check_chance, needed
 
+_FIRST = 64  # steps that memory is taken for at first
 _LOOK = 5  # steps between looks at the residuals
 
 
@@ -36,6 +41,7 @@ def member_eigenpairs(
     *,
     tolerance: float = 0.05,
     most: int | None = None,
+    chance: float | None = CHANCE,
 ) -> MemberPairs:
     """The k largest eigenvalues of each of S symmetric operators, with eigenvectors.
 
@@ -46,13 +52,15 @@ def member_eigenpairs(
         k: how many, 1 to n.
         tolerance: steps end once each residual is at most this times the size of its eigenvalue,
             or rounding, as `top_eigenpairs` has it.
-        most: steps at most, from k to n; 4 k + 30 by default. The residuals say how far they led.
+        most: steps of the search at most, from k to n; 40 k + 400 by default.
+        chance: that an eigenvalue of a member is low by more than three tolerances times the
+            largest modulus, as `top_eigenpairs` has it. None spares the steps of making sure.
 
-    Members whose products are not finite get NaN, and vectors of 0. Of an eigenvalue that is there
-    several times, one copy may be found.
+    Members whose products are not finite get NaN, and vectors of 0.
 
     Raises:
-        ValueError: for a begin of another shape, and counts out of range.
+        ValueError: for a begin of another shape, counts out of range, a chance that is none.
+        NotConverged: naming the members, other than those, that have not after so many steps.
 
     >>> rows = torch.stack([torch.arange(9.0), 2 * torch.arange(9.0)])
     >>> found = member_eigenpairs(lambda v: rows * v, torch.ones(2, 9), 2, tolerance=1e-3)
@@ -62,11 +70,28 @@ def member_eigenpairs(
     """
     if begin.ndim != 2 or not begin.numel():
         raise ValueError(f"begin is (S, n), got {tuple(begin.shape)}")
-    members, n = begin.shape
-    most = min(n, 4 * k + 30) if most is None else most
+    n = begin.shape[1]
+    most = min(n, 40 * k + 400) if most is None else most
     if not 1 <= k <= most <= n:
         raise ValueError(f"k and most are 1 to {n}, k the smaller, got {k} and {most}")
-    basis = begin.new_zeros(members, most, n)
+    check_chance(chance)
+    found, lows, lost = _search(product, begin, k, tolerance, most, chance)
+    if chance is not None:
+        found = _make_sure(product, found, lows, lost, tolerance, chance)
+    return found
+
+
+def _search(
+    product: Callable[[Tensor], Tensor],
+    begin: Tensor,
+    k: int,
+    tolerance: float,
+    most: int,
+    chance: float | None,
+) -> tuple[MemberPairs, Tensor, Tensor]:
+    """What one start leads to, by how much a miss would be low, and whose products are lost."""
+    members, n = begin.shape
+    basis = begin.new_zeros(members, min(most, _FIRST), n)
     diagonal, beside = (begin.new_zeros(members, most) for _ in range(2))
     lost = torch.zeros(members, dtype=torch.bool, device=begin.device)
     going = ~lost
@@ -74,10 +99,12 @@ def member_eigenpairs(
         begin.new_zeros(members, k), begin.new_zeros(members, n, k),
         begin.new_zeros(members, k), begin.new_zeros(members), most,
     )  # fmt: skip
+    lows = begin.new_zeros(members)
     newest = begin / begin.norm(dim=1, keepdim=True)
     longest, shortest = begin.new_zeros(members), begin.new_full((members,), torch.inf)
     draws = torch.Generator().manual_seed(0)
     for known in range(1, most + 1):
+        basis = _with_room(basis, known, most)
         basis[:, known - 1] = newest
         image = product(newest)
         lost |= ~image.isfinite().all(dim=1)
@@ -91,8 +118,8 @@ def member_eigenpairs(
         length = image.norm(dim=1)
         over = length <= rounding
         beside[:, known - 1] = torch.where(over, 0.0, length)
-        newest = image / length.clamp(min=1e-30)[:, None]
-        if over.any():  # an invariant span: what is beyond it has to be asked for anew
+        newest = image / torch.where(over, 1.0, length)[:, None]
+        if over.any():  # an invariant span: what is beyond it has to be looked for afresh
             newest = torch.where(over[:, None], _beyond(held, draws), newest)
         if known < k or (known % _LOOK and known < most):
             continue
@@ -100,19 +127,118 @@ def member_eigenpairs(
         left = beside[:, known - 1, None] * inner[:, -1, -k:].abs()
         limit = torch.maximum(tolerance * values[:, -k:].abs(), rounding[:, None])
         fine = (left <= limit).all(dim=1)
+        low = LOW * torch.maximum(tolerance * values.abs().amax(dim=1), rounding)
+        if chance is not None:  # coupled so little to all else that what is missed shows there
+            fine &= left.norm(dim=1) <= low / 2
+        fine |= lost | (known == n)
         # Each as soon as it is found: what a member gets does not depend on the others.
-        ready = going & (fine | (known == most))
+        ready = going & fine
         found.values[ready] = values[ready, -k:].flip(-1)
         found.vectors[ready] = (held[ready].mT @ inner[ready][..., -k:]).flip(-1)
         found.residuals[ready] = left[ready].flip(-1)
         found.lowest[ready] = values[ready, 0]
+        lows[ready] = low[ready]
         going &= ~ready
         if not going.any():
             break
+    if going.any():
+        raise NotConverged(
+            f"not converged after {most} products: members {_listed(going)}; allow more products "
+            "(most), or a larger tolerance"
+        )
     for each in (found.values, found.residuals, found.lowest):
         each[lost] = torch.nan
     found.vectors[lost] = 0
-    return replace(found, products=known)
+    return replace(found, products=known), lows, lost
+
+
+def _make_sure(
+    product: Callable[[Tensor], Tensor],
+    found: MemberPairs,
+    lows: Tensor,
+    lost: Tensor,
+    tolerance: float,
+    chance: float,
+) -> MemberPairs:
+    """Look for what each member's search missed, and put it in its place.
+
+    As `helpers.spectra.unseen.unseen`, a step of all members at a time. Members where something
+    turns up, which are few, are searched again, each by itself.
+    """
+    members, n, k = found.vectors.shape
+    held = found.vectors.mT
+    left = found.residuals.double().norm(dim=1)
+    edge = found.values[:, -1].double() + lows.double() - left**2 / lows.double()
+    amiss = torch.zeros_like(lost)
+    going = ~lost & (lows > 0)  # with 0, no product was other than 0, and of random vectors
+    newest = _beyond(held, torch.Generator().manual_seed(1))
+    basis = newest.new_zeros(members, 0, n)
+    now = torch.ones_like(edge)
+    last, beside = torch.zeros_like(edge), torch.zeros_like(edge)
+    enough, steps = needed(n, chance / 2), 0
+    rounding = 10 * torch.finfo(newest.dtype).eps
+    sizes = lows / (LOW * max(tolerance, rounding))  # the largest modulus
+    while steps < n - k and going.any():
+        steps += 1
+        basis = torch.cat([basis, newest[:, None]], dim=1)
+        image = torch.where(going[:, None], product(newest), 0.0)
+        image = _without(held, image)
+        along = (newest * image).sum(dim=1).double()
+        image = _without(basis, image)
+        length = image.norm(dim=1)
+        over = length <= rounding * sizes
+        step = torch.where(over, 1.0, length).double()
+        following = ((edge - along) * now - beside * last) / step
+        last, now, beside = now, following, length.double()
+        amiss |= going & (now <= 0)  # a Ritz value beyond the edge
+        going &= ~amiss & ~over & (now < enough)
+        newest = image / torch.where(over, 1.0, length)[:, None]
+    products = found.products + steps
+    for member in amiss.nonzero()[:, 0].tolist():
+        again = top_eigenpairs(
+            _Alone(product, found.vectors[..., 0], member),
+            k,
+            start=found.vectors[member],
+            tolerance=tolerance,
+            chance=chance / 2,
+        )
+        found.values[member] = torch.from_numpy(again.values)
+        found.residuals[member] = torch.from_numpy(again.residuals)
+        found.vectors[member] = again.vectors
+        products += again.products
+    return replace(found, products=products)
+
+
+class _Alone(Operator):
+    """The operator of one member."""
+
+    symmetric = True
+
+    def __init__(self, product: Callable[[Tensor], Tensor], like: Tensor, member: int) -> None:
+        self.product, self.rows, self.member = product, torch.zeros_like(like), member
+        self.like = like[member]
+
+    def _times(self, u: Tensor) -> Tensor:
+        rows = self.rows.clone()
+        rows[self.member] = u
+        return self.product(rows)[self.member]
+
+    _transposed_times = _times
+
+    def _times_many(self, U: Tensor) -> Tensor:
+        return torch.stack([self._times(u) for u in U.T], dim=1)
+
+
+def _listed(which: Tensor) -> str:
+    return ", ".join(str(number) for number in np.flatnonzero(which.cpu().numpy()))
+
+
+def _with_room(basis: Tensor, count: int, most: int) -> Tensor:
+    """A basis (S, m, n) with room for that many rows: itself, or one of twice the length."""
+    members, length, n = basis.shape
+    if count <= length:
+        return basis
+    return torch.cat([basis, basis.new_zeros(members, min(most, 2 * length) - length, n)], dim=1)
 
 
 def _without(held: Tensor, vectors: Tensor) -> Tensor:

@@ -59,13 +59,18 @@ class Region:
         return bool(np.abs(last).min() >= needed(krylov.operator.shape[0], chance))
 
 
+def check_chance(chance: float | None) -> None:
+    """Raise a ValueError unless it is one, or None."""
+    if chance is not None and not 0 < chance < 1:
+        raise ValueError(f"chance is above 0 and below 1, or None, got {chance}")
+
+
 class Looks:
     """Looks for what a search whose pairs have converged may have missed, and leads it on there."""
 
     def __init__(self, region: Region, chance: float | None, seed: int, most: int) -> None:
         """Of a chance, half goes to the search itself, a quarter to the first look, and so on."""
-        if chance is not None and not 0 < chance < 1:
-            raise ValueError(f"chance is above 0 and below 1, or None, got {chance}")
+        check_chance(chance)
         self.region, self.chance, self.seed, self.most = region, chance, seed, most
         self.count = 0
 

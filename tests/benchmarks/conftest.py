@@ -17,7 +17,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from tests.benchmarks.workload import images
+from tests.benchmarks.report import table
+from tests.benchmarks.workload import FULL, images
 
 _ROOT = Path(__file__).parents[2]
 
@@ -35,56 +36,70 @@ class Rows:
         row = {"work": work, "name": name, "value": middle, "unit": unit, **where}
         row |= {"repeats": len(found), "low": low, "high": high}
         self.rows.append(row)
-        print(row)
+
+
+_RECORDS: dict[str, Rows] = {}  # by the name of the file in data/benchmarks
+
+
+def _session(name: str, about: Callable[[], dict[str, str]]) -> Iterator[Rows]:
+    _RECORDS[name] = found = Rows()
+    yield found
+    _write(name, found.rows, **about())
 
 
 @pytest.fixture(scope="session")
 def rows() -> Iterator[Rows]:
     """The rows of this run on operators and spectra."""
-    found = Rows()
-    yield found
     about = "networks and training 0, latents 1, probes 0 to 3"
-    _write("spectra", found.rows, data=images()[0], seeds=about)
+    yield from _session("spectra", lambda: {"data": images()[0], "seeds": about})
 
 
 @pytest.fixture(scope="session")
 def ensemble_rows() -> Iterator[Rows]:
     """The rows of this run on ensembles."""
-    found = Rows()
-    yield found
-    _write("ensembles", found.rows, data="two clusters", seeds="from 0")
+    yield from _session("ensembles", lambda: {"data": "two clusters", "seeds": "from 0"})
 
 
 @pytest.fixture(scope="session")
 def mixture_rows() -> Iterator[Rows]:
     """The rows of this run on the mixture of Gaussians."""
-    found = Rows()
-    yield found
-    _write("mixture", found.rows, data="mixture of Gaussians", seeds="from 0")
+    yield from _session("mixture", lambda: {"data": "mixture of Gaussians", "seeds": "from 0"})
 
 
 @pytest.fixture(scope="session")
 def training_rows() -> Iterator[Rows]:
     """The rows of this run on the training of one GAN."""
-    found = Rows()
-    yield found
-    _write("training", found.rows, data=images()[0], seeds="0")
+    yield from _session("training", lambda: {"data": images()[0], "seeds": "0"})
 
 
 @pytest.fixture(scope="session")
 def nudging_rows() -> Iterator[Rows]:
     """The rows of this run on nudged steps."""
-    found = Rows()
+    about = {"data": "digits, and a ring of eight Gaussians", "seeds": "0"}
+    yield from _session("nudging", lambda: about)
+
+
+@pytest.fixture(scope="session")
+def landscape_rows() -> Iterator[Rows]:
+    """The rows of this run on the exact landscape; no page prints them."""
+    _RECORDS["landscape"] = found = Rows()
     yield found
-    _write("nudging", found.rows, data="digits, and a ring of eight Gaussians", seeds="0")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """The table that all this is for."""
+    text = table([row for record in _RECORDS.values() for row in record.rows])
+    if text:
+        terminalreporter.write_sep("=", "ours beside others" + ("" if FULL else ", quick"))
+        terminalreporter.write_line(text)
 
 
 def _write(name: str, rows: list[dict[str, Any]], **about: str) -> None:
-    """Write data/benchmarks if GANSCAPES_RECORD_BENCH is set.
+    """Write data/benchmarks if this is a full run.
 
     Rows of an earlier run on the same device stay where this one (`-k` of some tests) has none.
     """
-    if not rows or not os.environ.get("GANSCAPES_RECORD_BENCH"):
+    if not rows or not FULL:
         return
     ask = ["git", "-C", str(_ROOT), "rev-parse", "--short=12", "HEAD"]
     commit = subprocess.run(ask, capture_output=True, text=True, check=True).stdout.strip()
@@ -106,30 +121,19 @@ Works = Mapping[str, Callable[[], object]]
 
 
 @pytest.fixture
-def in_turn(benchmark: Any) -> Callable[..., dict[str, NDArray[np.float64]]]:
+def in_turn() -> Callable[..., dict[str, NDArray[np.float64]]]:
     """Time works in turn, so that a slow minute is slow for all: seconds (repeats,) by name."""
 
     def compare(works: Works, repeats: int) -> dict[str, NDArray[np.float64]]:
-        def run() -> dict[str, NDArray[np.float64]]:
-            times: dict[str, list[float]] = {name: [] for name in works}
-            for _ in range(repeats):
-                for name, work in works.items():
-                    begin = perf_counter()
-                    work()
-                    times[name].append(perf_counter() - begin)
-            return {name: np.array(each) for name, each in times.items()}
-
-        times = benchmark.pedantic(run, rounds=1)
-        benchmark.extra_info.update({name: float(np.median(t)) for name, t in times.items()})
-        return times
+        times: dict[str, list[float]] = {name: [] for name in works}
+        for _ in range(repeats):
+            for name, work in works.items():
+                begin = perf_counter()
+                work()
+                times[name].append(perf_counter() - begin)
+        return {name: np.array(each) for name, each in times.items()}
 
     return compare
-
-
-@pytest.fixture
-def once(benchmark: Any) -> Callable[[Callable[[], Any]], Any]:
-    """Do a work once, where it is counts or bytes that are measured and not seconds."""
-    return lambda work: benchmark.pedantic(work, rounds=1)
 
 
 def _kept(

@@ -3,6 +3,7 @@
 import pytest
 
 from helpers.two_clusters import group, released, train_groups
+from tests.benchmarks.workload import FULL
 from tests.released import released_loop
 
 PAPER = 5000  # iterations of the released script
@@ -17,14 +18,14 @@ def script(name, iterations):
 @pytest.mark.parametrize("name", ["js", "rs"])
 def test_ensemble(in_turn, ensemble_rows, name):
     """Ten steps of D and ten of G an iteration, 100 points: seconds for 5,000 iterations."""
-    sizes, count = (1, 8, 64, 512), 40
+    sizes, count = ((1, 8, 64, 512), 40) if FULL else ((1, 8, 64), 10)
     groups = {size: {name: group(name, size, seed=0)} for size in sizes}
     works = {"script": lambda: script(name, count)}
     for size in sizes:
         works[size] = lambda size=size: train_groups(groups[size], count)
     for work in works.values():
         work()
-    times = in_turn(works, 5)
+    times = in_turn(works, 5 if FULL else 3)
     alone = times[1]
     for what, seconds in times.items():
         each = seconds / (1 if what == "script" else what)

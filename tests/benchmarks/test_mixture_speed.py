@@ -14,6 +14,7 @@ from helpers.networks import joint_point, network_game
 from helpers.operators import jacobian
 from helpers.piecewise import LineNet
 from helpers.training import train_ensemble
+from tests.benchmarks.workload import FULL
 
 NETS = {
     "layers": lambda seed: mlp([1, 100, 1], seed=seed),
@@ -44,18 +45,19 @@ def test_step(in_turn, mixture_rows, seeds):
 
     works = {name: partial(train, make) for name, make in NETS.items()}
     works["pieces"]()
-    report(mixture_rows, f"step, {seeds} seeds", in_turn(works, 7))
+    report(mixture_rows, f"step, {seeds} seeds", in_turn(works, 7 if FULL else 3))
 
 
 def test_jacobian(in_turn, mixture_rows):
-    """The Jacobian of one GAN on 10,000 points as a matrix, in single precision."""
+    """The Jacobian of one GAN on its points as a matrix, in single precision."""
     torch.set_num_threads(1)
     trained = train_mixture(SETTINGS["nsgan"], 1, 1, seed=0)
-    data = trained.latents[0], trained.reals[0].sort(dim=0).values
+    n = 10_000 if FULL else 1_000
+    data = trained.latents[0, :n], trained.reals[0, :n].sort(dim=0).values
     works = {}
     for name, make in NETS.items():
         nets = make(0), make(1)
         game, omega = network_game(*nets, *data), joint_point(*nets)
         works[name] = lambda game=game, omega=omega: jacobian(game, omega).dense()
     works["pieces"]()
-    report(mixture_rows, "Jacobian", in_turn(works, 1))
+    report(mixture_rows, f"Jacobian, {n} points", in_turn(works, 1))

@@ -16,8 +16,10 @@ from helpers.models import Players, dcgan, mlp
 from helpers.nudging import MemberDirections, Nudging, SharpDirections
 from helpers.optimizers import Nudged
 from helpers.single import Settings, Single
+from tests.benchmarks.workload import FULL
 
 EVERY = 50
+ROUNDS = 9 if FULL else 3
 ADAM = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
 
 
@@ -71,7 +73,7 @@ def finds_for(work, nudging):
     return [MemberDirections(p, nudging, *few) for p in "GD"]
 
 
-@pytest.mark.parametrize("k", [1, 5, 20])
+@pytest.mark.parametrize("k", [1, 5, 20] if FULL else [5])
 @pytest.mark.parametrize("work", ["dcgan", "ring of 32"])
 def test_step(in_turn, nudging_rows, work, k):
     """Fifty iterations, in which both players' directions are found once, from the last ones."""
@@ -88,7 +90,7 @@ def test_step(in_turn, nudging_rows, work, k):
     for run in runs.values():
         fifty(run)  # the first search has nothing to start from
     before = sum(find.seconds for find in finds), sum(find.products for find in finds)
-    times = in_turn({name: partial(fifty, run) for name, run in runs.items()}, 9)
+    times = in_turn({name: partial(fifty, run) for name, run in runs.items()}, ROUNDS)
     spent, products = (
         sum(getattr(find, what) for find in finds) - was
         for what, was in zip(("seconds", "products"), before, strict=True)
@@ -100,6 +102,6 @@ def test_step(in_turn, nudging_rows, work, k):
     nudging_rows.add(name, "nudged", ratio, "times plain Adam")
     share = spent / times["nudged"].sum()
     nudging_rows.add(name, "nudged", share, "share of the time on products")
-    nudging_rows.add(name, "nudged", products / 9, "products in fifty steps")
+    nudging_rows.add(name, "nudged", products / ROUNDS, "products in fifty steps")
     if k == 5 and work == "dcgan":
         assert np.median(ratio) < 2

@@ -7,9 +7,12 @@ import torch
 from helpers.operators import hessian, jacobian
 from helpers.spectra import game_eigenvalues, top_eigenpairs
 from tests.benchmarks import peers
-from tests.benchmarks.workload import gan
+from tests.benchmarks.workload import FEW, FULL, gan
 
 LATER = ("1 step later", "50 slow steps later", "50 steps later")
+K = 20 if FULL else 5
+SEEDS = range(2 if FULL else 1)
+TOP = f"top {K}"
 
 
 def worst(operator, values, vectors):
@@ -21,67 +24,66 @@ def worst(operator, values, vectors):
     return max(found)
 
 
-@pytest.mark.parametrize("player, which", [("D", "LM"), ("D", "LA"), ("G", "LM")])
-def test_top_20(once, rows, player, which):
+CASES = [("D", "LM"), ("G", "LM"), *([("D", "LA")] if FULL else [])]
+
+
+@pytest.mark.parametrize("player, which", CASES)
+def test_top(rows, player, which):
     """Ours from nothing, and ARPACK's."""
-    workload = gan(64)
+    workload = gan(FEW)
     H = hessian(workload.game, player, workload.omega)
 
     def run():
-        ours = [top_eigenpairs(H, 20, which, seed=seed) for seed in range(2)]
-        scipy = {
-            tol: peers.scipy_top(H.as_scipy(), k=20, tol=tol, which=which) for tol in (1e-3, 0)
-        }
+        ours = [top_eigenpairs(H, K, which, seed=seed) for seed in SEEDS]
+        scipy = {tol: peers.scipy_top(H.as_scipy(), k=K, tol=tol, which=which) for tol in (1e-3, 0)}
         return ours, scipy
 
-    ours, scipy = once(run)
-    where = {"player": player, "N": 64, "which": which}
+    ours, scipy = run()
+    where = {"player": player, "N": FEW, "which": which}
     for found in ours:
         assert worst(H, found.values, found.vectors) < 1.2e-3
         np.testing.assert_allclose(np.sort(found.values), np.sort(scipy[0][0]), rtol=2e-3)
-    rows.add("top 20", "helpers", [found.products for found in ours], "products", **where)
+    rows.add(TOP, "helpers", [found.products for found in ours], "products", **where)
     for tol, (values, vectors, products) in scipy.items():
-        rows.add("top 20", f"eigsh, tolerance {tol:g}", products, "products", **where)
+        rows.add(TOP, f"eigsh, tolerance {tol:g}", products, "products", **where)
         residual = worst(H, values, vectors.T)
-        rows.add("top 20", f"eigsh, tolerance {tol:g}", residual, "worst residual", **where)
+        rows.add(TOP, f"eigsh, tolerance {tol:g}", residual, "worst residual", **where)
 
 
-def test_power_iteration(once, rows):
-    """PyHessian's top 20 of D."""
-    workload = gan(64)
+def test_power_iteration(rows):
+    """PyHessian's top eigenvalues of D."""
+    workload = gan(FEW)
     H = hessian(workload.game, "D", workload.omega)
-    values, vectors, products = once(
-        lambda: peers.pyhessian_top(
-            workload.nets[1], workload.closure("D"), k=20, tol=1e-3, max_iter=100
-        )
+    values, vectors, products = peers.pyhessian_top(
+        workload.nets[1], workload.closure("D"), k=K, tol=1e-3, max_iter=100 if FULL else 30
     )
-    where = {"player": "D", "N": 64, "which": "LM"}
-    rows.add("top 20", "PyHessian", products, "products", **where)
-    rows.add("top 20", "PyHessian", worst(H, values, vectors.T), "worst residual", **where)
+    where = {"player": "D", "N": FEW, "which": "LM"}
+    rows.add(TOP, "PyHessian", products, "products", **where)
+    rows.add(TOP, "PyHessian", worst(H, values, vectors.T), "worst residual", **where)
 
 
-@pytest.mark.parametrize("later", [*LATER, "0.001 of a step"])
-def test_warm(once, rows, later):
-    """D's top 20 from those of an earlier point."""
-    before, first = gan(64), gan(64, LATER[0])
-    after = before if later.startswith("0") else gan(64, later)
+@pytest.mark.parametrize("later", [*LATER[: 3 if FULL else 1], "0.001 of a step"])
+def test_warm(rows, later):
+    """D's top eigenvalues from those of an earlier point."""
+    before, first = gan(FEW), gan(FEW, LATER[0])
+    after = before if later.startswith("0") else gan(FEW, later)
     omega = after.omega
     if later.startswith("0"):
         omega = omega + 0.001 * (first.omega - omega)
     H = hessian(after.game, "D", omega)
-    old = top_eigenpairs(hessian(before.game, "D", before.omega), 20)
-    cold, warm = once(lambda: [top_eigenpairs(H, 20, start=s) for s in (None, old.vectors)])
+    old = top_eigenpairs(hessian(before.game, "D", before.omega), K)
+    cold, warm = (top_eigenpairs(H, K, start=s) for s in (None, old.vectors))
     assert worst(H, warm.values, warm.vectors) < 1.2e-3
     np.testing.assert_allclose(warm.values, cold.values, rtol=2e-3)
     for name, found in (("cold", cold), ("warm", warm)):
-        rows.add(f"top 20, {later}", name, found.products, "products", player="D", N=64)
+        rows.add(f"{TOP}, {later}", name, found.products, "products", player="D", N=FEW)
     kept = np.abs((old.vectors.T @ cold.vectors).numpy()).max(axis=0)
-    rows.add(f"top 20, {later}", "kept directions", kept, "cosine", player="D", N=64)
+    rows.add(f"{TOP}, {later}", "kept directions", kept, "cosine", player="D", N=FEW)
 
 
 def test_game(in_turn, rows):
-    """The top 20 of the game's Jacobian, and the route of Berard et al."""
-    workload = gan(64)
+    """The top eigenvalues of the game's Jacobian, and the route of Berard et al."""
+    workload = gan(FEW)
     J = jacobian(workload.game, workload.omega)
     theirs = peers.berard_game_products(*workload.nets, *workload.game_closures())
     u = torch.randn(J.shape[0], generator=torch.Generator().manual_seed(0))
@@ -93,18 +95,18 @@ def test_game(in_turn, rows):
         "Berard et al.": lambda: theirs.matvec(u.numpy()),
     }
     J.matvec(u)
-    times = in_turn(works, 9)
-    where = {"player": "J", "N": 64}
+    times = in_turn(works, 9 if FULL else 5)
+    where = {"player": "J", "N": FEW}
     for name in ("helpers", "Berard et al."):
         for unit, base in (("field gradients", "gradient"), ("gradients of each loss", "apart")):
             rows.add("game product", name, times[name] / times[base], unit, **where)
-    ours = [game_eigenvalues(J, 20, seed=seed) for seed in range(2)]
-    values, _, products = peers.scipy_top(theirs, k=20, tol=1e-3, symmetric=False)
+    ours = [game_eigenvalues(J, K, seed=seed) for seed in SEEDS]
+    values, _, products = peers.scipy_top(theirs, k=K, tol=1e-3, symmetric=False)
     for found in ours:
         assert worst(J, found.values, found.vectors) < 1.2e-3
         np.testing.assert_allclose(
             np.sort(np.abs(found.values))[:-1], np.sort(np.abs(values))[:-1], rtol=1e-2
         )
     counts = [found.products for found in ours]
-    rows.add("top 20 of the game", "helpers", counts, "products", **where)
-    rows.add("top 20 of the game", "Berard et al.", products, "products", **where)
+    rows.add(f"{TOP} of the game", "helpers", counts, "products", **where)
+    rows.add(f"{TOP} of the game", "Berard et al.", products, "products", **where)

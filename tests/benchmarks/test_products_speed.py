@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from helpers.operators import hessian, jacobian
-from tests.benchmarks.workload import gan
+from tests.benchmarks.workload import FEW, FULL, gan
 
 ROUTES = ("linearized", "retained", "recomputed", "preview")
 # Allowed error of a product in bfloat16. In single precision it is that of the plain double
@@ -19,7 +19,7 @@ def operator(workload, player, route, dtype=torch.float32):
     return hessian(workload.game, player, omega, route=route)
 
 
-@pytest.mark.parametrize("size", [64, 256])
+@pytest.mark.parametrize("size", [FEW, 256] if FULL else [FEW])
 @pytest.mark.parametrize("player", ["G", "D", "J"])
 def test_product(in_turn, rows, player, size):
     """All routes give the same product; what each takes, in gradients."""
@@ -42,7 +42,7 @@ def test_product(in_turn, rows, player, size):
         if player == "J":
             found.rmatvec(u)
             works[f"{route}, transposed"] = lambda found=found: found.rmatvec(u)
-    times = in_turn(works, 9 if size == 64 else 5)
+    times = in_turn(works, (9 if size == FEW else 5) if FULL else 5)
     rows.add("gradient", "eager", times["gradient"], "seconds", player=player, N=size)
     for name in list(works)[1:]:
         ratio = times[name] / times["gradient"]
@@ -52,7 +52,7 @@ def test_product(in_turn, rows, player, size):
 @pytest.mark.parametrize("player", ["G", "D"])
 def test_set_up(in_turn, rows, player):
     """What a traced operator takes before its first product."""
-    workload = gan(64)
+    workload = gan(FEW)
     n = operator(workload, player, "recomputed").shape[0]
     u = torch.ones(n)
     works = {
@@ -61,4 +61,4 @@ def test_set_up(in_turn, rows, player):
     }
     times = in_turn(works, 3)
     ratio = times["trace"] / times["gradient"]
-    rows.add("product", "trace and first product", ratio, "gradients", player=player, N=64)
+    rows.add("product", "trace and first product", ratio, "gradients", player=player, N=FEW)

@@ -14,7 +14,7 @@ from helpers.losses import LOSSES
 from helpers.models import dcgan
 from helpers.penalties import GradientPenalty
 from helpers.single import Settings, Single
-from tests.benchmarks.workload import images
+from tests.benchmarks.workload import FULL, images
 
 BATCH, LATENT = 100, 100
 ADAM = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
@@ -59,7 +59,7 @@ def plain(nets, data, device):
         loss_d.item(), loss_g.item()
 
 
-@pytest.mark.parametrize("width", [16, 64])
+@pytest.mark.parametrize("width", [16, 64] if FULL else [16])
 @pytest.mark.parametrize("kind", KINDS)
 def test_step(in_turn, training_rows, kind, width):
     """An iteration of `train`, Adam and records included, in bare passes of the same nets."""
@@ -78,7 +78,7 @@ def test_step(in_turn, training_rows, kind, width):
         works = {name: _waited(work) for name, work in works.items()}
     for work in works.values():
         work()
-    times = in_turn(works, 21 if kind == "nsgan" else 9)
+    times = in_turn(works, (21 if kind == "nsgan" else 9) if FULL else 5)
     for name, seconds in times.items():
         training_rows.add(f"{kind}, width {width}", name, seconds, "seconds")
     ratio = times["train"] / times["bare passes"]
@@ -98,7 +98,7 @@ def test_epoch(in_turn, training_rows):
     if device.type == "cuda":
         works = {name: _waited(work) for name, work in works.items()}
     works["train"]()
-    times = in_turn(works, 5)
+    times = in_turn(works, 5 if FULL else 2)
     for name, seconds in times.items():
         training_rows.add("ten iterations, width 64", name, seconds, "seconds")
     ratio = times["plain loop"] / times["train"]

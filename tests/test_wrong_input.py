@@ -1,0 +1,153 @@
+"""Wrong kinds of input, by chance, at every public door: only errors of ours come out."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+
+from helpers import clusters, ledger, occupancy, rules
+from helpers.basins import find_basins
+from helpers.dynamics import flow, iterate, largest_stable_step
+from helpers.games import dirac_gan
+from helpers.lifting import WideGenerator
+from helpers.metrics import class_entropy, modes
+from helpers.models import dcgan, gaussians_nets, lenet, mlp, sn_cnn, two_cluster_nets
+from helpers.optimizers import Extragradient, Nudged, Optimistic
+from helpers.outer import phi_js, phi_lipschitz, phi_rs, stuck_states, xi
+from helpers.paths import path_profile, sign_switches
+from helpers.penalties import GradientPenalty
+from helpers.piecewise import LineNet
+from helpers.quadratics import nudged_descent
+from helpers.scalars import LOGISTIC, check_loss, hinge, least_squares
+from helpers.stability import classify
+from helpers.values import on_cycle
+
+SGD = torch.optim.SGD([torch.zeros(2, requires_grad=True)], lr=0.1)
+GAME = dirac_gan()
+ODD = [None, "123", "", {1, 2}, 3j, True, b"1", {}, object(), np.nan, np.inf, -1, 0]
+ODD += [[], ["1", "2"], [[1], [1, 2]], [None], np.str_("3"), torch.tensor(1j), 2.5, 1e300, [1e300]]
+
+# A call that is right, by its arguments; each in turn is replaced by something odd.
+DOORS = {
+    "xi": (lambda a, b, h: xi(a, b, h, LOGISTIC), [1, 2, LOGISTIC]),
+    "phi_js": (phi_js, [[0.0, 1.0], [0.0, 0.0]]),
+    "phi_rs": (phi_rs, [[0.0, 1.0], [0.0, 0.0]]),
+    "phi_lipschitz": (
+        lambda x, y, loss, L, gap: phi_lipschitz(x, y, loss, L, gap=gap, device="cpu"),
+        [[0.0], [1.0], "js", 1.0, 1e-3],
+    ),
+    "on_cycle": (on_cycle, [[1, 0, 2]]),
+    "stuck_states": (stuck_states, [2, "js"]),
+    "state path": (stuck_states(2, "rs").path, [0]),
+    "find_basins": (lambda v, t: find_basins(v, tolerance=t), [[[1.0, 2.0]], 0.0]),
+    "basin path": (find_basins([[1.0, 2.0]]).path, [0, 1]),
+    "check_loss": (check_loss, ["js"]),
+    "hinge": (hinge, [1.0]),
+    "least_squares": (least_squares, [1.0]),
+    "logistic": (LOGISTIC, [torch.zeros(1)]),
+    "wide": (
+        lambda n, w, d, s: WideGenerator.random(n, w, d_z=d, seed=s),
+        [2, 3, 2, 0],
+    ),
+    "follow": (WideGenerator.random(2, 3, seed=0).follow, [np.zeros((4, 1)), np.zeros((1, 2, 1))]),
+    "penalty": (lambda w, where, s, n: GradientPenalty(w, where, s).shares(n), [1.0, "data", 0, 3]),
+    "profile": (
+        lambda alphas: path_profile(GAME, [0.0, 1.0], [1.0, 0.0], alphas),
+        [[0.0, 1.0]],
+    ),
+    "switches": (sign_switches, [[1.0, -1.0]]),
+    "entropy": (class_entropy, [[1, 2]]),
+    "modes": (modes, [[1, 2]]),
+    "flow": (
+        lambda times, speed, rtol: flow(GAME, [[0.1, 0.1]], times, speed=speed, rtol=rtol),
+        [[0.0, 0.1], 1.0, 1e-3],
+    ),
+    "iterate": (
+        lambda method, size, steps: iterate(GAME, [0.1, 0.1], method, size=size, steps=steps),
+        ["simultaneous", 0.1, 2],
+    ),
+    "stable": (lambda method: largest_stable_step(GAME, [0.0, 0.0], method), ["simultaneous"]),
+    "classify": (lambda t: classify(GAME, [0.0, 0.0], tolerance=t), [1e-3]),
+    "nudged_descent": (
+        lambda p, s, n, k, steps, flat: nudged_descent(
+            lambda x: torch.optim.SGD(x, lr=1e-3), p, seed=s, n=n, k=k, steps=steps, flat=flat
+        ),
+        ["step", 0, 4, 1, 2, 1.0],
+    ),
+    "extragradient": (Extragradient, [SGD]),
+    "optimistic": (Optimistic, [SGD]),
+    "nudged": (
+        lambda o, d, p, every: Nudged(o, d, p, every=every),
+        [SGD, torch.eye(2), "step", 5],
+    ),
+    "mlp": (lambda sizes, s, a: mlp(sizes, seed=s, activation=a), [[1, 2], 0, torch.nn.ReLU]),
+    "dcgan": (
+        lambda s, z, w, c: dcgan(seed=s, latent=z, width=w, channels=c),
+        [0, 2, 1, 1],
+    ),
+    "lenet": (lambda s, c, k: lenet(seed=s, channels=c, classes=k), [0, 1, 2]),
+    "sn_cnn": (lambda s, size, n: sn_cnn(seed=s, size=size, narrow=n), [0, 32, 32]),
+    "gaussians": (lambda s: gaussians_nets(seed=s), [0]),
+    "two nets": (
+        lambda s, w, c: two_cluster_nets(seed=s, widths=w, scale=c),
+        [0, (2, 2), 1.0],
+    ),
+    "line": (lambda u, s: LineNet(u, seed=s), [2, 0]),
+    "line call": (LineNet(2, seed=0), [torch.zeros(2, 1)]),
+    "two_clusters": (
+        lambda m, s, n, p: clusters.two_clusters(m, seed=s, n=n, pattern=p),
+        [1, 0, 4, (0, 1)],
+    ),
+    "circle": (
+        lambda m, s, n, k: clusters.circle_of_gaussians(m, seed=s, n=n, modes=k),
+        [1, 0, 4, 2],
+    ),
+    "mixture": (
+        lambda m, s, n, w, z: clusters.mixture_of_gaussians(m, seed=s, n=n, sigmas=w, latent=z),
+        [1, 0, 4, (1.0, 1.0), 1],
+    ),
+    "near": (occupancy.shares_near, [torch.zeros(1, 2, 1), torch.zeros(2, 1), 1.0]),
+    "pairs": (
+        occupancy.pair_shares,
+        [torch.zeros(1, 2, 1), torch.zeros(1, 2, 1), torch.zeros(2, 1), 1.0],
+    ),
+    "least_loss": (occupancy.least_loss, [np.full((2, 2), 0.25), [0.5, 0.5], "js"]),
+    "coverage": (
+        lambda s, i, least: occupancy.coverage(s, i, least=least),
+        [np.full((2, 1, 2), 0.5), [1, 2], 0.1],
+    ),
+    "stays": (
+        lambda s, i, most: occupancy.longest_stays(s, i, most=most),
+        [np.full((2, 1, 2), 0.5), [1, 2], 0.9],
+    ),
+    "holds": (rules.holds, [1.0, {"rule": "at_most", "paper": 2}]),
+    "check_rule": (rules.check_rule, [{"rule": "at_most", "paper": 2}]),
+    "describe": (rules.describe, [{"rule": "at_most", "paper": 2}]),
+    "worst": (rules.worst, [["reproduced"]]),
+    "judge": (lambda c, v, p: ledger.judge(c, v, profile=p), ["C14", 1e6, "quick"]),
+    "keep": (ledger.keep, ["times", {"first": [3.0]}]),
+    "glue": (ledger.glue, ["answer", 42]),
+    "find": (ledger.find, ["C14"]),
+}
+OURS = ("helpers/", "helpers\\")
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_only_our_errors(door):
+    call, right = DOORS[door]
+    call(*right)
+    draws = random.Random(door)
+    for place in range(len(right)):
+        for odd in draws.sample(ODD, len(ODD)):
+            given = [*right[:place], odd, *right[place + 1 :]]
+            try:
+                call(*given)
+            except (ValueError, FloatingPointError) as error:
+                trace = error.__traceback__
+                while trace.tb_next is not None:
+                    trace = trace.tb_next
+                where = trace.tb_frame.f_code.co_filename
+                assert any(part in where for part in OURS), (place, odd, error)
+                named = any(word in str(error) for word in ("got", "unknown"))
+                assert named or isinstance(error, FloatingPointError), (place, odd, error)
