@@ -103,9 +103,8 @@ class Judge:
         named = {type(m).__name__ for net in nets for m in net.modules()} - {"Sequential"}
         named |= {name for net in nets for name, _ in net.named_modules() if name}
         words = [rf"(?<![\w.]){re.escape(name)}(?!\w)" for name in named]
-        return (
-            re.search("|".join([*words, self.case.words or "buffers", "buffers"]), text) is not None
-        )
+        words += ["buffers", *filter(None, [self.case.words])]
+        return re.search("|".join(words), text, re.IGNORECASE) is not None
 
     # What is judged
 
