@@ -518,7 +518,11 @@ WAYS_TO_COMPUTE = [
     Case("fused bias and LeakyReLU", rows(lambda: own.FusedLeaky(5)), words="Function|Fused"),
     Case("compiled", wrapped(rows(plain), compiled), words="compile|forward"),
     Case("forward hook", rows(lambda: own.Observed(nn.Linear(5, 5), back=False))),
-    Case("backward hook", rows(lambda: own.Observed(nn.Linear(5, 5), back=True)), words="hook"),
+    Case(
+        "backward hook",
+        rows(lambda: own.Observed(nn.Linear(5, 5), back=True)),
+        words="hook|Function",
+    ),
 ]
 
 WEIGHTS_AND_STATE = [
