@@ -156,9 +156,8 @@ class MemberDirections:
             *(each.signature for each in players), self.player, *shapes, *map(tuple, self.groups),
             self.penalty, self.joint_batch,
         )  # fmt: skip
-        return leading_pairs(
-            own, total, before, self.nudging, self.seed, chance, structure=structure
-        )
+        how = (self.nudging, self.seed, chance)
+        return leading_pairs(own, total, before, *how, structure=structure)
 
     def _total(self, players: tuple[Stacked, Stacked], own: dict[str, Tensor]) -> Tensor:
         """The sum of the members' losses, with the weights of one player put in."""

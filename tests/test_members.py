@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torch.autograd.function import once_differentiable
 from torch.func import functional_call, hessian
+from torch.nn.functional import scaled_dot_product_attention
 
 from helpers.losses import LOSSES
 from helpers.models import mlp
@@ -108,10 +109,15 @@ def test_wrong_second_derivatives_are_refused_by_the_weight_that_has_them():
     assert taken.product(torch.ones(taken.shape, dtype=torch.float64)).isfinite().all()
 
 
+def attention(own):
+    tokens = own["b.weight"].reshape(3, 1, 5, 1)
+    return scaled_dot_product_attention(tokens, tokens, tokens).square().sum()
+
+
 def test_missing_second_derivatives_are_refused():
-    """Torch says so of a slope that is differentiated, and not of a function that is."""
-    with pytest.raises(ValueError, match=r"cannot be differentiated twice: .*once_differentiable"):
-        MemberHessians(weights(), lambda own: Once.apply(own["b.weight"]).square().sum())
+    """Torch says so, or, of functions that are marked so, says 0."""
+    with pytest.raises(ValueError, match=r"cannot be differentiated twice: .*attention"):
+        MemberHessians(weights(), attention)
     with pytest.raises(ValueError, match=r"most in 'b\.weight'"):
         MemberHessians(weights(), of_function(Once))
 

@@ -506,15 +506,23 @@ WAYS_TO_COMPUTE = [
     Case(
         "checkpoint, reentrant",
         rows(lambda: own.Checkpointed(tanh_layer(), True)),
-        words="checkpoint",
+        words="checkpoint|Function",
     ),
-    Case("checkpoint", rows(lambda: own.Checkpointed(tanh_layer(), False)), words="checkpoint"),
+    Case(
+        "checkpoint",
+        rows(lambda: own.Checkpointed(tanh_layer(), False)),
+        words="checkpoint|vmap",
+    ),
     Case("autograd.Function, old style", rows(mapped(own.old_tanh)), words="Function|Old"),
     Case("autograd.Function, new style", rows(mapped(own.new_tanh)), words="Function|New"),
     Case("fused bias and LeakyReLU", rows(lambda: own.FusedLeaky(5)), words="Function|Fused"),
-    Case("compiled", wrapped(rows(plain), compiled), words="compile"),
+    Case("compiled", wrapped(rows(plain), compiled), words="compile|forward"),
     Case("forward hook", rows(lambda: own.Observed(nn.Linear(5, 5), back=False))),
-    Case("backward hook", rows(lambda: own.Observed(nn.Linear(5, 5), back=True)), words="hook"),
+    Case(
+        "backward hook",
+        rows(lambda: own.Observed(nn.Linear(5, 5), back=True)),
+        words="hook|Function",
+    ),
 ]
 
 WEIGHTS_AND_STATE = [
@@ -565,7 +573,7 @@ OUTPUTS = [
         rows(lambda: own.Single(nn.Tanh())),
         tolerance=1e-4,
         reference=rows(lambda: own.Single(nn.Tanh(), torch.float64)),
-        words="float32",
+        words="float32|precision",
         must="said",
     ),
     Case(
