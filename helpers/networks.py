@@ -4,8 +4,9 @@ Data and latents are fixed, so that both losses are functions of the weights alo
 numbers at every call. What a network would change while it runs is held. Batch norm takes the
 statistics of the batch at hand, as in training, and keeps no running ones (or, on request, takes
 the stored ones); layers of dropout are off. What a network computes where no gradient is taken,
-under `torch.no_grad` or from detached weights, is a constant, as in a gradient taken in training:
-the two singular vectors of a spectral norm, torch's or one's own.
+under `torch.no_grad` or from detached weights, is a constant in a gradient taken in training: the
+two singular vectors of a spectral norm, torch's or one's own. Where second derivatives depend on
+it, it is held at the networks' own weights.
 
 What one would write for
 
@@ -31,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.parametrize import ParametrizationList
 
-from helpers.games import Game, Probe, average
+from helpers.games import PLAYERS, Game, Probe, average
 from helpers.holding import Habits, Held, Holding, Records, as_trained, seeded
 from helpers.inputs import one_of, shown, whole_number
 from helpers.inputs import seed as checked_seed
@@ -195,6 +196,7 @@ def _known(
     known = _KNOWN.get(key)
     if known is None:
         known = _observed(key, nets, batch)
+        _decide_holding(nets, batch, known)
         if not check or _check_field(nets, given, batch, known):
             while len(_KNOWN) >= _MOST:
                 del _KNOWN[next(iter(_KNOWN))]
@@ -243,11 +245,6 @@ def _refuse(nets: list[Held], batch: Objective, logits: Tensor) -> None:
                 f"{net.habits.draws} draws random numbers in its forward pass, so that a loss is "
                 "no function of the weights; noise_seed=0 holds them (layers of nn.Dropout are off)"
             )
-        if net.habits.holds and net.how.spectral_norm == "settled":
-            raise ValueError(
-                f"{net.habits.holds} computes where no gradient is taken; spectral_norm='settled' "
-                "is known for torch's own spectral norms, so take 'held'"
-            )
         if net.habits.rounds:
             warnings.warn(
                 f"{net.habits.rounds} computes in less than the precision of the weights that it "
@@ -259,6 +256,62 @@ def _refuse(nets: list[Held], batch: Objective, logits: Tensor) -> None:
             f"D ends in a sigmoid, and the loss {batch.loss.name!r} is one of logits; leave the "
             "sigmoid out, or say logit=torch.logit"
         )
+
+
+def _decide_holding(nets: list[Held], batch: Objective, known: _Known) -> None:
+    """Hold what is computed without gradients only where second derivatives depend on it.
+
+    Places in an order and masks move by leaps, so that a game whose networks compute them at each
+    point is right everywhere. The vectors of a spectral norm move with the weights: the derivative
+    of such a field is not symmetric, and no Hessian. Held, they fit the networks' own weights only.
+
+    Raises:
+        ValueError: for spectral_norm="settled", where something has to be held.
+    """
+    if not any(net.habits.holds for net in nets):
+        return
+    found = [net.habits.holds for net in nets]
+    for net in nets:
+        net.habits.holds, net.habits.suspect = "", True  # with care, and nothing held
+    game, point = _small(nets, batch, known)
+    free = all(_is_gradient(game, player, point, known.rough) for player in PLAYERS)
+    for net, layer in zip(nets, found, strict=True):
+        net.habits.suspect = False
+        if free:
+            continue
+        net.habits.holds = layer
+        if layer and net.how.spectral_norm == "settled":
+            raise ValueError(
+                f"{layer} computes where no gradient is taken; spectral_norm='settled' is known "
+                "for torch's own spectral norms, so take 'held'"
+            )
+
+
+def _is_gradient(game: Game, player: str, point: Tensor, rough: bool) -> bool:
+    """Whether double backward agrees with a difference of a player's own gradient."""
+    random = torch.Generator().manual_seed(0)
+    number = PLAYERS.index(player)
+    parts = [part.clone() for part in game.split(point)]
+    own = parts[number].requires_grad_()
+    drawn = torch.randn(len(own), generator=random, dtype=torch.float64, device="cpu").to(own)
+    u = drawn * own.detach().norm() / len(own) ** 0.5
+    try:
+        slope = game.graph_at(player, *parts)
+        product = torch.zeros_like(u)
+        if slope.requires_grad:
+            product = torch.autograd.grad(slope, own, u, materialize_grads=True)[0]
+    except RuntimeError:  # torch has no such derivative
+        return False
+    for step in (1e-2, 1e-3) if rough else (1e-6, 1e-7, 1e-8):
+        ends = []
+        for sign in (1, -1):
+            parts[number] = own.detach() + sign * step * u
+            ends.append(game.gradient(player, torch.cat([each.detach() for each in parts])))
+        wanted = (ends[0] - ends[1]) / (2 * step)
+        least = 1e-3 * float(ends[0].norm())
+        if (product - wanted).norm() <= (5e-2 if rough else 1e-4) * max(wanted.norm(), least):
+            return True
+    return False
 
 
 def _check_field(

@@ -254,6 +254,30 @@ def test_a_spectral_norm_of_ones_own(how):
         network_game(G, D, latents, reals, spectral_norm="settled")  # F32
 
 
+class Sorted(nn.Module):
+    """Places in an order, found without gradients, as exact nets on the line find them."""
+
+    def forward(self, x):
+        with torch.no_grad():
+            order = x.argsort(dim=1)
+            on = (x > 0).to(x.dtype)
+        return x.gather(1, order) * on
+
+
+def test_what_moves_by_leaps_is_not_held():
+    """At other weights the game is that of networks with those weights."""
+    D, G = judged_by(Sorted()), seeded(small_generator)
+    latents, reals = data(4)
+    game = assert_right(G, D, latents, reals)
+    random = torch.Generator().manual_seed(5)
+    other = torch.randn(game.dimension, generator=random, dtype=torch.float64)
+    weights = [*G.parameters(), *D.parameters()]
+    nn.utils.vector_to_parameters(other, weights)
+    with torch.no_grad():
+        wanted = LOSSES["js"].discriminator(D(reals), D(G(latents)))
+    assert float(game.loss("D", other)) == pytest.approx(float(wanted), rel=1e-12)
+
+
 class Standardized(nn.Module):
     """A first layer that writes into what it is given."""
 

@@ -220,7 +220,7 @@ Z, X = data("layers")
         (Z, X, {"batch_norm": "eval"}, "one of 'batch', 'running', got 'eval'"),
         (Z, X[:7], {}, "as many latents as reals, .* got 8 and 7"),
         (Z.numpy(), X, {}, "latents are a tensor of floats, one row per sample, got array"),
-        (Z, X.byte(), {}, r"reals are a tensor of floats, .* got torch.uint8 \(8, 1\)"),
+        (Z, X.byte(), {}, r"reals are a tensor of floats, .* got torch.uint8 \(8, 2\)"),
         (Z, X, {"labels": [0] * 8}, "labels are a tensor, one per real sample, got"),
         (Z[:0], X[:0], {}, "at least one, got 0 and 0"),
         (Z, X[:0], {}, "got 8 and 0"),

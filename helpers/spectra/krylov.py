@@ -15,7 +15,14 @@ import torch
 from torch import Tensor
 
 from helpers.operators import Operator
-from helpers.spectra.basis import Basis, Products, check_product, rounding_error, start_vector
+from helpers.spectra.basis import (
+    Basis,
+    Products,
+    Split,
+    check_product,
+    rounding_error,
+    start_vector,
+)
 
 
 class Krylov:
@@ -35,8 +42,7 @@ class Krylov:
         self.is_chain = starts.shape[1] == 1  # from one vector, and all of it is still there
         for start in starts.to(operator.device, operator.dtype).T:
             split = self.basis.split(start)
-            # No product yet, and no sums: each entry is rounded by itself.
-            if split.leaves(rounding_error(operator.dtype, 1, split.whole, split.whole)):
+            if self._is_new(split):
                 self._add_pending(split.rest)
         if not self.pending:
             self._add_random()
@@ -86,7 +92,7 @@ class Krylov:
         for vector in vectors.T:
             split = self.basis.split(vector)
             along = split.coefficients[self.known :].cpu()  # in Q, whose products are to come
-            if split.leaves(split.whole):
+            if self._is_new(split):
                 self._add_pending(split.rest)
                 along = torch.cat(
                     [along, torch.tensor([split.length], dtype=torch.float64, device="cpu")]
@@ -123,6 +129,13 @@ class Krylov:
         along = w.to(Q) @ Q
         Q.addr_(w.to(Q), along, alpha=-2)
         self.B = self.B - 2 * torch.outer(w, w @ self.B)
+
+    def _is_new(self, split: Split) -> bool:
+        """Whether a vector that is no product has a part outside of the span.
+
+        No sums have gone into it: each entry is rounded by itself.
+        """
+        return split.leaves(rounding_error(self.operator.dtype, 1, split.whole, split.whole))
 
     def _add_pending(self, vector: Tensor) -> None:
         self.basis.append(vector)
