@@ -74,16 +74,17 @@ def measure(layout: Layout, chapters: Iterable[str], variants: Iterable[str]) ->
 def write(layout: Layout, chapter: str) -> regress.Reference:
     """Put the spread over all executions that are there beside each number of a reference.
 
-    A number that the reference does not have yet gets the value of the plain execution.
+    The reference's own value is that of one execution more; a number that it does not have yet gets
+    the value of the plain one.
 
     Raises:
-        ValueError: if there are fewer than two executions of the chapter as it is now.
+        ValueError: if there is no execution of the chapter as it is now.
     """
     key = _key(layout, chapter)
     paths = sorted((layout.build / "spread" / chapter).glob("*.json"))
     runs = [run for path in paths if (run := json.loads(path.read_text("utf-8")))["key"] == key]
-    if len(runs) < 2:
-        raise ValueError(f"{chapter} has {len(runs)} executions as it is now; a spread needs two")
+    if not runs:
+        raise ValueError(f"{chapter} has not been executed as it is now; a spread needs that")
     runs.sort(key=lambda run: not run["variant"].startswith(f"plain, torch {_version()}"))
     found: dict[tuple[str, str], list] = {}
     for run in runs:
@@ -93,7 +94,6 @@ def write(layout: Layout, chapter: str) -> regress.Reference:
     numbers = []
     for key, values in found.items():
         n = known.pop(key, regress.Number(*key, values[0]))
-        # The reference's own value is that of one execution more.
         spread = spread_of([n.value, *values]) if len(values) == len(runs) else None
         if spread and len(spread) == len(regress.listed(n.value)):
             n = replace(n, spread=spread)
