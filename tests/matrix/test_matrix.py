@@ -6,7 +6,6 @@ from multiprocessing import get_context
 
 import pytest
 import torch
-from torch.fx.experimental import proxy_tensor
 
 from tests.matrix.cases import CASES
 from tests.matrix.judge import Judge
