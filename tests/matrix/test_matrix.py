@@ -14,9 +14,6 @@ from tests.matrix.table import TABLE
 
 def judged(number):
     torch.set_num_threads(1)
-    # Half of a trace goes into a description of every node, of which nothing here reads more than
-    # the dtype: the value itself has that.
-    proxy_tensor.extract_val = lambda value, *_, **__: value
     return Judge(CASES[number]).verdicts()
 
 
