@@ -29,7 +29,7 @@ from helpers.nudging import Nudging, SharpDirections
 from helpers.optimizers import Extragradient, Nudged
 from helpers.paths import PathProfile, path_profile
 from helpers.penalties import GradientPenalty
-from helpers.single import TrainingRun, Watch
+from helpers.single import TrainingResult, Watch
 from helpers.training import train
 
 
@@ -66,7 +66,7 @@ class TrainedGan:
 
     setting: Setting
     latent: int
-    run: TrainingRun
+    run: TrainingResult
 
     def point(self, iteration: int) -> Tensor:
         """(p + q,) weights after a kept iteration."""
@@ -112,7 +112,7 @@ class TrainedGan:
 
         Residuals are below a hundredth of their eigenvalues. Other arguments are those of `game`.
         """
-        first, last = min(self.run.kept), max(self.run.kept)
+        first, last = min(self.run.snapshots), max(self.run.snapshots)
         options = {"seed": seed, "spectral_norm": spectral_norm}
         begin = self.game(first, reals, **options).vector_field(self.point(first).to(reals.device))
         return leading_end_point(
@@ -214,13 +214,13 @@ def train_images(
         loss=find_loss(setting.loss),
         optimizer=makers,
         iterations=iterations,
-        batch=batch,
+        batch_by_epochs=batch,
         steps=(setting.critics, 1),
         penalty=_penalty(setting),
         seed=seed,
         observe=observe,
         every=every,
-        keep={0, *whole_numbers("keep", keep, 0), iterations},
+        snapshots={0, *whole_numbers("keep", keep, 0), iterations},
         joint_batch=JOINT_BATCH,
         checkpoint=checkpoint,
         save_every=save_every,

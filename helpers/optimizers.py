@@ -251,7 +251,7 @@ class Nudged(Wrapper):
         optimizer: any torch optimiser of real weights.
         directions: (n, k) orthonormal columns over all of its weights in a row, k 0 or more; or
             (S, n, k) where every weight is that of S members, (S, ...). Or a function that finds
-            them, from what `look` is given and the directions before, None at first; its repr is
+            them, from what `refresh` is given and the directions before, None at first; its repr is
             what tells a checkpoint of one run from another's.
         project: "gradient" or "step".
         every: steps after which a function is asked again.
@@ -294,7 +294,7 @@ class Nudged(Wrapper):
             )
         self.taken = 0  # steps
 
-    def look(self, where: Any) -> None:
+    def refresh(self, where: Any) -> None:
         """Find the directions again if it is time; trainings call this ahead of each step.
 
         Args:
@@ -319,15 +319,15 @@ class Nudged(Wrapper):
 
         Args:
             closure: clears the gradients, takes them where the weights are, and gives the loss,
-                which is returned. It is called once; `look` comes before it.
+                which is returned. It is called once; `refresh` comes before it.
 
         Raises:
-            RuntimeError: if directions are to be found and `look` was not called.
+            RuntimeError: if directions have to be found and `refresh` was not called.
             ValueError: for directions that do not fit the weights, and for sparse gradients unless
                 the step is projected.
         """
         if self.directions is None:
-            raise RuntimeError("step was called before look had found directions")
+            raise RuntimeError("step was called before refresh had found directions")
         loss = None if closure is None else _evaluated(closure)
         weights = [w for w in _weights(self.optimizer) if w.grad is not None]
         if self.project == "gradient":
@@ -426,7 +426,7 @@ def play(
                     players[number].grad = game.gradients(PLAYERS[number], here)
                 for number in group:
                     if isinstance(optimizers[number], Nudged):
-                        optimizers[number].look(here)
+                        optimizers[number].refresh(here)
                 for number in group:
                     getattr(optimizers[number], move)()
         path.append(torch.cat([part.detach() for part in players]))

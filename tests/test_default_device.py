@@ -63,7 +63,7 @@ def single(**options):
         "latent": 1,
         "optimizer": SGD,
         "iterations": 2,
-        "batch": 4,
+        "batch_by_epochs": 4,
         "every": 1,
     }
     return train(NETS, X, **one | options)
@@ -133,8 +133,7 @@ CALLS = {
     "train nudged": lambda: single(
         optimizer=lambda w: Nudged(SGD(w), torch.zeros(13, 0, device="cpu"))
     ).records["loss_d"],
-    "averaged": lambda: list(single(average=0.9).averaged.parameters()),
-    "ensemble": lambda: ensemble(batch=4).records["loss_g"],
+    "ensemble": lambda: ensemble(batch_with_replacement=4).records["loss_g"],
     "ensemble penalty": lambda: ensemble(penalty=GradientPenalty(1.0)).records["loss_d"],
 }
 

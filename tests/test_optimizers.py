@@ -269,11 +269,11 @@ def test_directions_are_found_when_due():
         return orthonormal(2)
 
     weights, made = in_two(lambda w: Nudged(SGD(w), find, every=3), vector(0))
-    with pytest.raises(RuntimeError, match="look"):
+    with pytest.raises(RuntimeError, match="refresh"):
         made.step()
     for step in range(7):
         weights[0].grad, weights[1].grad = torch.ones(2, 2), torch.ones(8)
-        made.look(step)
+        made.refresh(step)
         made.step()
     assert [where for where, _ in asked] == [0, 3, 6]
     assert asked[0][1] is None
@@ -339,7 +339,7 @@ def test_nudged_state(tmp_path):
             flat = torch.cat([w.detach().reshape(-1) for w in weights])
             slope = flat + vector(step)
             weights[0].grad, weights[1].grad = slope[:4].reshape(2, 2), slope[4:]
-            made.look(flat)
+            made.refresh(flat)
             made.step()
         assert len(asked) == 2
         return torch.cat([w.detach().reshape(-1) for w in weights])
