@@ -535,8 +535,9 @@ def test_numpy_numbers_and_arrays(tmp_path):
     file, wanted = tmp_path / "run.pt", together(iterations=4, batch_with_replacement=5)
     for iterations in (np.int64(2), np.int64(4)):
         run = train_ensemble(
-            pairs(), z, x, loss=LOSSES["rs"], iterations=iterations, seed=np.int64(0),
-            steps=(np.int64(1), 1), every=np.int64(1), save_every=np.int64(1), batch_with_replacement=np.int32(5),
+            pairs(), z, x, loss=LOSSES["rs"], iterations=iterations,
+            seed=np.int64(0), batch_with_replacement=np.int32(5),
+            steps=(np.int64(1), 1), every=np.int64(1), save_every=np.int64(1),
             optimizer=partial(torch.optim.SGD, lr=np.float64(1e-2), momentum=np.float64(0.9)),
             checkpoint=file,
         )  # fmt: skip
