@@ -7,8 +7,8 @@ batches are drawn, what D is shown, and how players take turns.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -20,9 +20,17 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from tqdm import tqdm
 
-from helpers.checkpoints import check_observed, read_state, recorded_rows, try_writing, write_state
+from helpers.checkpoints import (
+    check_observed,
+    checkpoint_path,
+    read_state,
+    recorded_rows,
+    try_writing,
+    write_state,
+)
 from helpers.descriptions import architecture, described, described_optimizer, digest
 from helpers.games import PLAYERS
+from helpers.inputs import shown, whole_number, whole_numbers
 from helpers.optimizers import Extragradient, Nudged, Wrapper
 from helpers.penalties import GradientPenalty
 from helpers.randomness import PrivateRandom
@@ -30,7 +38,6 @@ from helpers.spectra import NotConverged
 
 MakeOptimizer = Callable[[Iterable[Tensor]], Optimizer | Wrapper]
 _CHECK = 100  # iterations between checks that losses are finite: each waits for the device
-_NO_IDENTITY = ("optimizers", "observe", "every", "snapshots")  # told in another way, or may change
 
 
 class Diverged(FloatingPointError):
@@ -43,6 +50,52 @@ class Diverged(FloatingPointError):
 
 
 @dataclass(frozen=True)
+class Recording:
+    """What is recorded of a training, and where its state is kept. The training is the same.
+
+    Args:
+        every: iterations between records of D's loss "loss_d" and G's "loss_g" in the last step.
+            Where both step at once, these are of the step's start, and so are the norms of the
+            gradients, "norm_d" and "norm_g"; "ahead_d" and "ahead_g" are the norms at the
+            extrapolated point.
+        observe: called for each record, by `train` with the players, by `train_ensemble` with both
+            stacked players, latents and reals. What it gives, by name, is recorded beside the
+            losses. It may not change what it is given.
+        snapshots: iterations after which both players are kept; 0 is the start.
+        checkpoint: a file that keeps the state, so that an interrupted run goes on from there, to
+            the same result. It belongs to one run, told by settings, networks, optimisers and the
+            data's content. The same run with more iterations goes on, with other `snapshots` or
+            `every` as well, if nothing is wanted that lies behind and was not recorded.
+        save_every: iterations after which the checkpoint is written; it always is at the end.
+
+    Raises:
+        ValueError: for counts out of range, an observer that cannot be called, and a checkpoint
+            that is no path of a file.
+
+    >>> Recording(every=10, snapshots=[0, 100]).every
+    10
+    """
+
+    every: int = 100
+    observe: Callable[..., dict[str, Any]] | None = None
+    snapshots: Collection[int] = frozenset()
+    checkpoint: Path | str | None = None
+    save_every: int = 500
+
+    def __post_init__(self) -> None:
+        if self.observe is not None and not callable(self.observe):
+            raise ValueError(f"observe is a function or None, got {shown(self.observe)}")
+        checked = {
+            "every": whole_number("every", self.every, 1),
+            "snapshots": whole_numbers("snapshots", self.snapshots, 0),
+            "checkpoint": checkpoint_path(self.checkpoint),
+            "save_every": whole_number("save_every", self.save_every, 1),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True)
 class Settings:
     """How to train, in the words of `helpers.training`."""
 
@@ -52,16 +105,13 @@ class Settings:
     penalty: GradientPenalty | None
     joint_batch: bool
     seed: int
-    observe: Callable[..., Mapping[str, Any]] | None
-    every: int
-    snapshots: frozenset[int]
 
 
 class Training(ABC):
     """The state of a training.
 
     Args:
-        settings: how to train.
+        settings, recording: how to train, and what is recorded.
         players: both, as searches for directions are given them.
         weights: those of each player that move.
         data: all that batches are drawn from, by name.
@@ -72,6 +122,7 @@ class Training(ABC):
     def __init__(
         self,
         settings: Settings,
+        recording: Recording,
         players: tuple[Any, Any],
         weights: Sequence[list[Tensor]],
         data: dict[str, Tensor | None],
@@ -79,7 +130,8 @@ class Training(ABC):
         shape: tuple[int, ...],
         device: torch.device,
     ) -> None:
-        self.settings, self.players, self.weights = settings, players, weights
+        self.settings, self.recording = settings, recording
+        self.players, self.weights = players, weights
         self.data, self.observed, self.device = data, observed, device
         for player, own in zip(PLAYERS, weights, strict=True):
             if not own:
@@ -127,32 +179,34 @@ class Training(ABC):
     def result(self) -> Any:
         """What there is now."""
 
-    def advance(self, iterations: int, checkpoint: Path | None, save_every: int) -> Any:
+    def advance(self, iterations: int) -> Any:
         """Iterate under a progress bar, from the checkpoint if there is one; the result."""
-        if checkpoint is not None:
+        path = self.recording.checkpoint
+        if path is not None:
             _ = self.identity, self.described_observer  # as long as the run is at its start
-            if checkpoint.exists():
-                self.load(checkpoint, iterations)
+            if path.exists():
+                self.load(path, iterations)
             if self.done < iterations:
-                try_writing(checkpoint)
+                try_writing(path)
         for _ in tqdm(
             range(self.done, iterations), initial=self.done, total=iterations, disable=None
         ):
             self.iterate()
-            if checkpoint is not None and (self.done % save_every == 0 or self.done == iterations):
-                self.save(checkpoint)
+            is_due = self.done % self.recording.save_every == 0 or self.done == iterations
+            if path is not None and is_due:
+                self.save(path)
         self.check_finite()
         return self.result()
 
     def iterate(self) -> None:
         """Steps of both players, then a record and a snapshot if it is time."""
-        is_recorded = (self.done + 1) % self.settings.every == 0
+        is_recorded = (self.done + 1) % self.recording.every == 0
         with self.random.used():
             losses = self.step()
             self.done += 1
             is_finite = (losses["loss_d"] + losses["loss_g"]).isfinite()
             self.finite += is_finite & (self.finite == self.done - 1)
-            if is_recorded or self.done % _CHECK == 0 or self.done in self.settings.snapshots:
+            if is_recorded or self.done % _CHECK == 0 or self.done in self.recording.snapshots:
                 self.check_finite()
             if is_recorded:
                 self.record(losses)
@@ -227,9 +281,9 @@ class Training(ABC):
 
     def record(self, losses: dict[str, Tensor]) -> None:
         """Record losses, and what an observer makes of the players."""
-        if self.settings.observe is not None:
+        if self.recording.observe is not None:
             with torch.no_grad(), self.random.undisturbed():
-                losses = losses | self.settings.observe(*self.observed)
+                losses = losses | self.recording.observe(*self.observed)
         self.recorded.append(self.done)
         for name, value in losses.items():
             copy = torch.as_tensor(value, device="cpu").detach().clone()
@@ -242,7 +296,7 @@ class Training(ABC):
 
     def take_snapshot(self) -> None:
         """Keep the players, if it is time."""
-        if self.done in self.settings.snapshots and self.done not in self.snapshots:
+        if self.done in self.recording.snapshots and self.done not in self.snapshots:
             self.snapshots[self.done] = [
                 {name: part.detach().cpu().clone() for name, part in state.items()}
                 for state in self.states()
@@ -272,8 +326,8 @@ class Training(ABC):
         Raises:
             ValueError: if it is of another run, or of one with more iterations.
         """
-        state, settings = read_state(path, self.identity, iterations), self.settings
-        rows = recorded_rows(path, state, settings.every, settings.snapshots)
+        state, recording = read_state(path, self.identity, iterations), self.recording
+        rows = recorded_rows(path, state, recording.every, recording.snapshots)
         goes_on = state["done"] < iterations
         check_observed(path, state["observe"], self.described_observer, goes_on)
         for here, there in zip(self.states(), state["players"], strict=True):
@@ -291,16 +345,15 @@ class Training(ABC):
         self.snapshots = {
             iteration: players
             for iteration, players in state["snapshots"].items()
-            if iteration in settings.snapshots
+            if iteration in recording.snapshots
         }
         self.take_snapshot()
 
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What tells this run from others; to be read before the first iteration."""
-        settings = {each.name: getattr(self.settings, each.name) for each in fields(self.settings)}
         return {
-            **{k: described(value) for k, value in settings.items() if k not in _NO_IDENTITY},
+            **{name: described(value) for name, value in vars(self.settings).items()},
             "players": [architecture(net) for net in self.networks()],
             "optimizers": [described_optimizer(optimizer) for optimizer in self.optimizers],
             **{name: None if d is None else digest(d) for name, d in self.data.items()},
@@ -310,7 +363,7 @@ class Training(ABC):
     @cached_property
     def described_observer(self) -> Any:
         """What is recorded, as far as that can be told."""
-        return described(self.settings.observe, closures=False)
+        return described(self.recording.observe, closures=False)
 
 
 def gradient(

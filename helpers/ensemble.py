@@ -11,12 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from helpers.core import Settings, Training
+from helpers.core import Recording, Settings, Training
 from helpers.losses import GanLoss
 from helpers.models import Players
 from helpers.stacked import Stacked
-
-Observe = Callable[[Stacked, Stacked, Tensor, Tensor], dict[str, Tensor]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +48,7 @@ class EnsembleTraining(Training):
         latents: Tensor,
         reals: Tensor,
         settings: EnsembleSettings,
+        recording: Recording,
         device: torch.device,
     ) -> None:
         count, penalty = len(players), settings.penalty
@@ -61,8 +60,8 @@ class EnsembleTraining(Training):
         stacked = self.generators, self.discriminators
         weights = [list(each.parameters.values()) for each in stacked]
         data = {"latents": self.latents, "reals": self.reals}
-        observed = (*stacked, self.latents, self.reals)
-        super().__init__(settings, stacked, weights, data, observed, (count,), device)
+        seen = (*stacked, self.latents, self.reals)
+        super().__init__(settings, recording, stacked, weights, data, seen, (count,), device)
         self.pairs = any(loss.pairs for loss, _ in settings.losses)
         if penalty is not None:
             size = latents.shape[1] if settings.batch is None else settings.batch

@@ -30,7 +30,7 @@ from helpers.optimizers import Extragradient, Nudged
 from helpers.paths import PathProfile, path_profile
 from helpers.penalties import GradientPenalty
 from helpers.single import TrainingResult, Watch
-from helpers.training import train
+from helpers.training import Recording, train
 
 
 @dataclass(frozen=True)
@@ -181,7 +181,8 @@ def train_images(
         batch: images in a pass.
         keep: iterations after which both networks are kept; the start and the end always are.
         looked: images, the first ones, that nudging finds its directions on.
-        observe, every, checkpoint, save_every, device: as `helpers.training.train` has them.
+        observe, every, checkpoint, save_every: as in `helpers.training.Recording`.
+        device: where to train.
 
     Raises:
         ValueError: for an unknown loss or method, a nudged ExtraAdam, and as `train`.
@@ -218,12 +219,14 @@ def train_images(
         steps=(setting.critics, 1),
         penalty=_penalty(setting),
         seed=seed,
-        observe=observe,
-        every=every,
-        snapshots={0, *whole_numbers("keep", keep, 0), iterations},
         joint_batch=JOINT_BATCH,
-        checkpoint=checkpoint,
-        save_every=save_every,
+        recording=Recording(
+            every=every,
+            observe=observe,
+            snapshots={0, *whole_numbers("keep", keep, 0), iterations},
+            checkpoint=checkpoint,
+            save_every=save_every,
+        ),
         device=device,
     )
     return TrainedGan(setting, latent, run)

@@ -30,7 +30,7 @@ from helpers.optimizers import Extragradient
 from helpers.penalties import GradientPenalty
 from helpers.piecewise import LineNet
 from helpers.stacked import Stacked
-from helpers.training import Diverged, EnsembleResult, train_ensemble
+from helpers.training import Diverged, EnsembleResult, Recording, train_ensemble
 
 UNITS = 100
 
@@ -174,7 +174,7 @@ def train_mixture(
         n: points and latents of a member.
         every: iterations between records.
         keep: iterations after which weights are kept; the last always is, and the start.
-        checkpoint: as `helpers.training.train_ensemble` has it.
+        checkpoint: as in `helpers.training.Recording`.
         device: where to train.
 
     Raises:
@@ -207,9 +207,11 @@ def train_mixture(
             penalty=setting.game_penalty(),
             constrain=None if setting.clip is None else partial(clip_weights, bound=setting.clip),
             seed=seed,
-            every=every,
-            snapshots={0, *whole_numbers("keep", keep, 0), iterations},
-            checkpoint=checkpoint,
+            recording=Recording(
+                every=every,
+                snapshots={0, *whole_numbers("keep", keep, 0), iterations},
+                checkpoint=checkpoint,
+            ),
             device=device,
         )
     except Diverged as every_member:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from helpers.copying import copied
-from helpers.core import Settings, Training, put_state
+from helpers.core import Recording, Settings, Training, put_state
 from helpers.judging import Judging
 from helpers.losses import GanLoss
 from helpers.models import Players
@@ -70,6 +70,7 @@ class SingleTraining(Training):
         reals: Tensor,
         labels: Tensor | None,
         settings: SingleSettings,
+        recording: Recording,
         device: torch.device,
     ) -> None:
         players = Players(*(copied(net).to(device).train() for net in players))
@@ -82,7 +83,7 @@ class SingleTraining(Training):
                 self.reals = self.reals.contiguous(memory_format=torch.channels_last)
         weights = [[w for w in net.parameters() if w.requires_grad] for net in players]
         data = {"reals": self.reals, "labels": self.labels}
-        super().__init__(settings, players, weights, data, (players,), (), device)
+        super().__init__(settings, recording, players, weights, data, (players,), (), device)
         judging = Judging(settings.joint_batch, settings.logit)
         self.logits_of_both = partial(judging.both, self.discriminate)
         self.logits_alone = partial(judging.alone, self.discriminate)

@@ -8,9 +8,8 @@ batched step moves all of them; a member's numbers are those it would have alone
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,18 +18,17 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from helpers import inputs
-from helpers.checkpoints import checkpoint_path
-from helpers.core import Diverged, MakeOptimizer
+from helpers.core import Diverged, MakeOptimizer, Recording
 from helpers.devices import pick_device
-from helpers.ensemble import EnsembleResult, EnsembleSettings, EnsembleTraining, Observe
-from helpers.inputs import float_tensor, shown, whole_number, whole_numbers
+from helpers.ensemble import EnsembleResult, EnsembleSettings, EnsembleTraining
+from helpers.inputs import float_tensor, shown, whole_number
 from helpers.losses import GanLoss
 from helpers.models import Players
 from helpers.penalties import GradientPenalty
-from helpers.single import SingleSettings, SingleTraining, TrainingResult, Watch
+from helpers.single import SingleSettings, SingleTraining, TrainingResult
 from helpers.stacked import Stacked
 
-__all__ = ["Diverged", "EnsembleResult", "TrainingResult", "train", "train_ensemble"]
+__all__ = ["Diverged", "EnsembleResult", "Recording", "TrainingResult", "train", "train_ensemble"]
 
 
 def train(
@@ -45,14 +43,10 @@ def train(
     steps: tuple[int, int] | None = (1, 1),
     penalty: GradientPenalty | None = None,
     seed: int = 0,
-    observe: Watch | None = None,
-    every: int = 100,
-    snapshots: Collection[int] = (),
     joint_batch: bool = False,
     logit: Callable[[Any], Tensor] | None = None,
     labels: Tensor | ArrayLike | None = None,
-    checkpoint: Path | str | None = None,
-    save_every: int = 1000,
+    recording: Recording | None = None,
     device: torch.device | str = "cpu",
 ) -> TrainingResult:
     """Train one GAN of any two networks.
@@ -78,14 +72,8 @@ def train(
         steps: of D and then of G in an iteration. With extragradient in turn each player's moves
             are an extrapolation and a step by turns, as Berard et al. 2020 released it. None: both
             step at once, from gradients at one point.
-        penalty: on D's slope, added to D's loss; "loss_d" in the records is without it.
+        penalty: on D's slope, added to D's loss, but not in the records of it.
         seed: of the order of the reals, the latents and the penalty's places.
-        observe: called with the players; what it gives is recorded beside D's loss "loss_d" and G's
-            "loss_g" of the last step. It may not change them. Where both step at once, the losses
-            are those of the step's start, and so are the norms of the gradients, "norm_d" and
-            "norm_g"; "ahead_d" and "ahead_g" are the norms at the extrapolated point.
-        every: iterations between records.
-        snapshots: iterations after which both networks are kept; 0 is the start.
         joint_batch: whether a loss that looks at reals and samples shows D both as one batch, which
             matters to networks with batch statistics. By default D sees two. A loss that looks at
             samples alone, as G's separable ones do, shows it samples alone in either case. Analyse
@@ -93,11 +81,8 @@ def train(
         logit: from D's output to one logit per sample, where D gives something else.
         labels: (n, ...) of the reals. The networks are then called as G(z, y) and D(x, y); a latent
             takes the label of the real at the same place in its batch.
-        checkpoint: a file that keeps the state every `save_every` iterations, so that an
-            interrupted run goes on from there, to the same result. It belongs to one run, told by
-            settings, networks, optimisers and the data's content. The same run with more
-            `iterations` goes on, with other `snapshots` or `every` as well, if nothing is wanted
-            that lies behind and was not recorded.
+        recording: what is recorded, and the file that an interrupted run goes on from; by default
+            the losses after every hundredth iteration, and no file.
         device: where to train.
 
     Raises:
@@ -116,7 +101,7 @@ def train(
     >>> run = train(
     ...     Players(mlp([1, 5, 1], seed=0), mlp([1, 5, 1], seed=1)), torch.ones(8, 1), latent=1,
     ...     loss=LOSSES["js"], optimizer=partial(torch.optim.Adam, lr=1e-3), iterations=4,
-    ...     batch_by_epochs=4, every=2)
+    ...     batch_by_epochs=4, recording=Recording(every=2))
     >>> run.records["loss_d"].shape
     (2,)
     """
@@ -130,11 +115,14 @@ def train(
         loss=_loss(loss),
         logit=_function("logit", logit),
         batch=batch,
-        **_common(optimizer, steps, penalty, joint_batch, seed, observe, every, snapshots),
+        **_common(optimizer, steps, penalty, joint_batch, seed),
     )
     labels = None if labels is None else _labels(labels, len(reals))
-    run = SingleTraining(players, reals, labels, settings, pick_device(device))
-    return run.advance(*_length(iterations, checkpoint, save_every))
+    iterations = whole_number("iterations", iterations, 0)
+    run = SingleTraining(
+        players, reals, labels, settings, _recording(recording), pick_device(device)
+    )
+    return run.advance(iterations)
 
 
 def train_ensemble(
@@ -150,12 +138,8 @@ def train_ensemble(
     penalty: GradientPenalty | None = None,
     constrain: Callable[[Stacked], None] | None = None,
     seed: int = 0,
-    observe: Observe | None = None,
-    every: int = 1,
-    snapshots: Collection[int] = (),
     joint_batch: bool = False,
-    checkpoint: Path | str | None = None,
-    save_every: int = 500,
+    recording: Recording | None = None,
     device: torch.device | str = "cpu",
 ) -> EnsembleResult:
     """Train S GANs of one shape at once.
@@ -176,8 +160,6 @@ def train_ensemble(
         constrain: called with the discriminators after each step of theirs, to put weights back to
             where they may be.
         seed: of those streams; a member's stream follows from it and from the member's number.
-        observe: called with both stacked players, latents and reals; what it gives is recorded as
-            in `train`, for each member.
         joint_batch: as in `train`. Networks of linear layers and activations judge each sample by
             itself, and it makes no difference to them.
 
@@ -193,7 +175,7 @@ def train_ensemble(
     >>> pairs = [Players(mlp([1, 5, 1], seed=s), mlp([1, 5, 1], seed=9 + s)) for s in range(3)]
     >>> run = train_ensemble(
     ...     pairs, torch.zeros(3, 8, 1), torch.ones(3, 8, 1), loss=LOSSES["rs"], iterations=5,
-    ...     optimizer=partial(torch.optim.SGD, lr=0.1))
+    ...     optimizer=partial(torch.optim.SGD, lr=0.1), recording=Recording(every=1))
     >>> run.records["loss_d"].shape
     (5, 3)
     """
@@ -227,21 +209,17 @@ def train_ensemble(
         losses=_groups(losses),
         constrain=_function("constrain", constrain),
         batch=batch,
-        **_common(optimizer, steps, penalty, joint_batch, seed, observe, every, snapshots),
+        **_common(optimizer, steps, penalty, joint_batch, seed),
     )
-    run = EnsembleTraining(pairs, latents, reals, settings, pick_device(device))
-    return run.advance(*_length(iterations, checkpoint, save_every))
+    iterations = whole_number("iterations", iterations, 0)
+    run = EnsembleTraining(
+        pairs, latents, reals, settings, _recording(recording), pick_device(device)
+    )
+    return run.advance(iterations)
 
 
 def _common(
-    optimizer: Any,
-    steps: Any,
-    penalty: Any,
-    joint_batch: Any,
-    seed: Any,
-    observe: Any,
-    every: Any,
-    snapshots: Any,
+    optimizer: Any, steps: Any, penalty: Any, joint_batch: Any, seed: Any
 ) -> dict[str, Any]:
     """Those settings that both forms of a training have, checked."""
     if not isinstance(joint_batch, bool | np.bool_):
@@ -252,15 +230,15 @@ def _common(
         "penalty": _function("penalty", penalty),
         "joint_batch": bool(joint_batch),
         "seed": inputs.seed(seed),
-        "observe": _function("observe", observe),
-        "every": whole_number("every", every, 1),
-        "snapshots": whole_numbers("snapshots", snapshots, 0),
     }
 
 
-def _length(iterations: Any, checkpoint: Any, save_every: Any) -> tuple[int, Path | None, int]:
-    iterations = whole_number("iterations", iterations, 0)
-    return iterations, checkpoint_path(checkpoint), whole_number("save_every", save_every, 1)
+def _recording(recording: Any) -> Recording:
+    if recording is None:
+        return Recording()
+    if not isinstance(recording, Recording):
+        raise ValueError(f"recording is a Recording, got {shown(recording)}")
+    return recording
 
 
 def _steps(steps: Any) -> tuple[int, int] | None:

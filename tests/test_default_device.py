@@ -37,7 +37,7 @@ from helpers.scalars import LOGISTIC
 from helpers.spectra import top_eigenpairs
 from helpers.stability import classify
 from helpers.surfaces import eigen_plane, loss_plane, projected
-from helpers.training import train, train_ensemble
+from helpers.training import Recording, train, train_ensemble
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 PULL = quadratic_game([[1.0]], [[1.0]], [[0.0]], [[0.0]])
@@ -54,6 +54,7 @@ EYE, START = torch.eye(2), torch.tensor([[1.0, 3.0, 2.0]])
 
 def ensemble(**options):
     many = {"loss": LOSSES["js"], "iterations": 2, "optimizer": SGD} | options
+    many["recording"] = Recording(every=1)
     return train_ensemble([NETS, NETS], Z.expand(2, 8, 1), X.expand(2, 8, 1), **many)
 
 
@@ -64,7 +65,7 @@ def single(**options):
         "optimizer": SGD,
         "iterations": 2,
         "batch_by_epochs": 4,
-        "every": 1,
+        "recording": Recording(every=1),
     }
     return train(NETS, X, **one | options)
 

@@ -16,7 +16,7 @@ from helpers.optimizers import Nudged
 from helpers.penalties import GradientPenalty
 from helpers.spectra import member_eigenpairs
 from helpers.stacked import Stacked
-from helpers.training import train, train_ensemble
+from helpers.training import Recording, train, train_ensemble
 
 ADAM = partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.999))
 
@@ -145,7 +145,7 @@ def test_ensemble_is_its_members(project):
             loss=LOSSES["js"],
             optimizer=make,
             iterations=8,
-            snapshots={8},
+            recording=Recording(snapshots={8}),
         ).snapshots[8]
 
     together = run((0, 3))
@@ -163,7 +163,7 @@ def test_training_goes_on_where_it_was(tmp_path, project):
         make = tuple(partial(nudged, find=find[p], project=project) for p in "GD")
         return train(
             nets, x[0], latent=2, loss=LOSSES["js"], optimizer=make, iterations=iterations,
-            batch_by_epochs=8, checkpoint=checkpoint, snapshots={10},
+            batch_by_epochs=8, recording=Recording(checkpoint=checkpoint, snapshots={10}),
         )  # fmt: skip
 
     run(5, tmp_path / "a.pt")

@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 
 import numpy as np
@@ -11,18 +11,25 @@ import torch
 from torch.nn.functional import softplus
 from torch.nn.utils import parameters_to_vector
 
-from helpers import single
+from helpers import single, training
 from helpers.losses import LOSSES
 from helpers.models import Players, dcgan, mlp
 from helpers.networks import joint_point, network_game
 from helpers.optimizers import Extragradient, Nudged, Optimistic
 from helpers.penalties import GradientPenalty
 from helpers.replay import Replay
-from helpers.training import Diverged, train
+from helpers.training import Diverged, Recording
 
 SGD = partial(torch.optim.SGD, lr=0.05)
 ADAM = partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.999))
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+def train(*given, **options):
+    """`helpers.training.train`, with what is recorded among the other options."""
+    names = [each.name for each in fields(Recording) if each.name in options]
+    recording = Recording(**{name: options.pop(name) for name in names})
+    return training.train(*given, recording=recording, **options)
 
 
 def extra_adam(weights):

@@ -1,12 +1,13 @@
 """Ensembles against members trained alone by a plain loop, and all that can interrupt them."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from helpers import training
 from helpers.copying import copied
 from helpers.losses import LOSSES
 from helpers.models import Players, mlp
@@ -16,10 +17,17 @@ from helpers.operators import hessian
 from helpers.optimizers import Extragradient
 from helpers.penalties import GradientPenalty
 from helpers.stacked import Stacked
-from helpers.training import Diverged, train_ensemble
+from helpers.training import Diverged, Recording
 
 SGD = partial(torch.optim.SGD, lr=1e-2, momentum=0.9)
 ADAM = partial(torch.optim.Adam, lr=1e-3, betas=(0.0, 0.9))
+
+
+def train_ensemble(*given, **options):
+    """`helpers.training.train_ensemble`, with what is recorded among the other options."""
+    names = [each.name for each in fields(Recording) if each.name in options]
+    recording = Recording(**{"every": 1} | {name: options.pop(name) for name in names})
+    return training.train_ensemble(*given, recording=recording, **options)
 
 
 def pairs(count=3):
