@@ -14,7 +14,7 @@ from helpers import clusters, occupancy
 from helpers.basins import find_basins
 from helpers.classifiers import Classifier, train_classifier
 from helpers.datasets import load
-from helpers.dynamics import flow, iterate, largest_stable_step
+from helpers.dynamics import flow, iterate, largest_stable_step, play
 from helpers.games import dirac_gan, linear_game, quadratic_game, rotating_saddle
 from helpers.losses import LOSSES
 from helpers.metrics import (
@@ -27,7 +27,7 @@ from helpers.metrics import (
 from helpers.models import Players, dcgan, gaussians_nets, lenet, mlp, sn_cnn, two_cluster_nets
 from helpers.networks import joint_point, network_game, spectral_norms
 from helpers.operators import hessian, jacobian
-from helpers.optimizers import Extragradient, Nudged, Optimistic, play
+from helpers.optimizers import Extragradient, Nudged, Optimistic
 from helpers.outer import phi_js, phi_lipschitz, phi_rs, stuck_states, xi
 from helpers.paths import path_profile
 from helpers.penalties import GradientPenalty

@@ -557,7 +557,7 @@ def test_negative_steps():
 
 @pytest.mark.parametrize("method", ["", "Simultaneous", "adam", None])
 def test_unknown_methods(method):
-    message = f"unknown method {method!r}; there are simultaneous, alternating, extragradient"
+    message = f"method is one of 'simultaneous', 'alternating', 'extragradient', got {method!r}"
     with pytest.raises(ValueError, match=message):
         iterate(SADDLE, [0, 0, 0], method, size=0.1, steps=1)
     with pytest.raises(ValueError, match=message):

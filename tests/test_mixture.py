@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.dynamics import extragradient_step, simultaneous_step
+from helpers.dynamics import iterate
 from helpers.losses import LOSSES
 from helpers.mixture import (
     SETTINGS,
@@ -35,12 +35,10 @@ def test_steps_are_those_of_the_game(method, loss):
     """The ensemble in single precision, against steps of the game of layers in double."""
     setting = Setting(loss, (0.02, 0.02), method=method)
     trained = train_mixture(setting, 2, 8, keep=range(9), **SMALL)
-    step = {"extragradient": extragradient_step, "simultaneous": simultaneous_step}[method]
     for member in range(2):
         game = network_game(*layers(), trained.latents[member], trained.reals[member], loss=loss)
-        omega = trained.point(member, 0)
-        for iteration in range(1, 9):
-            omega = step(game, omega, 0.02)
+        path = iterate(game, trained.point(member, 0), method, size=0.02, steps=8)
+        for iteration, omega in enumerate(path):
             assert torch.allclose(omega, trained.point(member, iteration), atol=2e-6)
 
 
