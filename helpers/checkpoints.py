@@ -120,15 +120,7 @@ def read_state(path: Path, run: dict[str, Any], iterations: int) -> dict[str, An
 def recorded_rows(
     path: Path, state: Mapping[str, Any], every: int, snapshots: frozenset[int]
 ) -> list[int]:
-    """Which records of a state an uninterrupted run would have, with one every so often.
-
-    Raises:
-        ValueError: if the state lacks one of them, or a snapshot of before its last iteration.
-
-    >>> state = {"done": 4, "recorded": [1, 2, 3, 4], "snapshots": {}}
-    >>> recorded_rows(Path("a.pt"), state, 2, frozenset())
-    [1, 3]
-    """
+    """Those records that an uninterrupted run has; a ValueError if one or a snapshot is missing."""
     done, recorded, kept = state["done"], state["recorded"], state["snapshots"]
     wanted = range(every, done + 1, every)
     missing = [iteration for iteration in wanted if iteration not in recorded]
@@ -147,10 +139,7 @@ def recorded_rows(
 
 
 def check_observed(path: Path, there: Any, here: Any, goes_on: bool) -> None:
-    """Raise a ValueError if a run was observed in another way; one at its end may ask for nothing.
-
-    >>> check_observed(Path("a.pt"), {"function": "f"}, None, goes_on=False)
-    """
+    """A ValueError if a run was observed in another way; one at its end may ask for nothing."""
     other = difference(there, _plain(here))
     if other is not None and (here is not None or goes_on):
         raise ValueError(f"the records in {path} are of another observe: there and here, {other}")

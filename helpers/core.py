@@ -321,11 +321,7 @@ class Training(ABC):
         write_state(state, path)
 
     def load(self, path: Path, iterations: int) -> None:
-        """Go on from a state that `save` wrote.
-
-        Raises:
-            ValueError: if it is of another run, or of one with more iterations.
-        """
+        """Go on from a state that `save` wrote; a ValueError if it is of another run."""
         state, recording = read_state(path, self.identity, iterations), self.recording
         rows = recorded_rows(path, state, recording.every, recording.snapshots)
         goes_on = state["done"] < iterations
@@ -369,12 +365,7 @@ class Training(ABC):
 def gradient(
     loss: Tensor, weights: Sequence[Tensor], *, retain_graph: bool = False
 ) -> tuple[Tensor, ...]:
-    """The gradient of a loss in weights, zero in those that have no part in it.
-
-    >>> a, b = torch.ones(2, requires_grad=True), torch.ones(1, requires_grad=True)
-    >>> gradient((2 * a).sum(), [a, b])
-    (tensor([2., 2.]), tensor([0.]))
-    """
+    """The gradient of a loss in weights, zero in those that have no part in it."""
     if not loss.requires_grad:  # none of them has
         return tuple(torch.zeros_like(weight) for weight in weights)
     return torch.autograd.grad(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,6 +37,55 @@ class EnsembleSettings(Settings):
     constrain: Callable[[Stacked], None] | None
 
 
+@dataclass(frozen=True)
+class MemberLosses:
+    """What D is shown for the losses of each member, and these losses."""
+
+    groups: Sequence[tuple[GanLoss, int]]  # losses, and how many members in turn have each
+    joint_batch: bool
+    judge: Callable[[Tensor], Tensor]  # from samples (S, n, ...) to logits (S, n, ...)
+    is_samplewise: bool  # whether a logit depends on one sample alone
+
+    @property
+    def is_joint(self) -> bool:
+        """Whether it matters that D sees reals and samples as one batch, and it shall."""
+        return self.joint_batch and not self.is_samplewise
+
+    def both(self, x: Tensor, y: Tensor, joined: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Logits of reals and samples, as two batches or as one.
+
+        One pass is the faster way, and is taken for networks that judge each sample by itself.
+        """
+        _check_shapes(x, y)
+        if not (self.joint_batch or self.is_samplewise):
+            return self.judge(x), self.judge(y)
+        joined = torch.cat([x, y], dim=1) if joined is None else joined
+        return self.judge(joined).split([x.shape[1], y.shape[1]], dim=1)
+
+    def for_generators(self, y: Tensor, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits that G's losses look at: separable ones look at the samples alone."""
+        if not self.is_joint or all(loss.pairs for loss, _ in self.groups):
+            return real, fake
+        counts = [count for _, count in self.groups]
+        alone = self.judge(y).split(counts)
+        parts = zip(self.groups, fake.split(counts), alone, strict=True)
+        return real, torch.cat([both if loss.pairs else own for (loss, _), both, own in parts])
+
+    def each(self, player: str, real: Tensor, fake: Tensor) -> Tensor:
+        """(S,) the loss of each member."""
+        return torch.cat([torch.vmap(of)(x, y) for of, _, x, y in self._parts(player, real, fake)])
+
+    def total(self, player: str, real: Tensor, fake: Tensor) -> Tensor:
+        """The sum of their losses: the mean over members too, as many times."""
+        return sum(count * of(x, y) for of, count, x, y in self._parts(player, real, fake))
+
+    def _parts(self, player: str, real: Tensor, fake: Tensor) -> Iterator[tuple]:
+        counts = [count for _, count in self.groups]
+        parts = zip(self.groups, real.split(counts), fake.split(counts), strict=True)
+        for (loss, count), x, y in parts:
+            yield (loss.generator if player == "G" else loss.discriminator), count, x, y
+
+
 class EnsembleTraining(Training):
     """The state of a training of an ensemble."""
 
@@ -63,6 +112,9 @@ class EnsembleTraining(Training):
         seen = (*stacked, self.latents, self.reals)
         super().__init__(settings, recording, stacked, weights, data, seen, (count,), device)
         self.pairs = any(loss.pairs for loss, _ in settings.losses)
+        self.members = MemberLosses(
+            settings.losses, settings.joint_batch, self.logits, self.discriminators.is_samplewise
+        )
         if penalty is not None:
             size = latents.shape[1] if settings.batch is None else settings.batch
             self.shares = penalty.shares(size).to(device).expand(count, -1)
@@ -79,39 +131,37 @@ class EnsembleTraining(Training):
     def losses(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor | float]:
         latents, reals = batch
         fakes = self.samples(latents)
-        logits = self.logits_of_both(reals, fakes)
-        loss_d = torch.cat(self.losses_of("discriminator", *logits, alone=True))
-        logits = self.logits_for_generators(fakes, *logits)
-        loss_g = torch.cat(self.losses_of("generator", *logits, alone=True))
+        logits = self.members.both(reals, fakes)
+        loss_d = self.members.each("D", *logits)
+        loss_g = self.members.each("G", *self.members.for_generators(fakes, *logits))
         return loss_d, loss_g, self.penalty(reals, fakes)
 
     def in_turn(self) -> dict[str, Tensor]:
         """Steps of D, then steps of G."""
+        members, is_drawn = self.members, self.settings.batch is not None
         for step in range(self.settings.steps[0]):
-            z, x = self.draw()
-            if not step or self.settings.batch is not None:
+            if is_drawn or not step:
+                z, x = self.draw()
                 with torch.no_grad():
                     y = self.samples(z)
-                    _check_shapes(x, y)
-                    both = torch.cat([x, y], dim=1)
-            samples = both.split([x.shape[1], z.shape[1]], dim=1)
-            real, fake = self.logits_of_both(*samples, both)
-            loss = sum(self.losses_of("discriminator", real, fake)) + self.penalty(*samples)
-            self.take_turn(1, loss)
-        loss_d = self.losses_of("discriminator", real.detach(), fake.detach(), alone=True)
+                _check_shapes(x, y)
+                joined = torch.cat([x, y], dim=1)
+                x, y = joined.split([x.shape[1], y.shape[1]], dim=1)
+            real, fake = members.both(x, y, joined)
+            self.take_turn(1, members.total("D", real, fake) + self.penalty(x, y))
+        loss_d = members.each("D", real.detach(), fake.detach())
         for step in range(self.settings.steps[1]):
             z, x = self.draw()
-            if self.pairs and self.is_joint:
+            if self.pairs and members.is_joint:
                 y = self.samples(z)
-                real, fake = self.logits_for_generators(y, *self.logits_of_both(x, y))
+                real, fake = members.for_generators(y, *members.both(x, y))
             else:
-                if not step or self.settings.batch is not None:
+                if is_drawn or not step:
                     with torch.no_grad():
                         real = self.logits(x) if self.pairs else x
                 fake = self.logits(self.samples(z))
-            self.take_turn(0, sum(self.losses_of("generator", real, fake)))
-        loss_g = self.losses_of("generator", real.detach(), fake.detach(), alone=True)
-        return {"loss_d": torch.cat(loss_d), "loss_g": torch.cat(loss_g)}
+            self.take_turn(0, members.total("G", real, fake))
+        return {"loss_d": loss_d, "loss_g": members.each("G", real.detach(), fake.detach())}
 
     def move(self, player: int, gradients: tuple[Tensor, ...]) -> None:
         """As in every training, and D's weights go back to where they may be."""
@@ -124,34 +174,6 @@ class EnsembleTraining(Training):
         """(S, n, ...) of G."""
         return self.generators(z if self.generators.is_samplewise else z.clone())
 
-    @property
-    def is_joint(self) -> bool:
-        """Whether it matters that D sees reals and samples as one batch, and it shall."""
-        return self.settings.joint_batch and not self.discriminators.is_samplewise
-
-    def logits_of_both(
-        self, x: Tensor, y: Tensor, both: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """Logits of reals and samples, as two batches or as one.
-
-        One pass is the faster way, and is taken for networks that judge each sample by itself.
-        """
-        _check_shapes(x, y)
-        if not (self.settings.joint_batch or self.discriminators.is_samplewise):
-            return self.logits(x), self.logits(y)
-        if both is None:
-            both = torch.cat([x, y], dim=1)
-        return self.logits(both).split([x.shape[1], y.shape[1]], dim=1)
-
-    def logits_for_generators(self, y: Tensor, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """The logits that G's losses look at: separable ones look at the samples alone."""
-        if not self.is_joint or all(loss.pairs for loss, _ in self.settings.losses):
-            return real, fake
-        counts = [count for _, count in self.settings.losses]
-        alone = self.logits(y).split(counts)
-        parts = zip(self.settings.losses, fake.split(counts), alone, strict=True)
-        return real, torch.cat([both if loss.pairs else own for (loss, _), both, own in parts])
-
     def logits(self, samples: Tensor) -> Tensor:
         """(S, n, ...) of D, one for each sample."""
         if not self.discriminators.is_samplewise:
@@ -162,20 +184,6 @@ class EnsembleTraining(Training):
                 "discriminators give one logit per sample, got "
                 f"{tuple(found.shape)} for {tuple(samples.shape[:2])} samples"
             )
-        return found
-
-    def losses_of(
-        self, player: str, real: Tensor, fake: Tensor, *, alone: bool = False
-    ) -> list[Tensor]:
-        """For the members of each loss the sum of theirs, or all of them alone."""
-        counts = [count for _, count in self.settings.losses]
-        found = []
-        for (loss, count), x, y in zip(
-            self.settings.losses, real.split(counts), fake.split(counts), strict=True
-        ):
-            of = getattr(loss, player)
-            # The mean is over members too: as many times it is the sum of their losses.
-            found.append(torch.vmap(of)(x, y) if alone else count * of(x, y))
         return found
 
     def penalty(self, real: Tensor, fake: Tensor) -> Tensor | float:

@@ -13,18 +13,7 @@ _TAG = 29  # apart from the streams that a run draws its data from
 
 
 class PrivateRandom:
-    """The state of torch's global generators while a run is at work.
-
-    Args:
-        seed: of the run.
-        device: whose generator is in use besides the CPU's.
-
-    >>> own, before = PrivateRandom(0, torch.device("cpu")), torch.get_rng_state()
-    >>> with own.used():
-    ...     one = torch.rand(2)
-    >>> torch.equal(torch.get_rng_state(), before)
-    True
-    """
+    """The state of torch's global generators, of the CPU and of one device, while a run works."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
         entropy = np.random.SeedSequence([seed, _TAG]).generate_state(1, np.uint64)[0]
