@@ -348,8 +348,9 @@ class Training(ABC):
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What tells this run from others; to be read before the first iteration."""
+        settings = vars(self.settings).items()
         return {
-            **{name: described(value) for name, value in vars(self.settings).items()},
+            **{name: described(value) for name, value in settings if name != "optimizers"},
             "players": [architecture(net) for net in self.networks()],
             "optimizers": [described_optimizer(optimizer) for optimizer in self.optimizers],
             **{name: None if d is None else digest(d) for name, d in self.data.items()},

@@ -14,8 +14,9 @@ from helpers.models import Players, mlp
 from helpers.networks import joint_point, network_game
 from helpers.nudging import MemberDirections, Nudging
 from helpers.operators import hessian
-from helpers.optimizers import Extragradient
+from helpers.optimizers import Extragradient, Nudged
 from helpers.penalties import GradientPenalty
+from helpers.spectra import NotConverged
 from helpers.stacked import Stacked
 from helpers.training import Diverged, Recording
 
@@ -330,7 +331,53 @@ def test_penalty_in_turn():
             assert torch.allclose(run.snapshots[1][number, -len(flat) :], flat, atol=1e-6)
 
 
-def test_extrapolation_in_turn_is_refused():
+def test_extragradient_in_turn():
+    """As in `train`: a player's moves are an extrapolation and a step by turns."""
+    make = lambda weights: Extragradient(torch.optim.SGD(weights, lr=0.05))  # noqa: E731
+    run = together("js", make, iterations=4, snapshots=[4])
+    for number, (nets, z, x) in enumerate(zip(pairs(), *data(), strict=True)):
+        past = [None, None]
+        for iteration in range(4):
+            for player in (1, 0):
+                loss = LOSSES["js"].discriminator if player else LOSSES["js"].generator
+                weights = [*nets[player].parameters()]
+                slopes = torch.autograd.grad(loss(nets[1](x), nets[1](nets[0](z))), weights)
+                if iteration % 2 == 0:
+                    past[player] = [weight.detach().clone() for weight in weights]
+                with torch.no_grad():
+                    for weight, start, slope in zip(weights, past[player], slopes, strict=True):
+                        weight.copy_(start - 0.05 * slope)
+        assert torch.allclose(run.snapshots[4][number], joint_point(*nets), atol=1e-6)
+
+
+@pytest.mark.parametrize("error", [FloatingPointError, NotConverged])
+def test_a_failed_search_for_directions(error):
+    """It ends the training as in `train`, and says in which iteration."""
+
+    def find(players, before):
+        if before is not None:
+            raise error("after 7 products")
+        return torch.zeros(3, 19, 0)
+
+    makers = (SGD, lambda weights: Nudged(SGD(weights), find, every=2))
+    with pytest.raises(Diverged, match="found in iteration 3: after 7 products") as caught:
+        together(optimizer=makers)
+    assert caught.value.iteration == 3 and len(caught.value.run.iterations) == 2
+
+
+def test_divergence_between_two_looks():
+    """Whenever one looks, members and iterations are those that looking at each one finds."""
+    wild = {"optimizer": partial(torch.optim.SGD, lr=1e9), "iterations": 30}
+    found = []
+    for every in (1, 30):
+        with pytest.raises(Diverged) as caught:
+            together("ls", **wild, every=every, snapshots=[29])
+        found.append((caught.value.run.diverged, caught.value.iteration))
+        assert not caught.value.run.snapshots
+    assert found[0] == found[1]
+
+
+def test_extrapolation_of_one_player_is_refused():
     for steps in ((1, 1), None):
         both = (lambda w: Extragradient(SGD(w)), SGD)
         with pytest.raises(ValueError, match="by both players or by neither"):
@@ -576,6 +623,16 @@ def test_wrong_kinds():
             how = {"loss": LOSSES["js"], "optimizer": SGD, "iterations": 1} | {name: value}
             with pytest.raises(ValueError):
                 train_ensemble(pairs(), *data(), **how)
+    for recording in (1, "losses", {"every": 1}):
+        with pytest.raises(ValueError, match="recording is a Recording, got"):
+            training.train_ensemble(
+                pairs(),
+                *data(),
+                loss=LOSSES["js"],
+                optimizer=SGD,
+                iterations=1,
+                recording=recording,
+            )
     for players in (None, "abc", [1, 2, 3], [pairs()[0][0]] * 3):
         with pytest.raises(ValueError, match="players are"):
             train_ensemble(players, *data(), loss=LOSSES["js"], optimizer=SGD, iterations=1)
