@@ -115,7 +115,7 @@ class Training(ABC):
         players: both, as searches for directions are given them.
         weights: those of each player that move.
         data: all that batches are drawn from, by name.
-        observed: what `Settings.observe` is given.
+        observed: what `Recording.observe` is given.
         shape: () for one GAN, (S,) for S members.
     """
 
@@ -145,7 +145,7 @@ class Training(ABC):
         self.extrapolates = True in extrapolates
         self.random = PrivateRandom(settings.seed, device)
         self.done = 0
-        self.finite = torch.zeros(shape, dtype=torch.int64, device=device)  # iterations until then
+        self.finite = torch.zeros(shape, dtype=torch.int64, device=device)  # iterations that were
         self.recorded: list[int] = []
         self.records: dict[str, list[Tensor]] = {}
         self.snapshots: dict[int, Any] = {}

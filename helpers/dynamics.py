@@ -41,8 +41,6 @@ def flow(
     times: ArrayLike,
     *,
     speed: float | None = None,
-    rtol: float = 1e-8,
-    atol: float = 1e-10,
 ) -> Flow:
     """Follow d omega / dt = -v(omega) from many starts, by scipy's solve_ivp (DOP853).
 
@@ -57,7 +55,6 @@ def flow(
             flow near a stationary point, and never faster than this. Orbits that run away, for
             which a solver must take ever shorter steps, can then be followed too; times are no
             longer those of the flow.
-        rtol, atol: tolerances of the solver.
 
     Raises:
         ValueError: for bad starts or times, or a speed that is not positive.
@@ -77,7 +74,6 @@ def flow(
         raise ValueError(f"times increase and are two or more, got {times}")
     if speed is not None:
         speed = real_number("speed", speed, above=0)
-    rtol, atol = real_number("rtol", rtol, above=0), real_number("atol", atol, least=0)
 
     def velocity(t: float, flat: NDArray) -> NDArray:
         v = game.fields(torch.from_numpy(flat).view(points.shape))
@@ -95,8 +91,8 @@ def flow(
         points.numpy().ravel(),
         method="DOP853",
         t_eval=times,
-        rtol=rtol,
-        atol=atol,
+        rtol=1e-8,
+        atol=1e-10,
     )
     if not found.success:
         raise RuntimeError(f"the flow of {game.name} was not solved: {found.message}")

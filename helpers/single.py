@@ -241,5 +241,5 @@ class SingleTraining(Training):
 
 
 def whole_state(net: nn.Module) -> dict[str, Tensor]:
-    """The state of a network, with the buffers that `state_dict` leaves out."""
-    return dict(net.named_buffers()) | net.state_dict()
+    """All weights and buffers of a network, with the buffers that its `state_dict` leaves out."""
+    return {name: part.detach() for name, part in (*net.named_parameters(), *net.named_buffers())}
