@@ -19,7 +19,7 @@ import torch
 from helpers.descriptions import difference
 from helpers.inputs import shown
 
-_FORMAT = 2  # of the files; one more whenever files of before would be misread
+_FORMAT = 3  # of the files; one more whenever files of before would be misread
 _MARK = b"whole"  # ahead of the hash that ends a file
 _BODY = -(len(_MARK) + hashlib.sha256().digest_size)
 
@@ -117,43 +117,29 @@ def read_state(path: Path, run: dict[str, Any], iterations: int) -> dict[str, An
     return state
 
 
-def rows_to_keep(path: Path, taken: list[int], every: int, done: int) -> list[int]:
-    """Which records of a checkpoint an uninterrupted run would have, with one every so often.
-
-    Raises:
-        ValueError: if the checkpoint lacks one.
-
-    >>> rows_to_keep(Path("a.pt"), [1, 2, 3, 4], 2, 4)
-    [1, 3]
-    """
+def recorded_rows(
+    path: Path, state: Mapping[str, Any], every: int, snapshots: frozenset[int]
+) -> list[int]:
+    """Those records that an uninterrupted run has; a ValueError if one or a snapshot is missing."""
+    done, recorded, kept = state["done"], state["recorded"], state["snapshots"]
     wanted = range(every, done + 1, every)
-    missing = [iteration for iteration in wanted if iteration not in taken]
+    missing = [iteration for iteration in wanted if iteration not in recorded]
     if missing:
         raise ValueError(
             f"{path} has {done} iterations, but no record after {missing[0]}: it has those after "
-            f"{shown(taken)}; take every as it was, or delete the file to train from the start"
+            f"{shown(recorded)}; take every as it was, or delete the file to train from the start"
         )
-    return [taken.index(iteration) for iteration in wanted]
-
-
-def check_kept(path: Path, kept: Mapping[int, Any], keep: frozenset[int], done: int) -> None:
-    """Raise a ValueError if iterations before the last one done should be kept and were not.
-
-    >>> check_kept(Path("a.pt"), {0: None}, frozenset([0, 9]), 4)
-    """
-    missing = sorted(iteration for iteration in keep - kept.keys() if iteration < done)
+    missing = sorted(iteration for iteration in snapshots - kept.keys() if iteration < done)
     if missing:
         raise ValueError(
             f"{path} has {done} iterations and did not keep {missing}, but {sorted(kept)}; "
-            "leave those out of keep, or delete the file to train from the start"
+            "leave those out of snapshots, or delete the file to train from the start"
         )
+    return [recorded.index(iteration) for iteration in wanted]
 
 
 def check_observed(path: Path, there: Any, here: Any, goes_on: bool) -> None:
-    """Raise a ValueError if a run was observed in another way; one at its end may ask for nothing.
-
-    >>> check_observed(Path("a.pt"), {"function": "f"}, None, goes_on=False)
-    """
+    """A ValueError if a run was observed in another way; one at its end may ask for nothing."""
     other = difference(there, _plain(here))
     if other is not None and (here is not None or goes_on):
         raise ValueError(f"the records in {path} are of another observe: there and here, {other}")

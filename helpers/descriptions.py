@@ -11,7 +11,7 @@ import functools
 import hashlib
 import sys
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from pathlib import PurePath
 from typing import Any
@@ -276,25 +276,10 @@ def _architecture(net: nn.Module, above: tuple[int, ...]) -> dict[str, Any]:
     weights = {id(weight): name for name, weight in net.named_parameters()}
     seen: dict[int, str] = {}
     found: dict[str, Any] = {}
-    for name, module in _modules(net):
+    for name, module in net.named_modules(remove_duplicate=False):
         first = seen.setdefault(id(module), name)
         found[name] = {"same as": first} if first != name else _module(module, name, weights, above)
     return {"modules": found}
-
-
-def _modules(net: nn.Module) -> Iterable[tuple[str, nn.Module]]:
-    """All modules by name, under each name that they have; the contents of each once."""
-    seen: set[int] = set()
-
-    def below(module: nn.Module, name: str) -> Iterator[tuple[str, nn.Module]]:
-        yield name, module
-        if id(module) not in seen:
-            seen.add(id(module))
-            for part, child in module._modules.items():
-                if child is not None:
-                    yield from below(child, f"{name}.{part}" if name else part)
-
-    return below(net, "")
 
 
 def _module(

@@ -2,13 +2,15 @@
 
 The flow is ``d omega / dt = -v(omega)`` (Berard et al. 2020, eq. 9, with the sign of eq. 10). The
 methods are those that the GAN literature compares: both players at once, one after the other,
-and Korpelevich's extragradient.
+and Korpelevich's extragradient; and any torch optimiser.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
+from itertools import product
 
 import numpy as np
 import torch
@@ -16,13 +18,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 from torch import Tensor
+from torch.optim import Optimizer
 
-from helpers.games import Game
-from helpers.inputs import real_array, real_number, shown, whole_number
+from helpers.games import PLAYERS, Game
+from helpers.inputs import one_of, real_array, real_number, whole_number
 from helpers.operators import jacobian
+from helpers.optimizers import Extragradient, Nudged
 from helpers.spectra.basis import matrix_rounding
-
-Step = Callable[[Game, Tensor, float], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +41,6 @@ def flow(
     times: ArrayLike,
     *,
     speed: float | None = None,
-    rtol: float = 1e-8,
-    atol: float = 1e-10,
 ) -> Flow:
     """Follow d omega / dt = -v(omega) from many starts, by scipy's solve_ivp (DOP853).
 
@@ -55,7 +55,6 @@ def flow(
             flow near a stationary point, and never faster than this. Orbits that run away, for
             which a solver must take ever shorter steps, can then be followed too; times are no
             longer those of the flow.
-        rtol, atol: tolerances of the solver.
 
     Raises:
         ValueError: for bad starts or times, or a speed that is not positive.
@@ -75,7 +74,6 @@ def flow(
         raise ValueError(f"times increase and are two or more, got {times}")
     if speed is not None:
         speed = real_number("speed", speed, above=0)
-    rtol, atol = real_number("rtol", rtol, above=0), real_number("atol", atol, least=0)
 
     def velocity(t: float, flat: NDArray) -> NDArray:
         v = game.fields(torch.from_numpy(flat).view(points.shape))
@@ -93,36 +91,36 @@ def flow(
         points.numpy().ravel(),
         method="DOP853",
         t_eval=times,
-        rtol=rtol,
-        atol=atol,
+        rtol=1e-8,
+        atol=1e-10,
     )
     if not found.success:
         raise RuntimeError(f"the flow of {game.name} was not solved: {found.message}")
     return Flow(times, found.y.T.reshape(len(times), *points.shape))
 
 
-def simultaneous_step(game: Game, omega: Tensor, size: float) -> Tensor:
-    """Both players step at once: omega - size v(omega)."""
-    return omega - size * game.fields(omega)
+class _Descent(Optimizer):
+    """Plain steps, in the rounding of omega - size v(omega), which SGD's fused ones do not have."""
+
+    def __init__(self, weights: Iterable[Tensor], size: float) -> None:
+        super().__init__(weights, {"size": size})
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:
+        for group in self.param_groups:
+            for weight in group["params"]:
+                weight.copy_(weight - group["size"] * weight.grad)
 
 
-def alternating_step(game: Game, omega: Tensor, size: float) -> Tensor:
-    """G steps, then D answers to where G has gone."""
-    theta, phi = game.split(omega)
-    theta = theta - size * game.gradients("G", omega)
-    answered = torch.cat([theta, phi], dim=-1)
-    return torch.cat([theta, phi - size * game.gradients("D", answered)], dim=-1)
+def _extragradient(weights: Iterable[Tensor], size: float) -> Extragradient:
+    return Extragradient(_Descent(weights, size))
 
 
-def extragradient_step(game: Game, omega: Tensor, size: float) -> Tensor:
-    """Step by the field at the point where a plain step would lead (Korpelevich 1976)."""
-    return omega - size * game.fields(omega - size * game.fields(omega))
-
-
-STEPS: dict[str, Step] = {
-    "simultaneous": simultaneous_step,
-    "alternating": alternating_step,
-    "extragradient": extragradient_step,
+# Both at once; G first, and D answers to where G has gone; Korpelevich 1976. Whether in turn.
+STEPS: dict[str, tuple[Callable[..., Optimizer], bool]] = {
+    "simultaneous": (_Descent, False),
+    "alternating": (_Descent, True),
+    "extragradient": (_extragradient, False),
 }
 
 
@@ -135,33 +133,82 @@ def iterate(
     steps: int,
     last_only: bool = False,
 ) -> Tensor:
-    """Iterates of a method from one start or many: all of them, or the last.
+    """Iterates of a plain method from one start or many: `play` with steps of one size.
+
+    Args:
+        game, start, steps, last_only: as in `play`.
+        method: a name in `STEPS`.
+        size: of the step.
+
+    Raises:
+        ValueError: for an unknown method, a size that is not positive, and as `play`.
+
+    >>> from helpers.games import dirac_gan
+    >>> iterate(dirac_gan("js"), [1.0, 0.0], "simultaneous", size=0.1, steps=1)[-1]
+    tensor([ 1.0000, -0.0500], dtype=torch.float64)
+    """
+    optimizer, in_turn = STEPS[one_of("method", method, STEPS)]
+    made = partial(optimizer, size=real_number("size", size, above=0))
+    return play(game, start, made, steps=steps, in_turn=in_turn, last_only=last_only)
+
+
+def play(
+    game: Game,
+    start: ArrayLike | Tensor,
+    optimizer: Callable[[Iterable[Tensor]], Optimizer],
+    *,
+    steps: int,
+    in_turn: bool = False,
+    last_only: bool = False,
+) -> Tensor:
+    """The points of a game whose players each follow an optimiser: all of them, or the last.
 
     A start that leaves the range of floats stays at its last finite point.
 
     Args:
         game: any game.
         start: (..., n) points.
-        method: a name in `STEPS`.
-        size: of the step.
-        steps: how many.
-        last_only: return the last iterates (..., n) instead of all (steps + 1, ..., n).
+        optimizer: from parameters to an optimiser; one is made for each player. It treats each
+            number by itself (SGD, Adam) if there are many starts.
+        steps: 0 or more.
+        in_turn: G steps first, and D answers to where G has gone. By default both step from
+            gradients at one point, and both extrapolate where their optimisers do.
+        last_only: return the last points (..., n) instead of all (steps + 1, ..., n).
+
+    A `Nudged` optimiser that finds its directions is given the point, (n,).
 
     Raises:
-        ValueError: for an unknown method, a bad start, a size that is not positive or a negative
-            number of steps.
+        ValueError: for a bad start, a negative number of steps, and extrapolation in turn.
 
     >>> from helpers.games import dirac_gan
-    >>> iterate(dirac_gan("js"), [1.0, 0.0], "simultaneous", size=0.1, steps=1)[-1]
+    >>> play(dirac_gan(), [1.0, 0.0], partial(torch.optim.SGD, lr=0.1), steps=1)[-1]
     tensor([ 1.0000, -0.0500], dtype=torch.float64)
     """
-    step = _method(method)
-    size, steps = real_number("size", size, above=0), whole_number("steps", steps, 0)
-    now = game.point(start)
+    now, steps = game.point(start), whole_number("steps", steps, 0)
+    players = [part.clone().requires_grad_() for part in game.split(now)]
+    optimizers = [optimizer([part]) for part in players]
+    moves = ("extrapolate", "step") if isinstance(optimizers[0], Extragradient) else ("step",)
+    if in_turn and len(moves) > 1:
+        raise ValueError("players that take turns do not extrapolate")
+    turns = ((0,), (1,)) if in_turn else ((0, 1),)
     path = [now]
     for _ in range(steps):
-        after = step(game, now, size)
-        now = torch.where(after.isfinite().all(-1, keepdim=True), after, now)
+        for move, turn in product(moves, turns):
+            here = torch.cat([part.detach() for part in players], dim=-1)
+            for number in turn:
+                players[number].grad = game.gradients(PLAYERS[number], here)
+            for number in turn:
+                if isinstance(optimizers[number], Nudged):
+                    optimizers[number].refresh(here)
+            for number in turn:
+                getattr(optimizers[number], move)()
+        after = torch.cat([part.detach() for part in players], dim=-1)
+        is_finite = after.isfinite().all(-1, keepdim=True)
+        if not is_finite.all():
+            after = torch.where(is_finite, after, now)
+            for part, back in zip(players, game.split(after), strict=True):
+                part.data.copy_(back)
+        now = after
         if not last_only:
             path.append(now)
     return now if last_only else torch.stack(path)
@@ -186,7 +233,7 @@ def largest_stable_step(game: Game, omega: ArrayLike | Tensor, method: str) -> f
     >>> round(largest_stable_step(rotating_saddle(), [1.0, 1.0, 0.0], "simultaneous"), 4)
     0.0752
     """
-    _method(method)
+    one_of("method", method, STEPS)
     operator = jacobian(game, omega)
     J = operator.dense().double().cpu().numpy()
     if not np.isfinite(J).all():
@@ -231,9 +278,3 @@ def _alternating_limit(J: NDArray, p: int, simultaneous: float, dtype: torch.dty
     last = int(np.argmin(stable)) - 1
     ends = (sizes[last], sizes[last + 1])
     return float(brentq(lambda s: excess(s) - slack, *ends, xtol=4 * np.finfo(float).eps * scale))
-
-
-def _method(name: str) -> Step:
-    if not isinstance(name, str) or name not in STEPS:
-        raise ValueError(f"unknown method {shown(name)}; there are {', '.join(STEPS)}")
-    return STEPS[name]

@@ -29,8 +29,8 @@ from helpers.nudging import Nudging, SharpDirections
 from helpers.optimizers import Extragradient, Nudged
 from helpers.paths import PathProfile, path_profile
 from helpers.penalties import GradientPenalty
-from helpers.single import TrainingRun, Watch
-from helpers.training import train
+from helpers.single import TrainingResult, Watch
+from helpers.training import Recording, train
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class TrainedGan:
 
     setting: Setting
     latent: int
-    run: TrainingRun
+    run: TrainingResult
 
     def point(self, iteration: int) -> Tensor:
         """(p + q,) weights after a kept iteration."""
@@ -112,7 +112,7 @@ class TrainedGan:
 
         Residuals are below a hundredth of their eigenvalues. Other arguments are those of `game`.
         """
-        first, last = min(self.run.kept), max(self.run.kept)
+        first, last = min(self.run.snapshots), max(self.run.snapshots)
         options = {"seed": seed, "spectral_norm": spectral_norm}
         begin = self.game(first, reals, **options).vector_field(self.point(first).to(reals.device))
         return leading_end_point(
@@ -181,7 +181,8 @@ def train_images(
         batch: images in a pass.
         keep: iterations after which both networks are kept; the start and the end always are.
         looked: images, the first ones, that nudging finds its directions on.
-        observe, every, checkpoint, save_every, device: as `helpers.training.train` has them.
+        observe, every, checkpoint, save_every: as in `helpers.training.Recording`.
+        device: where to train.
 
     Raises:
         ValueError: for an unknown loss or method, a nudged ExtraAdam, and as `train`.
@@ -214,16 +215,18 @@ def train_images(
         loss=find_loss(setting.loss),
         optimizer=makers,
         iterations=iterations,
-        batch=batch,
+        batch_by_epochs=batch,
         steps=(setting.critics, 1),
         penalty=_penalty(setting),
         seed=seed,
-        observe=observe,
-        every=every,
-        keep={0, *whole_numbers("keep", keep, 0), iterations},
         joint_batch=JOINT_BATCH,
-        checkpoint=checkpoint,
-        save_every=save_every,
+        recording=Recording(
+            every=every,
+            observe=observe,
+            snapshots={0, *whole_numbers("keep", keep, 0), iterations},
+            checkpoint=checkpoint,
+            save_every=save_every,
+        ),
         device=device,
     )
     return TrainedGan(setting, latent, run)

@@ -30,7 +30,7 @@ from helpers.optimizers import Extragradient
 from helpers.penalties import GradientPenalty
 from helpers.piecewise import LineNet
 from helpers.stacked import Stacked
-from helpers.training import Diverged, EnsembleRun, train_ensemble
+from helpers.training import Diverged, EnsembleResult, Recording, train_ensemble
 
 UNITS = 100
 
@@ -80,7 +80,7 @@ class Trained:
     setting: Setting
     latents: Tensor  # (S, n, latent)
     reals: Tensor  # (S, n, 1)
-    run: EnsembleRun
+    run: EnsembleResult
 
     def game(self, member: int, *, latents: Tensor | None = None, **changes: Any) -> Game:
         """The game of one member, as it was trained, or with latents or settings changed."""
@@ -99,7 +99,7 @@ class Trained:
 
     def point(self, member: int, iteration: int) -> Tensor:
         """(p + q,) weights of one member in double precision, as kept in training."""
-        return self.run.kept[iteration][member].double()
+        return self.run.snapshots[iteration][member].double()
 
     def end(self, member: int, iteration: int) -> Tensor:
         """(p + q,) what the released script has for a training's point: `ahead`, or `point`."""
@@ -174,7 +174,7 @@ def train_mixture(
         n: points and latents of a member.
         every: iterations between records.
         keep: iterations after which weights are kept; the last always is, and the start.
-        checkpoint: as `helpers.training.train_ensemble` has it.
+        checkpoint: as in `helpers.training.Recording`.
         device: where to train.
 
     Raises:
@@ -207,9 +207,11 @@ def train_mixture(
             penalty=setting.game_penalty(),
             constrain=None if setting.clip is None else partial(clip_weights, bound=setting.clip),
             seed=seed,
-            every=every,
-            keep={0, *whole_numbers("keep", keep, 0), iterations},
-            checkpoint=checkpoint,
+            recording=Recording(
+                every=every,
+                snapshots={0, *whole_numbers("keep", keep, 0), iterations},
+                checkpoint=checkpoint,
+            ),
             device=device,
         )
     except Diverged as every_member:

@@ -20,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from helpers.ensemble import MemberLosses
 from helpers.games import PLAYERS
 from helpers.inputs import one_of, real_number, whole_number
 from helpers.losses import GanLoss
@@ -35,6 +36,10 @@ from helpers.stacked import Stacked
 @dataclass(frozen=True)
 class Nudging:
     """What is left out of whose steps.
+
+    A search that does not converge ends a training, of one GAN or of an ensemble, with
+    `helpers.training.Diverged`. So do products that are not finite, of one GAN; in an ensemble they
+    leave that member's directions at zero, and its neighbours go on.
 
     >>> Nudging(k=20, players="D").k
     20
@@ -88,8 +93,8 @@ class SharpDirections:
     seconds: float = field(default=0.0, repr=False, compare=False)
 
     def __call__(self, players: Players, before: Tensor | None) -> Tensor:
-        """(n, k) orthonormal columns, from a search that begins with the ones before."""
-        begin = time.perf_counter()
+        """(n, k) orthonormal columns, from a search that starts with the ones before."""
+        started = time.perf_counter()
         game = network_game(
             *players,
             self.latents,
@@ -105,7 +110,7 @@ class SharpDirections:
         options = {"tolerance": nudging.tolerance, "chance": None}
         found = top_eigenpairs(operator, nudging.k, start=before, **options)
         self.products += found.products
-        self.seconds += time.perf_counter() - begin
+        self.seconds += time.perf_counter() - started
         return found.vectors
 
 
@@ -113,14 +118,12 @@ class SharpDirections:
 class MemberDirections:
     """`SharpDirections` of all members of an ensemble at once.
 
+    Arguments that are not explained here are those of `SharpDirections`.
+
     Args:
-        player: "G" or "D".
-        nudging: how many, and how well.
         latents, reals: (S, m, ...) and (S, n, ...), the fixed subsets of the members.
         groups: losses, and how many members in turn have each.
-        penalty: on D's slope.
-        seed: of the random vectors that searches begin with.
-        joint_batch: as in the training.
+        seed: of the random vectors that searches start with.
     """
 
     player: str
@@ -136,10 +139,10 @@ class MemberDirections:
 
     def __call__(self, players: tuple[Stacked, Stacked], before: Tensor | None) -> Tensor:
         """(S, n, k) orthonormal columns of each member."""
-        begin = time.perf_counter()
+        started = time.perf_counter()
         found = self._pairs(players, before, None)
         self.products += found.products
-        self.seconds += time.perf_counter() - begin
+        self.seconds += time.perf_counter() - started
         return found.vectors
 
     def pairs(self, players: tuple[Stacked, Stacked], before: Tensor | None = None) -> MemberPairs:
@@ -167,23 +170,14 @@ class MemberDirections:
         reals = self.reals.to(like.dtype)
         fakes = players[0].at(sets[0], self.latents)
         judge = partial(players[1].at, sets[1])
-        at_both = [self.player == "D" or loss.pairs for loss, _ in self.groups]
-        apart = players[1].is_samplewise  # then one pass for all is the faster way
-        if not any(at_both):  # losses that look at the generated ones alone
-            real = fake = alone = judge(fakes)
-        elif self.joint_batch or apart:
-            sizes = [reals.shape[1], fakes.shape[1]]
-            real, fake = judge(torch.cat([reals, fakes], dim=1)).split(sizes, dim=1)
-            alone = fake if apart or all(at_both) else judge(fakes)
-        else:
-            real, fake = judge(reals), judge(fakes)
-            alone = fake
-        counts = [count for _, count in self.groups]
-        total = torch.zeros((), device=reals.device)
-        logits = (each.split(counts) for each in (real, fake, alone))
-        for (loss, count), both, x, y, z in zip(self.groups, at_both, *logits, strict=True):
-            of = loss.generator if self.player == "G" else loss.discriminator
-            total = total + count * of(x, y if both else z)  # the mean is over members too
+        members = MemberLosses(self.groups, self.joint_batch, judge, players[1].is_samplewise)
+        if self.player == "D":
+            logits = members.both(reals, fakes)
+        elif any(loss.pairs for loss, _ in self.groups):
+            logits = members.for_generators(fakes, *members.both(reals, fakes))
+        else:  # losses that look at the generated ones alone
+            logits = (judge(fakes),) * 2
+        total = members.total(self.player, *logits)
         if self.penalty is not None and self.player == "D":
             shares = self.penalty.shares(fakes.shape[1]).expand(len(reals), -1)
             total = total + len(reals) * self.penalty(judge, reals, fakes, shares)
@@ -204,23 +198,17 @@ def leading_pairs(
 
     Args:
         own, total, structure: as for `helpers.operators.MemberHessians`.
-        before: (S, n, k) vectors to begin with, or None.
+        before: (S, n, k) vectors to start with, or None.
         nudging: how many, and how well.
-        seed: of the random vector that the search begins with.
+        seed: of the random vector that the search starts with.
         chance: of a miss, as `member_eigenpairs` has it.
     """
     hessians = MemberHessians(own, total, structure=structure)
-    begin = start_vectors(hessians.shape, before, seed=seed).to(next(iter(own.values())))
+    random = torch.Generator().manual_seed(seed)
+    start = torch.randn(hessians.shape[1], generator=random, device="cpu")
+    start = (start / start.norm()).expand(hessians.shape)  # one for all members
+    if before is not None:
+        start = start.to(before) + before.sum(dim=-1)
+    start = start.to(next(iter(own.values())))
     options = {"tolerance": nudging.tolerance, "chance": chance}
-    return member_eigenpairs(hessians.product, begin, nudging.k, **options)
-
-
-def start_vectors(shape: tuple[int, int], before: Tensor | None, *, seed: int) -> Tensor:
-    """(S, n) one random vector for all members, and the sum of each one's vectors before.
-
-    >>> start_vectors((2, 9), None, seed=0).norm(dim=1)
-    tensor([1., 1.])
-    """
-    random = torch.randn(shape[1], generator=torch.Generator().manual_seed(seed), device="cpu")
-    start = (random / random.norm()).expand(shape)
-    return start if before is None else start.to(before) + before.sum(dim=-1)
+    return member_eigenpairs(hessians.product, start, nudging.k, **options)

@@ -7,15 +7,13 @@ outside, so that both can extrapolate before either takes its gradient there.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.optim import LBFGS, Optimizer
 
-from helpers.games import PLAYERS, Game
 from helpers.inputs import one_of, shown, whole_number
 
 Closure = Callable[[], Any]
@@ -251,7 +249,7 @@ class Nudged(Wrapper):
         optimizer: any torch optimiser of real weights.
         directions: (n, k) orthonormal columns over all of its weights in a row, k 0 or more; or
             (S, n, k) where every weight is that of S members, (S, ...). Or a function that finds
-            them, from what `look` is given and the directions before, None at first; its repr is
+            them, from what `refresh` is given and the directions before, None at first; its repr is
             what tells a checkpoint of one run from another's.
         project: "gradient" or "step".
         every: steps after which a function is asked again.
@@ -294,7 +292,7 @@ class Nudged(Wrapper):
             )
         self.taken = 0  # steps
 
-    def look(self, where: Any) -> None:
+    def refresh(self, where: Any) -> None:
         """Find the directions again if it is time; trainings call this ahead of each step.
 
         Args:
@@ -319,15 +317,15 @@ class Nudged(Wrapper):
 
         Args:
             closure: clears the gradients, takes them where the weights are, and gives the loss,
-                which is returned. It is called once; `look` comes before it.
+                which is returned. It is called once; `refresh` comes before it.
 
         Raises:
-            RuntimeError: if directions are to be found and `look` was not called.
+            RuntimeError: if directions have to be found and `refresh` was not called.
             ValueError: for directions that do not fit the weights, and for sparse gradients unless
                 the step is projected.
         """
         if self.directions is None:
-            raise RuntimeError("step was called before look had found directions")
+            raise RuntimeError("step was called before refresh had found directions")
         loss = None if closure is None else _evaluated(closure)
         weights = [w for w in _weights(self.optimizer) if w.grad is not None]
         if self.project == "gradient":
@@ -379,60 +377,6 @@ class Nudged(Wrapper):
         where = _weights(self.optimizer)[0].device
         self.directions = None if held is None else held.to(where)
         self.taken = state["taken"]
-
-
-def play(
-    game: Game,
-    start: ArrayLike | Tensor,
-    optimizer: Callable[[Iterable[Tensor]], Optimizer | Wrapper],
-    *,
-    steps: int,
-    in_turn: bool = False,
-) -> Tensor:
-    """(steps + 1, n): the points of a game whose players each follow an optimiser.
-
-    Args:
-        game: any game.
-        start: (n,) point.
-        optimizer: from parameters to an optimiser; one is made for each player.
-        steps: 0 or more.
-        in_turn: G steps first, and D answers to where G has gone. By default both step from
-            gradients at one point, and both extrapolate where their optimisers do.
-
-    A `Nudged` optimiser that finds its directions is given the point, (n,).
-
-    Raises:
-        ValueError: for a bad start, a negative number of steps, and extrapolation in turn.
-        FloatingPointError: for players that leave the range of floats; it names the step.
-
-    >>> from functools import partial
-    >>> from helpers.games import dirac_gan
-    >>> play(dirac_gan(), [1.0, 0.0], partial(torch.optim.SGD, lr=0.1), steps=1)[-1]
-    tensor([ 1.0000, -0.0500], dtype=torch.float64)
-    """
-    now, steps = game.one_point(start), whole_number("steps", steps, 0)
-    players = [part.clone().requires_grad_() for part in game.split(now)]
-    optimizers = [optimizer([part]) for part in players]
-    moves = ("extrapolate", "step") if isinstance(optimizers[0], Extragradient) else ("step",)
-    if in_turn and len(moves) > 1:
-        raise ValueError("players that take turns do not extrapolate")
-    path = [now]
-    for count in range(steps):
-        for move in moves:
-            groups = ((0,), (1,)) if in_turn else ((0, 1),)
-            for group in groups:
-                here = torch.cat([part.detach() for part in players])
-                for number in group:
-                    players[number].grad = game.gradients(PLAYERS[number], here)
-                for number in group:
-                    if isinstance(optimizers[number], Nudged):
-                        optimizers[number].look(here)
-                for number in group:
-                    getattr(optimizers[number], move)()
-        path.append(torch.cat([part.detach() for part in players]))
-        if not path[-1].isfinite().all():
-            raise FloatingPointError(f"the players left the range of floats in step {count + 1}")
-    return torch.stack(path)
 
 
 def _weights(optimizer: Optimizer) -> list[Tensor]:

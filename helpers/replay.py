@@ -15,18 +15,10 @@ Batches = Sequence[tuple[Tensor | None, ...]]
 
 
 class Replay:
-    """A function of batches, captured on the current CUDA device.
+    """A function of batches, captured on the current CUDA device; capturing does not run it.
 
-    Capturing does not run it. It has to be free of host decisions, and to change nothing but what
-    is on the device; all that it reads besides the batches is read where it lay at the capture.
-
-    Args:
-        turn: from batches to named tensors.
-        batches: of the shapes that all later ones have.
-
-    >>> if torch.cuda.is_available():
-    ...     double = Replay(lambda held: {"y": 2 * held[0][0]}, [(torch.zeros(2).cuda(),)])
-    ...     assert double([(torch.ones(2).cuda(),)])["y"].tolist() == [2.0, 2.0]
+    It has to be free of host decisions, and to change nothing but what is on the device; all that
+    it reads besides the batches is read where it lay at the capture.
     """
 
     def __init__(self, turn: Callable[[Batches], dict[str, Tensor]], batches: Batches) -> None:

@@ -28,7 +28,7 @@ from helpers.occupancy import shares_near
 from helpers.optimizers import PROJECTIONS, Extragradient, Nudged
 from helpers.penalties import GradientPenalty
 from helpers.stacked import Stacked
-from helpers.training import EnsembleRun, train_ensemble
+from helpers.training import EnsembleResult, Recording, train_ensemble
 
 MODES = 8
 SIGMA = 0.002**0.5  # of each mode, around a point of the unit circle
@@ -77,7 +77,7 @@ class TrainedRing:
     units: int
     latents: Tensor  # (S, n, 2)
     reals: Tensor  # (S, n, 2)
-    run: EnsembleRun
+    run: EnsembleResult
 
     def game(self, member: int, n: int = 1000) -> Game:
         """The game of one member's nets on its first n latents and points."""
@@ -91,7 +91,7 @@ class TrainedRing:
 
     def point(self, member: int, iteration: int) -> Tensor:
         """(p + q,) weights of one member as kept in training."""
-        return self.run.kept[iteration][member]
+        return self.run.snapshots[iteration][member]
 
     @property
     def finite(self) -> list[int]:
@@ -132,7 +132,8 @@ def train_ring(
         k: eigenvalues recorded.
         every: iterations between records.
         keep: iterations after which weights are kept; the start and the end always are.
-        checkpoint, device: as `helpers.training.train_ensemble` has them.
+        checkpoint: as in `helpers.training.Recording`.
+        device: where to train.
 
     Raises:
         ValueError: for an unknown loss or method, a nudged ExtraAdam, and as `train_ensemble`.
@@ -170,13 +171,15 @@ def train_ring(
         optimizer=makers,
         iterations=iterations,
         steps=None if extra else (setting.critics, 1),
-        batch=batch,
+        batch_with_replacement=batch,
         penalty=_penalty(setting),
         seed=seed,
-        observe=partial(_look, looks=looks, centres=data.centres.to(device)),
-        every=every,
-        keep={0, *whole_numbers("keep", keep, 0), iterations},
-        checkpoint=checkpoint,
+        recording=Recording(
+            every=every,
+            observe=partial(_look, looks=looks, centres=data.centres.to(device)),
+            snapshots={0, *whole_numbers("keep", keep, 0), iterations},
+            checkpoint=checkpoint,
+        ),
         device=device,
     )
     return TrainedRing(setting, units, latents, reals, run)

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
-from helpers.ensemble import MakeOptimizer
+from helpers.core import MakeOptimizer
 from helpers.inputs import float_tensor, shown, whole_number
 from helpers.models import mlp
 from helpers.nudging import Nudging, leading_pairs
@@ -114,7 +114,7 @@ def train_classifiers(
         for weight, slope in zip(weights, torch.autograd.grad(total, weights), strict=True):
             weight.grad = slope
         if isinstance(made, Nudged):
-            made.look(stacked.parameters)
+            made.refresh(stacked.parameters)
         made.step()
         if step % every == 0:
             look = Nudging(k=1, tolerance=0.01)

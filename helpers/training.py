@@ -8,30 +8,27 @@ batched step moves all of them; a member's numbers are those it would have alone
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from helpers import inputs
-from helpers.checkpoints import checkpoint_path, try_writing
+from helpers.core import Diverged, MakeOptimizer, Recording
 from helpers.devices import pick_device
-from helpers.ensemble import Diverged, EnsembleRun, MakeOptimizer, Observe, Run, Settings
-from helpers.inputs import float_tensor, real_number, shown, whole_number, whole_numbers
-from helpers.judging import Judging
+from helpers.ensemble import EnsembleResult, EnsembleSettings, EnsembleTraining
+from helpers.inputs import float_tensor, shown, whole_number
 from helpers.losses import GanLoss
 from helpers.models import Players
 from helpers.penalties import GradientPenalty
-from helpers.single import Settings as SingleSettings
-from helpers.single import Single, TrainingRun, Watch
+from helpers.single import SingleSettings, SingleTraining, TrainingResult
 from helpers.stacked import Stacked
 
-__all__ = ["Diverged", "EnsembleRun", "TrainingRun", "train", "train_ensemble"]
+__all__ = ["Diverged", "EnsembleResult", "Recording", "TrainingResult", "train", "train_ensemble"]
 
 
 def train(
@@ -42,29 +39,23 @@ def train(
     loss: GanLoss,
     optimizer: MakeOptimizer | tuple[MakeOptimizer, MakeOptimizer],
     iterations: int,
-    batch: int = 100,
+    batch_by_epochs: int = 100,
     steps: tuple[int, int] | None = (1, 1),
     penalty: GradientPenalty | None = None,
-    average: float | None = None,
-    schedule: Callable[[int], float] | None = None,
     seed: int = 0,
-    observe: Watch | None = None,
-    every: int = 100,
-    keep: Collection[int] = (),
     joint_batch: bool = False,
     logit: Callable[[Any], Tensor] | None = None,
     labels: Tensor | ArrayLike | None = None,
-    checkpoint: Path | str | None = None,
-    save_every: int = 1000,
+    recording: Recording | None = None,
     device: torch.device | str = "cpu",
-) -> TrainingRun:
+) -> TrainingResult:
     """Train one GAN of any two networks.
 
     All reals are held on the device. What the networks draw from torch's global generators, for
     dropout or noise, follows from the seed; the generators themselves are left as they were.
 
     On a CUDA device iterations that are one program are captured once and replayed
-    (`helpers.replay`): those of Adam and its like, nudged or not, under constant rates.
+    (`helpers.replay`): those of Adam and its like, nudged or not.
 
     Args:
         players: the networks; they are copied, and trained in training mode. Those weights move
@@ -76,18 +67,13 @@ def train(
         optimizer: from parameters to a torch optimiser or a wrapper of `helpers.optimizers`; one is
             made for each player. A pair holds G's and D's.
         iterations: 0 or more.
-        batch: reals and latents in a step; every epoch takes the reals in a new order.
+        batch_by_epochs: how many reals and latents a step takes. Every epoch takes the reals in a
+            new order, each of them once; what is left over at its end is dropped.
         steps: of D and then of G in an iteration. With extragradient in turn each player's moves
             are an extrapolation and a step by turns, as Berard et al. 2020 released it. None: both
             step at once, from gradients at one point.
-        penalty: on D's slope, added to D's loss; "loss_d" in the records is without it.
-        average: decay of a running mean of G's weights, `TrainingRun.averaged`.
-        schedule: from the number of iterations done to a factor on both learning rates.
+        penalty: on D's slope, added to D's loss, but not in the records of it.
         seed: of the order of the reals, the latents and the penalty's places.
-        observe: called with the players; what it gives is recorded beside D's loss "loss_d" and G's
-            "loss_g" of the last step. It may not change them.
-        every: iterations between records.
-        keep: iterations after which both networks are kept; 0 is the start.
         joint_batch: whether a loss that looks at reals and samples shows D both as one batch, which
             matters to networks with batch statistics. By default D sees two. A loss that looks at
             samples alone, as G's separable ones do, shows it samples alone in either case. Analyse
@@ -95,65 +81,48 @@ def train(
         logit: from D's output to one logit per sample, where D gives something else.
         labels: (n, ...) of the reals. The networks are then called as G(z, y) and D(x, y); a latent
             takes the label of the real at the same place in its batch.
-        checkpoint: a file that keeps the state every `save_every` iterations, so that an
-            interrupted run goes on from there, to the same result. It belongs to one run, told by
-            settings, networks, optimisers and the data's content. The same run with more
-            `iterations` goes on, with other `keep` or `every` as well, if nothing is wanted that
-            lies behind and was not recorded. A schedule that holds its length makes another run.
+        recording: what is recorded, and the file that an interrupted run goes on from; by default
+            the losses after every hundredth iteration, and no file.
         device: where to train.
 
     Raises:
         ValueError: for counts out of range, reals that are fewer than a batch, not finite or whole
-            numbers (bytes of images), a decay outside [0, 1), a wrapper that extrapolates for one
-            player only, a player without weights that require grad, a D that does not give one
-            logit per sample, a checkpoint that is damaged, of another run or of an earlier version,
-            and one that cannot be written, which is tried before the first iteration.
+            numbers (bytes of images), a wrapper that extrapolates for one player only, a player
+            without weights that require grad, a D that does not give one logit per sample, a
+            checkpoint that is damaged, of another run or of an earlier version, and one that cannot
+            be written, which is tried before the first iteration.
         Diverged: once a loss is not finite, or a search for directions fails; it names the
-            iteration.
+            iteration. Losses are looked at for each record, snapshot and checkpoint, after every
+            hundredth iteration, and at the end.
 
     >>> from functools import partial
     >>> from helpers.losses import LOSSES
     >>> from helpers.models import mlp
     >>> run = train(
     ...     Players(mlp([1, 5, 1], seed=0), mlp([1, 5, 1], seed=1)), torch.ones(8, 1), latent=1,
-    ...     loss=LOSSES["js"], optimizer=partial(torch.optim.Adam, lr=1e-3), iterations=4, batch=4,
-    ...     every=2)
+    ...     loss=LOSSES["js"], optimizer=partial(torch.optim.Adam, lr=1e-3), iterations=4,
+    ...     batch_by_epochs=4, recording=Recording(every=2))
     >>> run.records["loss_d"].shape
     (2,)
     """
-    iterations, every, save_every, steps = _counts(iterations, every, save_every, steps)
-    batch = whole_number("batch", batch, 1)
+    batch = whole_number("batch_by_epochs", batch_by_epochs, 1)
     players = _players(players)
     reals = float_tensor("reals", reals, _dtype(*players))
     if reals.ndim < 2 or len(reals) < batch:
         raise ValueError(f"reals are (n, ...), n at least {batch}, got {tuple(reals.shape)}")
-    if labels is not None:
-        labels = _labels(labels, len(reals))
-    if average is not None:
-        average = real_number("average", average, least=0)
-        if average >= 1:
-            raise ValueError(f"the decay of an average is from 0 to below 1, got {average}")
-    _check_callable(schedule=schedule, observe=observe, logit=logit, penalty=penalty)
     settings = SingleSettings(
         latent=_latent(latent),
         loss=_loss(loss),
-        optimizers=_makers(optimizer),
-        steps=steps,
+        logit=_function("logit", logit),
         batch=batch,
-        penalty=penalty,
-        average=average,
-        schedule=schedule,
-        seed=inputs.seed(seed),
-        observe=observe,
-        every=every,
-        keep=whole_numbers("keep", keep, 0),
-        judging=Judging(_flag("joint_batch", joint_batch), logit),
+        **_common(optimizer, steps, penalty, joint_batch, seed),
     )
-    path = checkpoint_path(checkpoint)
-    run = Single(players, reals, labels, settings, pick_device(device))
-    _advance(run, iterations, path, save_every)
-    run.look()
-    return run.result()
+    labels = None if labels is None else _labels(labels, len(reals))
+    iterations = whole_number("iterations", iterations, 0)
+    run = SingleTraining(
+        players, reals, labels, settings, _recording(recording), pick_device(device)
+    )
+    return run.advance(iterations)
 
 
 def train_ensemble(
@@ -165,19 +134,17 @@ def train_ensemble(
     optimizer: MakeOptimizer | tuple[MakeOptimizer, MakeOptimizer],
     iterations: int,
     steps: tuple[int, int] | None = (1, 1),
-    batch: int | None = None,
+    batch_with_replacement: int | None = None,
     penalty: GradientPenalty | None = None,
     constrain: Callable[[Stacked], None] | None = None,
     seed: int = 0,
-    observe: Observe | None = None,
-    every: int = 1,
-    keep: Collection[int] = (),
     joint_batch: bool = False,
-    checkpoint: Path | str | None = None,
-    save_every: int = 500,
+    recording: Recording | None = None,
     device: torch.device | str = "cpu",
-) -> EnsembleRun:
+) -> EnsembleResult:
     """Train S GANs of one shape at once.
+
+    Arguments that are not explained here are those of `train`.
 
     Args:
         players: S pairs of networks without buffers, alike in all but the values of their weights;
@@ -187,35 +154,20 @@ def train_ensemble(
             dtype of the networks.
         loss: of `helpers.losses.LOSSES`, one for all or one for each member; those of one loss are
             best kept together.
-        optimizer: from parameters to a torch optimiser that treats each number by itself (SGD,
-            Adam), or a wrapper of `helpers.optimizers`; one is made for each player. A pair holds
-            G's and D's.
-        iterations: 0 or more.
-        steps: of D and then of G in an iteration. None: both step at once, from gradients at one
-            point, as a method for games such as extragradient asks.
-        batch: how many latents and reals a step takes, drawn with replacement for each member from
-            a stream of its own; all of them by default.
-        penalty: on D's slope, added to D's loss; "loss_d" in the records is without it.
+        optimizer: as in `train`; it treats each number by itself (SGD, Adam).
+        batch_with_replacement: how many latents and reals a step takes, drawn with replacement for
+            each member from a stream of its own; all of them by default.
         constrain: called with the discriminators after each step of theirs, to put weights back to
             where they may be.
         seed: of those streams; a member's stream follows from it and from the member's number.
-        observe: called with both stacked players, latents and reals; what it gives is recorded
-            beside D's loss "loss_d" and G's "loss_g" of the last step. Where both step at once,
-            these are of the step's start, and so are the norms of the gradients, "norm_d" and
-            "norm_g"; "ahead_d" and "ahead_g" are the norms at the extrapolated point.
-        every: iterations between records.
-        keep: iterations after which the weights are kept; 0 is the start.
         joint_batch: as in `train`. Networks of linear layers and activations judge each sample by
             itself, and it makes no difference to them.
-        checkpoint: a file that keeps the state every `save_every` iterations, so that an
-            interrupted run goes on from there, to the same result; as in `train`.
-        device: where to train.
 
     Raises:
         ValueError: for no members, members that differ in more than the values of their weights,
-            counts out of range, data that are not (S, ...), not finite or whole numbers, an
-            optimiser that extrapolates where players take turns, and checkpoints as in `train`.
-        Diverged: once every member has diverged.
+            counts out of range, data that are not (S, ...), not finite or whole numbers; for
+            optimisers and checkpoints as in `train`.
+        Diverged: once every member has diverged; losses are looked at as in `train`.
 
     >>> from functools import partial
     >>> from helpers.losses import LOSSES
@@ -223,12 +175,13 @@ def train_ensemble(
     >>> pairs = [Players(mlp([1, 5, 1], seed=s), mlp([1, 5, 1], seed=9 + s)) for s in range(3)]
     >>> run = train_ensemble(
     ...     pairs, torch.zeros(3, 8, 1), torch.ones(3, 8, 1), loss=LOSSES["rs"], iterations=5,
-    ...     optimizer=partial(torch.optim.SGD, lr=0.1))
+    ...     optimizer=partial(torch.optim.SGD, lr=0.1), recording=Recording(every=1))
     >>> run.records["loss_d"].shape
     (5, 3)
     """
-    iterations, every, save_every, steps = _counts(iterations, every, save_every, steps)
-    batch = None if batch is None else whole_number("batch", batch, 1)
+    batch = batch_with_replacement
+    if batch is not None:
+        batch = whole_number("batch_with_replacement", batch, 1)
     try:
         pairs = [_players(pair) for pair in players]
     except TypeError as error:
@@ -252,39 +205,48 @@ def train_ensemble(
             "a loss of pairs needs as many latents as reals, got "
             f"{latents.shape[1]} and {reals.shape[1]}; or give a batch"
         )
-    _check_callable(constrain=constrain, observe=observe, penalty=penalty)
-    settings = Settings(
-        groups=_groups(losses),
-        optimizers=_makers(optimizer),
-        steps=steps,
+    settings = EnsembleSettings(
+        losses=_groups(losses),
+        constrain=_function("constrain", constrain),
         batch=batch,
-        penalty=penalty,
-        constrain=constrain,
-        seed=inputs.seed(seed),
-        observe=observe,
-        every=every,
-        keep=whole_numbers("keep", keep, 0),
-        joint_batch=_flag("joint_batch", joint_batch),
+        **_common(optimizer, steps, penalty, joint_batch, seed),
     )
-    path, device = checkpoint_path(checkpoint), pick_device(device)
-    run = Run(pairs, latents.to(device), reals.to(device), settings, device)
-    _advance(run, iterations, path, save_every)
-    return run.result()
+    iterations = whole_number("iterations", iterations, 0)
+    run = EnsembleTraining(
+        pairs, latents, reals, settings, _recording(recording), pick_device(device)
+    )
+    return run.advance(iterations)
 
 
-def _counts(
-    iterations: int, every: int, save_every: int, steps: tuple[int, int] | None
-) -> tuple[int, int, int, tuple[int, int] | None]:
-    if steps is not None:
-        if not isinstance(steps, tuple | list | np.ndarray) or len(steps) != 2:
-            raise ValueError(f"steps are those of D and of G, or None, got {shown(steps)}")
-        steps = (whole_number("D's steps", steps[0], 1), whole_number("G's steps", steps[1], 1))
-    return (
-        whole_number("iterations", iterations, 0),
-        whole_number("every", every, 1),
-        whole_number("save_every", save_every, 1),
-        steps,
-    )
+def _common(
+    optimizer: Any, steps: Any, penalty: Any, joint_batch: Any, seed: Any
+) -> dict[str, Any]:
+    """Those settings that both forms of a training have, checked."""
+    if not isinstance(joint_batch, bool | np.bool_):
+        raise ValueError(f"joint_batch is True or False, got {shown(joint_batch)}")
+    return {
+        "optimizers": _makers(optimizer),
+        "steps": _steps(steps),
+        "penalty": _function("penalty", penalty),
+        "joint_batch": bool(joint_batch),
+        "seed": inputs.seed(seed),
+    }
+
+
+def _recording(recording: Any) -> Recording:
+    if recording is None:
+        return Recording()
+    if not isinstance(recording, Recording):
+        raise ValueError(f"recording is a Recording, got {shown(recording)}")
+    return recording
+
+
+def _steps(steps: Any) -> tuple[int, int] | None:
+    if steps is None:
+        return None
+    if not isinstance(steps, tuple | list | np.ndarray) or len(steps) != 2:
+        raise ValueError(f"steps are those of D and of G, or None, got {shown(steps)}")
+    return whole_number("D's steps", steps[0], 1), whole_number("G's steps", steps[1], 1)
 
 
 def _players(players: Any) -> Players:
@@ -343,13 +305,8 @@ def _losses(losses: Any) -> list[GanLoss]:
 
 def _groups(losses: Sequence[GanLoss]) -> list[tuple[GanLoss, int]]:
     """Losses and how many members in turn have each: the very same one, not one that equals it."""
-    found: list[tuple[GanLoss, int]] = []
-    for loss in losses:
-        if found and found[-1][0] is loss:
-            found[-1] = (loss, found[-1][1] + 1)
-        else:
-            found.append((loss, 1))
-    return found
+    runs = [list(run) for _, run in groupby(losses, key=id)]
+    return [(run[0], len(run)) for run in runs]
 
 
 def _makers(optimizer: Any) -> tuple[MakeOptimizer, MakeOptimizer]:
@@ -362,28 +319,7 @@ def _makers(optimizer: Any) -> tuple[MakeOptimizer, MakeOptimizer]:
     return makers
 
 
-def _check_callable(**given: Any) -> None:
-    for name, value in given.items():
-        if value is not None and not callable(value):
-            raise ValueError(f"{name} is a function or None, got {shown(value)}")
-
-
-def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool | np.bool_):
-        raise ValueError(f"{name} is True or False, got {shown(value)}")
-    return bool(value)
-
-
-def _advance(run: Run | Single, iterations: int, store: Path | None, save_every: int) -> None:
-    """Iterate under a progress bar, from the checkpoint if there is one."""
-    if store is not None:
-        _ = run.identity, run.observed  # as long as the run is at its start
-        if store.exists():
-            run.load(store, iterations)
-        if run.done < iterations:
-            try_writing(store)
-    bar = tqdm(range(run.done, iterations), initial=run.done, total=iterations, disable=None)
-    for _ in bar:
-        run.iterate()
-        if store is not None and (run.done % save_every == 0 or run.done == iterations):
-            run.save(store)
+def _function(name: str, value: Any) -> Any:
+    if value is not None and not callable(value):
+        raise ValueError(f"{name} is a function or None, got {shown(value)}")
+    return value

@@ -22,7 +22,7 @@ from helpers.losses import LOSSES, GanLoss, find_loss
 from helpers.models import Players, mlp, two_cluster_nets
 from helpers.occupancy import Coverage, coverage, least_loss, pair_shares
 from helpers.stacked import Stacked
-from helpers.training import train_ensemble
+from helpers.training import Recording, train_ensemble
 
 MIDDLES = CENTRES + WIDTH / 2  # of the clusters
 _EVERY_POINT = 5  # one point in so many is recorded, to be drawn
@@ -164,7 +164,7 @@ def train_groups(
         iterations: 2 or more.
         lr, momentum: of SGD, for both players.
         steps: of D and of G in an iteration.
-        checkpoint: as `helpers.training.train_ensemble` has it.
+        checkpoint: as in `helpers.training.Recording`.
         device: where to train.
 
     Raises:
@@ -186,9 +186,7 @@ def train_groups(
         optimizer=partial(torch.optim.SGD, lr=lr, momentum=momentum),
         iterations=iterations,
         steps=steps,
-        observe=_look,
-        every=2,
-        checkpoint=checkpoint,
+        recording=Recording(every=2, observe=_look, checkpoint=checkpoint),
         device=device,
     )
     ends = np.cumsum([len(each.players) for each in members])

@@ -14,7 +14,7 @@ from helpers import clusters, occupancy
 from helpers.basins import find_basins
 from helpers.classifiers import Classifier, train_classifier
 from helpers.datasets import load
-from helpers.dynamics import flow, iterate, largest_stable_step
+from helpers.dynamics import flow, iterate, largest_stable_step, play
 from helpers.games import dirac_gan, linear_game, quadratic_game, rotating_saddle
 from helpers.losses import LOSSES
 from helpers.metrics import (
@@ -27,7 +27,7 @@ from helpers.metrics import (
 from helpers.models import Players, dcgan, gaussians_nets, lenet, mlp, sn_cnn, two_cluster_nets
 from helpers.networks import joint_point, network_game, spectral_norms
 from helpers.operators import hessian, jacobian
-from helpers.optimizers import Extragradient, Nudged, Optimistic, play
+from helpers.optimizers import Extragradient, Nudged, Optimistic
 from helpers.outer import phi_js, phi_lipschitz, phi_rs, stuck_states, xi
 from helpers.paths import path_profile
 from helpers.penalties import GradientPenalty
@@ -37,7 +37,7 @@ from helpers.scalars import LOGISTIC
 from helpers.spectra import top_eigenpairs
 from helpers.stability import classify
 from helpers.surfaces import eigen_plane, loss_plane, projected
-from helpers.training import train, train_ensemble
+from helpers.training import Recording, train, train_ensemble
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 PULL = quadratic_game([[1.0]], [[1.0]], [[0.0]], [[0.0]])
@@ -54,6 +54,7 @@ EYE, START = torch.eye(2), torch.tensor([[1.0, 3.0, 2.0]])
 
 def ensemble(**options):
     many = {"loss": LOSSES["js"], "iterations": 2, "optimizer": SGD} | options
+    many["recording"] = Recording(every=1)
     return train_ensemble([NETS, NETS], Z.expand(2, 8, 1), X.expand(2, 8, 1), **many)
 
 
@@ -63,8 +64,8 @@ def single(**options):
         "latent": 1,
         "optimizer": SGD,
         "iterations": 2,
-        "batch": 4,
-        "every": 1,
+        "batch_by_epochs": 4,
+        "recording": Recording(every=1),
     }
     return train(NETS, X, **one | options)
 
@@ -133,8 +134,7 @@ CALLS = {
     "train nudged": lambda: single(
         optimizer=lambda w: Nudged(SGD(w), torch.zeros(13, 0, device="cpu"))
     ).records["loss_d"],
-    "averaged": lambda: list(single(average=0.9).averaged.parameters()),
-    "ensemble": lambda: ensemble(batch=4).records["loss_g"],
+    "ensemble": lambda: ensemble(batch_with_replacement=4).records["loss_g"],
     "ensemble penalty": lambda: ensemble(penalty=GradientPenalty(1.0)).records["loss_d"],
 }
 

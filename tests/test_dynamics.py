@@ -83,16 +83,6 @@ def test_stationary_points_stay():
     assert np.abs(points - [[0, 1], [0, -1]]).max() == 0
 
 
-def test_tolerances():
-    """Tighter ones lead closer to the solution."""
-    game, J = linear_game(4, 2, 2)
-    error = {}
-    for rtol in (1e-3, 1e-10):
-        points = flow(game, [np.ones(4)], [0, 2], rtol=rtol, atol=rtol * 1e-2).points
-        error[rtol] = np.abs(points[-1, 0] - expm(-2 * J) @ np.ones(4)).max()
-    assert error[1e-10] < error[1e-3] / 100
-
-
 # ---- The flow at another pace. ----
 
 PACED = {
@@ -131,7 +121,7 @@ def test_speed_is_kept(game, J, speed):
     starts = np.random.default_rng(1).normal(size=(3, len(J))) * [[0.1], [1], [10]]
     brief = 1e-3
     times = np.arange(0, 21) * brief
-    points = flow(game, starts, times, speed=speed, rtol=1e-11, atol=1e-12).points
+    points = flow(game, starts, times, speed=speed).points
     moved = (points[2:] - points[:-2]) / (2 * brief)
     v = points[1:-1] @ J.T
     wanted = -v / np.sqrt(1 + (v**2).sum(-1, keepdims=True) / speed**2)
@@ -151,7 +141,7 @@ def test_speed_that_is_never_reached(game, J):
 def test_infinity_in_finite_time():
     """It is said that there is no getting there, and numpy says nothing on the way."""
     with pytest.raises(RuntimeError, match=r"the flow of game (was not solved|ran to infinity)"):
-        flow(escaping(5), [[1.0, 1.0]], [0, 5], rtol=1e-4)
+        flow(escaping(5), [[1.0, 1.0]], [0, 5])
 
 
 @pytest.mark.parametrize("power", [2, 3])
@@ -557,7 +547,7 @@ def test_negative_steps():
 
 @pytest.mark.parametrize("method", ["", "Simultaneous", "adam", None])
 def test_unknown_methods(method):
-    message = f"unknown method {method!r}; there are simultaneous, alternating, extragradient"
+    message = f"method is one of 'simultaneous', 'alternating', 'extragradient', got {method!r}"
     with pytest.raises(ValueError, match=message):
         iterate(SADDLE, [0, 0, 0], method, size=0.1, steps=1)
     with pytest.raises(ValueError, match=message):

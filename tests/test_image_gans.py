@@ -22,7 +22,7 @@ from helpers.losses import LOSSES
 from helpers.models import dcgan
 from helpers.networks import joint_point, spectral_norms
 from helpers.nudging import Nudging
-from helpers.single import Single
+from helpers.single import SingleTraining
 
 SIZE = {"seed": 0, "width": 2, "latent": 4, "batch": 5}
 
@@ -93,9 +93,11 @@ def test_each_kept_iteration_has_its_own_buffers():
 def test_critics_and_moves(monkeypatch):
     """WGAN-GP: five moves of D for one of G; an iteration is one of G."""
     moves = []
-    real = Single.move
+    real = SingleTraining.move
     monkeypatch.setattr(
-        Single, "move", lambda self, who, slopes: (moves.append(who), real(self, who, slopes))[1]
+        SingleTraining,
+        "move",
+        lambda self, who, slopes: (moves.append(who), real(self, who, slopes))[1],
     )
     trained("wgan-gp adam", 2)
     assert moves == [*[1] * 5, 0] * 2
@@ -107,9 +109,11 @@ def test_critics_and_moves(monkeypatch):
 def test_extra_adam_is_at_rest_after_even_numbers(monkeypatch):
     """Nothing is held then: the weights are those of a step, for G as for D."""
     runs = []
-    real = Single.__init__
+    real = SingleTraining.__init__
     monkeypatch.setattr(
-        Single, "__init__", lambda self, *a, **k: (runs.append(self), real(self, *a, **k))[1]
+        SingleTraining,
+        "__init__",
+        lambda self, *a, **k: (runs.append(self), real(self, *a, **k))[1],
     )
     for kind in ("nsgan extra-adam", "wgan-gp extra-adam"):
         for iterations, ahead in ((3, True), (4, False)):
@@ -204,7 +208,7 @@ def test_a_longer_training_goes_on_from_a_shorter_one(tmp_path, kind):
     trained(kind, 2, keep=(1,), checkpoint=store)
     longer = trained(kind, 4, keep=(3,), checkpoint=store)
     whole = trained(kind, 4, keep=(3,))
-    assert sorted(longer.run.kept) == sorted(whole.run.kept) == [0, 3, 4]
+    assert sorted(longer.run.snapshots) == sorted(whole.run.snapshots) == [0, 3, 4]
     for iteration in (0, 3, 4):
         assert torch.equal(longer.point(iteration), whole.point(iteration))
     with pytest.raises(ValueError, match=r"did not keep \[1, 2\]"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.dynamics import extragradient_step, simultaneous_step
+from helpers.dynamics import iterate
 from helpers.losses import LOSSES
 from helpers.mixture import (
     SETTINGS,
@@ -35,12 +35,10 @@ def test_steps_are_those_of_the_game(method, loss):
     """The ensemble in single precision, against steps of the game of layers in double."""
     setting = Setting(loss, (0.02, 0.02), method=method)
     trained = train_mixture(setting, 2, 8, keep=range(9), **SMALL)
-    step = {"extragradient": extragradient_step, "simultaneous": simultaneous_step}[method]
     for member in range(2):
         game = network_game(*layers(), trained.latents[member], trained.reals[member], loss=loss)
-        omega = trained.point(member, 0)
-        for iteration in range(1, 9):
-            omega = step(game, omega, 0.02)
+        path = iterate(game, trained.point(member, 0), method, size=0.02, steps=8)
+        for iteration, omega in enumerate(path):
             assert torch.allclose(omega, trained.point(member, iteration), atol=2e-6)
 
 
@@ -52,7 +50,9 @@ def test_against_a_plain_loop(penalty, latent):
     trained = train_mixture(setting, 2, 5, keep=[3], **SMALL)
     G, D = layers(latent)
     z, x = trained.latents[1], trained.reals[1]
-    torch.nn.utils.vector_to_parameters(trained.run.kept[0][1], [*G.parameters(), *D.parameters()])
+    torch.nn.utils.vector_to_parameters(
+        trained.run.snapshots[0][1], [*G.parameters(), *D.parameters()]
+    )
     share = GradientPenalty(1.0).shares(60)[:, None]
     for _ in range(3):
         past = [[w.detach().clone() for w in net.parameters()] for net in (G, D)]
@@ -70,7 +70,7 @@ def test_against_a_plain_loop(penalty, latent):
                 with torch.no_grad():
                     for w, before, g in zip(net.parameters(), start, own, strict=True):
                         w.copy_(before if g is None else before - rate * g)
-    assert torch.allclose(joint_point(G, D), trained.run.kept[3][1], atol=2e-6)
+    assert torch.allclose(joint_point(G, D), trained.run.snapshots[3][1], atol=2e-6)
 
 
 @pytest.mark.parametrize("penalty", [None, "data", "interpolates"])
@@ -98,7 +98,7 @@ def test_members_keep_their_data():
     two = train_mixture(Setting(), 2, 2, **SMALL)
     three = train_mixture(Setting("rs"), 3, 2, **SMALL)
     assert torch.equal(two.reals, three.reals[:2]) and torch.equal(two.latents, three.latents[:2])
-    assert torch.equal(two.run.kept[0], three.run.kept[0][:2])
+    assert torch.equal(two.run.snapshots[0], three.run.snapshots[0][:2])
 
 
 def test_samples():
@@ -106,7 +106,7 @@ def test_samples():
     trained = train_mixture(Setting(), 2, 3, **SMALL)
     G, D = layers()
     weights = [*G.parameters(), *D.parameters()]
-    torch.nn.utils.vector_to_parameters(trained.run.kept[3][1], weights)
+    torch.nn.utils.vector_to_parameters(trained.run.snapshots[3][1], weights)
     z = torch.linspace(-2, 2, 9)[:, None]
     assert torch.allclose(trained.samples(trained.point(1, 3), z).float(), G(z)[:, 0], atol=1e-5)
 
@@ -147,7 +147,7 @@ def test_resumed(tmp_path):
     train_mixture(Setting(), 2, 510, **options)
     again = train_mixture(Setting(), 2, 510, **options)
     assert np.array_equal(whole.norm, again.norm)
-    assert all(torch.equal(whole.run.kept[i], again.run.kept[i]) for i in (0, 300, 510))
+    assert all(torch.equal(whole.run.snapshots[i], again.run.snapshots[i]) for i in (0, 300, 510))
 
 
 def test_settings():
@@ -195,4 +195,4 @@ def test_clipped_training():
     setting = replace(WASSERSTEIN, penalty=None, clip=0.05, rates=(0.1, 0.5))
     trained = train_mixture(setting, 2, 5, keep=range(6), **SMALL)
     for iteration in range(1, 6):
-        assert trained.run.kept[iteration][:, 301:].abs().max() <= 0.05
+        assert trained.run.snapshots[iteration][:, 301:].abs().max() <= 0.05

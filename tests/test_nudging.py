@@ -16,7 +16,7 @@ from helpers.optimizers import Nudged
 from helpers.penalties import GradientPenalty
 from helpers.spectra import member_eigenpairs
 from helpers.stacked import Stacked
-from helpers.training import train, train_ensemble
+from helpers.training import Recording, train, train_ensemble
 
 ADAM = partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.999))
 
@@ -139,8 +139,14 @@ def test_ensemble_is_its_members(project):
         sgd = partial(torch.optim.SGD, lr=0.1, momentum=0.9)  # Adam would blow rounding up
         make = tuple(partial(nudged, find=find[p], project=project, inner=sgd) for p in "GD")
         return train_ensemble(
-            pairs[kept], z[kept], x[kept], loss=LOSSES["js"], optimizer=make, iterations=8, keep={8}
-        ).kept[8]
+            pairs[kept],
+            z[kept],
+            x[kept],
+            loss=LOSSES["js"],
+            optimizer=make,
+            iterations=8,
+            recording=Recording(snapshots={8}),
+        ).snapshots[8]
 
     together = run((0, 3))
     for k in range(3):
@@ -157,7 +163,7 @@ def test_training_goes_on_where_it_was(tmp_path, project):
         make = tuple(partial(nudged, find=find[p], project=project) for p in "GD")
         return train(
             nets, x[0], latent=2, loss=LOSSES["js"], optimizer=make, iterations=iterations,
-            batch=8, checkpoint=checkpoint, keep={10},
+            batch_by_epochs=8, recording=Recording(checkpoint=checkpoint, snapshots={10}),
         )  # fmt: skip
 
     run(5, tmp_path / "a.pt")
@@ -195,7 +201,14 @@ def test_both_look_before_either_moves():
 
     make = tuple(partial(nudged, find=Find(p), project="step") for p in "GD")
     train(
-        nets, x[0], latent=2, loss=LOSSES["js"], optimizer=make, iterations=1, batch=8, steps=None
+        nets,
+        x[0],
+        latent=2,
+        loss=LOSSES["js"],
+        optimizer=make,
+        iterations=1,
+        batch_by_epochs=8,
+        steps=None,
     )
     assert torch.equal(seen["G"], seen["D"])
     assert torch.equal(seen["G"], joint_point(*nets))

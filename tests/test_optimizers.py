@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.dynamics import iterate
+from helpers.dynamics import iterate, play
 from helpers.games import quadratic_game
-from helpers.optimizers import Extragradient, Nudged, Optimistic, play
+from helpers.optimizers import Extragradient, Nudged, Optimistic
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 ADAM = partial(torch.optim.Adam, lr=0.05, betas=(0.5, 0.9))
@@ -175,20 +175,33 @@ def test_play_refuses():
     game = quadratic_game([[0.3]], [[0.1]], [[-1.0]], [[1.0]])
     with pytest.raises(ValueError, match="take turns"):
         play(game, [1.0, 0.5], lambda w: Extragradient(SGD(w)), steps=1, in_turn=True)
-    with pytest.raises(ValueError, match="one point"):
-        play(game, [[1.0, 0.5]], SGD, steps=1)
     for steps in (-1, "3", 2.0, True, None):
         with pytest.raises(ValueError, match="steps is a whole number, 0 or more, got"):
             play(game, [1.0, 0.5], SGD, steps=steps)
 
 
 def test_play_stops_at_infinity():
-    """On x^2 / 2 and a rate of 1e150 the third step is beyond floats, and is named."""
+    """On x^2 / 2 and a rate of 1e150 the third step is beyond floats: there it rests at the second.
+
+    Another start beside it goes on.
+    """
     game = quadratic_game([[1.0]], [[1.0]], [[0.0]], [[0.0]])
     fast = partial(torch.optim.SGD, lr=1e150)
     assert play(game, [1.0, 0.5], fast, steps=2).isfinite().all()
-    with pytest.raises(FloatingPointError, match="left the range of floats in step 3"):
-        play(game, [1.0, 0.5], fast, steps=5)
+    path = play(game, [[1.0, 0.5], [0.0, 0.0]], fast, steps=5)
+    assert torch.equal(path[2:, 0], path[2, 0].expand(4, 2)) and path[2, 0].abs().min() > 1e299
+    assert not path[:, 1].any()
+
+
+def test_play_from_many_starts():
+    """Each start goes as it would alone, by optimisers that treat each number by itself."""
+    game = quadratic_game([[0.3]], [[0.1]], [[-1.0]], [[1.0]])
+    starts = torch.tensor([[1.0, 0.5], [-2.0, 0.1]], dtype=torch.float64)
+    for make in (SGD, ADAM, lambda w: Optimistic(SGD(w)), lambda w: Extragradient(ADAM(w))):
+        path = play(game, starts, make, steps=6)
+        for number, start in enumerate(starts):
+            assert torch.allclose(path[:, number], play(game, start, make, steps=6), rtol=1e-12)
+        assert torch.equal(play(game, starts, make, steps=6, last_only=True), path[-1])
 
 
 def vector(seed, n=12):
@@ -269,11 +282,11 @@ def test_directions_are_found_when_due():
         return orthonormal(2)
 
     weights, made = in_two(lambda w: Nudged(SGD(w), find, every=3), vector(0))
-    with pytest.raises(RuntimeError, match="look"):
+    with pytest.raises(RuntimeError, match="refresh"):
         made.step()
     for step in range(7):
         weights[0].grad, weights[1].grad = torch.ones(2, 2), torch.ones(8)
-        made.look(step)
+        made.refresh(step)
         made.step()
     assert [where for where, _ in asked] == [0, 3, 6]
     assert asked[0][1] is None
@@ -339,7 +352,7 @@ def test_nudged_state(tmp_path):
             flat = torch.cat([w.detach().reshape(-1) for w in weights])
             slope = flat + vector(step)
             weights[0].grad, weights[1].grad = slope[:4].reshape(2, 2), slope[4:]
-            made.look(flat)
+            made.refresh(flat)
             made.step()
         assert len(asked) == 2
         return torch.cat([w.detach().reshape(-1) for w in weights])

@@ -75,7 +75,7 @@ def test_nudging_changes_its_player_only(project):
         for setting in (plain, replace(plain, nudging=nudging))
     ]
     p = runs[0].game(0).sizes[0]
-    moved = [run.run.kept[1] - run.run.kept[0] for run in runs]
+    moved = [run.run.snapshots[1] - run.run.snapshots[0] for run in runs]
     assert not torch.equal(moved[0][:, p:], moved[1][:, p:])
     # G answers to another D, so only the sizes of its first Adam step are the same.
     np.testing.assert_allclose(moved[0][:, :p].abs().max(), 1e-3, rtol=1e-2)

@@ -29,7 +29,7 @@ def test_trained(tmp_path):
     one = trained(scale, "digits", "NuGAN", 0, str(tmp_path))
     assert one.setting.rates == (2e-3, 2e-3)
     assert one.run.iterations.tolist() == [2, 4]
-    assert sorted(one.run.kept) == [0, 2, 4]
+    assert sorted(one.run.snapshots) == [0, 2, 4]
     again = trained(scale, "digits", "NuGAN", 0, str(tmp_path))
     assert torch.equal(again.point(4), one.point(4))
     assert images_of("digits", 100).shape == (100, 1, 32, 32)

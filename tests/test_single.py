@@ -2,7 +2,7 @@
 
 import copy
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 
 import numpy as np
@@ -11,18 +11,25 @@ import torch
 from torch.nn.functional import softplus
 from torch.nn.utils import parameters_to_vector
 
-from helpers import single
+from helpers import single, training
 from helpers.losses import LOSSES
 from helpers.models import Players, dcgan, mlp
 from helpers.networks import joint_point, network_game
 from helpers.optimizers import Extragradient, Nudged, Optimistic
 from helpers.penalties import GradientPenalty
 from helpers.replay import Replay
-from helpers.training import Diverged, train
+from helpers.training import Diverged, Recording
 
 SGD = partial(torch.optim.SGD, lr=0.05)
 ADAM = partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.999))
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+
+
+def train(*given, **options):
+    """`helpers.training.train`, with what is recorded among the other options."""
+    names = [each.name for each in fields(Recording) if each.name in options]
+    recording = Recording(**{name: options.pop(name) for name in names})
+    return training.train(*given, recording=recording, **options)
 
 
 def extra_adam(weights):
@@ -48,7 +55,7 @@ def options(**changes):
         "loss": LOSSES["js"],
         "optimizer": SGD,
         "iterations": 7,
-        "batch": 8,
+        "batch_by_epochs": 8,
         "every": 2,
     } | changes
 
@@ -91,7 +98,9 @@ def test_the_loop_by_hand_with_norms():
     """Batch norm and spectral norm move as they do in any loop: one batch, one power iteration."""
     nets = dcgan(seed=0, latent=4, width=2)
     found = train(
-        nets, images(), **options(latent=4, optimizer=ADAM, batch=4, iterations=4, joint_batch=True)
+        nets,
+        images(),
+        **options(latent=4, optimizer=ADAM, batch_by_epochs=4, iterations=4, joint_batch=True),
     )
     wanted = by_hand(nets, images(), 4, 4, 0, (4,))
     assert torch.allclose(joint_point(*found.players), wanted, atol=1e-5)
@@ -203,7 +212,12 @@ def test_epochs():
     nets = Players(mlp([1, 1], seed=0), Eye())
     silent = partial(torch.optim.SGD, lr=0.0)
     settings = options(
-        latent=1, optimizer=silent, batch=5, iterations=6, loss=LOSSES["wgan"], joint_batch=True
+        latent=1,
+        optimizer=silent,
+        batch_by_epochs=5,
+        iterations=6,
+        loss=LOSSES["wgan"],
+        joint_batch=True,
     )
     train(nets, reals, **settings)
     batches = seen[::2]  # D's passes; G's in between
@@ -211,7 +225,7 @@ def test_epochs():
     assert all(sorted(each) == reals[:, 0].tolist() for each in epochs)
     assert len({tuple(each) for each in epochs}) == 3
     seen.clear()
-    train(nets, reals, **settings | {"batch": 4, "iterations": 4})
+    train(nets, reals, **settings | {"batch_by_epochs": 4, "iterations": 4})
     batches = seen[::2]
     assert all(len({*batches[k], *batches[k + 1]}) == 8 for k in (0, 2))
 
@@ -227,7 +241,6 @@ KINDS = {
         "loss": LOSSES["wgan"],
         "penalty": GradientPenalty(10.0),
     },
-    "averaged": {"optimizer": ADAM, "average": 0.9, "schedule": lambda k: 1 / (1 + k)},
     "pairs": {"optimizer": ADAM, "loss": LOSSES["rs"], "steps": (2, 2)},
 }
 
@@ -238,7 +251,12 @@ def test_an_interruption_changes_nothing(tmp_path, kind, save_every):
     """Stopped amid an epoch and between two saves, taken up again: the same bits."""
     nets = dcgan(seed=0, latent=4, width=2)
     settings = options(
-        latent=4, batch=5, iterations=9, every=1, keep=(0, 2, 6, 9), **KINDS[kind] | {}
+        latent=4,
+        batch_by_epochs=5,
+        iterations=9,
+        every=1,
+        snapshots=(0, 2, 6, 9),
+        **KINDS[kind] | {},
     )
     whole = train(nets, images(), **settings)
     calls = []
@@ -260,13 +278,10 @@ def test_an_interruption_changes_nothing(tmp_path, kind, save_every):
     assert np.array_equal(whole.records["loss_d"], resumed.records["loss_d"])
     assert len(resumed.records["norm"]) == 9
     assert len(calls) == 6 + 9 - 5 // save_every * save_every  # from the last save on
-    assert sorted(resumed.kept) == [0, 2, 6, 9]
+    assert sorted(resumed.snapshots) == [0, 2, 6, 9]
     for iteration in (2, 6):
         a, b = (joint_point(*run.players_at(iteration)) for run in (whole, resumed))
         assert torch.equal(a, b)
-    if whole.averaged is not None:
-        a, b = (list(run.averaged.parameters()) for run in (whole, resumed))
-        assert all(torch.equal(p, q) for p, q in zip(a, b, strict=True))
     again = train(nets, images(), **settings | watched | {"observe": None})
     assert same(whole, again)  # from the file that the end has written, without a step
 
@@ -277,11 +292,9 @@ def test_other_runs_are_refused(tmp_path):
     for changes in (
         {"seed": 1},
         {"loss": LOSSES["rs"]},
-        {"batch": 4},
+        {"batch_by_epochs": 4},
         {"steps": (2, 1)},
         {"optimizer": partial(torch.optim.SGD, lr=0.1)},
-        {"average": 0.5},
-        {"schedule": lambda k: 0.5},
     ):
         with pytest.raises(ValueError, match="another run"):
             train(small(), data(), **options(checkpoint=store, **changes))
@@ -313,37 +326,6 @@ def test_records_are_copies():
     assert not np.array_equal(found.records["w"][0], found.records["w"][-1])
 
 
-def test_average_by_hand():
-    """The first entry is the weights, then d a + (1 - d) w; batch norm's statistics are G's."""
-    seen = []
-
-    def observe(players):
-        seen.append(torch.cat([p.detach().reshape(-1) for p in players.generator.parameters()]))
-        return {}
-
-    nets = dcgan(seed=0, latent=4, width=2)
-    found = train(
-        nets, images(), **options(latent=4, batch=4, every=1, average=0.8, observe=observe)
-    )
-    mean = seen[0]
-    for each in seen[1:]:
-        mean = 0.8 * mean + 0.2 * each
-    got = torch.cat([p.detach().reshape(-1) for p in found.averaged.parameters()])
-    assert torch.allclose(got, mean, atol=1e-6)
-    held = found.players.generator[2].running_mean
-    assert torch.equal(found.averaged[2].running_mean, held)
-
-
-def test_schedule():
-    """Rates fall for both players, inside a wrapper too; at zero nothing moves."""
-    frozen = options(schedule=lambda k: 0.0 if k >= 3 else 1.0, optimizer=extra_adam, steps=None)
-    a = train(small(), data(), **frozen | {"iterations": 3})
-    b = train(small(), data(), **frozen | {"iterations": 7})
-    c = train(small(), data(), **frozen | {"iterations": 7, "schedule": None})
-    assert same(a, b)
-    assert not same(a, c)
-
-
 @pytest.mark.parametrize("every, at", [(100, 5), (3, 5)])
 def test_divergence_names_the_iteration(every, at):
     """Whenever one looks: the fifth iteration's loss is the first that is not finite."""
@@ -371,7 +353,7 @@ def test_what_is_given_stays():
     nets.generator.eval()
     before, state = joint_point(*nets), torch.get_rng_state()
     buffers = [each.clone() for net in nets for each in net.buffers()]
-    train(nets, images(), **options(latent=4, batch=4))
+    train(nets, images(), **options(latent=4, batch_by_epochs=4))
     assert torch.equal(joint_point(*nets), before)
     after = [each for net in nets for each in net.buffers()]
     assert all(torch.equal(a, b) for a, b in zip(buffers, after, strict=True))
@@ -385,9 +367,9 @@ def test_records():
     assert found.iterations.tolist() == [2, 4, 6]
     assert found.records["loss_d"].shape == (3,)
     assert found.records["two"].shape == (3, 2)
-    none = train(small(), data(), **options(iterations=0, keep=(0,)))
+    none = train(small(), data(), **options(iterations=0, snapshots=(0,)))
     assert torch.equal(joint_point(*none.players_at(0)), joint_point(*small()))
-    with pytest.raises(ValueError, match=r"kept are the iterations \[0\], got 3"):
+    with pytest.raises(ValueError, match=r"those of the iterations \[0\], got 3"):
         none.players_at(3)
 
 
@@ -395,12 +377,11 @@ def test_records():
     "changes, message",
     [
         ({"iterations": -1}, "iterations is a whole number, 0 or more"),
-        ({"batch": 0}, "batch is a whole number, 1 or more"),
-        ({"batch": 30}, "n at least 30"),
+        ({"batch_by_epochs": 0}, "batch_by_epochs is a whole number, 1 or more"),
+        ({"batch_by_epochs": 30}, "n at least 30"),
         ({"every": 0}, "every is"),
         ({"steps": (0, 1)}, "D's steps"),
         ({"latent": 0}, "a latent has"),
-        ({"average": 1.0}, "the decay"),
         ({"optimizer": (SGD, extra_adam)}, "by both players or by neither"),
     ],
 )
@@ -420,7 +401,7 @@ def test_data_must_be_finite():
 def test_on_cuda_as_on_the_cpu():
     nets = dcgan(seed=0, latent=4, width=2)
     found = [
-        train(nets, images(), **options(latent=4, batch=4, iterations=3, device=device))
+        train(nets, images(), **options(latent=4, batch_by_epochs=4, iterations=3, device=device))
         for device in ("cpu", "cuda")
     ]
     a, b = (joint_point(*run.players).cpu() for run in found)
@@ -483,7 +464,7 @@ def test_replays_are_iterations(kind, monkeypatch):
     monkeypatch.setattr(single, "Replay", lambda *a: made.append(1) or Replay(*a))
     found = on_cuda(**REPEATED[kind])
     assert made == [1]
-    monkeypatch.setattr(single.Single, "is_repeated", lambda *_: False)
+    monkeypatch.setattr(single.SingleTraining, "is_repeated", lambda *_: False)
     wanted = on_cuda(**REPEATED[kind])
     assert made == [1]
     a, b = (joint_point(*run.players) for run in (found, wanted))
@@ -617,7 +598,7 @@ def test_what_a_discriminator_writes_to():
         ]
         assert same(*runs)
     reals = data()
-    train(Players(small().generator, Writes(True)), reals, **options(batch=20))
+    train(Players(small().generator, Writes(True)), reals, **options(batch_by_epochs=20))
     assert torch.equal(reals, data())
 
 
@@ -625,7 +606,7 @@ def test_labels():
     """Each latent takes the label of the real at its place, in D's steps and in G's."""
     nets = Players(Conditional([2, 6, 3], 0), Conditional([3, 6, 1], 1))
     labels = torch.arange(20) % 3
-    found = train(nets, data(), labels=labels, **options(iterations=1, batch=8))
+    found = train(nets, data(), labels=labels, **options(iterations=1, batch_by_epochs=8))
     G, D = (copy.deepcopy(net) for net in nets)
     stream = torch.Generator().manual_seed(0)
     rows = torch.randperm(20, generator=stream)[:8]
@@ -640,7 +621,7 @@ def test_labels():
             for weight, slope in zip(net.parameters(), slopes, strict=True):
                 weight.sub_(0.05 * slope)
     assert torch.allclose(joint_point(*found.players), joint_point(G, D), atol=1e-6)
-    with_penalty = options(iterations=1, batch=8, penalty=GradientPenalty(1.0))
+    with_penalty = options(iterations=1, batch_by_epochs=8, penalty=GradientPenalty(1.0))
     train(nets, data(), labels=labels.numpy(), **with_penalty)
     for bad in (labels[1:], "labels", torch.tensor(1), [1, 2]):
         with pytest.raises(ValueError, match="labels are"):
@@ -770,8 +751,8 @@ def test_buffers_outside_of_states_resume_too(tmp_path):
 
     nets, store = Players(small().generator, Counts()), tmp_path / "run.pt"
     train(nets, data(), checkpoint=store, **options(iterations=3))
-    resumed = train(nets, data(), checkpoint=store, **options(keep=(5,)))
-    whole = train(nets, data(), **options(keep=(5,)))
+    resumed = train(nets, data(), checkpoint=store, **options(snapshots=(5,)))
+    whole = train(nets, data(), **options(snapshots=(5,)))
     assert same(resumed, whole) and whole.players.discriminator.seen == 7 * 3
     assert resumed.players_at(5).discriminator.seen == 5 * 3
 
@@ -818,37 +799,23 @@ def test_a_checkpoint_knows_its_run(tmp_path, kind):
 def test_longer_runs_and_more_snapshots_are_the_same_run(tmp_path):
     """With what is still to come; what lies behind and was not taken is refused by name."""
     store = tmp_path / "run.pt"
-    train(small(), data(), **options(keep=(0, 2), checkpoint=store, iterations=4))
+    train(small(), data(), **options(snapshots=(0, 2), checkpoint=store, iterations=4))
     for change, said in (
-        ({"keep": (1, 3)}, r"4 iterations and did not keep \[1, 3\], but \[0, 2\]"),
+        ({"snapshots": (1, 3)}, r"4 iterations and did not keep \[1, 3\], but \[0, 2\]"),
         ({"every": 3}, r"no record after 3: it has those after \[2, 4\]"),
         ({"every": 1}, r"no record after 1"),
     ):
         with pytest.raises(ValueError, match=said):
             train(small(), data(), **options(checkpoint=store, iterations=9) | change)
-    how = options(iterations=9, every=4, keep=(2, 4, 7))
+    how = options(iterations=9, every=4, snapshots=(2, 4, 7))
     found = train(small(), data(), **how, checkpoint=store)
     wanted = train(small(), data(), **how)
-    assert same(found, wanted) and sorted(found.kept) == [2, 4, 7]
+    assert same(found, wanted) and sorted(found.snapshots) == [2, 4, 7]
     assert found.iterations.tolist() == wanted.iterations.tolist() == [4, 8]
     assert np.array_equal(found.records["loss_g"], wanted.records["loss_g"])
     for k in (2, 4, 7):
         a, b = (joint_point(*run.players_at(k)) for run in (found, wanted))
         assert torch.equal(a, b)
-
-
-def test_schedules_that_hold_their_length(tmp_path):
-    """Such a run of another length is another run; any other schedule goes on."""
-
-    def falling(length):
-        return lambda k: 1 - k / length
-
-    store = tmp_path / "run.pt"
-    train(small(), data(), **options(schedule=falling(9), iterations=4, checkpoint=store))
-    with pytest.raises(ValueError, match=r"another run: .*schedule\.reads\.length is 9 and 18"):
-        train(small(), data(), **options(schedule=falling(18), checkpoint=store))
-    found = train(small(), data(), **options(schedule=falling(9), checkpoint=store))
-    assert same(found, train(small(), data(), **options(schedule=falling(9))))
 
 
 def test_other_ways_of_looking_on(tmp_path):
@@ -870,20 +837,18 @@ def test_numpy_numbers(tmp_path, number):
     how = options(
         latent=number(2),
         iterations=number(7),
-        batch=number(8),
+        batch_by_epochs=number(8),
         every=number(2),
         steps=(number(1), number(1)),
         seed=number(0),
-        keep=np.array([0, 7]),
-        average=np.float32(0.5),
+        snapshots=np.array([0, 7]),
         optimizer=partial(torch.optim.SGD, lr=np.float64(0.05)),
-        schedule=lambda k: np.float64(1.0),
         save_every=number(3),
         checkpoint=store,
     )
     found = train(small(), data(), **how | {"iterations": number(4)})
     found = train(small(), data(), **how)
-    assert same(found, train(small(), data(), **options(average=0.5)))
+    assert same(found, train(small(), data(), **options()))
 
 
 def test_dtypes_of_data():
@@ -907,7 +872,9 @@ def test_dtypes_of_data():
 WRONG = (None, "123", {1, 2}, 1j, float("nan"), object(), [], b"1")
 
 
-@pytest.mark.parametrize("name", ["iterations", "batch", "every", "seed", "latent", "save_every"])
+@pytest.mark.parametrize(
+    "name", ["iterations", "batch_by_epochs", "every", "seed", "latent", "save_every"]
+)
 def test_wrong_kinds_of_numbers(name):
     for value in (*WRONG, True, 1.0, -1):
         with pytest.raises(ValueError, match=r"whole number|one dimension"):
@@ -918,11 +885,9 @@ WRONG_KINDS = {
     "steps": ("11", {1, 2}, 1, (1,), (1, None)),
     "loss": (None, "js", {1}),
     "optimizer": (None, "adam", (SGD,), 1j),
-    "average": ("0.5", 1j, True, float("nan")),
     "penalty": (1.0, "data", {1}),
-    "schedule": (0.5, "linear"),
     "observe": (1, "loss"),
-    "keep": (None, 3, "123", [1.5], [None]),
+    "snapshots": (None, 3, "123", [1.5], [None]),
     "joint_batch": (None, 1, "yes"),
     "logit": (1, "last"),
     "device": ("gpu", 1.5, None, {1}),
@@ -976,7 +941,7 @@ def test_networks_that_deepcopy_refuses(tmp_path):
     D(torch.ones(2, 3))
     nets, store = Players(G, D), tmp_path / "run.pt"
     train(nets, data(), **options(checkpoint=store, iterations=3))
-    found = train(nets, data(), **options(checkpoint=store, keep=(5,), average=None))
+    found = train(nets, data(), **options(checkpoint=store, snapshots=(5,)))
     assert same(found, train(nets, data(), **options()))
     copy.deepcopy(found.players.discriminator)
     before = joint_point(*found.players_at(5))

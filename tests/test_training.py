@@ -1,25 +1,34 @@
 """Ensembles against members trained alone by a plain loop, and all that can interrupt them."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
+from helpers import training
 from helpers.copying import copied
 from helpers.losses import LOSSES
 from helpers.models import Players, mlp
 from helpers.networks import joint_point, network_game
 from helpers.nudging import MemberDirections, Nudging
 from helpers.operators import hessian
-from helpers.optimizers import Extragradient
+from helpers.optimizers import Extragradient, Nudged
 from helpers.penalties import GradientPenalty
+from helpers.spectra import NotConverged
 from helpers.stacked import Stacked
-from helpers.training import Diverged, train_ensemble
+from helpers.training import Diverged, Recording
 
 SGD = partial(torch.optim.SGD, lr=1e-2, momentum=0.9)
 ADAM = partial(torch.optim.Adam, lr=1e-3, betas=(0.0, 0.9))
+
+
+def train_ensemble(*given, **options):
+    """`helpers.training.train_ensemble`, with what is recorded among the other options."""
+    names = [each.name for each in fields(Recording) if each.name in options]
+    recording = Recording(**{"every": 1} | {name: options.pop(name) for name in names})
+    return training.train_ensemble(*given, recording=recording, **options)
 
 
 def pairs(count=3):
@@ -124,17 +133,25 @@ def test_constrain():
 
 def test_members_do_not_see_each_other():
     """The first two of three are what they are as two, batches drawn included."""
-    three, two = together(batch=5), together(batch=5, count=2)
+    three, two = together(batch_with_replacement=5), together(batch_with_replacement=5, count=2)
     # data(2) draws other numbers than data(3): give both the same.
     z, x = data(3)
     two = train_ensemble(
-        pairs(2), z[:2], x[:2], loss=LOSSES["rs"], optimizer=SGD, iterations=6, batch=5
+        pairs(2),
+        z[:2],
+        x[:2],
+        loss=LOSSES["rs"],
+        optimizer=SGD,
+        iterations=6,
+        batch_with_replacement=5,
     )
     np.testing.assert_allclose(three.records["loss_d"][:, :2], two.records["loss_d"], rtol=1e-5)
 
 
 def test_batches_follow_the_seed():
-    one, same, other = (together(batch=5, seed=s).records["loss_d"] for s in (1, 1, 2))
+    one, same, other = (
+        together(batch_with_replacement=5, seed=s).records["loss_d"] for s in (1, 1, 2)
+    )
     np.testing.assert_array_equal(one, same)
     assert np.abs(one - other).max() > 1e-4
 
@@ -153,7 +170,12 @@ def test_resumed_equals_uninterrupted(tmp_path, optimizer, batch):
         return {"mean": G(z).mean(dim=(1, 2))}
 
     file = tmp_path / "run.pt"
-    options = {"optimizer": optimizer, "iterations": 12, "batch": batch, "observe": observe}
+    options = {
+        "optimizer": optimizer,
+        "iterations": 12,
+        "batch_with_replacement": batch,
+        "observe": observe,
+    }
     with pytest.raises(KeyboardInterrupt):
         together(checkpoint=file, save_every=3, **options)
     calls = 8
@@ -232,7 +254,7 @@ def test_no_iterations():
         ({"every": 0}, "every is a whole number, 1 or more"),
         ({"steps": (0, 1)}, "D's steps is"),
         ({"steps": (1, 0)}, "G's steps is"),
-        ({"batch": 0}, "batch is"),
+        ({"batch_with_replacement": 0}, "batch_with_replacement is"),
     ],
 )
 def test_counts_out_of_range(change, message):
@@ -284,12 +306,12 @@ def test_both_at_once(loss, extrapolate):
         else partial(torch.optim.SGD, lr=r)
         for r in rates
     )
-    run = together(loss, makers, steps=None, keep=[0, 4])
-    assert set(run.kept) == {0, 4}
+    run = together(loss, makers, steps=None, snapshots=[0, 4])
+    assert set(run.snapshots) == {0, 4}
     for number, (pair, z, x) in enumerate(zip(pairs(), *data(), strict=True)):
-        assert torch.equal(run.kept[0][number], joint_point(*pair))
+        assert torch.equal(run.snapshots[0][number], joint_point(*pair))
         wanted = play_alone(pair, z, x, LOSSES[loss], rates, 4, extrapolate)
-        assert torch.allclose(run.kept[4][number], wanted, atol=1e-6)
+        assert torch.allclose(run.snapshots[4][number], wanted, atol=1e-6)
     assert run.records["norm_g"].shape == run.records["norm_d"].shape == (6, 3)
 
 
@@ -297,7 +319,7 @@ def test_penalty_in_turn():
     """D's step in turn goes down its loss and the penalty, at reals and at interpolates."""
     for where in ("data", "interpolates"):
         penalty = GradientPenalty(0.5, where)
-        run = together("wgan", iterations=1, penalty=penalty, keep=[1])
+        run = together("wgan", iterations=1, penalty=penalty, snapshots=[1])
         for number, ((G, D), z, x) in enumerate(zip(pairs(), *data(), strict=True)):
             y = G(z).detach()
             value = LOSSES["wgan"].discriminator(D(x), D(y))
@@ -306,13 +328,59 @@ def test_penalty_in_turn():
             lr = SGD.keywords["lr"]
             wanted = [w - lr * g for w, g in zip(D.parameters(), slopes, strict=True)]
             flat = torch.cat([w.reshape(-1) for w in wanted])
-            assert torch.allclose(run.kept[1][number, -len(flat) :], flat, atol=1e-6)
+            assert torch.allclose(run.snapshots[1][number, -len(flat) :], flat, atol=1e-6)
 
 
-def test_extrapolation_in_turn_is_refused():
+def test_extragradient_in_turn():
+    """As in `train`: a player's moves are an extrapolation and a step by turns."""
+    make = lambda weights: Extragradient(torch.optim.SGD(weights, lr=0.05))  # noqa: E731
+    run = together("js", make, iterations=4, snapshots=[4])
+    for number, (nets, z, x) in enumerate(zip(pairs(), *data(), strict=True)):
+        past = [None, None]
+        for iteration in range(4):
+            for player in (1, 0):
+                loss = LOSSES["js"].discriminator if player else LOSSES["js"].generator
+                weights = [*nets[player].parameters()]
+                slopes = torch.autograd.grad(loss(nets[1](x), nets[1](nets[0](z))), weights)
+                if iteration % 2 == 0:
+                    past[player] = [weight.detach().clone() for weight in weights]
+                with torch.no_grad():
+                    for weight, start, slope in zip(weights, past[player], slopes, strict=True):
+                        weight.copy_(start - 0.05 * slope)
+        assert torch.allclose(run.snapshots[4][number], joint_point(*nets), atol=1e-6)
+
+
+@pytest.mark.parametrize("error", [FloatingPointError, NotConverged])
+def test_a_failed_search_for_directions(error):
+    """It ends the training as in `train`, and says in which iteration."""
+
+    def find(players, before):
+        if before is not None:
+            raise error("after 7 products")
+        return torch.zeros(3, 19, 0)
+
+    makers = (SGD, lambda weights: Nudged(SGD(weights), find, every=2))
+    with pytest.raises(Diverged, match="found in iteration 3: after 7 products") as caught:
+        together(optimizer=makers)
+    assert caught.value.iteration == 3 and len(caught.value.run.iterations) == 2
+
+
+def test_divergence_between_two_looks():
+    """Whenever one looks, members and iterations are those that looking at each one finds."""
+    wild = {"optimizer": partial(torch.optim.SGD, lr=1e9), "iterations": 30}
+    found = []
+    for every in (1, 30):
+        with pytest.raises(Diverged) as caught:
+            together("ls", **wild, every=every, snapshots=[29])
+        found.append((caught.value.run.diverged, caught.value.iteration))
+        assert not caught.value.run.snapshots
+    assert found[0] == found[1]
+
+
+def test_extrapolation_of_one_player_is_refused():
     for steps in ((1, 1), None):
         both = (lambda w: Extragradient(SGD(w)), SGD)
-        with pytest.raises(ValueError, match="both players to extrapolate"):
+        with pytest.raises(ValueError, match="by both players or by neither"):
             together(optimizer=both, steps=steps)
 
 
@@ -346,7 +414,7 @@ def test_members_judge_as_one_alone_does(joint, steps):
     sgd = partial(torch.optim.SGD, lr=0.05)
     run = train_ensemble(
         nets, z, x, loss=losses, optimizer=sgd, iterations=3, steps=steps, joint_batch=joint,
-        keep=[3],
+        snapshots=[3],
     )  # fmt: skip
     for number, ((G, D), of) in enumerate(zip(nets, losses, strict=True)):
         G, D = copied(G), copied(D)
@@ -354,7 +422,7 @@ def test_members_judge_as_one_alone_does(joint, steps):
         for _ in range(3):
             for player in (1,) * steps[0] + (0,) * steps[1] if steps else ((1, 0),):
                 _step((G, D), *fixed, of, joint, player)
-        assert torch.allclose(run.kept[3][number], joint_point(G, D), atol=1e-6)
+        assert torch.allclose(run.snapshots[3][number], joint_point(G, D), atol=1e-6)
 
 
 def _step(nets, z, x, of, joint, players):
@@ -403,7 +471,7 @@ def test_weights_that_do_not_require_grad():
     for pair in nets:
         pair.discriminator[0].requires_grad_(False)
     z, x = data()
-    run = train_ensemble(nets, z, x, loss=LOSSES["js"], optimizer=SGD, iterations=5, keep=[5])
+    run = train_ensemble(nets, z, x, loss=LOSSES["js"], optimizer=SGD, iterations=5, snapshots=[5])
     for number, pair in enumerate(nets):
         D = run.discriminators.member(number)
         assert torch.equal(D[0].weight, pair.discriminator[0].weight)
@@ -414,7 +482,7 @@ def test_weights_that_do_not_require_grad():
         )
         found = [run.records[name][:, number] for name in ("loss_d", "loss_g")]
         np.testing.assert_allclose(np.stack(found, axis=-1), wanted, rtol=1e-4, atol=1e-5)
-    assert run.kept[5].shape == (3, 16 + 7)
+    assert run.snapshots[5].shape == (3, 16 + 7)
     nets[1].discriminator[0].requires_grad_(True)
     with pytest.raises(ValueError, match=r"members 0 and 1, 0\.weight\.requires_grad is False"):
         train_ensemble(nets, z, x, loss=LOSSES["js"], optimizer=SGD, iterations=1)
@@ -450,12 +518,12 @@ def test_a_head_without_a_part_in_the_loss(steps):
             optimizer=ADAM,
             iterations=5,
             steps=steps,
-            keep=[0, 5],
+            snapshots=[0, 5],
         )
         for head in (True, False)
     ]
-    assert torch.equal(runs[0].kept[5][:, :-8], runs[1].kept[5])
-    assert torch.equal(runs[0].kept[5][:, -8:], runs[0].kept[0][:, -8:])
+    assert torch.equal(runs[0].snapshots[5][:, :-8], runs[1].snapshots[5])
+    assert torch.equal(runs[0].snapshots[5][:, -8:], runs[0].snapshots[0][:, -8:])
 
 
 def test_losses_of_the_same_name():
@@ -504,26 +572,27 @@ def test_a_checkpoint_knows_its_run(tmp_path):
 
 def test_longer_runs_and_more_snapshots_are_the_same_run(tmp_path):
     file = tmp_path / "run.pt"
-    together(iterations=4, every=2, keep=[0, 4], checkpoint=file)
+    together(iterations=4, every=2, snapshots=[0, 4], checkpoint=file)
     with pytest.raises(ValueError, match=r"4 iterations and did not keep \[2\], but \[0, 4\]"):
-        together(iterations=9, every=2, keep=[2], checkpoint=file)
+        together(iterations=9, every=2, snapshots=[2], checkpoint=file)
     with pytest.raises(ValueError, match="no record after 3"):
         together(iterations=9, every=3, checkpoint=file)
-    found = together(iterations=9, every=4, keep=[4, 6], checkpoint=file)
-    wanted = together(iterations=9, every=4, keep=[4, 6])
-    assert sorted(found.kept) == [4, 6] and found.iterations.tolist() == [4, 8]
-    assert all(torch.equal(found.kept[k], wanted.kept[k]) for k in (4, 6))
+    found = together(iterations=9, every=4, snapshots=[4, 6], checkpoint=file)
+    wanted = together(iterations=9, every=4, snapshots=[4, 6])
+    assert sorted(found.snapshots) == [4, 6] and found.iterations.tolist() == [4, 8]
+    assert all(torch.equal(found.snapshots[k], wanted.snapshots[k]) for k in (4, 6))
     for name in wanted.records:
         np.testing.assert_array_equal(found.records[name], wanted.records[name])
 
 
 def test_numpy_numbers_and_arrays(tmp_path):
     z, x = (each.double().numpy() for each in data())
-    file, wanted = tmp_path / "run.pt", together(iterations=4, batch=5)
+    file, wanted = tmp_path / "run.pt", together(iterations=4, batch_with_replacement=5)
     for iterations in (np.int64(2), np.int64(4)):
         run = train_ensemble(
-            pairs(), z, x, loss=LOSSES["rs"], iterations=iterations, batch=np.int32(5),
-            steps=(np.int64(1), 1), every=np.int64(1), seed=np.int64(0), save_every=np.int64(1),
+            pairs(), z, x, loss=LOSSES["rs"], iterations=iterations,
+            seed=np.int64(0), batch_with_replacement=np.int32(5),
+            steps=(np.int64(1), 1), every=np.int64(1), save_every=np.int64(1),
             optimizer=partial(torch.optim.SGD, lr=np.float64(1e-2), momentum=np.float64(0.9)),
             checkpoint=file,
         )  # fmt: skip
@@ -538,11 +607,11 @@ def test_wrong_kinds():
     wrong = {
         "iterations": (None, "3", {3}, 1j, 1.0, True),
         "seed": (None, "3", -1, 1.5),
-        "batch": ("3", 1.5, {3}),
+        "batch_with_replacement": ("3", 1.5, {3}),
         "steps": ("12", 1, (1,)),
         "loss": ("js", None, ["js"] * 3),
         "optimizer": (None, "sgd"),
-        "keep": (None, "12", 5),
+        "snapshots": (None, "12", 5),
         "constrain": (1.0,),
         "observe": ("loss",),
         "device": ("gpu", None),
@@ -554,6 +623,16 @@ def test_wrong_kinds():
             how = {"loss": LOSSES["js"], "optimizer": SGD, "iterations": 1} | {name: value}
             with pytest.raises(ValueError):
                 train_ensemble(pairs(), *data(), **how)
+    for recording in (1, "losses", {"every": 1}):
+        with pytest.raises(ValueError, match="recording is a Recording, got"):
+            training.train_ensemble(
+                pairs(),
+                *data(),
+                loss=LOSSES["js"],
+                optimizer=SGD,
+                iterations=1,
+                recording=recording,
+            )
     for players in (None, "abc", [1, 2, 3], [pairs()[0][0]] * 3):
         with pytest.raises(ValueError, match="players are"):
             train_ensemble(players, *data(), loss=LOSSES["js"], optimizer=SGD, iterations=1)

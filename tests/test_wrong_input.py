@@ -60,8 +60,8 @@ DOORS = {
     "entropy": (class_entropy, [[1, 2]]),
     "modes": (modes, [[1, 2]]),
     "flow": (
-        lambda times, speed, rtol: flow(GAME, [[0.1, 0.1]], times, speed=speed, rtol=rtol),
-        [[0.0, 0.1], 1.0, 1e-3],
+        lambda times, speed: flow(GAME, [[0.1, 0.1]], times, speed=speed),
+        [[0.0, 0.1], 1.0],
     ),
     "iterate": (
         lambda method, size, steps: iterate(GAME, [0.1, 0.1], method, size=size, steps=steps),

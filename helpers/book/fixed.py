@@ -79,7 +79,7 @@ def _nudged() -> Numbers:
     ring = train_ring(RingSetting(nudging=Nudging(k=5)), 2, _ITERATIONS, seed=0, every=2, n=512)
     records = ring.run.records
     found = {f"ring: {name}": _plain(records[name][-1, :, 0]) for name in ("top_g", "top_d")}
-    found["ring: norm of the weights"] = [_norm(w) for w in ring.run.kept[_ITERATIONS]]
+    found["ring: norm of the weights"] = [_norm(w) for w in ring.run.snapshots[_ITERATIONS]]
     nudged = replace(_PLAIN, nudging=Nudging(k=2, every=2))
     return found | {f"nugan: {what}": v for what, v in _image_gan(nudged).items()}
 

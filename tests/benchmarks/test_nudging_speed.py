@@ -8,18 +8,19 @@ import torch
 
 from helpers.clusters import circle_of_gaussians
 from helpers.datasets import load
-from helpers.ensemble import Run
-from helpers.ensemble import Settings as RunSettings
+from helpers.ensemble import EnsembleSettings, EnsembleTraining
 from helpers.image_gans import standard_normal
 from helpers.losses import LOSSES
 from helpers.models import Players, dcgan, mlp
 from helpers.nudging import MemberDirections, Nudging, SharpDirections
 from helpers.optimizers import Nudged
-from helpers.single import Settings, Single
+from helpers.single import SingleSettings, SingleTraining
+from helpers.training import Recording
 from tests.benchmarks.workload import FULL
 
 EVERY = 50
 ROUNDS = 9 if FULL else 3
+NO_RECORDS = Recording(every=10**6)
 ADAM = partial(torch.optim.Adam, lr=2e-4, betas=(0.5, 0.999))
 
 
@@ -34,16 +35,20 @@ def makers(finds, nudging):
     return tuple(partial(make, find=find) for find in finds)
 
 
+def shared(finds, nudging):
+    """What both forms of a training are told."""
+    none = {"penalty": None, "joint_batch": False, "seed": 0}
+    return {"optimizers": makers(finds, nudging), "steps": (1, 1), **none}
+
+
 def one_gan(finds, nudging):
     """The quick profile's DCGAN of width 4 on digits."""
     data = load("digits").images
-    settings = Settings(
-        (16,), LOSSES["js"], makers(finds, nudging), (1, 1), 50, None, None, None, 0, None, 10**6,
-        frozenset(),
-    )  # fmt: skip
-    return Single(
-        dcgan(seed=0, width=4, latent=16, normed=False), data, settings, torch.device("cpu")
+    settings = SingleSettings(
+        **shared(finds, nudging), batch=50, latent=(16,), loss=LOSSES["js"], logit=None
     )
+    nets = dcgan(seed=0, width=4, latent=16, normed=False)
+    return SingleTraining(nets, data, None, settings, NO_RECORDS, torch.device("cpu"))
 
 
 def many_gans(finds, nudging):
@@ -56,11 +61,11 @@ def many_gans(finds, nudging):
         for k in range(32)
     ]
     data = circle_of_gaussians(32, seed=0, n=4096, modes=8)
-    settings = RunSettings(
-        [(LOSSES["js"], 32)], makers(finds, nudging), (1, 1), 64, None, None, 0, None, 10**6,
-        frozenset(),
-    )  # fmt: skip
-    return Run(pairs, data.latents, data.reals, settings, "cpu")
+    settings = EnsembleSettings(
+        **shared(finds, nudging), batch=64, losses=[(LOSSES["js"], 32)], constrain=None
+    )
+    of = data.latents, data.reals
+    return EnsembleTraining(pairs, *of, settings, NO_RECORDS, torch.device("cpu"))
 
 
 def finds_for(work, nudging):

@@ -13,7 +13,8 @@ from helpers.image_gans import SETTINGS, train_images
 from helpers.losses import LOSSES
 from helpers.models import dcgan
 from helpers.penalties import GradientPenalty
-from helpers.single import Settings, Single
+from helpers.single import SingleSettings, SingleTraining
+from helpers.training import Recording
 from tests.benchmarks.workload import FULL, images
 
 BATCH, LATENT = 100, 100
@@ -66,11 +67,11 @@ def test_step(in_turn, training_rows, kind, width):
     device, data = pick_device("auto"), images()[1][:1000]
     loss, steps, penalty = KINDS[kind]
     nets = dcgan(seed=0, width=width, latent=LATENT)
-    settings = Settings(
-        (LATENT,), LOSSES[loss], (ADAM, ADAM), steps, BATCH, penalty, None, None, 0, None, 1,
-        frozenset(),
+    settings = SingleSettings(
+        optimizers=(ADAM, ADAM), steps=steps, batch=BATCH, penalty=penalty, joint_batch=False,
+        seed=0, latent=(LATENT,), loss=LOSSES[loss], logit=None,
     )  # fmt: skip
-    run = Single(nets, data, settings, device)
+    run = SingleTraining(nets, data, None, settings, Recording(every=1), device)
     latents = torch.randn(BATCH, LATENT, device=device)
     works = {"bare passes": bare(kind, run.players, run.reals[:BATCH], latents)}
     works["train"] = run.iterate
