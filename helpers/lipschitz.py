@@ -146,13 +146,7 @@ def phi_lipschitz(
 
 
 def _problem(pattern: Tensor, locations: Tensor, reach: Tensor, loss: str) -> _Problem:
-    """Set up the problem for sets of points that meet in one pattern.
-
-    Args:
-        pattern: (2n,) index of the first point at each point's location.
-        locations: (K,) the indices that occur in the pattern.
-        reach: (B, 2n, 2n) how far f may change between two points.
-    """
+    """Of sets in which the same points meet: pattern (2n,), locations (K,), reach (B, 2n, 2n)."""
     n, k = len(pattern) // 2, len(locations)
     reach = reach[:, locations][:, :, locations].clamp(max=_FAR * max(k - 1, 1))
     basis = _tree_basis(reach)
@@ -171,13 +165,8 @@ def _tree_basis(reach: Tensor) -> Tensor:
     """Values of f in terms of a level and its steps along a minimum spanning tree (Prim).
 
     A step in units of what the Lipschitz bound allows lies in [-1, 1] however close two points
-    come: Newton's systems stay well conditioned where those in the values themselves do not.
-
-    Args:
-        reach: (B, K, K) symmetric, positive off the diagonal.
-
-    Returns:
-        (B, K, K): row p holds f at location p; column 0 is the level, at location 0.
+    come: Newton's systems stay well conditioned where those in the values themselves do not. Row p
+    of (B, K, K) holds f at location p; column 0 is the level, at location 0.
     """
     size, k, _ = reach.shape
     everyone = torch.arange(size, device=reach.device)

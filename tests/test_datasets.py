@@ -483,33 +483,19 @@ def test_resizing_is_that_of_pil(side, size, channels):
         [np.asarray(resize(Image.fromarray(each.transpose(1, 2, 0).squeeze()))) for each in pixels]
     )
     want = want.reshape(4, size, size, channels).transpose(0, 3, 1, 2)
-    levels = (as_tensor(raw, size, None).numpy() + 1) * 127.5
+    levels = (as_tensor(raw, size).numpy() + 1) * 127.5
     assert np.abs(levels - want).max() <= 1.01
 
 
 def test_extremes_stay_in_range():
-    """White, resized and turned to grey, rounds to no more than 1; many chunks are all filled."""
+    """White, resized, rounds to no more than 1; many chunks are all filled."""
     pixels = np.full((1201, 3, 5, 5), 255, dtype=np.uint8)
     pixels[::2] = 0
     raw = Raw(pixels, np.zeros(1201, dtype=np.int64), ("a",), official=False)
-    for size, channels in [(3, 1), (7, 3), (5, None), (5, 1)]:
-        found = as_tensor(raw, size, channels)
+    for size in (3, 5, 7):
+        found = as_tensor(raw, size)
         assert found.dtype == torch.float32 and found.min() == -1 and found.max() <= 1
         assert found[1::2].min() > 1 - 1e-6 and (found[::2] == -1).all()
-
-
-def test_channels(tmp_path):
-    """Luma as PIL's; grey repeated; as many as there are by default."""
-    grey = load("digits", size=8)
-    assert torch.equal(load("digits", size=8, channels=1).images, grey.images)
-    assert torch.equal(load("digits", size=8, channels=3).images, grey.images.repeat(1, 3, 1, 1))
-    write_pictures(tmp_path)
-    rng = np.random.default_rng(0)
-    picture = Image.fromarray(rng.integers(0, 256, (32, 32, 3), dtype=np.uint8))
-    picture.save(tmp_path / "CIFAR10/train/airplane/0.png")
-    levels = (load("cifar10", channels=1, root=tmp_path).images[0, 0].numpy() + 1) * 127.5
-    assert np.abs(levels - np.asarray(picture.convert("L"))).max() <= 1.01
-    assert load("cifar10", channels=3, root=tmp_path).images.shape == (20, 3, 32, 32)
 
 
 def test_subset():
@@ -539,9 +525,6 @@ def test_refusals(tmp_path):
         ({"name": None}, "data set is one of .*, got None"),
         ({"split": "valid"}, "split is one of 'train', 'test', got 'valid'"),
         ({"split": ["train"]}, "split is one of 'train', 'test', got"),
-        ({"channels": 2}, "channels are 1, 3 or None for as many as there are, got 2"),
-        ({"channels": "3"}, "channels is a whole number, 1 or more, got '3'"),
-        ({"channels": True}, "channels is a whole number, 1 or more, got True"),
         ({"size": 0}, "size is a whole number, 1 or more, got 0"),
         ({"size": 7.5}, "size is a whole number, 1 or more, got 7.5"),
         ({"size": True}, "size is a whole number, 1 or more, got True"),
@@ -553,15 +536,15 @@ def test_refusals(tmp_path):
 
 def test_numbers_of_numpy():
     """A size from an array is a size."""
-    found = load("digits", size=np.int64(8), channels=np.int32(1)).images
-    assert torch.equal(found, load("digits", size=8, channels=1).images)
+    found = load("digits", size=np.int64(8)).images
+    assert torch.equal(found, load("digits", size=8).images)
 
 
 def test_default_device_is_none_of_ours():
     """Sets lie on the CPU whatever torch.set_default_device says."""
-    want = load("digits", size=9, channels=3).subset(5, seed=0).images
+    want = load("digits", size=9).subset(5, seed=0).images
     with torch.device("meta"):
-        found = load("digits", size=9, channels=3).subset(5, seed=0).images
+        found = load("digits", size=9).subset(5, seed=0).images
     assert found.device.type == "cpu" and torch.equal(found, want)
 
 

@@ -27,7 +27,6 @@ def load(
     split: str = "train",
     *,
     size: int = 32,
-    channels: int | None = None,
     root: str | PathLike[str] | None = None,
 ) -> ImageSet:
     """A set of images in [-1, 1], whole and in memory.
@@ -40,12 +39,11 @@ def load(
             a fifth of each class makes its test split.
         split: "train" or "test".
         size: height and width in pixels.
-        channels: 1 takes the luma of colour images, 3 repeats grey ones, None keeps what there is.
         root: a folder in torchvision's layout, to which nothing is written; by default the one that
             GANSCAPES_DATA names, else the cache, into which torchvision downloads what is missing.
 
     Raises:
-        ValueError: for an unknown name, split, size or number of channels, and a damaged file.
+        ValueError: for an unknown name, split or size, and a damaged file.
         FileNotFoundError: for missing files, a failed download, and a cache that is damaged.
 
     >>> load("digits", size=8).images.shape
@@ -54,10 +52,8 @@ def load(
     name = _checked(name, root)
     one_of("split", split, SPLITS)
     size = whole_number("size", size, 1)
-    if channels is not None and whole_number("channels", channels, 1) not in (1, 3):
-        raise ValueError(f"channels are 1, 3 or None for as many as there are, got {channels!r}")
     raw = read_digits(split) if name == "digits" else read(name, split, root)
-    images = as_tensor(raw, size, channels)
+    images = as_tensor(raw, size)
     labels = torch.from_numpy(raw.labels)
     return ImageSet(name, split, images, labels, raw.classes, raw.official)
 

@@ -54,11 +54,7 @@ SOURCES = {
 
 
 def cache() -> Path:
-    """The folder for downloads: data/cache in a checkout, ~/.cache/ganscapes if installed.
-
-    >>> cache().name in ("cache", "ganscapes")
-    True
-    """
+    """The folder for downloads: data/cache in a checkout, ~/.cache/ganscapes if installed."""
     data = Path(__file__).parents[2] / "data"
     if (data / "claims.json").exists():
         return data / "cache"
