@@ -261,7 +261,7 @@ def test_no_network(alone):
     """An error in one line that says so, and nothing in the cache that is taken for a set."""
     for name in ("mnist", "emnist-letters", "cifar10"):
         with pytest.raises(
-            FileNotFoundError, match=f"no whole {name} .*download failed.*no netw"
+            FileNotFoundError, match=f"{name} is not whole in {alone}.*downloaded: .*no network"
         ) as e:
             load(name)
         assert "\n" not in str(e.value) and not at_hand(name)
@@ -299,7 +299,7 @@ def test_a_damaged_cache_is_named(alone):
     write_idx(alone, "mnist", "test")
     images = alone / "MNIST/raw" / IMAGES
     images.write_bytes(images.read_bytes()[:-1])
-    with pytest.raises(FileNotFoundError, match=f"no whole mnist in {alone}.*of size 47039"):
+    with pytest.raises(FileNotFoundError, match=f"mnist is not whole in {alone}.*of size 47039"):
         load("mnist")
     assert images.exists() and not at_hand("mnist")
 

@@ -84,7 +84,7 @@ def read(name: str, split: str, root: str | PathLike[str] | None, *, download: b
         # Its messages may have several lines, or none, and there is no type for what is missing.
         why = " ".join(f"{type(error).__name__} {error}".split())
         if download:
-            message = f"no whole {name} in {folder}, and its download failed: {why}"
+            message = f"{name} is not whole in {place}, and could not be downloaded: {why}"
             raise FileNotFoundError(message) from error
         missing = isinstance(error, FileNotFoundError) or "not found" in why
         kind = FileNotFoundError if missing else ValueError
