@@ -153,10 +153,10 @@ def leading_end_point(
     if not start_norm > 0:
         raise ValueError(f"the norm at the start must be above 0, got {start_norm}")
     options = {"tolerance": tolerance, "seed": seed}
-    joint = game_eigenvalues(jacobian(game, end), top, **options)
+    # So few products do not pay for a trace.
+    joint = game_eigenvalues(jacobian(game, end, route="retained"), top, **options)
     spectra, errors = [], []
     for player in PLAYERS:
-        # So few products do not pay for a trace.
         operator = hessian(game, player, end, route="retained")
         found = [top_eigenpairs(operator, own, which, **options) for which in ("LA", "SA")]
         spectra.append(np.concatenate([each.values for each in found]))

@@ -46,7 +46,7 @@ class Scale:
 
 PAPER_SETS = ("mnist", "kmnist", "fashion-mnist", "emnist")
 SCALES = {
-    "quick": Scale(("digits",), 1400, 8, 4, 16, 50, 50, 300, 10, 1, 1, (2, 4, 8), 10),
+    "quick": Scale(("digits",), 700, 4, 4, 16, 50, 16, 300, 10, 1, 1, (1, 2, 4), 10),
     "medium": Scale(PAPER_SETS, 6000, 40, 8, 100, 50, 100, 1000, 5, 2, 2, (2, 20, 40)),
     "full": Scale(PAPER_SETS, 60_000, 180, 16, 100, 512, 200, 2000, 20, 2, 20, (2, 25, 160)),
 }

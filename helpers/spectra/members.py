@@ -75,9 +75,9 @@ def member_eigenpairs(
     if not 1 <= k <= most <= n:
         raise ValueError(f"k and most are 1 to {n}, k the smaller, got {k} and {most}")
     check_chance(chance)
-    found, lows, lost = _search(product, begin, k, tolerance, most, chance)
+    found, lows, errors, lost = _search(product, begin, k, tolerance, most, chance)
     if chance is not None:
-        found = _make_sure(product, found, lows, lost, tolerance, chance)
+        found = _make_sure(product, found, lows, errors, lost, tolerance, chance)
     return found
 
 
@@ -88,8 +88,10 @@ def _search(
     tolerance: float,
     most: int,
     chance: float | None,
-) -> tuple[MemberPairs, Tensor, Tensor]:
-    """What one start leads to, by how much a miss would be low, and whose products are lost."""
+) -> tuple[MemberPairs, Tensor, Tensor, Tensor]:
+    """What one start leads to, by how much a miss would be low, the rounding error of products, and
+    whose products are lost.
+    """
     members, n = begin.shape
     basis = begin.new_zeros(members, min(most, _FIRST), n)
     diagonal, beside = (begin.new_zeros(members, most) for _ in range(2))
@@ -99,7 +101,7 @@ def _search(
         begin.new_zeros(members, k), begin.new_zeros(members, n, k),
         begin.new_zeros(members, k), begin.new_zeros(members), most,
     )  # fmt: skip
-    lows = begin.new_zeros(members)
+    lows, errors = begin.new_zeros(members), begin.new_zeros(members)
     newest = begin / begin.norm(dim=1, keepdim=True)
     longest, shortest = begin.new_zeros(members), begin.new_full((members,), torch.inf)
     draws = torch.Generator().manual_seed(0)
@@ -137,7 +139,7 @@ def _search(
         found.vectors[ready] = (held[ready].mT @ inner[ready][..., -k:]).flip(-1)
         found.residuals[ready] = left[ready].flip(-1)
         found.lowest[ready] = values[ready, 0]
-        lows[ready] = low[ready]
+        lows[ready], errors[ready] = low[ready], rounding[ready]
         going &= ~ready
         if not going.any():
             break
@@ -145,13 +147,14 @@ def _search(
     for each in (found.values, found.residuals, found.lowest):
         each[lost] = torch.nan
     found.vectors[lost] = 0
-    return replace(found, products=known), lows, lost
+    return replace(found, products=known), lows, errors, lost
 
 
 def _make_sure(
     product: Callable[[Tensor], Tensor],
     found: MemberPairs,
     lows: Tensor,
+    errors: Tensor,
     lost: Tensor,
     tolerance: float,
     chance: float,
@@ -172,8 +175,6 @@ def _make_sure(
     now = torch.ones_like(edge)
     last, beside = torch.zeros_like(edge), torch.zeros_like(edge)
     enough, steps = needed(n, chance / 2), 0
-    rounding = 10 * torch.finfo(newest.dtype).eps
-    sizes = lows / (LOW * max(tolerance, rounding))  # the largest modulus
     while steps < n - k and going.any():
         steps += 1
         basis = torch.cat([basis, newest[:, None]], dim=1)
@@ -182,7 +183,7 @@ def _make_sure(
         along = (newest * image).sum(dim=1).double()
         image = _without(basis, image)
         length = image.norm(dim=1)
-        over = length <= rounding * sizes
+        over = length <= errors
         step = torch.where(over, 1.0, length).double()
         following = ((edge - along) * now - beside * last) / step
         last, now, beside = now, following, length.double()

@@ -6,7 +6,6 @@ from multiprocessing import get_context
 
 import pytest
 import torch
-from torch.fx.experimental import proxy_tensor
 
 from tests.matrix.cases import CASES
 from tests.matrix.judge import Judge
@@ -15,9 +14,6 @@ from tests.matrix.table import TABLE
 
 def judged(number):
     torch.set_num_threads(1)
-    # Half of a trace goes into a description of every node, of which nothing here reads more than
-    # the dtype: the value itself has that.
-    proxy_tensor.extract_val = lambda value, *_, **__: value
     return Judge(CASES[number]).verdicts()
 
 
