@@ -17,7 +17,7 @@ from torchvision.datasets import CIFAR10
 from torchvision.datasets.utils import calculate_md5
 from torchvision.transforms import InterpolationMode, v2
 
-from helpers.datasets import NAMES, at_hand, load, sources
+from helpers.datasets import NAMES, load, sources
 from helpers.datasets.digits import read_digits
 from helpers.datasets.images import Raw, as_tensor
 
@@ -207,27 +207,6 @@ def test_which_folder(tmp_path, monkeypatch, alone):
     assert len(load("mnist")) == 3
 
 
-def test_at_hand_is_where_load_looks(tmp_path, monkeypatch, alone):
-    """In the folder given, the variable's or the cache; nothing is downloaded to find out."""
-    assert not at_hand("mnist") and not at_hand("emnist")
-    assert at_hand("digits")
-    for folder in (tmp_path / "given", alone):
-        for split in ("train", "test"):
-            write_idx(folder, "mnist", split)
-    (alone / idx_files("mnist", "test")[1]).rename(tmp_path / "away")
-    assert at_hand("mnist", tmp_path / "given") and not at_hand("mnist")
-    monkeypatch.setenv(sources.VARIABLE, str(tmp_path / "given"))
-    assert at_hand("mnist")
-    monkeypatch.delenv(sources.VARIABLE)
-    assert not at_hand("mnist")  # not as a whole
-    (tmp_path / "away").rename(alone / idx_files("mnist", "test")[1])
-    assert at_hand("mnist")
-    with pytest.raises(ValueError, match=r"data set is one of .*, got 'mnits'"):
-        at_hand("mnits")
-    with pytest.raises(ValueError, match="root is a path or None, got 3"):
-        at_hand("mnist", 3)
-
-
 def test_cache_of_an_installed_package(tmp_path, monkeypatch):
     """Not beside site-packages, nor wherever the program was started."""
     monkeypatch.undo()
@@ -264,7 +243,7 @@ def test_no_network(alone):
             FileNotFoundError, match=f"{name} is not whole in {alone}.*downloaded: .*no network"
         ) as e:
             load(name)
-        assert "\n" not in str(e.value) and not at_hand(name)
+        assert "\n" not in str(e.value)
 
 
 @pytest.mark.parametrize("failure", [KeyboardInterrupt, URLError("cut"), OSError(28, "disk full")])
@@ -286,7 +265,6 @@ def test_interrupted_downloads(after, failure, alone, monkeypatch):
     expected = KeyboardInterrupt if failure is KeyboardInterrupt else FileNotFoundError
     with pytest.raises(expected):
         load("mnist")
-    assert not at_hand("mnist")
     fails = False
     calls.clear()
     assert len(load("mnist")) == 60 and len(calls) == 4
@@ -301,7 +279,7 @@ def test_a_damaged_cache_is_named(alone):
     images.write_bytes(images.read_bytes()[:-1])
     with pytest.raises(FileNotFoundError, match=f"mnist is not whole in {alone}.*of size 47039"):
         load("mnist")
-    assert images.exists() and not at_hand("mnist")
+    assert images.exists()
 
 
 # CIFAR-10

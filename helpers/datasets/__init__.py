@@ -16,7 +16,7 @@ from helpers.datasets.images import ImageSet, as_tensor
 from helpers.datasets.sources import SOURCES, read
 from helpers.inputs import one_of, shown, whole_number
 
-__all__ = ["NAMES", "SPLITS", "ImageSet", "at_hand", "load"]
+__all__ = ["NAMES", "SPLITS", "ImageSet", "load"]
 
 NAMES = ("digits", "emnist", *SOURCES)
 SPLITS = ("train", "test")
@@ -49,33 +49,13 @@ def load(
     >>> load("digits", size=8).images.shape
     torch.Size([1442, 1, 8, 8])
     """
-    name = _checked(name, root)
+    one_of("data set", name, NAMES)
+    if root is not None and not isinstance(root, str | PathLike):
+        raise ValueError(f"root is a path or None, got {shown(root)}")
+    name = "emnist-digits" if name == "emnist" else name
     one_of("split", split, SPLITS)
     size = whole_number("size", size, 1)
     raw = read_digits(split) if name == "digits" else read(name, split, root)
     images = as_tensor(raw, size)
     labels = torch.from_numpy(raw.labels)
     return ImageSet(name, split, images, labels, raw.classes, raw.official)
-
-
-def at_hand(name: str, root: str | PathLike[str] | None = None) -> bool:
-    """Whether `load` would give both splits of a set without a download.
-
-    Raises:
-        ValueError: for an unknown set.
-
-    >>> at_hand("digits")
-    True
-    """
-    name = _checked(name, root)
-    try:
-        return name == "digits" or all(read(name, split, root, download=False) for split in SPLITS)
-    except (FileNotFoundError, ValueError):
-        return False
-
-
-def _checked(name: str, root: str | PathLike[str] | None) -> str:
-    one_of("data set", name, NAMES)
-    if root is not None and not isinstance(root, str | PathLike):
-        raise ValueError(f"root is a path or None, got {shown(root)}")
-    return "emnist-digits" if name == "emnist" else name

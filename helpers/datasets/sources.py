@@ -61,11 +61,11 @@ def cache() -> Path:
     return Path.home() / ".cache" / "ganscapes"
 
 
-def read(name: str, split: str, root: str | PathLike[str] | None, *, download: bool = True) -> Raw:
+def read(name: str, split: str, root: str | PathLike[str] | None) -> Raw:
     """A split of one of SOURCES; `helpers.datasets.load` says from where, and what is raised."""
     given = root if root is not None else os.environ.get(VARIABLE)
     folder = Path(given).expanduser() if given else cache()
-    download = download and not given
+    download = not given
     source = SOURCES[name]
     place = folder / source.folder
     stand_in = name == "cifar10" and not place.exists() and (folder / "CIFAR10").exists()
