@@ -1,21 +1,18 @@
-"""Classifiers that judge generated images: a LeNet trained here, or Inception where it is at hand.
+"""Classifiers that judge generated images: a LeNet trained here.
 
-Both give logits and features of images in [-1, 1], which is what `helpers.metrics` reads. Berard
-et al. 2020 score images of digits by a LeNet-like classifier; theirs was not released.
+It gives logits and features of images in [-1, 1], which is what `helpers.metrics` reads. Berard et
+al. 2020 score images of digits by a LeNet-like classifier; theirs was not released.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from torchmetrics.image.fid import NoTrainInceptionV3
 from tqdm import tqdm
 
 from helpers import inputs
@@ -26,8 +23,7 @@ from helpers.devices import pick_device
 from helpers.inputs import shown, whole_number
 from helpers.models import lenet
 
-INCEPTION = "weights-inception-2015-12-05-6726825d.pth"  # ends in the start of its SHA-256
-_AT_ONCE = 100  # images that a net is shown: Inception's first layers are large
+_AT_ONCE = 100  # images that a net is shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,67 +54,6 @@ class Classifier:
     def features(self, images: Tensor) -> Tensor:
         """(n, d) that the last layer sees; raises as `logits` does."""
         return _in_batches(self.net[:-1], images)
-
-    def probabilities(self, images: Tensor) -> Tensor:
-        """(n, classes) float64, rows of which add up to 1; raises as `logits` does."""
-        return self.logits(images).double().softmax(dim=1)
-
-
-@dataclass(frozen=True, eq=False)
-class Inception:
-    """The net behind the published inception scores and FIDs, of 1,008 logits; `load_inception`.
-
-    It takes images (n, 1 or 3, height, width) in [-1, 1], which it rounds to bytes.
-    """
-
-    net: nn.Sequential  # to bytes, then torchmetrics' NoTrainInceptionV3
-
-    def features(self, images: Tensor) -> Tensor:
-        """(n, 2048) features.
-
-        Raises:
-            ValueError: for no images, images of another shape, and pixels out of [-1, 1].
-        """
-        _check_images(images)
-        if images.shape[1] not in (1, 3) or images.abs().max() > 1:
-            raise ValueError(
-                "Inception takes images of 1 or 3 channels in [-1, 1], got "
-                f"{images.shape[1]} channels in [{images.min():g}, {images.max():g}]"
-            )
-        return _in_batches(self.net, images)
-
-    def logits(self, images: Tensor) -> Tensor:
-        """(n, 1008) logits without their bias, as in the published scores; raises likewise."""
-        features = self.features(images)
-        return features @ self.net[-1].fc.weight.to(features).T
-
-
-class _ToBytes(nn.Module):
-    def forward(self, images: Tensor) -> Tensor:
-        return ((images + 1) * 127.5).round().byte().expand(-1, 3, -1, -1)
-
-
-def load_inception() -> Inception:
-    """Torchmetrics' Inception, from weights that torch-fidelity has downloaded before.
-
-    Nothing is downloaded here. The weights lie in the checkpoints of ``torch.hub.get_dir()``.
-
-    Raises:
-        ModuleNotFoundError: without the package torch-fidelity.
-        FileNotFoundError: without the weights.
-        ValueError: if the file is not the one that its name promises.
-    """
-    if find_spec("torch_fidelity") is None:
-        raise ModuleNotFoundError("Inception needs the package torch-fidelity, which is missing")
-    path = Path(torch.hub.get_dir()) / "checkpoints" / INCEPTION
-    if not path.is_file():
-        raise FileNotFoundError(f"Inception needs its weights at {path}, where there is no file")
-    # The file will be unpickled without limits, so it has to be the right one.
-    if not hashlib.sha256(path.read_bytes()).hexdigest().startswith(path.stem.split("-")[-1]):
-        raise ValueError(f"{path} is damaged or another file: its SHA-256 does not fit its name")
-    # Without antialiasing, as in the net that published scores come from.
-    net = NoTrainInceptionV3("inception-v3-compat", ["2048"], str(path), antialias=False)
-    return Inception(nn.Sequential(_ToBytes(), net))
 
 
 def train_classifier(

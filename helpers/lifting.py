@@ -35,8 +35,8 @@ class WideGenerator:
             )
 
     @classmethod
-    def random(cls, n: int, width: int, *, d_z: int = 2, seed: int) -> WideGenerator:
-        """A generator with Gaussian hidden layer and n Gaussian latents.
+    def random(cls, n: int, width: int, *, seed: int) -> WideGenerator:
+        """A generator with Gaussian hidden layer and n Gaussian latents in the plane.
 
         Raises:
             ValueError: if the width is below n: the outputs could not move freely.
@@ -45,11 +45,10 @@ class WideGenerator:
         (3, 17)
         """
         n, width = whole_number("n", n, 0), whole_number("width", width, 0)
-        d_z, seed = whole_number("d_z", d_z, 1), whole_seed(seed)
         if width < n or n < 1:
             raise ValueError(f"n outputs need n >= 1 and width >= n, got n = {n}, width = {width}")
-        rng = np.random.default_rng(seed)
-        shapes = ((d_z, width), (width,), (n, d_z))
+        rng = np.random.default_rng(whole_seed(seed))
+        shapes = ((2, width), (width,), (n, 2))
         return cls(*(rng.standard_normal(shape) for shape in shapes))
 
     @property

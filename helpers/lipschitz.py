@@ -21,6 +21,7 @@ from helpers.inputs import real_array, real_number
 from helpers.scalars import PAIRING, SEPARABLE, ScalarFunction, check_loss
 from helpers.values import check_points
 
+_GAP = 1e-7  # of the values returned to the suprema, at most
 _SHRINK = 0.1  # of the barrier's weight, from one centring to the next
 _NEWTON_STEPS = 60  # at most, per centring; a handful is usual
 _HALVINGS = 60  # of a Newton step, at most
@@ -88,7 +89,6 @@ def phi_lipschitz(
     loss: str,
     L: float,
     *,
-    gap: float = 1e-7,
     device: str = "auto",
 ) -> NDArray[np.float64]:
     """Outer objective over discriminators with Lipschitz constant at most L.
@@ -98,22 +98,22 @@ def phi_lipschitz(
         y: (..., n) or (..., n, d) generated points, one set per batch entry.
         loss: a name of `scalars.SEPARABLE` or `scalars.PAIRING`.
         L: Lipschitz constant, positive; change of f per unit of (Euclidean) distance.
-        gap: the values returned lie at most this far below the suprema.
         device: where the batch is solved, see `devices.pick_device`.
 
     Returns:
-        (...,) array, never above the exact value of `helpers.values`.
+        (...,) array, at most 1e-7 below the suprema, and never above the exact value of
+        `helpers.values`.
 
     Raises:
-        ValueError: for an unknown loss, L or gap not positive and finite, bad point sets, or a
-            problem too ill-conditioned to solve to the gap.
+        ValueError: for an unknown loss, L not positive and finite, bad point sets, or a problem too
+            ill-conditioned to solve.
         FloatingPointError: for distances beyond the range of floats.
 
     >>> phi_lipschitz([0.0, 4.0], [[0.0, 0.0], [0.0, 4.0]], "js", L=100.0).round(4)
     array([-0.4774, -0.6931])
     """
     check_loss(loss)
-    L, gap = real_number("L", L, above=0), real_number("gap", gap, above=0)
+    L = real_number("L", L, above=0)
     x, y = real_array("x", x, finite=False), real_array("y", y, finite=False)
     batch = y.shape[: y.ndim - x.ndim]
     if y.size == 0 or y.shape[len(batch) :] != x.shape:
@@ -131,7 +131,7 @@ def phi_lipschitz(
     if not distance.isfinite().all():
         far = float(points.abs().max())
         raise FloatingPointError(f"distances of coordinates up to {far:g} are beyond floats")
-    meet = L * distance <= _MEETING * gap
+    meet = L * distance <= _MEETING * _GAP
     owner = meet.to(torch.int8).argmax(dim=2)  # first point of each location
     values = points.new_empty(len(points))
     # Sets of Y in which the same points meet share one problem; a grid has a handful of such.
@@ -141,18 +141,12 @@ def phi_lipschitz(
         alike = torch.nonzero(group == number).squeeze(1)
         for members in alike.split(_CHUNK if points.device.type == "cpu" else len(alike)):
             problem = _problem(pattern, locations, L * distance[members], loss)
-            values[members] = _solve(problem, gap)
+            values[members] = _solve(problem)
     return values.cpu().numpy().reshape(batch)
 
 
 def _problem(pattern: Tensor, locations: Tensor, reach: Tensor, loss: str) -> _Problem:
-    """Set up the problem for sets of points that meet in one pattern.
-
-    Args:
-        pattern: (2n,) index of the first point at each point's location.
-        locations: (K,) the indices that occur in the pattern.
-        reach: (B, 2n, 2n) how far f may change between two points.
-    """
+    """Of sets in which the same points meet: pattern (2n,), locations (K,), reach (B, 2n, 2n)."""
     n, k = len(pattern) // 2, len(locations)
     reach = reach[:, locations][:, :, locations].clamp(max=_FAR * max(k - 1, 1))
     basis = _tree_basis(reach)
@@ -171,13 +165,8 @@ def _tree_basis(reach: Tensor) -> Tensor:
     """Values of f in terms of a level and its steps along a minimum spanning tree (Prim).
 
     A step in units of what the Lipschitz bound allows lies in [-1, 1] however close two points
-    come: Newton's systems stay well conditioned where those in the values themselves do not.
-
-    Args:
-        reach: (B, K, K) symmetric, positive off the diagonal.
-
-    Returns:
-        (B, K, K): row p holds f at location p; column 0 is the level, at location 0.
+    come: Newton's systems stay well conditioned where those in the values themselves do not. Row p
+    of (B, K, K) holds f at location p; column 0 is the level, at location 0.
     """
     size, k, _ = reach.shape
     everyone = torch.arange(size, device=reach.device)
@@ -196,12 +185,12 @@ def _tree_basis(reach: Tensor) -> Tensor:
     return basis
 
 
-def _solve(problem: _Problem, gap: float) -> Tensor:
+def _solve(problem: _Problem) -> Tensor:
     """(B,) values of the problem, from below and within the gap."""
     size, bounds, k = problem.bounds.shape
     terms = sum(rows.shape[1] for _, rows in problem.terms)
     # A barrier of weight mu leaves mu per bound: 2 M of them, and 2 per softened h.
-    smallest = gap / (2 * (bounds + terms * problem.weight) + 1)
+    smallest = _GAP / (2 * (bounds + terms * problem.weight) + 1)
     u = problem.bounds.new_zeros(size, k)
     # Start where the barrier outweighs the objective, so that u = 0 is nearly centred.
     mu = max(1.0, float(problem.derivatives(u, 1.0)[0].abs().max()))
@@ -241,7 +230,7 @@ def _centre(problem: _Problem, u: Tensor, mu: float) -> Tensor:
         u[active] = now + length[:, None] * step
     raise ValueError(
         f"Newton's method left {len(active)} point sets uncentred at barrier weight {mu:.1e}: "
-        "the gap is too small for the spread of the points and L"
+        "the points are too far spread for L"
     )
 
 

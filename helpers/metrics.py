@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.inception import InceptionScore
 
-from helpers.classifiers import Classifier, Inception
+from helpers.classifiers import Classifier
 from helpers.inputs import real_array, whole_number
 from helpers.inputs import seed as whole_seed
 
@@ -25,79 +25,52 @@ MODE_SHARE = 0.01  # of the samples, from which on a class counts as a mode
 
 
 @dataclass(frozen=True)
-class Score:
-    """An inception score."""
-
-    mean: float  # over splits
-    std: float  # over splits, of a sample (n - 1); NaN for one split
-    n: int  # images in all
-    splits: int
-
-
-@dataclass(frozen=True)
-class Distance:
-    """A squared Fréchet distance between two sets in a classifier's features."""
-
-    value: float  # rounding can leave it just below 0
-    reals: int  # images of either set
-    fakes: int
-
-
-@dataclass(frozen=True)
 class ScoreRange:
     """The scores of real images and of uniform noise, as many as a generator's will be."""
 
-    real_score: Score  # what a perfect generator would have
-    noise_score: Score
-    real_distance: Distance  # of two disjoint sets of reals: what a perfect generator would have
-    noise_distance: Distance
+    real_score: float  # what a perfect generator would have
+    noise_score: float
+    real_distance: float  # of two disjoint sets of reals: what a perfect generator would have
+    noise_distance: float
 
 
-def inception_score(
-    classifier: Classifier | Inception, images: Tensor, *, splits: int = 1, seed: int = 0
-) -> Score:
-    """``exp E_x KL(p(y|x) || p(y))`` of Salimans et al. 2016, the mean over splits.
+def inception_score(classifier: Classifier, images: Tensor) -> float:
+    """``exp E_x KL(p(y|x) || p(y))`` of Salimans et al. 2016, of all images in one split.
 
     From 1, where all images look alike to the classifier, to the number of its classes. Berard et
-    al. 2020 released code that takes 5,000 samples in one split; Sun et al. 2020 take 50,000 in
-    ten. On average it grows with the images in a split.
+    al. 2020 released code that takes 5,000 samples; Sun et al. 2020 take the mean of ten splits of
+    5,000. On average it grows with the number of images.
 
     Args:
         classifier: which reads p(y|x).
         images: (n, channels, height, width) in [-1, 1].
-        splits: random parts of equal size to take the score of, a divisor of n.
-        seed: of the parts.
 
     Raises:
-        ValueError: for images that the classifier refuses, and splits that do not divide them.
+        ValueError: for images that the classifier refuses.
         FloatingPointError: for logits that are not finite; it names the image.
 
     >>> from helpers.models import lenet
     >>> blank = Classifier(lenet(seed=0), accuracy=0.1)
-    >>> round(inception_score(blank, torch.ones(4, 1, 32, 32)).mean, 6)
+    >>> round(inception_score(blank, torch.ones(4, 1, 32, 32)), 6)
     1.0
     """
-    splits, seed = whole_number("splits", splits, 0), whole_seed(seed)
-    if splits < 1 or len(images) % splits:
-        raise ValueError(f"splits divide the number of images, got {splits} for {len(images)}")
     logits = classifier.logits(images).cpu().double()
-    # Torchmetrics warns of the memory it takes, and torch of the deviation of one split. The
-    # shuffle is by the global generator of the CPU; torch.manual_seed would seed GPUs as well.
+    # Torchmetrics warns of the memory it takes, and torch of the deviation of one split. It draws
+    # from the global generator of the CPU; torch.manual_seed would seed GPUs as well.
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.device("cpu"):
         warnings.simplefilter("ignore", UserWarning)
-        torch.default_generator.manual_seed(seed)
-        metric = InceptionScore(nn.Identity(), splits=splits)
+        torch.default_generator.manual_seed(0)
+        metric = InceptionScore(nn.Identity(), splits=1)
         # There 0 log 0 is NaN, so no probability may be 0.
         metric.update(logits.log_softmax(dim=1).clamp(min=-700))
-        mean, std = metric.compute()
-    return Score(float(mean), float(std), len(logits), splits)
+        return float(metric.compute()[0])
 
 
-def frechet_distance(classifier: Classifier | Inception, reals: Tensor, fakes: Tensor) -> Distance:
+def frechet_distance(classifier: Classifier, reals: Tensor, fakes: Tensor) -> float:
     """Squared Fréchet distance of two Gaussians fitted to features (Heusel et al. 2017).
 
-    ``|m - m'|^2 + Tr(C + C' - 2 (C C')^(1/2))``, of means m and covariances C. It is FID if the
-    classifier is Inception. Two sets of one law are above 0, the further the fewer images.
+    ``|m - m'|^2 + Tr(C + C' - 2 (C C')^(1/2))``, of means m and covariances C, which
+    rounding can leave just below 0. Two sets of one law are above 0, the further the fewer images.
 
     Args:
         classifier: whose features are taken.
@@ -110,7 +83,7 @@ def frechet_distance(classifier: Classifier | Inception, reals: Tensor, fakes: T
     >>> from helpers.models import lenet
     >>> blank = Classifier(lenet(seed=0), accuracy=0.1)
     >>> images = torch.linspace(-1, 1, 4 * 32 * 32).reshape(4, 1, 32, 32)
-    >>> abs(frechet_distance(blank, images, images.flip(0)).value) < 1e-6
+    >>> abs(frechet_distance(blank, images, images.flip(0))) < 1e-6
     True
     """
     if len(reals) < 2 or len(fakes) < 2:
@@ -129,12 +102,10 @@ def frechet_distance(classifier: Classifier | Inception, reals: Tensor, fakes: T
         raise FloatingPointError(
             f"the distance is {value}: features of up to {largest:g} leave the range of floats"
         )
-    return Distance(value, len(reals), len(fakes))
+    return value
 
 
-def score_range(
-    classifier: Classifier | Inception, reals: Tensor, *, n: int, splits: int = 1, seed: int = 0
-) -> ScoreRange:
+def score_range(classifier: Classifier, reals: Tensor, *, n: int, seed: int = 0) -> ScoreRange:
     """What n real images score, and n images of pixels that are uniform in [-1, 1].
 
     Distances are to n other reals.
@@ -143,8 +114,7 @@ def score_range(
         classifier: as the scores take it.
         reals: (2n or more, channels, height, width), better none that the classifier trained on.
         n: images to score, as many as of a generator.
-        splits: of the inception score.
-        seed: of the choice among the reals, of the splits and of the noise.
+        seed: of the choice among the reals and of the noise.
 
     Raises:
         ValueError: for n below 2, fewer than 2n reals, and what the scores refuse.
@@ -153,7 +123,7 @@ def score_range(
     >>> from helpers.models import lenet
     >>> blank = Classifier(lenet(seed=0), accuracy=0.1)
     >>> found = score_range(blank, load("digits").images, n=100)
-    >>> found.real_distance.value < found.noise_distance.value
+    >>> found.real_distance < found.noise_distance
     True
     """
     n, seed = whole_number("n", n, 0), whole_seed(seed)
@@ -164,14 +134,14 @@ def score_range(
     scored, others = reals[drawn].split(n)
     noise = (2 * torch.rand(scored.shape, generator=random, device="cpu") - 1).to(reals)
     return ScoreRange(
-        inception_score(classifier, scored, splits=splits, seed=seed),
-        inception_score(classifier, noise, splits=splits, seed=seed),
+        inception_score(classifier, scored),
+        inception_score(classifier, noise),
         frechet_distance(classifier, others, scored),
         frechet_distance(classifier, others, noise),
     )
 
 
-def class_counts(classifier: Classifier | Inception, images: Tensor) -> Tensor:
+def class_counts(classifier: Classifier, images: Tensor) -> Tensor:
     """(classes,) whole numbers: how many images look most like each class.
 
     Raises:

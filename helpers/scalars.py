@@ -29,7 +29,6 @@ class ScalarFunction:
     """
 
     name: str
-    formula: str
     value: Callable[[Tensor], Tensor]
     smooth_value: Callable[[Tensor, float], Tensor] | None = None
 
@@ -44,8 +43,8 @@ class ScalarFunction:
 
 # Not torch's logsigmoid: that one starts its threads even for a handful of numbers, which on a
 # busy machine costs a hundred times the work. Beyond the threshold softplus(t) is t to rounding.
-LOGISTIC = ScalarFunction("logistic", "-log(1 + exp(-t))", lambda t: -softplus(-t, threshold=50.0))
-IDENTITY = ScalarFunction("identity", "t", lambda t: t)
+LOGISTIC = ScalarFunction("logistic", lambda t: -softplus(-t, threshold=50.0))
+IDENTITY = ScalarFunction("identity", lambda t: t)
 
 
 def hinge(a: float = 1.0) -> ScalarFunction:
@@ -57,7 +56,6 @@ def hinge(a: float = 1.0) -> ScalarFunction:
     a = real_number("a", a)
     return ScalarFunction(
         f"hinge({a:g})",
-        f"-max(0, {a:g} - t)",
         lambda t: -torch.relu(a - t),
         lambda t, width: _hinge_barrier(t - a, width),
     )
@@ -85,7 +83,7 @@ def least_squares(a: float = 1.0) -> ScalarFunction:
     tensor([-1.,  0.])
     """
     a = real_number("a", a)
-    return ScalarFunction(f"least-squares({a:g})", f"-({a:g} - t)^2", lambda t: -((a - t) ** 2))
+    return ScalarFunction(f"least-squares({a:g})", lambda t: -((a - t) ** 2))
 
 
 # (h1, h2) of the separable losses and h of the pairing losses, as the paper defines them.

@@ -7,6 +7,7 @@ Each stays what it would be alone.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -17,16 +18,12 @@ from helpers.copying import copied
 from helpers.descriptions import architecture, difference
 from helpers.holding import signature
 
-# An elementwise function in place, and the slope before it from the slope behind it and its output.
-_aten = torch.ops.aten
-_ACTIVATIONS: dict[type[nn.Module], Callable[[nn.Module], tuple[Callable, Callable]]] = {
-    nn.ReLU: lambda _: (torch.relu_, lambda slope, y: _aten.threshold_backward(slope, y, 0)),
-    nn.LeakyReLU: lambda layer: (
-        lambda x: leaky_relu_(x, layer.negative_slope),
-        lambda slope, y: _aten.leaky_relu_backward(slope, y, layer.negative_slope, True),
-    ),
-    nn.Tanh: lambda _: (torch.tanh_, _aten.tanh_backward),
-    nn.Sigmoid: lambda _: (torch.sigmoid_, _aten.sigmoid_backward),
+# In place, since autograd needs what they give and not what they got.
+_ACTIVATIONS: dict[type[nn.Module], Callable[[nn.Module], Callable[[Tensor], Tensor]]] = {
+    nn.ReLU: lambda _: torch.relu_,
+    nn.LeakyReLU: lambda layer: partial(leaky_relu_, negative_slope=layer.negative_slope),
+    nn.Tanh: lambda _: torch.tanh_,
+    nn.Sigmoid: lambda _: torch.sigmoid_,
 }
 
 
@@ -34,9 +31,9 @@ class Stacked:
     """S networks as one function of S batches.
 
     Layers of `nn.Linear` with ReLU, LeakyReLU, Tanh or Sigmoid behind them are batched matrix
-    products with slopes written by hand, which can be differentiated once; any other network
-    without buffers goes through torch.func.vmap. Weights that do not require grad are held: they
-    are no entries of `parameters`, though members may differ in their values.
+    products; any other network without buffers goes through torch.func.vmap. Weights that do not
+    require grad are held: they are no entries of `parameters`, though members may differ in their
+    values.
 
     Args:
         nets: alike in all but the values of their weights. They are copied and left alone.
@@ -103,11 +100,15 @@ class Stacked:
         if self._layers is None:
             return self.at(self.parameters, inputs)
         own = self.held | self.parameters
-        weights = [
-            own.get(f"{name}.{part}") for name, _ in self._layers for part in ("weight", "bias")
-        ]
-        activations = [activation for _, activation in self._layers]
-        return _Layers.apply(inputs, activations, *weights)
+        outputs = inputs.transpose(1, 2).contiguous()  # long rows make fast products
+        for name, activation in self._layers:
+            weight, bias = own[f"{name}.weight"], own.get(f"{name}.bias")
+            if bias is None:
+                outputs = torch.bmm(weight, outputs)
+            else:
+                outputs = torch.baddbmm(bias[..., None], weight, outputs)
+            outputs = outputs if activation is None else activation(outputs)
+        return outputs.transpose(1, 2)
 
     def at(self, parameters: dict[str, Tensor], inputs: Tensor) -> Tensor:
         """As a call, of other weights (S, ...) in their precision, differentiable to any order."""
@@ -176,7 +177,7 @@ def _holds_weight(value: object) -> bool:
     return isinstance(value, list | tuple) and any(map(_holds_weight, value))
 
 
-def _plain_layers(net: nn.Module) -> list[tuple[str, tuple[Callable, Callable] | None]] | None:
+def _plain_layers(net: nn.Module) -> list[tuple[str, Callable[[Tensor], Tensor] | None]] | None:
     """Linear layers by name, each with the activation behind it; None for any other network."""
     if type(net) is not nn.Sequential or any(map(_is_altered, net.modules())):
         return None
@@ -186,7 +187,7 @@ def _plain_layers(net: nn.Module) -> list[tuple[str, tuple[Callable, Callable] |
         isinstance(part, nn.Linear) for part in net._modules.values()
     ):
         return None  # used twice
-    found: list[tuple[str, tuple[Callable, Callable] | None]] = []
+    found: list[tuple[str, Callable[[Tensor], Tensor] | None]] = []
     for name, layer in net._modules.items():
         if type(layer) is nn.Linear:
             found.append((name, None))
@@ -201,48 +202,3 @@ def _is_altered(module: nn.Module) -> bool:
     """Whether a hook or a method of its own changes what a module does."""
     hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
     return any(hooks) or bool(module._backward_pre_hooks) or "forward" in vars(module)
-
-
-class _Layers(torch.autograd.Function):
-    """All layers at once, samples in the last dimension, where long rows make fast products.
-
-    Autograd would keep and write more than twice as much.
-    """
-
-    @staticmethod
-    def forward(ctx, inputs: Tensor, activations: list, *weights: Tensor | None) -> Tensor:
-        outputs = [inputs.transpose(1, 2).contiguous()]
-        for weight, bias, activation in zip(weights[::2], weights[1::2], activations, strict=True):
-            if bias is None:
-                here = torch.bmm(weight, outputs[-1])
-            else:
-                here = torch.baddbmm(bias[..., None], weight, outputs[-1])
-            outputs.append(here if activation is None else activation[0](here))
-        ctx.activations = activations
-        ctx.save_for_backward(*outputs[:-1], *weights[::2])
-        # The last output only where its own activation needs it.
-        ctx.last = outputs[-1] if activations[-1] is not None else None
-        return outputs[-1].transpose(1, 2)
-
-    @staticmethod
-    def backward(ctx, slope: Tensor) -> tuple[Tensor | None, ...]:
-        if torch.is_grad_enabled():  # as autograd has it for create_graph=True
-            raise RuntimeError("stacked layers can be differentiated once only")
-        count = len(ctx.activations)
-        before, weights = ctx.saved_tensors[:count], ctx.saved_tensors[count:]
-        behind = [*before[1:], ctx.last]
-        needed = ctx.needs_input_grad
-        slope = slope.transpose(1, 2)
-        slopes: list[Tensor | None] = [None] * (2 + 2 * count)
-        for layer in reversed(range(count)):
-            if ctx.activations[layer] is not None:
-                slope = ctx.activations[layer][1](slope.contiguous(), behind[layer])
-            if needed[2 + 2 * layer]:
-                slopes[2 + 2 * layer] = torch.bmm(slope, before[layer].transpose(1, 2))
-            if needed[3 + 2 * layer]:
-                slopes[3 + 2 * layer] = slope.sum(dim=2)
-            if layer or needed[0]:
-                slope = torch.bmm(weights[layer].transpose(1, 2), slope)
-        if needed[0]:
-            slopes[0] = slope.transpose(1, 2)
-        return tuple(slopes)

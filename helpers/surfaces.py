@@ -19,11 +19,12 @@ from tqdm import tqdm
 
 from helpers.checkpoints import checkpoint_path, read_state, try_writing, write_state
 from helpers.games import PLAYERS, Game, check_player
-from helpers.inputs import real_array, shown, whole_number
+from helpers.inputs import real_array, shown
 from helpers.operators import hessian
 from helpers.spectra import top_eigenpairs
 
 _LARGE = 10_000  # weights from which on losses are taken point by point
+_AT_ONCE = 64  # points in a batch, of smaller games
 PLANES = ("top", "ends")
 
 
@@ -74,7 +75,6 @@ def eigen_plane(
     which: str = "top",
     *,
     seed: int = 0,
-    tolerance: float = 1e-2,
 ) -> EigenPlane:
     """The plane of a player's two leading eigenvectors, or of the first and the last one.
 
@@ -87,7 +87,6 @@ def eigen_plane(
         omega: (p + q,) the point.
         which: "top" for the two largest eigenvalues, "ends" for the largest and the smallest.
         seed: of the search.
-        tolerance: of the residuals, in parts of the eigenvalues.
 
     Raises:
         ValueError: for an unknown plane, and as `hessian` and `top_eigenpairs`.
@@ -103,7 +102,7 @@ def eigen_plane(
     if not game.gradient(player, game.one_point(omega)).isfinite().all():
         raise FloatingPointError(f"the gradient of {player} at the point is not finite")
     operator = hessian(game, player, omega, route="retained")
-    options = {"seed": seed, "tolerance": tolerance}
+    options = {"seed": seed, "tolerance": 1e-2}
     if which == "top":
         found = top_eigenpairs(operator, 2, **options)
         return EigenPlane(found.vectors, found.values, found.residuals)
@@ -125,7 +124,6 @@ def loss_plane(
     player: str,
     x: ArrayLike,
     y: ArrayLike,
-    at_once: int | None = None,
     checkpoint: Path | str | None = None,
 ) -> LossPlane:
     """A player's loss at omega + x d1 + y d2, the other player held.
@@ -136,7 +134,6 @@ def loss_plane(
         directions: (n, 2) orthonormal, in the player's own weights.
         player: "G" or "D".
         x, y: (a,) and (b,) places along the directions, evenly spaced or not.
-        at_once: points in a batch; one by default where a game has 10,000 weights or more, else 64.
         checkpoint: a file that keeps finished rows, so that an interrupted run goes on where it
             was; the result is the same.
 
@@ -156,9 +153,6 @@ def loss_plane(
     point = game.one_point(omega)
     span = _checked(game, player, directions, point)
     x, y = _places(x), _places(y)
-    if at_once is None:
-        at_once = 1 if game.dimension >= _LARGE else 64
-    at_once = whole_number("at_once", at_once, 1)
     store = checkpoint_path(checkpoint)
     run = _identity(game, point, span, player, x, y) if store else {}
     rows: list[list[float]] = []
@@ -171,8 +165,9 @@ def loss_plane(
         for place in x[len(rows) :]:
             steps_here = torch.stack([torch.full_like(steps, float(place)), steps], dim=1)
             points = _moved(game, player, point, steps_here @ span.T)
-            found = [game.loss(player, part) for part in points.split(at_once)]
-            rows.append(torch.cat(found).double().tolist())
+            parts = points.split(1 if game.dimension >= _LARGE else _AT_ONCE)
+            losses = torch.cat([game.loss(player, part) for part in parts])
+            rows.append(losses.double().tolist())
             for value, other in zip(rows[-1], y, strict=True):
                 if not np.isfinite(value):
                     raise FloatingPointError(

@@ -514,12 +514,12 @@ def test_told_and_true(some):
 def test_curvature_and_score(some):
     ceiling = {"a": 9.0, "b": 8.0, "c": 7.0}
     found = {title: (some(4), some(4, 2), some(4, 2), some(4)) for title in ceiling}
-    figure = figures.curvature_and_score(found, ceiling=ceiling, xlabel="time")
+    figure = figures.curvature_and_score(found, ceiling=ceiling)
     assert panel(figure, "a").get_ylabel() == "eigenvalues"
     for title, (epochs, g, d, score) in found.items():
         axes = panel(figure, title)
         right = twin(figure, axes, "score" if title != "a" else "")  # at the end of a row
-        assert axes.get_xlabel() == "time"
+        assert axes.get_xlabel() == "epoch"
         for player, tops in (("G", g), ("D", d)):
             own = [each for each in axes.lines if each.get_color() == PLAYERS[player]]
             assert [each.get_ydata().tolist() for each in own] == tops.T.tolist()

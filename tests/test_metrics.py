@@ -26,8 +26,8 @@ def images(rows):
     return torch.as_tensor(rows)[:, None, None, :]
 
 
-def score(probabilities, **options):
-    return inception_score(READS, images(np.log(probabilities)), **options)
+def score(probabilities):
+    return inception_score(READS, images(np.log(probabilities)))
 
 
 def whitened(n, d, seed):
@@ -38,7 +38,7 @@ def whitened(n, d, seed):
 
 
 def test_score_of_uniform_predictions_is_one():
-    assert score(np.full((12, 5), 0.2)).mean == pytest.approx(1, abs=1e-12)
+    assert score(np.full((12, 5), 0.2)) == pytest.approx(1, abs=1e-12)
 
 
 @pytest.mark.parametrize("classes", [2, 10, 26])
@@ -46,12 +46,12 @@ def test_score_of_uniform_predictions_is_one():
 def test_score_of_sure_and_balanced_predictions_is_the_number_of_classes(classes, sure):
     """Also where a probability is so small that float32, or float64, has only 0 for it."""
     found = inception_score(READS, images(sure * torch.eye(classes).repeat(4, 1)))
-    assert found.mean == pytest.approx(classes, rel=1e-9)
+    assert found == pytest.approx(classes, rel=1e-9)
 
 
 def test_score_of_one_class_is_one():
     """No sample in the other classes, at a probability of 0 in floats."""
-    assert inception_score(READS, images(1e4 * torch.eye(3)[[1, 1, 1]])).mean == pytest.approx(1)
+    assert inception_score(READS, images(1e4 * torch.eye(3)[[1, 1, 1]])) == pytest.approx(1)
 
 
 def test_score_by_hand():
@@ -60,26 +60,7 @@ def test_score_by_hand():
     first = 0.9 * math.log(0.9 / 0.55) + 0.1 * math.log(0.1 / 0.45)
     second = 0.2 * math.log(0.2 / 0.55) + 0.8 * math.log(0.8 / 0.45)
     found = score(given)
-    assert found.mean == pytest.approx(math.exp((first + second) / 2), rel=1e-12)
-    assert (found.n, found.splits) == (2, 1) and math.isnan(found.std)
-
-
-def test_splits():
-    """Each image a split of its own has score 1; splits are the same for one seed only."""
-    given = np.random.default_rng(0).dirichlet(np.ones(4), size=60)
-    alone = score(given, splits=60)
-    assert alone.mean == pytest.approx(1, abs=1e-12) and alone.std == pytest.approx(0, abs=1e-12)
-    whole, parts = score(given), score(given, splits=6)
-    assert parts.std > 0 and parts.splits == 6 and parts.n == 60
-    assert score(given, splits=6) == parts
-    assert score(given, splits=6, seed=1).mean != parts.mean
-    assert score(given, seed=1).mean == pytest.approx(whole.mean, rel=1e-12)
-
-
-def test_splits_are_random_parts():
-    """Images in the order of their classes: parts in that order would have score 1."""
-    found = inception_score(READS, images(30 * torch.eye(2).repeat_interleave(500, 0)), splits=2)
-    assert found.mean == pytest.approx(2, abs=0.02)
+    assert found == pytest.approx(math.exp((first + second) / 2), rel=1e-12)
 
 
 @pytest.mark.parametrize("d", [1, 3, 6])
@@ -94,23 +75,22 @@ def test_frechet_distance_of_gaussians(d):
     middle = np.real(sqrtm(cov @ cov_of_other))
     expected = np.sum((mean - other) ** 2) + np.trace(cov + cov_of_other - 2 * middle)
     found = frechet_distance(READS, images(reals), images(fakes))
-    assert found.value == pytest.approx(expected, rel=1e-7)
-    assert (found.reals, found.fakes) == (40, 70)
+    assert found == pytest.approx(expected, rel=1e-7)
     back = frechet_distance(READS, images(fakes), images(reals))
-    assert back.value == pytest.approx(found.value, rel=1e-7)
+    assert back == pytest.approx(found, rel=1e-7)
 
 
 def test_frechet_distance_of_a_shift_is_its_square():
     points = whitened(50, 3, 0)
     found = frechet_distance(READS, images(points), images(points + np.array([1, 2, 0])))
-    assert found.value == pytest.approx(5, rel=1e-9)
+    assert found == pytest.approx(5, rel=1e-9)
 
 
 @pytest.mark.parametrize("n", [4, 50])
 def test_frechet_distance_of_a_set_to_itself(n):
     """Also with fewer images than features, where covariances are singular."""
     points = images(np.random.default_rng(0).normal(size=(n, 20)))
-    assert frechet_distance(READS, points, points.flip(0)).value == pytest.approx(0, abs=1e-5)
+    assert frechet_distance(READS, points, points.flip(0)) == pytest.approx(0, abs=1e-5)
 
 
 def test_counts_entropy_and_modes():
@@ -127,15 +107,13 @@ def test_score_range():
     """A perfect generator's terms: the score of one half, and the distance between halves."""
     rng = np.random.default_rng(0)
     reals = images(np.clip(rng.normal(0.5, 0.1, size=(400, 4)), -1, 1))
-    found = score_range(READS, reals, n=200, splits=4, seed=3)
-    assert found.real_score.n == found.noise_score.n == 200 and found.real_score.splits == 4
-    assert found.real_distance.reals == found.noise_distance.fakes == 200
-    assert 0 < found.real_distance.value < 0.01
+    found = score_range(READS, reals, n=200, seed=3)
+    assert 0 < found.real_distance < 0.01
     # Of a shift by 0.5, and of standard deviations 0.1 and 1 / sqrt(3).
     law = 4 * (0.5**2 + (0.1 - 3**-0.5) ** 2)
-    assert found.noise_distance.value == pytest.approx(law, rel=0.1)
-    assert score_range(READS, reals, n=200, splits=4, seed=3) == found
-    assert score_range(READS, reals, n=200, splits=4, seed=4) != found
+    assert found.noise_distance == pytest.approx(law, rel=0.1)
+    assert score_range(READS, reals, n=200, seed=3) == found
+    assert score_range(READS, reals, n=200, seed=4) != found
 
 
 def test_the_caller_keeps_net_and_random_state():
@@ -145,12 +123,12 @@ def test_the_caller_keeps_net_and_random_state():
     classifier = Classifier(net, accuracy=1 / 3)
     some = images(torch.randn(40, 6, generator=torch.Generator().manual_seed(0)))
     state = torch.get_rng_state()
-    inception_score(classifier, some, splits=4)
+    inception_score(classifier, some)
     frechet_distance(classifier, some[:20], some[20:])
     class_counts(classifier, some)
     found = score_range(classifier, some, n=20)
     assert torch.equal(torch.get_rng_state(), state)
-    assert found.real_score.mean == score_range(classifier, some, n=20).real_score.mean
+    assert found.real_score == score_range(classifier, some, n=20).real_score
     assert all(module.training for module in net.modules())
     for name, value in net.state_dict().items():
         assert value.dtype == torch.float32 and torch.equal(value, before[name])
@@ -159,9 +137,6 @@ def test_the_caller_keeps_net_and_random_state():
 
 def test_refusals():
     some = images(torch.eye(6))
-    for splits in (0, 4, 7):
-        with pytest.raises(ValueError, match=f"splits divide the number of images, got {splits}"):
-            inception_score(READS, some, splits=splits)
     with pytest.raises(ValueError, match="a covariance needs two images, got 6 and 1"):
         frechet_distance(READS, some, some[:1])
     for n in (1, 4):
@@ -197,7 +172,7 @@ def test_wrong_kinds():
     some = images(torch.eye(6))
     for seed in (None, "0", 0.5):
         with pytest.raises(ValueError, match="seed is a whole number"):
-            inception_score(READS, some, seed=seed)
+            score_range(READS, some, n=2, seed=seed)
     for counts in ("12", None, [1j], torch.tensor([1.0, torch.inf])):
         with pytest.raises(ValueError, match="counts are"):
             modes(counts)

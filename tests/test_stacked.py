@@ -73,8 +73,8 @@ ACTIVATIONS = {
 
 @pytest.mark.parametrize("last", [False, True])
 @pytest.mark.parametrize("kind", ACTIVATIONS)
-def test_slopes_written_by_hand(kind, last):
-    """In weights, biases and inputs, by finite differences; also behind the last layer."""
+def test_slopes(kind, last):
+    """In weights, biases and inputs, of first and second order, by finite differences."""
     single = []
     for seed in range(2):
         net = mlp([2, 4, 3, 1], seed=seed, activation=ACTIVATIONS[kind]).double()
@@ -89,15 +89,9 @@ def test_slopes_written_by_hand(kind, last):
         together.parameters = dict(zip(names, weights, strict=True))
         return together(x)
 
-    assert torch.autograd.gradcheck(output, (x, *together.parameters.values()))
-
-
-def test_second_slopes_are_refused():
-    """They are not written, and must not be silently wrong."""
-    together = Stacked([mlp([1, 3, 1], seed=0)])
-    x = torch.randn(1, 4, 1, requires_grad=True)
-    with pytest.raises(RuntimeError, match="differentiated once only"):
-        torch.autograd.grad(together(x).sum(), x, create_graph=True)
+    weights = tuple(together.parameters.values())
+    assert torch.autograd.gradcheck(output, (x, *weights))
+    assert torch.autograd.gradgradcheck(output, (x, *weights))
 
 
 def test_twice():

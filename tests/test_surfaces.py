@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from helpers import surfaces
 from helpers.games import Game, quadratic_game
 from helpers.models import dcgan
 from helpers.networks import joint_point, network_game
@@ -24,12 +25,13 @@ def value(player, theta, phi):
 
 @pytest.mark.parametrize("player", ["G", "D"])
 @pytest.mark.parametrize("at_once", [1, 2, 64])
-def test_plane_is_the_loss(player, at_once):
+def test_plane_is_the_loss(player, at_once, monkeypatch):
+    monkeypatch.setattr(surfaces, "_AT_ONCE", at_once)
     n = {"G": 3, "D": 2}[player]
     span = torch.linalg.qr(torch.randn(n, 2, generator=torch.Generator().manual_seed(0)).double())[
         0
     ]
-    plane = loss_plane(GAME, POINT, span, player=player, x=X, y=Y, at_once=at_once)
+    plane = loss_plane(GAME, POINT, span, player=player, x=X, y=Y)
     theta, phi = POINT[:3].numpy(), POINT[3:].numpy()
     for i, x in enumerate(X):
         for j, y in enumerate(Y):
@@ -73,8 +75,9 @@ def test_projection_and_what_it_leaves_out():
     np.testing.assert_allclose(path.true_loss[1], value("G", theta, phi))
 
 
-def test_goes_on_where_it_was(tmp_path):
+def test_goes_on_where_it_was(tmp_path, monkeypatch):
     """Finished rows are not computed again, and an interrupted plane is the whole one."""
+    monkeypatch.setattr(surfaces, "_AT_ONCE", 1)
     calls, file = [], tmp_path / "plane.pt"
 
     def counted(theta, phi):
@@ -84,7 +87,7 @@ def test_goes_on_where_it_was(tmp_path):
         return (theta**2).sum() + phi[0] * theta[0]
 
     game = Game(counted, counted, (2, 1))
-    options = {"player": "G", "x": X, "y": [0.0, 1.0], "at_once": 1, "checkpoint": file}
+    options = {"player": "G", "x": X, "y": [0.0, 1.0], "checkpoint": file}
     with pytest.raises(KeyboardInterrupt):
         loss_plane(game, [0.1, 0.2, 0.3], torch.eye(2), **options)
     before = len(calls)
@@ -97,18 +100,18 @@ def test_goes_on_where_it_was(tmp_path):
         loss_plane(game, [0.5, 0.2, 0.3], torch.eye(2), **options)
 
 
-def test_networks():
+def test_networks(monkeypatch):
     """Planes of convolutional nets with batch norm, whatever the batch."""
     nets = dcgan(seed=0, width=2, latent=3, normed=False)
     z, x = torch.randn(6, 3), torch.rand(6, 1, 32, 32)
     game, point = network_game(*nets, z, x), joint_point(*nets)
     for player in "GD":
-        plane = eigen_plane(game, player, point, "ends", tolerance=1e-2)
-        found = [
-            loss_plane(game, point, plane.directions, player=player, x=[-0.1, 0, 0.1], y=[0, 0.2],
-                       at_once=k).loss
-            for k in (1, 4)
-        ]  # fmt: skip
+        plane = eigen_plane(game, player, point, "ends")
+        options = {"player": player, "x": [-0.1, 0, 0.1], "y": [0, 0.2]}
+        found = []
+        for at_once in (1, 4):
+            monkeypatch.setattr(surfaces, "_AT_ONCE", at_once)
+            found.append(loss_plane(game, point, plane.directions, **options).loss)
         np.testing.assert_allclose(*found, rtol=1e-4)
         np.testing.assert_allclose(found[0][1, 0], float(game.loss(player, point)), rtol=1e-5)
 
@@ -126,7 +129,6 @@ def test_refused():
         ({"directions": 2 * span}, "orthonormal"),
         ({"directions": span[:2]}, "are"),
         ({"x": [np.nan]}, "finite"),
-        ({"at_once": 0}, "at_once"),
         ({"player": "E"}, "players"),
     ):
         given = {"directions": span, "x": X, "y": Y, "player": "G"} | bad

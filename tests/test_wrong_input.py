@@ -34,8 +34,8 @@ DOORS = {
     "phi_js": (phi_js, [[0.0, 1.0], [0.0, 0.0]]),
     "phi_rs": (phi_rs, [[0.0, 1.0], [0.0, 0.0]]),
     "phi_lipschitz": (
-        lambda x, y, loss, L, gap: phi_lipschitz(x, y, loss, L, gap=gap, device="cpu"),
-        [[0.0], [1.0], "js", 1.0, 1e-3],
+        lambda x, y, loss, L: phi_lipschitz(x, y, loss, L, device="cpu"),
+        [[0.0], [1.0], "js", 1.0],
     ),
     "on_cycle": (on_cycle, [[1, 0, 2]]),
     "stuck_states": (stuck_states, [2, "js"]),
@@ -47,8 +47,8 @@ DOORS = {
     "least_squares": (least_squares, [1.0]),
     "logistic": (LOGISTIC, [torch.zeros(1)]),
     "wide": (
-        lambda n, w, d, s: WideGenerator.random(n, w, d_z=d, seed=s),
-        [2, 3, 2, 0],
+        lambda n, w, s: WideGenerator.random(n, w, seed=s),
+        [2, 3, 0],
     ),
     "follow": (WideGenerator.random(2, 3, seed=0).follow, [np.zeros((4, 1)), np.zeros((1, 2, 1))]),
     "penalty": (lambda w, where, s, n: GradientPenalty(w, where, s).shares(n), [1.0, "data", 0, 3]),

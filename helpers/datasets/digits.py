@@ -12,9 +12,6 @@ def read_digits(split: str) -> Raw:
     """The UCI test set of handwritten digits, 1,797 images of 8 x 8, split by us.
 
     Every fifth image of a class is for testing: 1,442 and 355. Both splits share their writers.
-
-    >>> len(read_digits("test").images)
-    355
     """
     bunch = load_digits()
     labels = bunch.target.astype(np.int64)

@@ -13,7 +13,6 @@ from torch.nn.functional import interpolate
 from helpers.inputs import seed as whole_seed
 from helpers.inputs import whole_number
 
-LUMA = (0.299, 0.587, 0.114)  # of red, green and blue, as in ITU-R BT.601 and in PIL
 _CHUNK = 500  # images at a time, so that the floats of the old size never lie in memory at once
 
 
@@ -59,25 +58,16 @@ class Raw:
     top: int = 255
 
 
-def as_tensor(raw: Raw, size: int, channels: int | None) -> Tensor:
-    """(N, C, size, size) float32 in [-1, 1].
-
-    >>> white = Raw(np.full((1, 3, 4, 4), 255), np.zeros(1, dtype=np.int64), ("a",), True)
-    >>> as_tensor(white, 2, 1)
-    tensor([[[[1., 1.],
-              [1., 1.]]]])
-    """
-    n, native, *sides = raw.images.shape
-    luma = torch.tensor(LUMA, device="cpu")
-    out = torch.empty(n, channels or native, size, size, device="cpu")
+def as_tensor(raw: Raw, size: int) -> Tensor:
+    """(N, C, size, size) float32 in [-1, 1]."""
+    n, channels, *sides = raw.images.shape
+    out = torch.empty(n, channels, size, size, device="cpu")
     for start in range(0, n, _CHUNK):
         part = torch.from_numpy(raw.images[start : start + _CHUNK].astype(np.float32))
-        if channels == 1 and native == 3:
-            part = (part * luma[:, None, None]).sum(dim=1, keepdim=True)
         if sides != [size, size]:
             part = interpolate(
                 part, (size, size), mode="bilinear", antialias=True, align_corners=False
             )
-        # Weights that add up to 1 do so up to rounding, hence the clamp; grey fills all channels.
+        # Weights that add up to 1 do so up to rounding, hence the clamp.
         out[start : start + _CHUNK] = (part / (raw.top / 2) - 1).clamp(-1, 1)
     return out

@@ -1,80 +1,148 @@
-"""The sets that torchvision downloads: who downloads them, and where they lie."""
+"""The sets that torchvision reads and downloads, and where they lie."""
 
 from __future__ import annotations
 
+import os
 import string
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from os import PathLike
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
-from torchvision.datasets import CIFAR10, EMNIST, KMNIST, MNIST, STL10, FashionMNIST
+import numpy as np
+from numpy.typing import NDArray
+from torchvision.datasets import CIFAR10, EMNIST, KMNIST, MNIST, FashionMNIST, ImageFolder
+from torchvision.datasets.folder import has_file_allowed_extension
+from torchvision.datasets.utils import extract_archive
 
-from helpers.datasets.files import read_cifar10, read_idx, read_stl10
 from helpers.datasets.images import Raw
-from helpers.datasets.pictures import read_pictures
+
+VARIABLE = "GANSCAPES_DATA"
+_THINGS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+_SHAPES = {1: (1, 28, 28), 3: (3, 32, 32)}  # of an image, by its channels
 
 
 @dataclass(frozen=True)
 class Source:
     """A data set of torchvision."""
 
-    maker: type  # torchvision's class
-    folder: str  # that it keeps the set in
-    read: Callable[[Path, str], Raw]  # a split from a root, checked
+    maker: type[MNIST] | type[CIFAR10]
+    classes: tuple[str, ...]
+    train: int = 60_000  # official images
+    test: int = 10_000
     part: str = ""  # of EMNIST
-    stand_in: str = ""  # a folder that is taken where the official one is missing
+    first: int = 0  # label in the files
 
-    def fetch(self, root: Path) -> None:
-        """Download the set into the root."""
-        options = {"split": self.part} if self.part else {}
-        self.maker(root, download=True, **options)
-
-    def command(self, root: Path) -> str:
-        """Python that downloads the set into the root.
-
-        >>> SOURCES["kmnist"].command(Path("sets"))
-        "import torchvision; torchvision.datasets.KMNIST('sets', download=True)"
-        """
-        part = f"{self.part!r}, " if self.part else ""
-        call = f"{self.maker.__name__}({str(root)!r}, {part}download=True)"
-        return f"import torchvision; torchvision.datasets.{call}"
-
-    def lies_in(self, root: Path) -> bool:
-        """Whether the root holds the set, whole or not, or a stand-in."""
-        return any((root / folder).exists() for folder in (self.folder, self.stand_in) if folder)
-
-
-def _idx(
-    maker: type,
-    classes: tuple[str, ...],
-    train: int = 60_000,
-    test: int = 10_000,
-    *,
-    part: str = "",
-    first: int = 0,
-) -> Source:
-    folder = maker.__name__
-    counts = {"train": train, "test": test}
-    read = partial(read_idx, folder=folder, classes=classes, counts=counts, part=part, first=first)
-    return Source(maker, folder, read, part)
-
-
-def _read_cifar10(root: Path, split: str) -> Raw:
-    official = (root / CIFAR10.base_folder).exists()
-    return (read_cifar10 if official else read_pictures)(root, split)
+    @property
+    def folder(self) -> str:
+        """Where torchvision keeps the set below its root."""
+        return CIFAR10.base_folder if self.maker is CIFAR10 else self.maker.__name__
 
 
 _DIGITS = tuple(string.digits)
 _LETTERS = tuple(string.ascii_uppercase)  # of both cases
 _BALANCED = tuple(EMNIST.classes_split_dict["balanced"])
 SOURCES = {
-    "mnist": _idx(MNIST, _DIGITS),
-    "fashion-mnist": _idx(FashionMNIST, tuple(FashionMNIST.classes)),
-    "kmnist": _idx(KMNIST, tuple(KMNIST.classes)),
-    "emnist-digits": _idx(EMNIST, _DIGITS, 240_000, 40_000, part="digits"),
-    "emnist-letters": _idx(EMNIST, _LETTERS, 124_800, 20_800, part="letters", first=1),
-    "emnist-balanced": _idx(EMNIST, _BALANCED, 112_800, 18_800, part="balanced"),
-    "cifar10": Source(CIFAR10, CIFAR10.base_folder, _read_cifar10, stand_in="CIFAR10"),
-    "stl10": Source(STL10, STL10.base_folder, read_stl10),
+    "mnist": Source(MNIST, _DIGITS),
+    "fashion-mnist": Source(FashionMNIST, tuple(FashionMNIST.classes)),
+    "kmnist": Source(KMNIST, tuple(KMNIST.classes)),
+    "emnist-digits": Source(EMNIST, _DIGITS, 240_000, 40_000, "digits"),
+    "emnist-letters": Source(EMNIST, _LETTERS, 124_800, 20_800, "letters", first=1),
+    "emnist-balanced": Source(EMNIST, _BALANCED, 112_800, 18_800, "balanced"),
+    "cifar10": Source(CIFAR10, _THINGS, 50_000),
 }
+
+
+def cache() -> Path:
+    """The folder for downloads: data/cache in a checkout, ~/.cache/ganscapes if installed."""
+    data = Path(__file__).parents[2] / "data"
+    if (data / "claims.json").exists():
+        return data / "cache"
+    return Path.home() / ".cache" / "ganscapes"
+
+
+def read(name: str, split: str, root: str | PathLike[str] | None) -> Raw:
+    """A split of one of SOURCES; `helpers.datasets.load` says from where, and what is raised."""
+    given = root if root is not None else os.environ.get(VARIABLE)
+    folder = Path(given).expanduser() if given else cache()
+    download = not given
+    source = SOURCES[name]
+    place = folder / source.folder
+    stand_in = name == "cifar10" and not place.exists() and (folder / "CIFAR10").exists()
+    if stand_in:
+        place = folder / "CIFAR10"
+    if not download and not place.exists():
+        advice = f"load({name!r}) without a root, and with {VARIABLE} unset, downloads the set"
+        raise FileNotFoundError(f"no folder {place}; {advice}")
+    try:
+        if stand_in:
+            images, labels = _stand_in(place, split)
+        else:
+            images, labels = _official(source, folder, split, download)
+        _check(images, labels, len(source.classes))
+    except Exception as error:  # whatever a damaged file leads torchvision into
+        # Its messages may have several lines, or none, and there is no type for what is missing.
+        why = " ".join(f"{type(error).__name__} {error}".split())
+        if download:
+            message = f"{name} is not whole in {place}, and could not be downloaded: {why}"
+            raise FileNotFoundError(message) from error
+        missing = isinstance(error, FileNotFoundError) or "not found" in why
+        kind = FileNotFoundError if missing else ValueError
+        raise kind(f"{place}: {split} files are missing or damaged: {why}") from error
+    official = not stand_in and (name == "cifar10" or len(images) == getattr(source, split))
+    return Raw(images, labels, source.classes, official)
+
+
+def _official(
+    source: Source, folder: Path, split: str, download: bool
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    part = {"split": source.part} if source.part else {}
+    files = source.maker(folder, train=split == "train", download=download, **part)
+    images = np.asarray(files.data)
+    labels = np.asarray(files.targets, dtype=np.int64) - source.first
+    if source.maker is CIFAR10:
+        return images.transpose(0, 3, 1, 2), labels
+    if source.part:  # EMNIST is stored with rows and columns swapped
+        images = images.transpose(0, 2, 1)
+    return images[:, None], labels
+
+
+class _Pictures(ImageFolder):
+    """Pictures of CIFAR-10's classes, without what macOS and Jupyter leave beside them."""
+
+    def __init__(self, folder: Path) -> None:
+        def is_picture(path: str) -> bool:
+            parts = Path(path).relative_to(folder).parts
+            hidden = any(part.startswith(".") or part == "__MACOSX" for part in parts)
+            return has_file_allowed_extension(path, (".jpg", ".jpeg", ".png")) and not hidden
+
+        super().__init__(folder, is_valid_file=is_picture)
+
+    def find_classes(self, directory: str | Path) -> tuple[list[str], dict[str, int]]:
+        names = {path.name for path in Path(directory).iterdir() if path.is_dir()}
+        other = sorted(name for name in names - {*_THINGS, "__MACOSX"} if not name.startswith("."))
+        if other:
+            raise ValueError(f"expected {', '.join(_THINGS)} as folders, found {other[0]}")
+        return list(_THINGS), {name: k for k, name in enumerate(_THINGS)}
+
+
+def _stand_in(folder: Path, split: str) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Pictures <split>/<class>/*, in the folder or in its cifar10-<split>-images.zip."""
+    if not (folder / split).is_dir():
+        with TemporaryDirectory() as unpacked:
+            extract_archive(folder / f"cifar10-{split}-images.zip", unpacked)
+            return _stand_in(Path(unpacked), split)
+    pictures = _Pictures(folder / split)
+    images = np.stack([np.asarray(picture).transpose(2, 0, 1) for picture, _ in pictures])
+    return images, np.array(pictures.targets, dtype=np.int64)
+
+
+def _check(images: NDArray[np.uint8], labels: NDArray[np.int64], classes: int) -> None:
+    """What torchvision takes without a look."""
+    shape = _SHAPES[images.shape[1]]
+    if images.shape[1:] != shape or not len(images):
+        raise ValueError(f"expected images of shape {shape}, found an array {images.shape}")
+    if labels.shape != images.shape[:1]:
+        raise ValueError(f"expected {len(images):,} labels, one an image, found {len(labels):,}")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ValueError(f"expected {classes} classes, found labels beyond them")

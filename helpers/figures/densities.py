@@ -94,17 +94,14 @@ def staircases(
 def clouds(
     found: Mapping[str, RitzCloud],
     exact: Mapping[str, NDArray[np.complex128]],
-    *,
-    columns: int = 3,
 ) -> Figure:
     """Densities in the complex plane as heat, with the exact eigenvalues as points.
 
     Args:
         found: clouds by title.
         exact: (n,) eigenvalues by title.
-        columns: panels side by side.
     """
-    figure, panels = panel_rows(len(found), columns, width=2.9)
+    figure, panels = panel_rows(len(found), 3, width=2.9)
     for axes, (title, cloud) in zip(panels.flat, found.items(), strict=False):
         top = cloud.density.max()
         heat = np.clip(cloud.density.T, 1e-3 * top, None)

@@ -82,19 +82,15 @@ def told_and_true(panels: Mapping[str, tuple[NDArray, ProjectedPath]], *, xlabel
 def curvature_and_score(
     panels: Mapping[str, tuple[NDArray, NDArray, NDArray, NDArray]],
     *,
-    columns: int = 2,
     ceiling: Mapping[str, float],
-    xlabel: str = "epoch",
 ) -> Figure:
     """Leading eigenvalues of both players (logarithmic, left) and a score (right), per training.
 
     Args:
         panels: epochs (t,), G's and D's eigenvalues (t, k), scores (t,), by title.
-        columns: panels side by side.
         ceiling: of the score, by title.
-        xlabel: name of the epochs.
     """
-    figure, axes_rows = panel_rows(len(panels), columns, width=8.8 / columns)
+    figure, axes_rows = panel_rows(len(panels), 2, width=4.4)
     last = [*axes_rows[:, -1], axes_rows.flat[len(panels) - 1]]  # of each row
     for axes, (title, (epochs, top_g, top_d, score)) in zip(
         axes_rows.flat, panels.items(), strict=False
@@ -109,7 +105,7 @@ def curvature_and_score(
         own.plot(epochs, score, ":", color=INK, linewidth=1.6)
         own.set(ylim=(1, 1.05 * ceiling[title]))
         own.axhline(ceiling[title], color=INK, linewidth=0.6)
-        axes.set(title=title, xlabel=xlabel, yscale="log")
+        axes.set(title=title, xlabel="epoch", yscale="log")
         if axes in last:
             own.set_ylabel("score")
     for axes in axes_rows[:, 0]:
