@@ -173,7 +173,9 @@ def test_full_run_is_recorded(book, capsys):
     subprocess.run(
         ["git", "-C", book.root, *author, "commit", "-q", "--allow-empty", "-m", "x"], check=True
     )
-    code = 'from helpers.ledger import keep\nkeep("times", {"first": [1, 2.5, 1e-20]})'
+    code = (
+        'from helpers.ledger import store_table\nstore_table("times", {"first": [1, 2.5, 1e-20]})'
+    )
     write(book, good=chapter(code=code))
     arguments = ["run", "--chapter", "good", "--profile", "full", "--record", "--set", "scale=2"]
     arguments += ["--note", "by a test"]

@@ -26,7 +26,7 @@ from helpers.spectra import top_eigenpairs
 
 NOISE = torch.rand(24, 1, 32, 32, generator=torch.Generator().manual_seed(0)) * 2 - 1
 JUDGE = Classifier(lenet(seed=0), 0.1)
-SIZES = {"width": 2, "latent": 4, "batch": 8, "looked": 12, "scored": 16, "k": 2}
+SIZES = {"width": 2, "latent": 4, "batch": 8, "hessian_images": 12, "score_samples": 16}
 
 
 def test_watch_sees_the_hessians():

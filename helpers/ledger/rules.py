@@ -22,7 +22,6 @@ NEEDS_FULL = "needs the full profile"
 NO_RUN = "no run yet"
 # From best to worst; the last two are not judgements but say that one is still missing.
 VERDICTS = (REPRODUCED, CAVEAT, NOT_REPRODUCED, PAPER_IN_ERROR, NEEDS_FULL, NO_RUN)
-JUDGEMENTS = VERDICTS[:4]
 
 Value = float | Sequence[float]
 
