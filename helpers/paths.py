@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from helpers.games import Game
-from helpers.inputs import real_array, real_number
+from helpers.inputs import real_array
 
 _LARGE = 10_000  # weights from which on points are looked at one by one
 
@@ -43,20 +43,19 @@ class PathProfile:
             raise ValueError(f"quartiles of angle, norm, norm_g or norm_d, got {what!r}")
         return np.quantile(getattr(self, what), [0.25, 0.5, 0.75], axis=0)
 
-    def level(self, alpha: float = 0.0) -> NDArray[np.float64]:
-        """(m,) size of the path-angle at the position nearest to alpha."""
-        alpha = real_number("alpha", alpha)
-        return np.abs(self.angle[:, np.argmin(np.abs(self.alphas - alpha))])
+    def level(self) -> NDArray[np.float64]:
+        """(m,) size of the path-angle at the position nearest to the start."""
+        return np.abs(self.angle[:, np.argmin(np.abs(self.alphas))])
 
-    def height(self, within: float = 0.1) -> NDArray[np.float64]:
-        """(m,) largest size of the path-angle no further than this from the end point.
+    def height(self) -> NDArray[np.float64]:
+        """(m,) largest size of the path-angle no further than 0.1 from the end point.
 
         Raises:
             ValueError: if no alpha lies so near to 1.
         """
-        near = np.abs(self.alphas - 1) <= real_number("within", within, least=0)
+        near = np.abs(self.alphas - 1) <= 0.1
         if not near.any():
-            raise ValueError(f"no alpha within {within:g} of the end point at 1")
+            raise ValueError("no alpha within 0.1 of the end point at 1")
         return np.fmax.reduce(np.abs(self.angle[:, near]), axis=1)  # places without one apart
 
     def sign_switches(self) -> NDArray[np.intp]:
