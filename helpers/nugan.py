@@ -105,6 +105,7 @@ def train_epochs(
     batch: int = 128,
     hessian_images: int = 1024,
     score_samples: int = 5000,
+    k: int = 5,
     keep: Collection[int] = (),
     checkpoint: Path | str | None = None,
     device: torch.device | str = "cpu",
@@ -119,7 +120,7 @@ def train_epochs(
         seed: of weights, batches, and all that the watch draws.
         width, latent, batch, device: as for `helpers.image_gans.train_images`.
         hessian_images: how many, the first ones, Hessians are taken on, of nudging and the watch.
-        score_samples: as for `EpochWatch`.
+        score_samples, k: as for `EpochWatch`.
         keep: epochs after which both networks are kept; the start and the end always are.
         checkpoint: a file that the state is kept in after each epoch; a watch of other sizes needs
             a file of its own.
@@ -137,7 +138,7 @@ def train_epochs(
     """
     passes = len(reals) // batch
     fixed = reals[:hessian_images].to(device)
-    watch = EpochWatch(judge, fixed, latent, score_samples, loss=setting.loss, seed=seed)
+    watch = EpochWatch(judge, fixed, latent, score_samples, k, setting.loss, seed)
     return train_images(
         setting,
         reals,
@@ -218,8 +219,8 @@ def rising_together(g: ArrayLike, d: ArrayLike, window: int) -> float:
 def turning(values: ArrayLike) -> int:
     """Place of the minimum of a curve's running mean over five records.
 
-    >>> turning([5, 3, 1, 3, 5, 7])
-    2
+    >>> turning([9, 7, 5, 3, 1, 3, 5, 7, 9])
+    4
     """
     return int(uniform_filter1d(np.asarray(values, dtype=float), 5, mode="nearest").argmin())
 

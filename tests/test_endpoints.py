@@ -64,7 +64,7 @@ def test_no_start():
 def profile(angle):
     alphas = np.linspace(0.0, 1.2, 13)
     row = np.array([[angle(a) for a in alphas]])
-    return PathProfile(alphas, row, row, row, row)
+    return PathProfile(alphas, row, row)
 
 
 def test_bump():
@@ -81,14 +81,14 @@ def test_bump_is_of_the_median():
     """One end point of three that differs does not show."""
     alphas = torch.linspace(0.4, 1.1, 8).numpy()
     rows = np.stack([np.full(8, 0.2), np.full(8, 0.2), np.full(8, -0.9)])
-    assert bump(PathProfile(alphas, rows, rows, rows, rows)).height == pytest.approx(0.2)
+    assert bump(PathProfile(alphas, rows, rows)).height == pytest.approx(0.2)
 
 
 def test_no_alphas():
     alphas = np.linspace(0.4, 0.8, 5)
     row = np.ones((1, 5))
     with pytest.raises(ValueError, match="must reach into"):
-        bump(PathProfile(alphas, row, row, row, row))
+        bump(PathProfile(alphas, row, row))
 
 
 def test_leading_ones_by_products():

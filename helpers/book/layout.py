@@ -12,41 +12,23 @@ import yaml
 PLACEHOLDER = "ORGANISATION"  # owner of the repository until somebody keeps it somewhere
 
 
+def _path(*parts: str) -> Any:
+    return property(lambda layout: layout.root.joinpath(*parts))
+
+
 @dataclass(frozen=True)
 class Layout:
     """Paths of a checkout; tests point it at a small book of their own."""
 
     root: Path
 
-    @property
-    def book(self) -> Path:
-        return self.root / "book"
-
-    @property
-    def build(self) -> Path:
-        return self.root / "_build"
-
-    @property
-    def executed(self) -> Path:
-        """Executed chapters, default parameters only: what the site is built from."""
-        return self.build / "executed"
-
-    @property
-    def failed(self) -> Path:
-        """Notebooks of runs that failed, for a look; never published."""
-        return self.build / "failed"
-
-    @property
-    def html(self) -> Path:
-        return self.build / "html"
-
-    @property
-    def references(self) -> Path:
-        return self.root / "data" / "references"
-
-    @property
-    def recorded(self) -> Path:
-        return self.root / "data" / "recorded"
+    book = _path("book")
+    build = _path("_build")
+    executed = _path("_build", "executed")  # with default parameters: what the site is built from
+    failed = _path("_build", "failed")  # notebooks of runs that failed, for a look
+    html = _path("_build", "html")
+    references = _path("data", "references")
+    recorded = _path("data", "recorded")
 
     def source(self, chapter: str) -> Path:
         return self.book / f"{chapter}.md"
