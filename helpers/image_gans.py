@@ -182,8 +182,8 @@ def train_images(
         ValueError, Diverged: as `train`.
 
     >>> noise = torch.rand(10, 1, 32, 32) * 2 - 1
-    >>> found = train_images(SETTINGS["nsgan adam"], noise, 2, seed=0, width=2, latent=4, batch=5)
-    >>> found.samples(2, 3, seed=0).shape
+    >>> gan = train_images(SETTINGS["nsgan adam"], noise, 2, seed=0, width=2, latent=4, batch=5)
+    >>> gan.samples(2, 3, seed=0).shape
     torch.Size([3, 1, 32, 32])
     """
     seed, iterations = inputs.seed(seed), whole_number("iterations", iterations, 0)

@@ -69,7 +69,7 @@ def pair_shares(points: Tensor, reals: Tensor, centres: Tensor, radius: float) -
     """
     radius = real_number("radius", radius, above=0)
     if getattr(reals, "shape", None) != getattr(points, "shape", None):
-        got = [getattr(each, "shape", shown(each)) for each in (points, reals)]
+        got = [getattr(given, "shape", shown(given)) for given in (points, reals)]
         raise ValueError(f"points and reals are pairs (S, n, d), got {got[0]} and {got[1]}")
     rows = one_hot(_away(reals, centres).argmin(dim=-1), len(centres)).to(points.dtype)
     columns = (_away(points, centres) < radius).to(points.dtype)
@@ -142,23 +142,23 @@ def coverage(shares: ArrayLike, iterations: ArrayLike, *, least: float = 0.1) ->
     Raises:
         ValueError: for shapes that do not fit, no records, and a least that is not in (0, 1].
 
-    >>> found = coverage([[[1.0, 0.0]], [[0.5, 0.5]], [[0.0, 1.0]], [[0.6, 0.4]]], [1, 2, 3, 4])
-    >>> found.first, found.stable, found.collapsed, found.longest
+    >>> when = coverage([[[1.0, 0.0]], [[0.5, 0.5]], [[0.0, 1.0]], [[0.6, 0.4]]], [1, 2, 3, 4])
+    >>> when.first, when.stable, when.collapsed, when.longest
     (array([2]), array([4]), array([2]), array([1]))
     """
     shares, when = _records(shares, iterations)
     if not 0 < real_number("least", least) <= 1:
         raise ValueError(f"least is above 0 and at most 1, got {least}")
     modes = shares.shape[2]
-    found = (shares >= least / modes).sum(axis=2)  # (t, S)
-    full, single = found == modes, found == 1
+    covered = (shares >= least / modes).sum(axis=2)  # (t, S)
+    full, single = covered == modes, covered == 1
     never = when[-1]
     first = np.where(full.any(axis=0), when[full.argmax(axis=0)], never)
     lasting = np.logical_and.accumulate(full[::-1], axis=0)[::-1]
     stable = np.where(lasting.any(axis=0), when[lasting.argmax(axis=0)], never)
     collapsed = (np.diff(when, prepend=0)[:, None] * single).sum(axis=0)
     longest = _longest_runs(np.where(single, 0, -1), when).length
-    return Coverage(first, stable, collapsed, longest, found[-1])
+    return Coverage(first, stable, collapsed, longest, covered[-1])
 
 
 def longest_stays(shares: ArrayLike, iterations: ArrayLike) -> Stays:
@@ -170,8 +170,8 @@ def longest_stays(shares: ArrayLike, iterations: ArrayLike) -> Stays:
     Raises:
         ValueError: for shapes that do not fit, and no records.
 
-    >>> found = longest_stays([[[1.0, 0.0]], [[0.0, 1.0]], [[0.1, 0.9]]], [10, 20, 30])
-    >>> found.length, found.start, found.end, found.mode
+    >>> stays = longest_stays([[[1.0, 0.0]], [[0.0, 1.0]], [[0.1, 0.9]]], [10, 20, 30])
+    >>> stays.length, stays.start, stays.end, stays.mode
     (array([20]), array([1]), array([3]), array([1]))
     """
     shares, when = _records(shares, iterations)

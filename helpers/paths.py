@@ -107,7 +107,7 @@ def path_profile(
     if alphas.ndim != 1 or not len(alphas) or not np.isfinite(alphas).all():
         raise ValueError(f"alphas are finite numbers in a row, got {alphas}")
     where = torch.from_numpy(alphas).to(start)[:, None]
-    rows = [_along(game, start, each, where) for each in torch.atleast_2d(ends)]
+    rows = [_along(game, start, path_end, where) for path_end in torch.atleast_2d(ends)]
     return PathProfile(alphas, *np.stack(rows, axis=1))
 
 

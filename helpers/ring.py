@@ -119,8 +119,8 @@ def train_ring(
         ValueError: as `train_ensemble`.
         Diverged: if all members diverge.
 
-    >>> found = train_ring(Setting(), 2, 4, seed=0, units=4, every=2, n=256)
-    >>> found.run.records["top_g"].shape
+    >>> ring = train_ring(Setting(), 2, 4, seed=0, units=4, every=2, n=256)
+    >>> ring.run.records["top_g"].shape
     (2, 2, 5)
     """
     iterations = whole_number("iterations", iterations, 0)

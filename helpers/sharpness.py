@@ -86,8 +86,8 @@ def train_classifiers(
 
     >>> x, y = torch.randn(300, 4), torch.arange(300) % 2
     >>> make = partial(torch.optim.SGD, lr=0.1)
-    >>> found = train_classifiers((x, y), (x, y), make, members=2, iterations=4, seed=0, every=2)
-    >>> found.sharpness.shape
+    >>> run = train_classifiers((x, y), (x, y), make, members=2, iterations=4, seed=0, every=2)
+    >>> run.sharpness.shape
     (2, 2)
     """
     members, units = whole_number("members", members, 1), whole_number("units", units, 1)

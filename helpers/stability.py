@@ -128,10 +128,10 @@ def _all_eigenvalues(joint: Operator, p: int) -> list[tuple[NDArray, float]]:
     noise = np.random.default_rng(0).normal(size=(5, *J.shape))
     noise /= np.linalg.norm(noise, axis=(1, 2), keepdims=True)
     moved = np.linalg.eigvals(J + size * noise).real.min(axis=1) - values.real.min()
-    found = [(values, float(10 * np.abs(moved).max() + size))]
+    spectra = [(values, float(10 * np.abs(moved).max() + size))]
     for H in (J[:p, :p], J[p:, p:]):
-        found.append((eigvalsh((H + H.T) / 2), matrix_rounding(H, dtype)))
-    return found
+        spectra.append((eigvalsh((H + H.T) / 2), matrix_rounding(H, dtype)))
+    return spectra
 
 
 def _top_eigenvalues(top: int, operator: Operator) -> tuple[NDArray, float]:

@@ -20,12 +20,12 @@ def declared(notebook: NotebookNode) -> dict[str, Value]:
     cells = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     if len(cells) != 1:
         raise ValueError(f"a chapter has one cell tagged 'parameters'; this one has {len(cells)}")
-    found = {}
+    defaults = {}
     for node in ast.parse(cells[0].source).body:
         if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
             raise ValueError("the parameters cell holds plain assignments only")
-        found[node.targets[0].id] = ast.literal_eval(node.value)
-    return found
+        defaults[node.targets[0].id] = ast.literal_eval(node.value)
+    return defaults
 
 
 def parse(settings: Iterable[str], known: dict[str, Value]) -> dict[str, Value]:
