@@ -31,7 +31,10 @@ TIME_LIMITS = {"quick": 360.0, "medium": 24 * 3600.0, "full": 24 * 3600.0}
 # Threads that wait by spinning steal the cores from whatever else runs: with one busy neighbour on
 # two cores a chapter took twice as long. numpy's do so whatever the policy: there one thread does,
 # beside which a second one saves a chapter next to nothing.
-_QUIET = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1"}
+_QUIET: dict[str, str] = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1"}
+
+_PROCESSES = get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["helpers.book.__main__"])  # once, not for each chapter
 
 
 @dataclass(frozen=True)
@@ -167,10 +170,11 @@ def one(
     """Execute one chapter into a file, within so many seconds, with these variables set."""
     failed = layout.failed / f"{chapter}.ipynb"
     failed.parent.mkdir(parents=True, exist_ok=True)
-    variables = _own_jupyter(layout.build / "work" / "jupyter") | dict(environment or {})
+    variables = _QUIET | dict(os.environ) | _own_jupyter(layout.build / "work" / "jupyter")
+    variables |= environment or {}
     start = time.perf_counter()
     # A process of its own, so that its children's peak memory is that of this chapter's kernel.
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(1, mp_context=_PROCESSES) as pool:
         job = pool.submit(_execute, source, values, failed, layout.book, limit, variables)
         error, peak_mb = job.result()
     seconds = time.perf_counter() - start
@@ -193,7 +197,7 @@ def _execute(
     variables: Mapping[str, str],
 ) -> tuple[str, float]:
     """What went wrong ("" if nothing did), and the kernel's peak memory in MB."""
-    os.environ.update(_QUIET | dict(os.environ) | dict(variables))
+    os.environ.update(variables)
     end, error = time.monotonic() + limit, ""
     try:
         papermill.execute_notebook(
