@@ -61,11 +61,7 @@ def run(
     """Execute chapters; those that fail are reported, the others still run.
 
     A run with default parameters goes to `layout.executed`, from which the site is built; any
-    other to a folder of its own under ``_build/runs``.
-
-    Raises:
-        ValueError: for an unknown chapter or parameter, or a value of the wrong type; before
-            anything runs.
+    other to a folder of its own under ``_build/runs``. What is unknown is refused before any runs.
     """
     profile, settings = profile_of(profile, settings or [])
     plans = []
@@ -89,14 +85,7 @@ def run(
 
 
 def profile_of(profile: str | None, settings: list[str]) -> tuple[str | None, list[str]]:
-    """The profile, whichever way it was chosen, and the other settings.
-
-    Raises:
-        ValueError: if it was chosen in both ways, or twice.
-
-    >>> profile_of(None, ["seed=3", "profile=full"])
-    ('full', ['seed=3'])
-    """
+    """The profile, whichever way it was chosen, and the other settings."""
     chosen = [s.removeprefix("profile=") for s in settings if s.startswith("profile=")]
     others = [s for s in settings if not s.startswith("profile=")]
     named = [*([profile] if profile is not None else []), *chosen]
@@ -108,12 +97,7 @@ def profile_of(profile: str | None, settings: list[str]) -> tuple[str | None, li
 def chosen_values(
     notebook: NotebookNode, profile: str | None, settings: list[str]
 ) -> dict[str, parameters.Value]:
-    """Parameters of a run that differ from the chapter's defaults.
-
-    Raises:
-        ValueError: for an unknown profile or parameter, a value of the wrong type, and the medium
-            profile of a chapter that has none.
-    """
+    """Parameters of a run that differ from the chapter's defaults."""
     if profile is not None and profile not in TIME_LIMITS:
         raise ValueError(f"unknown profile {profile!r}; there are: {', '.join(TIME_LIMITS)}")
     if profile == "medium" and not any('"medium"' in cell.source for cell in notebook.cells):

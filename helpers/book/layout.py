@@ -49,12 +49,9 @@ class Layout:
         return [page for page in sorted(self.book.glob("*.md")) if page not in sources]
 
     def repository(self) -> str:
-        """The repository's address; _config.yml is the one place that holds it.
-
-        Raises:
-            ValueError: for one that is none of GitHub's, from where Colab opens chapters.
-        """
+        """The repository's address; _config.yml is the one place that holds it."""
         address = str(self._config()["url"]).rstrip("/").removesuffix(".git")
+        # Colab opens chapters from GitHub.
         if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", address):
             raise ValueError(
                 "`url` under `repository` in _config.yml is like https://github.com/OWNER/NAME, "
@@ -75,11 +72,7 @@ class Layout:
         return yaml.safe_load(text)["repository"]
 
     def select(self, chapter: str | None) -> list[str]:
-        """All chapters, or the one asked for.
-
-        Raises:
-            ValueError: for an unknown chapter, with the list of those there are.
-        """
+        """All chapters, or the one that was named."""
         known = self.chapters()
         if chapter is None:
             return known

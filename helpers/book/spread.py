@@ -36,11 +36,7 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
 
 
 def measure(layout: Layout, chapters: Iterable[str], variants: Iterable[str]) -> list[str]:
-    """Execute the chapters under the variants, where that has not been done; what failed.
-
-    Raises:
-        ValueError: for an unknown variant, with the list of those there are.
-    """
+    """Execute the chapters under the variants, where that has not been done; what failed."""
     variants = list(variants)
     for name in variants:
         if name not in VARIANTS:
@@ -75,9 +71,6 @@ def write(layout: Layout, chapter: str) -> regress.Reference:
 
     The reference's own value is that of one execution more; a number that it does not have yet gets
     the value of the plain one.
-
-    Raises:
-        ValueError: if there is no execution of the chapter as it is now.
     """
     key = _key(layout, chapter)
     paths = sorted((layout.build / "spread" / chapter).glob("*.json"))
@@ -107,9 +100,6 @@ def spread_of(values: list[regress.Value]) -> tuple[float, ...]:
     """Largest less smallest of several executions, entry by entry of the first.
 
     Infinite where the executions do not even agree on how many entries there are.
-
-    >>> spread_of([[1.0, 5.0], [1.5, 5.0], [1.25, 4.0]])
-    (0.5, 1.0)
     """
     rows = [regress.listed(value) for value in values]
     if len({len(row) for row in rows}) > 1:
