@@ -34,7 +34,7 @@ class TrainingSetting:
 
     loss: str = "js"  # a name of `helpers.losses.LOSSES`
     _: KW_ONLY
-    method: str = "adam"  # or "extra-adam"; "simultaneous" descent and "extragradient" are plain
+    method: str = "adam"  # or "extra-adam"; without Adam "simultaneous" or "extragradient"
     rates: tuple[float, float] = (2e-4, 2e-4)  # learning rates of G and of D
     beta: float = 0.5  # decay of Adam's first moment; plain descent has none
     penalty: GradientPenalty | None = None  # on D's slope
