@@ -156,12 +156,10 @@ def one(
     failed.parent.mkdir(parents=True, exist_ok=True)
     variables = _QUIET | dict(os.environ) | _own_jupyter(layout.build / "work" / "jupyter")
     variables |= environment or {}
-    start = time.perf_counter()
     # A process of its own, so that its children's peak memory is that of this chapter's kernel.
     with ProcessPoolExecutor(1, mp_context=_PROCESSES) as pool:
         job = pool.submit(_execute, source, values, failed, layout.book, limit, variables)
-        error, peak_mb = job.result()
-    seconds = time.perf_counter() - start
+        error, seconds, peak_mb = job.result()
     if error:
         return Result(chapter, seconds, peak_mb, 0, error=f"{chapter}, {error}")
     executed = pairing.read(failed)
@@ -179,10 +177,10 @@ def _execute(
     folder: Path,
     limit: float,
     variables: Mapping[str, str],
-) -> tuple[str, float]:
-    """What went wrong ("" if nothing did), and the kernel's peak memory in MB."""
+) -> tuple[str, float, float]:
+    """What went wrong ("" if nothing did), the seconds, and the kernel's peak memory in MB."""
     os.environ.update(variables)
-    end, error = time.monotonic() + limit, ""
+    start, error = time.perf_counter(), ""
     try:
         papermill.execute_notebook(
             source,
@@ -191,7 +189,7 @@ def _execute(
             kernel_name="python3",
             progress_bar=False,
             cwd=folder,
-            timeout_func=lambda cell: max(1, round(end - time.monotonic())),
+            timeout_func=lambda cell: max(1, round(start + limit - time.perf_counter())),
         )
     except PapermillExecutionError as failure:
         # Counted as in the source: papermill has put the values into a cell of their own.
@@ -200,8 +198,9 @@ def _execute(
         error = f"stopped after the time limit of {limit:g} s"
     except DeadKernelError as failure:
         error = str(failure)
+    seconds = time.perf_counter() - start
     unit = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss is in bytes or kilobytes
-    return error, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit
+    return error, seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit
 
 
 def _own_jupyter(folder: Path) -> dict[str, str]:
