@@ -22,71 +22,44 @@ from helpers.stability import Classification, classify
 
 @dataclass(frozen=True, eq=False)
 class EndPoint:
-    """A point of a game after training, and one before."""
+    """A point of a game after training, and the field's norm before."""
 
-    found: Classification
+    classification: Classification
     start_norm: float  # of the field at the start
     top: int  # eigenvalues of the Jacobian that count as the leading ones
 
     @property
-    def relative_norm(self) -> float:
-        """Norm of the field in parts of that at the start."""
-        return self.found.gradient_norm / self.start_norm
-
-    @property
     def leading(self) -> NDArray[np.complex128]:
         """(top,) eigenvalues of the Jacobian, by falling modulus."""
-        return self.found.spectrum[np.argsort(-np.abs(self.found.spectrum))][: self.top]
+        values = self.classification.spectrum
+        return values[np.argsort(-np.abs(values))][: self.top]
 
-    @property
-    def imaginary_share(self) -> float:
-        """Largest imaginary part over largest modulus among the leading eigenvalues."""
-        return float(np.abs(self.leading.imag).max() / np.abs(self.leading).max())
+    def summary(self) -> dict[str, float]:
+        """The numbers of Berard et al. 2020, Sections 5.1 and 5.2, by name.
 
-    @property
-    def lean(self) -> float:
-        """Median of Re / modulus over the leading eigenvalues: 0 on the imaginary axis."""
-        return float(np.median(self.leading.real / np.abs(self.leading)))
-
-    @property
-    def lowest_leading(self) -> float:
-        """Smallest real part of the leading eigenvalues, over the largest modulus."""
-        return float(self.leading.real.min() / np.abs(self.leading).max())
-
-    @property
-    def lowest(self) -> float:
-        """Smallest real part of all known eigenvalues, over the largest modulus."""
-        return float(self.found.spectrum.real.min() / np.abs(self.leading).max())
-
-    @property
-    def negative_curvature(self) -> float:
-        """Lowest eigenvalue of G's own Hessian, over its largest modulus: below 0 at a saddle."""
-        own = self.found.spectrum_g
-        return float(own.min() / np.abs(own).max())
-
-    @property
-    def sharpness(self) -> float:
-        """Largest eigenvalue of D's own Hessian."""
-        return float(self.found.spectrum_d.max())
-
-    def numbers(self) -> dict[str, float]:
-        """All of the above, and what they are made of, by name."""
-        own, modulus = self.found.spectrum_g, np.abs(self.leading)
-        return {
-            "norm": self.found.gradient_norm,
-            "relative_norm": self.relative_norm,
-            "modulus": float(modulus.max()),
-            "imaginary": float(np.abs(self.leading.imag).max()),
-            "imaginary_share": self.imaginary_share,
-            "lean": self.lean,
-            "lowest_leading": self.lowest_leading,
-            "lowest": self.lowest,
-            "curvature_low": float(own.min()),
-            "curvature_high": float(own.max()),
-            "negative_curvature": self.negative_curvature,
-            "sharpness": self.sharpness,
-            "stable": float(self.found.is_lssp is True),
+        Over the largest modulus are "imaginary_share", "lowest_leading" (the least real part of the
+        leading eigenvalues), "lowest" (of all known ones) and "negative_curvature" (G's lowest own
+        eigenvalue over its largest: below 0 at a saddle). "lean" is the median of Re / modulus of
+        the leading ones, 0 on the imaginary axis; "sharpness" D's largest own eigenvalue.
+        """
+        at, leading = self.classification, self.leading
+        moduli, own = np.abs(leading), at.spectrum_g
+        numbers = {
+            "norm": at.gradient_norm,
+            "relative_norm": at.gradient_norm / self.start_norm,
+            "modulus": moduli.max(),
+            "imaginary": np.abs(leading.imag).max(),
+            "imaginary_share": np.abs(leading.imag).max() / moduli.max(),
+            "lean": np.median(leading.real / moduli),
+            "lowest_leading": leading.real.min() / moduli.max(),
+            "lowest": at.spectrum.real.min() / moduli.max(),
+            "curvature_low": own.min(),
+            "curvature_high": own.max(),
+            "negative_curvature": own.min() / np.abs(own).max(),
+            "sharpness": at.spectrum_d.max(),
+            "stable": at.is_lssp is True,
         }
+        return {name: float(value) for name, value in numbers.items()}
 
 
 def end_point(
@@ -106,7 +79,7 @@ def end_point(
 
     >>> from helpers.games import quadratic_game
     >>> turning = quadratic_game([[0.1]], [[0.1]], [[-1.0]], [[1.0]])
-    >>> end_point(turning, [1.0, 1.0], [1e-3, 0.0]).found.is_lssp
+    >>> end_point(turning, [1.0, 1.0], [1e-3, 0.0]).classification.is_lssp
     True
     """
     start_norm = float(game.vector_field(start).norm())
@@ -121,14 +94,12 @@ def leading_end_point(
     *,
     start_norm: float,
     top: int = 20,
-    own: int = 3,
-    tolerance: float = 1e-3,
-    seed: int = 0,
+    tolerance: float = 1e-2,
 ) -> EndPoint:
     """Look at the end of a training of nets too large for a matrix, as Berard et al. 2020 do.
 
     The spectra are the leading eigenvalues of the Jacobian, by modulus, and the largest and the
-    lowest ones of each player's Hessian: the paper's are the largest by modulus, and a player's
+    lowest one of each player's Hessian: the paper's are the largest by modulus, and a player's
     lowest eigenvalue need not be among them. Part of a spectrum can refute stability, no more.
 
     Args:
@@ -136,9 +107,7 @@ def leading_end_point(
         end: (p + q,) point.
         start_norm: of the field where training began, above 0.
         top: leading eigenvalues; the paper takes 20 for MNIST.
-        own: how many of each player's largest, and lowest.
-        tolerance: of the residuals, in parts of the eigenvalues.
-        seed: of the vectors that the searches begin with.
+        tolerance: of the residuals, relative to the eigenvalues.
 
     Raises:
         ValueError: for bad points, and a start_norm that is not above 0.
@@ -146,21 +115,20 @@ def leading_end_point(
 
     >>> from helpers.games import quadratic_game
     >>> turning = quadratic_game(np.eye(3), np.eye(3), -np.eye(3), np.eye(3))
-    >>> found = leading_end_point(turning, [1e-3] * 6, start_norm=1.0, top=1, own=1)
-    >>> round(found.imaginary_share, 3)
+    >>> end = leading_end_point(turning, [1e-3] * 6, start_norm=1.0, top=1)
+    >>> round(end.summary()["imaginary_share"], 3)
     0.707
     """
     if not start_norm > 0:
         raise ValueError(f"the norm at the start must be above 0, got {start_norm}")
-    options = {"tolerance": tolerance, "seed": seed}
     # So few products do not pay for a trace.
-    joint = game_eigenvalues(jacobian(game, end, route="retained"), top, **options)
-    spectra, errors = [], []
+    joint = game_eigenvalues(jacobian(game, end, route="retained"), top, tolerance=tolerance)
+    spectra, residuals = [], []
     for player in PLAYERS:
         operator = hessian(game, player, end, route="retained")
-        found = [top_eigenpairs(operator, own, which, **options) for which in ("LA", "SA")]
-        spectra.append(np.concatenate([each.values for each in found]))
-        errors.append(max(each.residuals.max() for each in found))
+        ends = [top_eigenpairs(operator, 1, which, tolerance=tolerance) for which in ("LA", "SA")]
+        spectra.append(np.concatenate([pairs.values for pairs in ends]))
+        residuals += [pairs.residuals.max() for pairs in ends]
     norm = float(game.vector_field(end).norm())
     known = Classification(
         gradient_norm=norm,
@@ -169,7 +137,7 @@ def leading_end_point(
         spectrum_g=spectra[0],
         spectrum_d=spectra[1],
         stability_resolution=float(joint.residuals.max()),
-        nash_resolution=float(max(errors)),
+        nash_resolution=float(max(residuals)),
         is_complete=False,
     )
     return EndPoint(known, start_norm, top)
@@ -201,7 +169,7 @@ def bump(profile: PathProfile) -> Bump:
     near = np.abs(alphas - 1) <= 0.1 + 1e-9
     before = (alphas >= 0.4 - 1e-9) & (alphas <= 0.8 + 1e-9)
     if not near.any() or not before.any():
-        raise ValueError("alphas in [0.4, 0.8] and in [0.9, 1.1] are asked for")
+        raise ValueError("alphas must reach into [0.4, 0.8] and into [0.9, 1.1]")
     return Bump(
         float(np.abs(middle[near]).max()),
         float(np.median(np.abs(middle[before]))),

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, nn
-from torch.optim import Adam
 
 from helpers import inputs
 from helpers.copying import copied
@@ -25,34 +24,36 @@ from helpers.inputs import float_tensor, whole_number, whole_numbers
 from helpers.losses import find_loss
 from helpers.models import dcgan
 from helpers.networks import joint_point, network_game
-from helpers.nudging import Nudging, SharpDirections
-from helpers.optimizers import Extragradient, Nudged
+from helpers.nudging import SharpDirections
 from helpers.paths import PathProfile, path_profile
 from helpers.penalties import GradientPenalty
+from helpers.setting import TrainingSetting, optimizers_for
 from helpers.single import TrainingResult, Watch
 from helpers.training import Recording, train
 
 
-@dataclass(frozen=True)
-class Setting:
-    """One of the trainings, apart from its length and size."""
+@dataclass(frozen=True, kw_only=True)
+class Setting(TrainingSetting):
+    """One of the trainings, apart from its length and size.
 
-    loss: str = "js"
+    >>> SETTINGS["nsgan adam"] == Setting(method="adam", beta=0.5)
+    True
+    """
+
     method: str = "extra-adam"
-    rates: tuple[float, float] = (2e-4, 5e-5)  # of G and of D
-    beta: float = 0.9  # Adam's first
+    rates: tuple[float, float] = (2e-4, 5e-5)
+    beta: float = 0.9
     critics: int = 1  # passes of D for one of G
-    penalty: float | None = None  # weight of the one on D's slope, at interpolates
     normed: bool = True  # whether D has the spectral norm
-    nudging: Nudging | None = None  # around Adam, as Durall et al. 2021 have it
 
 
 # Of WGAN-GP's rate the text prints "8.6 x 10" without an exponent; 1e-5 is our reading of it.
+_WGAN_GP = {"rates": (8.6e-5, 8.6e-5), "critics": 5, "penalty": GradientPenalty(10.0)}
 SETTINGS = {
     "nsgan extra-adam": Setting(),
     "nsgan adam": Setting(method="adam", beta=0.5),
-    "wgan-gp extra-adam": Setting("wgan", rates=(8.6e-5, 8.6e-5), critics=5, penalty=10.0),
-    "wgan-gp adam": Setting("wgan", "adam", (8.6e-5, 8.6e-5), 0.5, 5, 10.0),
+    "wgan-gp extra-adam": Setting("wgan", **_WGAN_GP),
+    "wgan-gp adam": Setting("wgan", method="adam", beta=0.5, **_WGAN_GP),
 }
 # D judges reals and samples as one batch, in training and in the game. As nothing in it depends on
 # a batch, two would give the same numbers, apart from a second power iteration of its norms.
@@ -90,8 +91,7 @@ class TrainedGan:
             iteration: a kept one.
             reals: (n, C, H, W); Berard et al. take 1,000 for eigenvalues, 5,000 for paths.
             seed: of the n latents.
-            batch_size: as `helpers.networks.network_game` has it.
-            spectral_norm: "held" or "settled", as there.
+            batch_size, spectral_norm: as for `helpers.networks.network_game`.
         """
         latents = standard_normal(len(reals), self.latent, seed=seed).to(reals.device)
         return network_game(
@@ -99,29 +99,24 @@ class TrainedGan:
             latents,
             reals,
             loss=self.setting.loss,
-            penalty=_penalty(self.setting),
+            penalty=self.setting.penalty,
             joint_batch=JOINT_BATCH,
             batch_size=batch_size,
             spectral_norm=spectral_norm,
         )
 
-    def end_point(
-        self, reals: Tensor, *, seed: int, spectral_norm: str = "held", top: int = 20, own: int = 1
-    ) -> EndPoint:
-        """What the last kept iteration is, as `helpers.endpoints.leading_end_point` has it.
+    def end_point(self, reals: Tensor, *, top: int = 20, **options: Any) -> EndPoint:
+        """What kind of point the last kept iteration is, by `helpers.endpoints.leading_end_point`.
 
         Residuals are below a hundredth of their eigenvalues. Other arguments are those of `game`.
         """
         first, last = min(self.run.snapshots), max(self.run.snapshots)
-        options = {"seed": seed, "spectral_norm": spectral_norm}
-        begin = self.game(first, reals, **options).vector_field(self.point(first).to(reals.device))
+        start = self.game(first, reals, **options).vector_field(self.point(first).to(reals.device))
         return leading_end_point(
             self.game(last, reals, **options),
             self.point(last).to(reals.device),
-            start_norm=float(begin.norm()),
+            start_norm=float(start.norm()),
             top=top,
-            own=own,
-            tolerance=1e-2,
         )
 
     def path(
@@ -140,7 +135,7 @@ class TrainedGan:
         """
         options = {"seed": seed, "batch_size": batch_size, "spectral_norm": "settled"}
         game = self.game(max(ends), reals, **options)
-        points = [self.point(each).to(reals.device) for each in (begin, *ends)]
+        points = [self.point(iteration).to(reals.device) for iteration in (begin, *ends)]
         return path_profile(game, points[0], torch.stack(points[1:]), alphas)
 
     def samples(self, iteration: int, n: int, *, seed: int) -> Tensor:
@@ -159,7 +154,7 @@ def train_images(
     latent: int = 100,
     batch: int = 100,
     keep: Collection[int] = (),
-    looked: int = 200,
+    hessian_images: int = 200,
     observe: Watch | None = None,
     every: int = 100,
     checkpoint: Path | str | None = None,
@@ -177,35 +172,32 @@ def train_images(
         iterations: 0 or more; after an even number ExtraAdam rests on a step, not ahead of one.
             From a checkpoint a shorter training of the same setting goes on.
         seed: of the initial weights and of all that is drawn in training.
-        width, latent: as `helpers.models.dcgan` has them; the paper's are 64 and 100.
+        width, latent: as for `helpers.models.dcgan`; the paper's are 64 and 100.
         batch: images in a pass.
         keep: iterations after which both networks are kept; the start and the end always are.
-        looked: images, the first ones, that nudging finds its directions on.
+        hessian_images: how many, the first ones, nudging finds its directions on.
         observe, every, checkpoint, save_every: as in `helpers.training.Recording`.
         device: where to train.
 
     Raises:
-        ValueError: for an unknown loss or method, a nudged ExtraAdam, and as `train`.
-        Diverged: as `train`.
+        ValueError, Diverged: as `train`.
 
     >>> noise = torch.rand(10, 1, 32, 32) * 2 - 1
-    >>> found = train_images(SETTINGS["nsgan adam"], noise, 2, seed=0, width=2, latent=4, batch=5)
-    >>> found.samples(2, 3, seed=0).shape
+    >>> gan = train_images(SETTINGS["nsgan adam"], noise, 2, seed=0, width=2, latent=4, batch=5)
+    >>> gan.samples(2, 3, seed=0).shape
     torch.Size([3, 1, 32, 32])
     """
-    if setting.method not in _METHODS:
-        raise ValueError(f"unknown method {setting.method!r}; there are {', '.join(_METHODS)}")
-    if setting.nudging is not None and setting.method != "adam":
-        raise ValueError("nudging goes around Adam, not around ExtraAdam")
     seed, iterations = inputs.seed(seed), whole_number("iterations", iterations, 0)
-    latent, looked = whole_number("latent", latent, 1), whole_number("looked", looked, 1)
+    latent = whole_number("latent", latent, 1)
+    hessian_images = whole_number("hessian_images", hessian_images, 1)
     reals = float_tensor("reals", reals, torch.float32)
-    few = reals[:looked].to(device)
-    drawn = standard_normal(len(few), latent, seed=seed).to(device)
-    makers = tuple(
-        partial(_optimizer, setting=setting, rate=rate, player=player, latents=drawn, reals=few)
-        for player, rate in zip("GD", setting.rates, strict=True)
-    )
+    fixed = reals[:hessian_images].to(device)
+    latents = standard_normal(len(fixed), latent, seed=seed).to(device)
+    nudging = setting.nudging
+    directions = {
+        player: SharpDirections(player, nudging, latents, fixed, setting.loss, setting.penalty)
+        for player in (nudging.players if nudging else "")
+    }
     run = train(
         dcgan(
             seed=seed, latent=latent, width=width, channels=reals.shape[1], normed=setting.normed
@@ -213,11 +205,11 @@ def train_images(
         reals,
         latent=latent,
         loss=find_loss(setting.loss),
-        optimizer=makers,
+        optimizer=optimizers_for(setting, directions),
         iterations=iterations,
         batch_by_epochs=batch,
         steps=(setting.critics, 1),
-        penalty=_penalty(setting),
+        penalty=setting.penalty,
         seed=seed,
         joint_batch=JOINT_BATCH,
         recording=Recording(
@@ -257,20 +249,9 @@ def samples(generator: nn.Module, latents: Tensor) -> Tensor:
     >>> samples(nn.Unflatten(1, (1, 1, 2)), torch.zeros(3, 2)).shape
     torch.Size([3, 1, 1, 2])
     """
-    own = copied(generator).train()
-    where = next(own.parameters(), latents).device
-    return torch.cat([own(part.to(where)).cpu() for part in latents.split(SAMPLES)])
-
-
-def late_iterations(iterations: int, count: int) -> list[int]:
-    """Even iterations of the last tenth, the last one included: several ends of one path.
-
-    >>> late_iterations(1000, 5)
-    [920, 940, 960, 980, 1000]
-    """
-    last = iterations - iterations % 2
-    apart = max(iterations // (10 * count) // 2, 1) * 2
-    return [last - apart * back for back in reversed(range(count))]
+    generator = copied(generator).train()
+    device = next(generator.parameters(), latents).device
+    return torch.cat([generator(part.to(device)).cpu() for part in latents.split(SAMPLES)])
 
 
 def milestones(iterations: int, count: int) -> list[int]:
@@ -280,29 +261,3 @@ def milestones(iterations: int, count: int) -> list[int]:
     [250, 500, 750, 1000]
     """
     return sorted({iterations * k // count // 2 * 2 for k in range(1, count + 1)})
-
-
-def _penalty(setting: Setting) -> GradientPenalty | None:
-    return None if setting.penalty is None else GradientPenalty(setting.penalty)
-
-
-def _optimizer(
-    weights, *, setting: Setting, rate: float, player: str, latents: Tensor, reals: Tensor
-) -> Adam | Extragradient | Nudged:
-    made = _METHODS[setting.method](weights, lr=rate, beta=setting.beta)
-    nudging = setting.nudging
-    if nudging is None or player not in nudging.players:
-        return made
-    find = SharpDirections(player, nudging, latents, reals, setting.loss, _penalty(setting))
-    return Nudged(made, find, nudging.project, every=nudging.every)
-
-
-def _adam(weights, lr: float, beta: float) -> Adam:
-    return Adam(weights, lr=lr, betas=(beta, 0.999))
-
-
-def _extra_adam(weights, lr: float, beta: float) -> Extragradient:
-    return Extragradient(_adam(weights, lr, beta))
-
-
-_METHODS = {"adam": _adam, "extra-adam": _extra_adam}

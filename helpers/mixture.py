@@ -8,17 +8,15 @@ script that was released contradict each other; a `Setting` holds what they leav
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.utils import vector_to_parameters
-from torch.optim import SGD
 
 from helpers.clusters import mixture_of_gaussians
 from helpers.games import Game
@@ -26,89 +24,97 @@ from helpers.inputs import whole_number, whole_numbers
 from helpers.losses import find_loss
 from helpers.models import Players, mlp
 from helpers.networks import network_game
-from helpers.optimizers import Extragradient
 from helpers.penalties import GradientPenalty
 from helpers.piecewise import LineNet
+from helpers.setting import TrainedMembers, TrainingSetting, optimizers_for
 from helpers.stacked import Stacked
-from helpers.training import Diverged, EnsembleResult, Recording, train_ensemble
+from helpers.training import Diverged, Recording, train_ensemble
 
 UNITS = 100
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What to train. The defaults are those of the paper's text for NSGAN.
+@dataclass(frozen=True, kw_only=True)
+class Setting(TrainingSetting):
+    """What to train, both players at once. The defaults are those of the paper's text for NSGAN.
 
-    >>> Setting("wgan", rates=(1e-2, 1e-1), penalty="data").loss
-    'wgan'
+    >>> Setting("wgan", rates=(1e-2, 1e-1), penalty=GradientPenalty(1e-3, "data")).method
+    'extragradient'
     """
 
-    loss: str = "js"  # a name of `helpers.losses.LOSSES`
-    rates: tuple[float, float] = (1e-1, 1e-1)  # learning rates of G and of D
+    METHODS = ("extragradient", "simultaneous")
+
+    method: str = "extragradient"
+    rates: tuple[float, float] = (1e-1, 1e-1)
     sigmas: tuple[float, float] = (0.5, 1.0)  # of the modes at 2 and at -2
-    method: str = "extragradient"  # or "simultaneous"
-    penalty: str | None = None  # on D's slope: at the "data", or at "interpolates"
     clip: float | None = None  # bound on D's weights
-    latent: int = 1
-
-    def game_penalty(self) -> GradientPenalty | None:
-        """The penalty with the text's weight, 1e-3."""
-        return None if self.penalty is None else GradientPenalty(1e-3, self.penalty)
+    latent: int = 1  # dimension of a latent
 
 
-_RELEASED = (1.0, 1.0)
-_WASSERSTEIN = {"loss": "wgan", "rates": (1e-2, 1e-1)}
+# Rates of the text for WGAN-GP, its penalty's weight, and the modes of the released script.
+_WASSERSTEIN, _WEIGHT = {"rates": (1e-2, 1e-1)}, 1e-3
+_RELEASED = {"sigmas": (1.0, 1.0)}
 # What the text says, what the released script does, and slower steps of the same.
 SETTINGS: dict[str, Setting] = {
     "nsgan": Setting(),
     "nsgan-descent": Setting(method="simultaneous"),
     "nsgan-slow": Setting(rates=(1e-2, 1e-2)),
     "nsgan-slow-descent": Setting(rates=(1e-2, 1e-2), method="simultaneous"),
-    "gan-released": Setting("js-saturating", (1e-2, 1e-1), _RELEASED),
-    "gan-released-descent": Setting("js-saturating", (1e-2, 1e-1), _RELEASED, "simultaneous"),
-    "wgan-gp": Setting(**_WASSERSTEIN, penalty="data"),
-    "wgan-gp-released": Setting(**_WASSERSTEIN, sigmas=_RELEASED, penalty="data"),
-    "wgan-gp-interpolates": Setting(**_WASSERSTEIN, sigmas=_RELEASED, penalty="interpolates"),
+    "gan-released": Setting("js-saturating", rates=(1e-2, 1e-1), **_RELEASED),
+    "gan-released-descent": Setting(
+        "js-saturating", rates=(1e-2, 1e-1), method="simultaneous", **_RELEASED
+    ),
+    "wgan-gp": Setting("wgan", penalty=GradientPenalty(_WEIGHT, "data"), **_WASSERSTEIN),
+    "wgan-gp-released": Setting(
+        "wgan", penalty=GradientPenalty(_WEIGHT, "data"), **_WASSERSTEIN, **_RELEASED
+    ),
+    "wgan-gp-interpolates": Setting(
+        "wgan", penalty=GradientPenalty(_WEIGHT, "interpolates"), **_WASSERSTEIN, **_RELEASED
+    ),
     "rsgan-slow": Setting("rs", rates=(1e-2, 1e-2)),
 }
 
 
 @dataclass(frozen=True, eq=False)
-class Trained:
-    """S members of one setting, with what is needed to look at them as games."""
+class TrainedMixture(TrainedMembers):
+    """S members of one setting, and the games that their networks play."""
 
     setting: Setting
-    latents: Tensor  # (S, n, latent)
-    reals: Tensor  # (S, n, 1)
-    run: EnsembleResult
 
-    def game(self, member: int, *, latents: Tensor | None = None, **changes: Any) -> Game:
-        """The game of one member, as it was trained, or with latents or settings changed."""
-        setting = replace(self.setting, **changes)
+    def game(
+        self, member: int, *, latents: Tensor | None = None, penalty: GradientPenalty | None = None
+    ) -> Game:
+        """The game of one member, as it was trained, or with other latents or another penalty."""
         return network_game(
-            *self.nets(),
+            *_nets(self.setting.latent, 0),
             self.latents[member] if latents is None else latents,
             self.reals[member],
-            loss=setting.loss,
-            penalty=setting.game_penalty(),
+            loss=self.setting.loss,
+            penalty=penalty or self.setting.penalty,
         )
-
-    def nets(self) -> Players:
-        """Networks of the shapes of a member's, whose weights a point of its game replaces."""
-        return _nets(self.setting, 0)
 
     def point(self, member: int, iteration: int) -> Tensor:
         """(p + q,) weights of one member in double precision, as kept in training."""
-        return self.run.snapshots[iteration][member].double()
+        return super().point(member, iteration).double()
+
+    def ahead(self, member: int, iteration: int) -> Tensor:
+        """(p + q,) the point to which a step of extragradient from a kept one extrapolates."""
+        point, game = self.point(member, iteration), self.game(member)
+        parts = zip(
+            game.split(point), game.split(game.vector_field(point)), self.setting.rates, strict=True
+        )
+        return torch.cat([part - rate * field for part, field, rate in parts])
 
     def end(self, member: int, iteration: int) -> Tensor:
-        """(p + q,) what the released script has for a training's point: `ahead`, or `point`."""
-        found = self.ahead if self.setting.method == "extragradient" else self.point
-        return found(member, iteration)
+        """(p + q,) what the script of Berard et al. 2020 saves as a training's end.
+
+        Of extragradient that is the point `ahead`, of descent the `point`.
+        """
+        find = self.ahead if self.setting.method == "extragradient" else self.point
+        return find(member, iteration)
 
     def samples(self, point: Tensor, latents: Tensor) -> Tensor:
         """(n,) what a generator with the weights of a point makes of latents (n, latent)."""
-        generator = self.nets().generator.to(point.dtype)
+        generator = _nets(self.setting.latent, 0).generator.to(point.dtype)
         count = sum(weight.numel() for weight in generator.parameters())
         vector_to_parameters(point[:count].clone(), generator.parameters())
         with torch.no_grad():
@@ -119,30 +125,14 @@ class Trained:
         return self.run.diverged.get(member, iterations)
 
     @property
-    def finite(self) -> list[int]:
-        """Members that have not diverged."""
-        return [m for m in range(len(self.latents)) if m not in self.run.diverged]
-
-    @cached_property
     def norm(self) -> NDArray[np.float64]:
         """(t, S) norm of the field at the start of each recorded step."""
         return self._norm_of("norm")
 
-    @cached_property
+    @property
     def norm_ahead(self) -> NDArray[np.float64]:
         """(t, S) norm of the field at the point to which extragradient extrapolates."""
         return self._norm_of("ahead")
-
-    def ahead(self, member: int, iteration: int) -> Tensor:
-        """(p + q,) the point to which a step from a kept one extrapolates.
-
-        It is what the script of Berard et al. 2020 saves, and takes to be the end of training.
-        """
-        point, game = self.point(member, iteration), self.game(member)
-        parts = zip(
-            game.split(point), game.split(game.vector_field(point)), self.setting.rates, strict=True
-        )
-        return torch.cat([part - rate * slope for part, slope, rate in parts])
 
     def _norm_of(self, where: str) -> NDArray[np.float64]:
         records = self.run.records
@@ -160,10 +150,10 @@ def train_mixture(
     keep: Collection[int] = (),
     checkpoint: Path | None = None,
     device: torch.device | str = "cpu",
-) -> Trained:
+) -> TrainedMixture:
     """Train members of one setting on all their points at once.
 
-    If every member diverges, the result is what there was until then: look at `Trained.finite`.
+    If every member diverges, the result is what there was until then: see `TrainedMixture.finite`.
 
     Args:
         setting: what to train.
@@ -173,38 +163,35 @@ def train_mixture(
         seed: of the points, latents and nets.
         n: points and latents of a member.
         every: iterations between records.
-        keep: iterations after which weights are kept; the last always is, and the start.
+        keep: iterations after which weights are kept; the start and the end always are.
         checkpoint: as in `helpers.training.Recording`.
         device: where to train.
 
     Raises:
-        ValueError: for an unknown loss or method, and as `train_ensemble` and
-            `helpers.clusters.mixture_of_gaussians`.
+        ValueError: as `train_ensemble` and `helpers.clusters.mixture_of_gaussians`.
 
     >>> train_mixture(Setting(), 2, 3, seed=0, n=50).point(1, 3).shape
     torch.Size([602])
     """
     iterations = whole_number("iterations", iterations, 0)
     members, seed = whole_number("members", members, 1), whole_number("seed", seed, 0, 2**40)
-    loss = find_loss(setting.loss)
-    if setting.method not in _METHODS:
-        raise ValueError(f"unknown method {setting.method!r}; there are {', '.join(_METHODS)}")
+    loss, penalty = find_loss(setting.loss), setting.penalty
     samples = mixture_of_gaussians(
         members, seed=seed, n=n, sigmas=setting.sigmas, latent=setting.latent
     )
     reals = samples.reals
-    if not loss.pairs and setting.penalty != "interpolates":
+    if not loss.pairs and (penalty is None or penalty.where == "data"):
         reals = reals.sort(dim=1).values  # nothing but speed depends on the order
     try:
         run = train_ensemble(
-            [_nets(setting, 100_000 * seed + number) for number in range(members)],
+            [_nets(setting.latent, 100_000 * seed + number) for number in range(members)],
             samples.latents,
             reals,
             loss=loss,
-            optimizer=tuple(partial(_METHODS[setting.method], lr=rate) for rate in setting.rates),
+            optimizer=optimizers_for(setting),
             iterations=iterations,
             steps=None,
-            penalty=setting.game_penalty(),
+            penalty=penalty,
             constrain=None if setting.clip is None else partial(clip_weights, bound=setting.clip),
             seed=seed,
             recording=Recording(
@@ -216,19 +203,7 @@ def train_mixture(
         )
     except Diverged as every_member:
         run = every_member.run
-    return Trained(setting, samples.latents, samples.reals, run)
-
-
-def late_points(iterations: int, count: int = 20) -> list[int]:
-    """Iterations of the last tenth, the last one included, at an odd distance from each other.
-
-    What swings between two states from step to step is seen in both.
-
-    >>> late_points(30_000)[-2:]
-    [29849, 30000]
-    """
-    apart = max(iterations // (10 * count), 1) | 1
-    return sorted({max(iterations - apart * back, 1) for back in range(count)})
+    return TrainedMixture(setting, samples.latents, samples.reals, run)
 
 
 @torch.no_grad()
@@ -255,15 +230,9 @@ def clipping_filter(phi: Tensor, gradient: Tensor, bound: float) -> Tensor:
     return (phi.abs() == bound) & (gradient.sign() == -phi.sign())
 
 
-def _extragradient(weights, lr: float) -> Extragradient:
-    return Extragradient(SGD(weights, lr=lr))
-
-
-_METHODS = {"extragradient": _extragradient, "simultaneous": SGD}
-
-
-def _nets(setting: Setting, seed: int) -> Players:
-    if setting.latent == 1:
-        return Players(LineNet(UNITS, seed=2 * seed), LineNet(UNITS, seed=2 * seed + 1))
-    generator = mlp([setting.latent, UNITS, 1], seed=2 * seed)
+def _nets(latent: int, seed: int) -> Players:
+    if latent == 1:
+        generator = LineNet(UNITS, seed=2 * seed)
+    else:
+        generator = mlp([latent, UNITS, 1], seed=2 * seed)
     return Players(generator, LineNet(UNITS, seed=2 * seed + 1))

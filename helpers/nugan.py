@@ -11,14 +11,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.ndimage import uniform_filter1d
-from scipy.stats import pearsonr, spearmanr
 from torch import Tensor
 
 from helpers.classifiers import Classifier
 from helpers.image_gans import Setting, TrainedGan, samples, standard_normal, train_images
+from helpers.inputs import shown
 from helpers.metrics import class_counts, class_entropy, inception_score, modes
 from helpers.models import Players
 from helpers.networks import joint_point, network_game
@@ -26,7 +27,7 @@ from helpers.nudging import Nudging
 from helpers.operators import hessian
 from helpers.spectra import top_eigenpairs
 
-NSGAN = Setting("js", "adam", rates=(2e-4, 2e-4), beta=0.5, normed=False)
+NSGAN = Setting("js", method="adam", rates=(2e-4, 2e-4), beta=0.5, normed=False)
 # The first two are compared on every set; the others are what the paper may have meant instead.
 OPTIMIZERS = {
     "NSGAN": NSGAN,
@@ -55,28 +56,28 @@ class EpochWatch:
         judge: a classifier.
         reals: the images that losses are taken on; as many latents.
         latent: dimension of a latent.
-        scored: samples to score.
+        score_samples: samples to score.
         k: leading eigenvalues.
         loss: a name of `helpers.losses.LOSSES`.
         seed: of the latents, and of the vectors that searches begin with.
-        tolerance: of the residuals, in parts of the eigenvalues.
+        tolerance: of the residuals, relative to the eigenvalues.
     """
 
     judge: Classifier
     reals: Tensor = field(repr=False)
     latent: int
-    scored: int
+    score_samples: int
     k: int = 5
     loss: str = "js"
     seed: int = 0
     tolerance: float = 0.05
 
     def __call__(self, players: Players) -> dict[str, float | NDArray[np.float64]]:
-        drawn = standard_normal(self.scored, self.latent, seed=self.seed + 1)
-        made = samples(players.generator, drawn).to(self.reals.device)
-        counts = class_counts(self.judge, made)
-        found = {
-            "score": inception_score(self.judge, made),
+        latents = standard_normal(self.score_samples, self.latent, seed=self.seed + 1)
+        images = samples(players.generator, latents).to(self.reals.device)
+        counts = class_counts(self.judge, images)
+        record = {
+            "score": inception_score(self.judge, images),
             "entropy": class_entropy(counts),
             "modes": float(modes(counts)),
         }
@@ -86,10 +87,10 @@ class EpochWatch:
         options = {"seed": self.seed, "tolerance": self.tolerance}
         for player in "GD":
             operator = hessian(game, player, point, route="retained")
-            found[f"top_{player.lower()}"] = top_eigenpairs(operator, self.k, **options).values
-            found[f"low_{player.lower()}"] = top_eigenpairs(operator, 1, "SA", **options).values[0]
-        found["slope_g"] = float(game.gradient("G", point).norm())
-        return found
+            record[f"top_{player.lower()}"] = top_eigenpairs(operator, self.k, **options).values
+            record[f"low_{player.lower()}"] = top_eigenpairs(operator, 1, "SA", **options).values[0]
+        record["slope_g"] = float(game.gradient("G", point).norm())
+        return record
 
 
 def train_epochs(
@@ -102,8 +103,8 @@ def train_epochs(
     width: int = 64,
     latent: int = 100,
     batch: int = 128,
-    looked: int = 1024,
-    scored: int = 5000,
+    hessian_images: int = 1024,
+    score_samples: int = 5000,
     k: int = 5,
     keep: Collection[int] = (),
     checkpoint: Path | str | None = None,
@@ -117,9 +118,9 @@ def train_epochs(
         judge: of the samples.
         epochs: each of n // batch passes.
         seed: of weights, batches, and all that the watch draws.
-        width, latent, batch, device: as `helpers.image_gans.train_images` has them.
-        looked: images, the first ones, that Hessians are taken on, for nudging and for the watch.
-        scored, k: as `EpochWatch` has them.
+        width, latent, batch, device: as for `helpers.image_gans.train_images`.
+        hessian_images: how many, the first ones, Hessians are taken on, of nudging and the watch.
+        score_samples, k: as for `EpochWatch`.
         keep: epochs after which both networks are kept; the start and the end always are.
         checkpoint: a file that the state is kept in after each epoch; a watch of other sizes needs
             a file of its own.
@@ -130,14 +131,14 @@ def train_epochs(
 
     >>> from helpers.models import lenet
     >>> blank, noise = Classifier(lenet(seed=0), 0.1), torch.rand(10, 1, 32, 32) * 2 - 1
-    >>> sizes = {"width": 2, "latent": 4, "batch": 5, "looked": 6, "scored": 4}
-    >>> found = train_epochs(OPTIMIZERS["NuGAN"], noise, blank, 2, seed=0, **sizes)
-    >>> found.run.records["top_d"].shape
+    >>> sizes = {"width": 2, "latent": 4, "batch": 5, "hessian_images": 6, "score_samples": 4}
+    >>> gan = train_epochs(OPTIMIZERS["NuGAN"], noise, blank, 2, seed=0, **sizes)
+    >>> gan.run.records["top_d"].shape
     (2, 5)
     """
     passes = len(reals) // batch
-    few = reals[:looked].to(device)
-    watch = EpochWatch(judge, few, latent, scored, k=k, loss=setting.loss, seed=seed)
+    fixed = reals[:hessian_images].to(device)
+    watch = EpochWatch(judge, fixed, latent, score_samples, k, setting.loss, seed)
     return train_images(
         setting,
         reals,
@@ -147,7 +148,7 @@ def train_epochs(
         latent=latent,
         batch=batch,
         keep={epoch * passes for epoch in keep},
-        looked=looked,
+        hessian_images=hessian_images,
         observe=watch,
         every=passes,
         checkpoint=checkpoint,
@@ -169,19 +170,19 @@ def correlations(g: ArrayLike, d: ArrayLike) -> dict[str, float]:
     Raises:
         ValueError: for curves of different lengths, and values that are not positive.
 
-    >>> found = correlations([1.0, 2.0, 4.0, 8.0], [1.0, 3.0, 9.0, 27.0])
-    >>> {name: round(value, 2) for name, value in found.items()}
+    >>> readings = correlations([1.0, 2.0, 4.0, 8.0], [1.0, 3.0, 9.0, 27.0])
+    >>> {name: round(value, 2) for name, value in readings.items()}
     {'levels': 0.99, 'logs': 1.0, 'ranks': 1.0, 'changes': nan}
     """
     g, d = np.asarray(g, dtype=np.float64), np.asarray(d, dtype=np.float64)
     if g.shape != d.shape or g.ndim != 1 or not (min(g.min(), d.min()) > 0):
-        raise ValueError("two curves (t,) of positive numbers are asked for")
+        raise ValueError(f"both curves are (t,) positive numbers, got {shown(g)} and {shown(d)}")
     logs = np.log(g), np.log(d)
     return {
-        "levels": _related(g, d),
-        "logs": _related(*logs),
-        "ranks": _related(g, d, spearmanr),
-        "changes": _related(*(np.diff(each) for each in logs)),
+        "levels": _correlation(g, d, "pearson"),
+        "logs": _correlation(*logs, "pearson"),
+        "ranks": _correlation(g, d, "spearman"),
+        "changes": _correlation(*(np.diff(log) for log in logs), "pearson"),
     }
 
 
@@ -191,7 +192,7 @@ def rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
     >>> rank_correlation([1, 2, 3], [5, 4, 0])
     -1.0
     """
-    return _related(np.asarray(a, dtype=float), np.asarray(b, dtype=float), spearmanr)
+    return _correlation(a, b, "spearman")
 
 
 def lagged(a: ArrayLike, b: ArrayLike, most: int) -> dict[int, float]:
@@ -200,13 +201,9 @@ def lagged(a: ArrayLike, b: ArrayLike, most: int) -> dict[int, float]:
     >>> round(lagged([0, 1, 0, 2, 0, 3], [9, 0, 1, 0, 2, 0], 1)[1], 6)
     1.0
     """
-    a, b = np.asarray(a, dtype=float), np.asarray(b, dtype=float)
-    length = len(a)
-    return {
-        lag: rank_correlation(a[max(-lag, 0) : length - max(lag, 0)],
-                              b[max(lag, 0) : length - max(-lag, 0)])
-        for lag in range(-most, most + 1)
-    }  # fmt: skip
+    lags = range(-most, most + 1)
+    pairs = {lag: pd.DataFrame({"a": a, "b": pd.Series(b).shift(-lag)}).dropna() for lag in lags}
+    return {lag: rank_correlation(pair["a"], pair["b"]) for lag, pair in pairs.items()}
 
 
 def rising_together(g: ArrayLike, d: ArrayLike, window: int) -> float:
@@ -219,14 +216,13 @@ def rising_together(g: ArrayLike, d: ArrayLike, window: int) -> float:
     return float(rises[0][rises[1]].mean()) if rises[1].any() else float("nan")
 
 
-def turning(values: ArrayLike, *, width: int = 5) -> int:
-    """Place of the minimum of a curve's running mean.
+def turning(values: ArrayLike) -> int:
+    """Place of the minimum of a curve's running mean over five records.
 
-    >>> turning([5, 3, 1, 3, 5, 7], width=3)
-    2
+    >>> turning([9, 7, 5, 3, 1, 3, 5, 7, 9])
+    4
     """
-    smooth = uniform_filter1d(np.asarray(values, dtype=float), width, mode="nearest")
-    return int(smooth.argmin())
+    return int(uniform_filter1d(np.asarray(values, dtype=float), 5, mode="nearest").argmin())
 
 
 def columns(records: Mapping[str, NDArray]) -> dict[str, list[float]]:
@@ -244,7 +240,9 @@ def columns(records: Mapping[str, NDArray]) -> dict[str, list[float]]:
     return table
 
 
-def _related(a: NDArray, b: NDArray, of=pearsonr) -> float:
+def _correlation(a: ArrayLike, b: ArrayLike, method: str) -> float:
+    """NaN where a curve does not change but for rounding, or has fewer than three points."""
+    a, b = pd.Series(a, dtype=float), pd.Series(b, dtype=float)
     spread = min(np.ptp(a), np.ptp(b)) if len(a) > 2 else 0.0
-    scale = max(np.abs(a).max(), np.abs(b).max()) if len(a) else 1.0
-    return float(of(a, b).statistic) if spread > 1e-12 * scale else float("nan")
+    scale = max(a.abs().max(), b.abs().max())
+    return float(a.corr(b, method=method)) if spread > 1e-12 * scale else float("nan")

@@ -69,7 +69,7 @@ def pair_shares(points: Tensor, reals: Tensor, centres: Tensor, radius: float) -
     """
     radius = real_number("radius", radius, above=0)
     if getattr(reals, "shape", None) != getattr(points, "shape", None):
-        got = [getattr(each, "shape", shown(each)) for each in (points, reals)]
+        got = [getattr(given, "shape", shown(given)) for given in (points, reals)]
         raise ValueError(f"points and reals are pairs (S, n, d), got {got[0]} and {got[1]}")
     rows = one_hot(_away(reals, centres).argmin(dim=-1), len(centres)).to(points.dtype)
     columns = (_away(points, centres) < radius).to(points.dtype)
@@ -78,9 +78,9 @@ def pair_shares(points: Tensor, reals: Tensor, centres: Tensor, radius: float) -
 
 def _away(points: Tensor, centres: Tensor) -> Tensor:
     """(S, n, k) distances."""
-    fits = all(isinstance(each, Tensor) for each in (points, centres))
+    fits = all(isinstance(given, Tensor) for given in (points, centres))
     if not fits or points.ndim != 3 or centres.ndim != 2 or points.shape[2] != centres.shape[1]:
-        got = [getattr(each, "shape", shown(each)) for each in (points, centres)]
+        got = [getattr(given, "shape", shown(given)) for given in (points, centres)]
         raise ValueError(
             f"points (S, n, d) and centres (k, d) are tensors, got {got[0]} and {got[1]}"
         )
@@ -142,43 +142,40 @@ def coverage(shares: ArrayLike, iterations: ArrayLike, *, least: float = 0.1) ->
     Raises:
         ValueError: for shapes that do not fit, no records, and a least that is not in (0, 1].
 
-    >>> found = coverage([[[1.0, 0.0]], [[0.5, 0.5]], [[0.0, 1.0]], [[0.6, 0.4]]], [1, 2, 3, 4])
-    >>> found.first, found.stable, found.collapsed, found.longest
+    >>> when = coverage([[[1.0, 0.0]], [[0.5, 0.5]], [[0.0, 1.0]], [[0.6, 0.4]]], [1, 2, 3, 4])
+    >>> when.first, when.stable, when.collapsed, when.longest
     (array([2]), array([4]), array([2]), array([1]))
     """
     shares, when = _records(shares, iterations)
     if not 0 < real_number("least", least) <= 1:
         raise ValueError(f"least is above 0 and at most 1, got {least}")
     modes = shares.shape[2]
-    found = (shares >= least / modes).sum(axis=2)  # (t, S)
-    full, single = found == modes, found == 1
+    covered = (shares >= least / modes).sum(axis=2)  # (t, S)
+    full, single = covered == modes, covered == 1
     never = when[-1]
     first = np.where(full.any(axis=0), when[full.argmax(axis=0)], never)
     lasting = np.logical_and.accumulate(full[::-1], axis=0)[::-1]
     stable = np.where(lasting.any(axis=0), when[lasting.argmax(axis=0)], never)
     collapsed = (np.diff(when, prepend=0)[:, None] * single).sum(axis=0)
     longest = _longest_runs(np.where(single, 0, -1), when).length
-    return Coverage(first, stable, collapsed, longest, found[-1])
+    return Coverage(first, stable, collapsed, longest, covered[-1])
 
 
-def longest_stays(shares: ArrayLike, iterations: ArrayLike, *, most: float = 0.9) -> Stays:
-    """Each member's longest run of records with nearly all points at one and the same mode.
+def longest_stays(shares: ArrayLike, iterations: ArrayLike) -> Stays:
+    """Each member's longest run of records with nine tenths of its points at one and the same mode.
 
     Args:
-        shares, iterations: as `coverage` has them.
-        most: share of the points that must be there, more than half.
+        shares, iterations: as for `coverage`.
 
     Raises:
-        ValueError: for shapes that do not fit, no records, and a `most` that is not in (1/2, 1].
+        ValueError: for shapes that do not fit, and no records.
 
-    >>> found = longest_stays([[[1.0, 0.0]], [[0.0, 1.0]], [[0.1, 0.9]]], [10, 20, 30])
-    >>> found.length, found.start, found.end, found.mode
+    >>> stays = longest_stays([[[1.0, 0.0]], [[0.0, 1.0]], [[0.1, 0.9]]], [10, 20, 30])
+    >>> stays.length, stays.start, stays.end, stays.mode
     (array([20]), array([1]), array([3]), array([1]))
     """
     shares, when = _records(shares, iterations)
-    if not 0.5 < real_number("most", most) <= 1:
-        raise ValueError(f"most is above 1/2 and at most 1, got {most}")
-    return _longest_runs(np.where(shares.max(axis=2) >= most, shares.argmax(axis=2), -1), when)
+    return _longest_runs(np.where(shares.max(axis=2) >= 0.9, shares.argmax(axis=2), -1), when)
 
 
 def _longest_runs(modes: NDArray[np.int64], when: NDArray[np.int64]) -> Stays:

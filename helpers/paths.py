@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from helpers.games import Game
-from helpers.inputs import real_array, real_number
+from helpers.inputs import one_of, real_array
 
 _LARGE = 10_000  # weights from which on points are looked at one by one
 
@@ -28,8 +28,6 @@ class PathProfile:
     alphas: NDArray[np.float64]  # (k,): 0 at the start, 1 at the end
     angle: NDArray[np.float64]  # (m, k) path-angle, a cosine; NaN where the field vanishes
     norm: NDArray[np.float64]  # (m, k) path-norm |v|
-    norm_g: NDArray[np.float64]  # (m, k) norm of G's part of the field
-    norm_d: NDArray[np.float64]  # (m, k) norm of D's part
 
     def quartiles(self, what: str = "angle") -> NDArray[np.float64]:
         """(3, k): lower quartile, median and upper quartile over the end points.
@@ -37,26 +35,24 @@ class PathProfile:
         NaN where the field vanishes on one of the paths.
 
         Raises:
-            ValueError: unless what is angle, norm, norm_g or norm_d.
+            ValueError: unless what is angle or norm.
         """
-        if what not in ("angle", "norm", "norm_g", "norm_d"):
-            raise ValueError(f"quartiles of angle, norm, norm_g or norm_d, got {what!r}")
+        one_of("what", what, ("angle", "norm"))
         return np.quantile(getattr(self, what), [0.25, 0.5, 0.75], axis=0)
 
-    def level(self, alpha: float = 0.0) -> NDArray[np.float64]:
-        """(m,) size of the path-angle at the position nearest to alpha."""
-        alpha = real_number("alpha", alpha)
-        return np.abs(self.angle[:, np.argmin(np.abs(self.alphas - alpha))])
+    def level(self) -> NDArray[np.float64]:
+        """(m,) size of the path-angle at the position nearest to the start."""
+        return np.abs(self.angle[:, np.argmin(np.abs(self.alphas))])
 
-    def height(self, within: float = 0.1) -> NDArray[np.float64]:
-        """(m,) largest size of the path-angle no further than this from the end point.
+    def height(self) -> NDArray[np.float64]:
+        """(m,) largest size of the path-angle no further than 0.1 from the end point.
 
         Raises:
             ValueError: if no alpha lies so near to 1.
         """
-        near = np.abs(self.alphas - 1) <= real_number("within", within, least=0)
+        near = np.abs(self.alphas - 1) <= 0.1
         if not near.any():
-            raise ValueError(f"no alpha within {within:g} of the end point at 1")
+            raise ValueError("no alpha within 0.1 of the end point at 1")
         return np.fmax.reduce(np.abs(self.angle[:, near]), axis=1)  # places without one apart
 
     def sign_switches(self) -> NDArray[np.intp]:
@@ -111,13 +107,12 @@ def path_profile(
     if alphas.ndim != 1 or not len(alphas) or not np.isfinite(alphas).all():
         raise ValueError(f"alphas are finite numbers in a row, got {alphas}")
     where = torch.from_numpy(alphas).to(start)[:, None]
-    rows = [_along(game, start, each, where) for each in torch.atleast_2d(ends)]
-    angle, norm, norm_g, norm_d = np.stack(rows, axis=1)
-    return PathProfile(alphas, angle, norm, norm_g, norm_d)
+    rows = [_along(game, start, path_end, where) for path_end in torch.atleast_2d(ends)]
+    return PathProfile(alphas, *np.stack(rows, axis=1))
 
 
 def _along(game: Game, start: Tensor, end: Tensor, where: Tensor) -> NDArray[np.float64]:
-    """(4, k): angle and the three norms on one path."""
+    """(2, k): angle and norm on one path."""
     towards = start - end
     length = towards.norm()
     if not length.isfinite():
@@ -132,14 +127,14 @@ def _along(game: Game, start: Tensor, end: Tensor, where: Tensor) -> NDArray[np.
     largest = field.abs().amax(dim=1)
     unit = field / largest[:, None]  # of a field so small that its square is zero, too
     angle = unit @ towards / (length * unit.norm(dim=1))
-    norms = torch.stack([_norm(part) for part in (field, *game.split(field))])
-    if not norms.isfinite().all():  # a vanishing field has no angle, but a norm
-        place = int((~norms.isfinite()).any(dim=0).nonzero()[0])
+    norm = _norm(field)
+    if not norm.isfinite().all():  # a vanishing field has no angle, but a norm
+        place = int((~norm.isfinite()).nonzero()[0])
         raise FloatingPointError(
             f"the field of {game.name} at alpha = {float(where[place]):g} is beyond the range of "
             f"floats of {field.dtype}"
         )
-    return torch.cat([angle[None], norms]).double().cpu().numpy()
+    return torch.stack([angle, norm]).double().cpu().numpy()
 
 
 def _norm(rows: Tensor) -> Tensor:

@@ -59,8 +59,8 @@ def nudged_descent(
         FloatingPointError: for a descent that leaves the range of floats; it names the step.
 
     >>> from functools import partial
-    >>> found = nudged_descent(partial(torch.optim.Adam, lr=0.01), "step", seed=0)
-    >>> bool(found.step_share.max() < 1e-9)
+    >>> descent = nudged_descent(partial(torch.optim.Adam, lr=0.01), "step", seed=0)
+    >>> bool(descent.step_share.max() < 1e-9)
     True
     """
     n, steps = whole_number("n", n, 2), whole_number("steps", steps, 1)
@@ -73,14 +73,14 @@ def nudged_descent(
     place[n // 2 :] *= flat
     x = (axes @ place).requires_grad_()
     H, sharp = axes @ torch.diag(values) @ axes.T, axes[:, :k]
-    made = Nudged(optimizer([x]), sharp, project)
+    nudged = Nudged(optimizer([x]), sharp, project)
     left, shares, removed = 0.0, [], [sharp.T @ x.detach()]
     slope = H @ x.detach()
     first = float((sharp.T @ slope).norm() / slope.norm())
     for count in range(steps):
         before, slope = x.detach().clone(), H @ x.detach()
         x.grad = slope.clone()
-        made.step()
+        nudged.step()
         if project == "gradient":
             left = max(left, float((sharp.T @ x.grad).norm() / slope.norm()))
         step = x.detach() - before

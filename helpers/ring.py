@@ -14,10 +14,9 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam
 
 from helpers.clusters import circle_of_gaussians
-from helpers.games import Game
+from helpers.games import PLAYERS, Game
 from helpers.inputs import whole_number, whole_numbers
 from helpers.losses import find_loss
 from helpers.metrics import MODE_SHARE
@@ -25,59 +24,50 @@ from helpers.models import Players, mlp
 from helpers.networks import network_game
 from helpers.nudging import MemberDirections, Nudging
 from helpers.occupancy import shares_near
-from helpers.optimizers import PROJECTIONS, Extragradient, Nudged
-from helpers.penalties import GradientPenalty
+from helpers.optimizers import PROJECTIONS
+from helpers.setting import TrainedMembers, TrainingSetting, optimizers_for
 from helpers.stacked import Stacked
-from helpers.training import EnsembleResult, Recording, train_ensemble
+from helpers.training import Recording, train_ensemble
 
 MODES = 8
 SIGMA = 0.002**0.5  # of each mode, around a point of the unit circle
 RADIUS = 3 * SIGMA  # within it of a mode's centre a sample is good
-_LOOKED = 128  # fixed latents and reals that eigenvalues are taken on
+_HESSIAN_SAMPLES = 128  # fixed latents and reals that eigenvalues are taken on
 
 
-@dataclass(frozen=True)
-class Setting:
-    """How to train.
+@dataclass(frozen=True, kw_only=True)
+class Setting(TrainingSetting):
+    """How to train. ExtraAdam moves both players at once, Adam first D and then G.
 
     >>> Setting("rs", nudging=Nudging(k=5)).method
     'adam'
     """
 
-    loss: str = "js"  # a name of `helpers.losses.LOSSES`
-    method: str = "adam"  # or "extra-adam"; both steps at once there, D's first here
-    rates: tuple[float, float] = (1e-3, 1e-3)  # of G and of D
-    beta: float = 0.5  # Adam's first
-    penalty: float | None = None  # weight of the one on D's slope, at interpolates
-    critics: int = 1  # steps of D for one of G
-    nudging: Nudging | None = None
+    rates: tuple[float, float] = (1e-3, 1e-3)
+    critics: int = 1  # steps of D for one of G, under Adam
 
 
-def variants(loss: str, beta: float = 0.5, ks: Collection[int] = (1, 5, 20)) -> dict[str, Setting]:
-    """Plain Adam and its nudged versions: every k, whoever is nudged, gradient or step.
+def variants(loss: str, beta: float = 0.5) -> dict[str, Setting]:
+    """Plain Adam and its nudged versions: 1, 5 or 20 directions, of whom, of gradient or step.
 
-    >>> len(variants("js")), list(variants("rs", ks=[5]))[:3]
-    (19, ['adam', 'gradient, k 5, G', 'gradient, k 5, D'])
+    >>> len(variants("js")), list(variants("rs"))[:3]
+    (19, ['adam', 'gradient, k 1, G', 'gradient, k 1, D'])
     """
-    found = {"adam": Setting(loss, beta=beta)}
+    settings = {"adam": Setting(loss, beta=beta)}
     for project in PROJECTIONS:
-        for k in ks:
+        for k in (1, 5, 20):
             for players in ("G", "D", "GD"):
                 nudging = Nudging(k, project=project, players=players)
                 name = f"{project}, k {k}, {'both' if players == 'GD' else players}"
-                found[name] = Setting(loss, beta=beta, nudging=nudging)
-    return found
+                settings[name] = Setting(loss, beta=beta, nudging=nudging)
+    return settings
 
 
 @dataclass(frozen=True, eq=False)
-class TrainedRing:
-    """An ensemble of one setting after training."""
+class TrainedRing(TrainedMembers):
+    """S members of one setting, and the games that their networks play."""
 
-    setting: Setting
     units: int
-    latents: Tensor  # (S, n, 2)
-    reals: Tensor  # (S, n, 2)
-    run: EnsembleResult
 
     def game(self, member: int, n: int = 1000) -> Game:
         """The game of one member's nets on its first n latents and points."""
@@ -86,17 +76,8 @@ class TrainedRing:
             self.latents[member, :n],
             self.reals[member, :n],
             loss=self.setting.loss,
-            penalty=_penalty(self.setting),
+            penalty=self.setting.penalty,
         )
-
-    def point(self, member: int, iteration: int) -> Tensor:
-        """(p + q,) weights of one member as kept in training."""
-        return self.run.snapshots[iteration][member]
-
-    @property
-    def finite(self) -> list[int]:
-        """Members that have not diverged."""
-        return [m for m in range(len(self.latents)) if m not in self.run.diverged]
 
 
 def train_ring(
@@ -136,53 +117,43 @@ def train_ring(
         device: where to train.
 
     Raises:
-        ValueError: for an unknown loss or method, a nudged ExtraAdam, and as `train_ensemble`.
+        ValueError: as `train_ensemble`.
         Diverged: if all members diverge.
 
-    >>> found = train_ring(Setting(), 2, 4, seed=0, units=4, every=2, n=256)
-    >>> found.run.records["top_g"].shape
+    >>> ring = train_ring(Setting(), 2, 4, seed=0, units=4, every=2, n=256)
+    >>> ring.run.records["top_g"].shape
     (2, 2, 5)
     """
     iterations = whole_number("iterations", iterations, 0)
     members, seed = whole_number("members", members, 1), whole_number("seed", seed, 0, 2**40)
-    loss = find_loss(setting.loss)
-    if setting.method not in ("adam", "extra-adam"):
-        raise ValueError(f"the methods are 'adam' and 'extra-adam', got {setting.method!r}")
-    extra = setting.method == "extra-adam"
-    if extra and setting.nudging is not None:
-        raise ValueError("nudging goes around Adam, not around ExtraAdam")
+    loss, extra = find_loss(setting.loss), setting.method == "extra-adam"
     data = circle_of_gaussians(members, seed=seed, n=n, modes=MODES)
     latents, reals = data.latents.to(device), data.reals.to(device)
-    few = {"latents": latents[:, :_LOOKED], "reals": reals[:, :_LOOKED]}
-    few |= {"groups": [(loss, members)], "penalty": _penalty(setting), "seed": seed}
-    looks = {p: MemberDirections(p, Nudging(k=k), **few) for p in "GD"}
-    finds = {}
-    if setting.nudging is not None:
-        finds = {p: MemberDirections(p, setting.nudging, **few) for p in setting.nudging.players}
-    makers = tuple(
-        partial(_optimizer, setting=setting, rate=rate, find=finds.get(player))
-        for player, rate in zip("GD", setting.rates, strict=True)
-    )
+    fixed = {"latents": latents[:, :_HESSIAN_SAMPLES], "reals": reals[:, :_HESSIAN_SAMPLES]}
+    fixed |= {"groups": [(loss, members)], "penalty": setting.penalty, "seed": seed}
+    recorded = {player: MemberDirections(player, Nudging(k=k), **fixed) for player in PLAYERS}
+    nudged = setting.nudging.players if setting.nudging else ""
+    left_out = {player: MemberDirections(player, setting.nudging, **fixed) for player in nudged}
     run = train_ensemble(
         [_nets(units, 100_000 * seed + number) for number in range(members)],
         latents,
         reals,
         loss=loss,
-        optimizer=makers,
+        optimizer=optimizers_for(setting, left_out),
         iterations=iterations,
         steps=None if extra else (setting.critics, 1),
         batch_with_replacement=batch,
-        penalty=_penalty(setting),
+        penalty=setting.penalty,
         seed=seed,
         recording=Recording(
             every=every,
-            observe=partial(_look, looks=looks, centres=data.centres.to(device)),
+            observe=partial(_observe, spectra=recorded, centres=data.centres.to(device)),
             snapshots={0, *whole_numbers("keep", keep, 0), iterations},
             checkpoint=checkpoint,
         ),
         device=device,
     )
-    return TrainedRing(setting, units, latents, reals, run)
+    return TrainedRing(setting, latents, reals, run, units)
 
 
 def posterior_score(points: Tensor, centres: Tensor) -> Tensor:
@@ -195,9 +166,9 @@ def posterior_score(points: Tensor, centres: Tensor) -> Tensor:
     tensor([2.])
     """
     away = (points[:, :, None] - centres).square().sum(dim=-1) / (2 * SIGMA**2)
-    each = (-away.double()).softmax(dim=-1)
+    posterior = (-away.double()).softmax(dim=-1)
     entropy = torch.special.entr
-    spread = entropy(each.mean(dim=1)).sum(dim=-1) - entropy(each).sum(dim=-1).mean(dim=1)
+    spread = entropy(posterior.mean(dim=1)).sum(dim=-1) - entropy(posterior).sum(dim=-1).mean(dim=1)
     return spread.exp().to(points.dtype)
 
 
@@ -211,42 +182,27 @@ def ring_ceiling(*, n: int, seed: int) -> float:
     return float(posterior_score(data.reals, data.centres))
 
 
-def _look(
+def _observe(
     generators: Stacked,
     discriminators: Stacked,
     latents: Tensor,
     reals: Tensor,
     *,
-    looks: dict[str, MemberDirections],
+    spectra: dict[str, MemberDirections],
     centres: Tensor,
 ) -> dict[str, Tensor]:
     samples = generators(latents)
     shares = shares_near(samples, centres, RADIUS)
-    found = {
+    records = {
         "modes": (shares >= MODE_SHARE).sum(dim=1),
         "good": shares.sum(dim=1),
         "score": posterior_score(samples, centres),
     }
-    for player, look in looks.items():
-        pairs = look.pairs((generators, discriminators))
-        found[f"top_{player.lower()}"] = pairs.values
-        found[f"low_{player.lower()}"] = pairs.lowest
-    return found
-
-
-def _optimizer(
-    weights, *, setting: Setting, rate: float, find: MemberDirections | None
-) -> Adam | Extragradient | Nudged:
-    adam = Adam(weights, lr=rate, betas=(setting.beta, 0.999))
-    if setting.method == "extra-adam":
-        return Extragradient(adam)
-    if find is None:
-        return adam
-    return Nudged(adam, find, setting.nudging.project, every=setting.nudging.every)
-
-
-def _penalty(setting: Setting) -> GradientPenalty | None:
-    return None if setting.penalty is None else GradientPenalty(setting.penalty)
+    for player, directions in spectra.items():
+        pairs = directions.pairs((generators, discriminators))
+        records[f"top_{player.lower()}"] = pairs.values
+        records[f"low_{player.lower()}"] = pairs.lowest
+    return records
 
 
 def _nets(units: int, seed: int) -> Players:

@@ -29,19 +29,20 @@ class Scale:
     width: int
     latent: int
     batch: int
-    looked: int  # images that Hessians are taken on
-    scored: int  # samples of a score
-    judged: int  # epochs of the judge
+    hessian_images: int
+    score_samples: int
+    judge_epochs: int
     seeds: int
-    apart: int  # epochs between kept nets
+    snapshot_epochs: int  # between kept nets
     stages: tuple[int, int, int]  # epochs: early, middle, late
-    faster: int = 1  # times the rates that a training at full scale has
-    taught: int = 60_000  # images that the judge learns from, at most: EMNIST has 240,000
+    rate_factor: int = 1  # on the rates of a training at full scale
+    judge_images: int = 60_000  # that the judge learns from, at most: EMNIST has 240,000
 
     @property
-    def kept(self) -> list[int]:
+    def snapshots(self) -> list[int]:
         """(m,) epochs after which nets are kept, the end included."""
-        return sorted({*range(self.apart, self.epochs, self.apart), *self.stages, self.epochs})
+        steps = range(self.snapshot_epochs, self.epochs, self.snapshot_epochs)
+        return sorted({*steps, *self.stages, self.epochs})
 
 
 PAPER_SETS = ("mnist", "kmnist", "fashion-mnist", "emnist")
@@ -69,14 +70,14 @@ def judge_of(
     epochs: int,
     folder: str = "",
     device: torch.device | str = "cpu",
-    taught: int = 60_000,
+    images: int = 60_000,
 ) -> Classifier:
     """A LeNet for one set of images, taken up from its checkpoint if the folder holds one.
 
     >>> judge_of("digits", 0, 1).accuracy > 0.3
     True
     """
-    train, test = _at_most(load(name), taught), _at_most(load(name, "test"), 10_000)
+    train, test = _at_most(load(name), images), _at_most(load(name, "test"), 10_000)
     return train_classifier(
         train.images,
         train.labels,
@@ -103,9 +104,9 @@ def trained(
         KeyError: for an unknown kind.
         ValueError: for an unknown set.
     """
-    judge = judge_of(name, 0, scale.judged, folder, device, scale.taught)
+    judge = judge_of(name, 0, scale.judge_epochs, folder, device, scale.judge_images)
     setting = OPTIMIZERS[kind]
-    setting = replace(setting, rates=tuple(scale.faster * rate for rate in setting.rates))
+    setting = replace(setting, rates=tuple(scale.rate_factor * rate for rate in setting.rates))
     return train_epochs(
         setting,
         images_of(name, scale.images),
@@ -115,9 +116,9 @@ def trained(
         width=scale.width,
         latent=scale.latent,
         batch=scale.batch,
-        looked=scale.looked,
-        scored=scale.scored,
-        keep=scale.kept,
+        hessian_images=scale.hessian_images,
+        score_samples=scale.score_samples,
+        keep=scale.snapshots,
         checkpoint=Path(folder) / f"a {scale.epochs} {name} {kind} {seed}.pt" if folder else None,
         device=device,
     )

@@ -7,7 +7,6 @@ has one loss and no opponent. Its curvature falls with its loss, so that losses 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,7 +25,8 @@ from helpers.optimizers import Nudged
 from helpers.spectra import MemberPairs
 from helpers.stacked import Stacked
 
-_LOOKED = 256  # fixed samples that Hessians are taken on
+_HESSIAN_SAMPLES = 256  # fixed ones that Hessians are taken on
+Weights = dict[str, Tensor]  # of all members, by name
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,14 +43,14 @@ class ClassifierRun:
 
         Between two records it is taken to be linear in the loss; NaN for levels out of reach.
         """
-        found = np.full(len(self.accuracy), np.nan)
+        sharpness = np.full(len(self.accuracy), np.nan)
         for member, level in enumerate(np.asarray(levels, dtype=float)):
             lowest = np.minimum.accumulate(self.loss[:, member])
             if lowest[-1] <= level <= lowest[0]:
-                fresh = np.r_[True, np.diff(lowest) < 0]
-                sharp = self.sharpness[fresh, member]
-                found[member] = np.interp(level, lowest[fresh][::-1], sharp[::-1])
-        return found
+                falls = np.r_[True, np.diff(lowest) < 0]
+                along = self.sharpness[falls, member]
+                sharpness[member] = np.interp(level, lowest[falls][::-1], along[::-1])
+        return sharpness
 
 
 def train_classifiers(
@@ -86,8 +86,8 @@ def train_classifiers(
 
     >>> x, y = torch.randn(300, 4), torch.arange(300) % 2
     >>> make = partial(torch.optim.SGD, lr=0.1)
-    >>> found = train_classifiers((x, y), (x, y), make, members=2, iterations=4, seed=0, every=2)
-    >>> found.sharpness.shape
+    >>> run = train_classifiers((x, y), (x, y), make, members=2, iterations=4, seed=0, every=2)
+    >>> run.sharpness.shape
     (2, 2)
     """
     members, units = whole_number("members", members, 1), whole_number("units", units, 1)
@@ -99,33 +99,43 @@ def train_classifiers(
     nets = [mlp(sizes, seed=1000 * seed + m, activation=torch.nn.Tanh) for m in range(members)]
     stacked = Stacked(nets)
     weights = list(stacked.parameters.values())
-    few = [part[:_LOOKED].expand(members, *part[:_LOOKED].shape) for part in samples]
-    losses = partial(_losses, stacked, *few)
-    structure = ("classifiers", stacked.signature, tuple(few[0].shape))
+    fixed = [part[:_HESSIAN_SAMPLES] for part in (x, y)]
+    fixed = [part.expand(members, *part.shape) for part in fixed]
+    losses = partial(_losses, stacked, *fixed)
+    structure = ("classifiers", stacked.signature, tuple(fixed[0].shape))
+
+    def sharpest(own: Weights, before: Tensor | None, nudging: Nudging, **chance) -> MemberPairs:
+        def total(own: Weights) -> Tensor:
+            return losses(own).sum()
+
+        return leading_pairs(own, total, before, nudging, seed, structure=structure, **chance)
+
+    def directions(own: Weights, before: Tensor | None) -> Tensor:
+        return sharpest(own, before, nudging, chance=None).vectors
+
     made = optimizer(weights)
     if nudging is not None:
-        find = partial(_find, losses=losses, nudging=nudging, seed=seed, structure=structure)
-        made = Nudged(made, find, nudging.project, every=nudging.every)
+        made = Nudged(made, directions, nudging.project, every=nudging.every)
     random = torch.Generator().manual_seed(seed)
-    taken, sharp, level = [], [], []
+    steps, sharpness, recorded_losses = [], [], []
     for step in tqdm(range(1, iterations + 1), disable=None):
         drawn = torch.randint(len(x), (members, batch), generator=random, device="cpu")
         total = _losses(stacked, x[drawn], y[drawn], stacked.parameters).sum()
-        for weight, slope in zip(weights, torch.autograd.grad(total, weights), strict=True):
-            weight.grad = slope
+        for weight, gradient in zip(weights, torch.autograd.grad(total, weights), strict=True):
+            weight.grad = gradient
         if isinstance(made, Nudged):
             made.refresh(stacked.parameters)
         made.step()
         if step % every == 0:
-            look = Nudging(k=1, tolerance=0.01)
-            pairs = _pairs(stacked.parameters, None, losses, look, seed, structure)
-            taken.append(step)
-            sharp.append(pairs.values[:, 0].double().numpy())
-            level.append(losses(stacked.parameters).detach().double().numpy())
+            pairs = sharpest(stacked.parameters, None, Nudging(k=1, tolerance=0.01))
+            steps.append(step)
+            sharpness.append(pairs.values[:, 0].double().numpy())
+            recorded_losses.append(losses(stacked.parameters).detach().double().numpy())
     with torch.no_grad():
-        guess = stacked(others[0].expand(members, *others[0].shape)).argmax(dim=2)
-        right = (guess == others[1]).double().mean(dim=1).numpy()
-    return ClassifierRun(np.array(taken), np.array(sharp), np.array(level), right)
+        guesses = stacked(others[0].expand(members, *others[0].shape)).argmax(dim=2)
+        accuracy = (guesses == others[1]).double().mean(dim=1).numpy()
+    records = map(np.array, (steps, sharpness, recorded_losses))
+    return ClassifierRun(*records, accuracy)
 
 
 def _labelled(name: str, given: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
@@ -139,27 +149,8 @@ def _labelled(name: str, given: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     return x, y
 
 
-def _losses(stacked: Stacked, x: Tensor, y: Tensor, own: dict[str, Tensor]) -> Tensor:
+def _losses(stacked: Stacked, x: Tensor, y: Tensor, own: Weights) -> Tensor:
     """(S,) of each member on its own samples."""
     logits = stacked.at(own, x)
-    each = cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none")
-    return each.reshape(y.shape).mean(dim=1)
-
-
-def _find(
-    own: dict[str, Tensor],
-    before: Tensor | None,
-    *,
-    losses: Callable[[dict[str, Tensor]], Tensor],
-    nudging: Nudging,
-    seed: int,
-    structure: Hashable,
-) -> Tensor:
-    return _pairs(own, before, losses, nudging, seed, structure, chance=None).vectors
-
-
-def _pairs(own, before, losses, nudging: Nudging, seed: int, structure, **chance) -> MemberPairs:
-    def total(at: dict[str, Tensor]) -> Tensor:
-        return losses(at).sum()
-
-    return leading_pairs(own, total, before, nudging, seed, structure=structure, **chance)
+    losses = cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none")
+    return losses.reshape(y.shape).mean(dim=1)

@@ -9,17 +9,16 @@ then missed, so here part of a spectrum can refute stability, but never show it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from inspect import signature
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import eigvals, eigvalsh
-from scipy.sparse.linalg import eigs, eigsh
 from torch import Tensor
 
 from helpers.games import PLAYERS, Game
 from helpers.inputs import real_number, whole_number
 from helpers.operators import Operator, hessian, jacobian
+from helpers.spectra import game_eigenvalues, top_eigenpairs
 from helpers.spectra.basis import matrix_rounding, rounding_error
 
 
@@ -79,13 +78,12 @@ def classify(
         game: any game.
         omega: (p + q,) the point.
         tolerance: largest norm of the field at a point that counts as stationary.
-        top: compute only so many eigenvalues of each matrix, the largest in magnitude, by
+        top: compute only this many eigenvalues of each matrix, the largest in magnitude, by
             Arnoldi's and Lanczos' methods, as Berard et al. do for nets. All of them, and dense
             matrices, by default.
 
     Raises:
-        ValueError: for a bad point, a negative tolerance, or a top that a spectrum is too small
-            for: 1 <= top < n - 1 for the Jacobian, top < p and top < q for the Hessians.
+        ValueError: for a bad point, a negative tolerance, and a top that is not from 1 to p and q.
         FloatingPointError: for a field or a Jacobian that is not finite at the point.
 
     >>> from helpers.games import rotating_saddle
@@ -100,12 +98,9 @@ def classify(
     if top is None:
         (joint, error), *own = _all_eigenvalues(jacobian(game, omega), game.sizes[0])
     else:
-        operators = [jacobian(game, omega), *(hessian(game, each, omega) for each in PLAYERS)]
-        room = min(len(operators[0].like) - 2, *(len(each.like) - 1 for each in operators[1:]))
-        if room < 1:
-            raise ValueError(f"{game.name} is too small for part of a spectrum, got top = {top}")
-        top = whole_number(f"top in {game.name}", top, 1, room)
-        (joint, error), *own = _top_eigenvalues(top, *operators)
+        top = whole_number(f"top in {game.name}", top, 1, min(game.sizes))
+        joint, error = _top_eigenvalues(top, jacobian(game, omega))
+        own = [_top_eigenvalues(top, hessian(game, player, omega)) for player in PLAYERS]
     return Classification(
         gradient_norm=norm,
         is_stationary=norm <= tolerance,
@@ -133,32 +128,19 @@ def _all_eigenvalues(joint: Operator, p: int) -> list[tuple[NDArray, float]]:
     noise = np.random.default_rng(0).normal(size=(5, *J.shape))
     noise /= np.linalg.norm(noise, axis=(1, 2), keepdims=True)
     moved = np.linalg.eigvals(J + size * noise).real.min(axis=1) - values.real.min()
-    found = [(values, float(10 * np.abs(moved).max() + size))]
+    spectra = [(values, float(10 * np.abs(moved).max() + size))]
     for H in (J[:p, :p], J[p:, p:]):
-        found.append((eigvalsh((H + H.T) / 2), matrix_rounding(H, dtype)))
-    return found
+        spectra.append((eigvalsh((H + H.T) / 2), matrix_rounding(H, dtype)))
+    return spectra
 
 
-def _top_eigenvalues(top: int, joint: Operator, *own: Operator) -> list[tuple[NDArray, float]]:
+def _top_eigenvalues(top: int, operator: Operator) -> tuple[NDArray, float]:
     """Eigenvalues of largest magnitude, with the error of a pair that nearly coincides."""
-    found = []
-    for solve, operator in [(eigs, joint), *((eigsh, each) for each in own)]:
-        products = operator.as_scipy()
-        start = np.random.default_rng(0).normal(size=len(operator.like)).astype(products.dtype)
-        first = products.matvec(start)
-        if not np.isfinite(first).all():
-            raise FloatingPointError("a product with a matrix of second derivatives is not finite")
-        if not first.any():  # no curvature at all, which ARPACK refuses
-            found.append((np.zeros(top), 0.0))
-            continue
-        options = {"which": "LM", "v0": start, "return_eigenvectors": False}
-        if "rng" in signature(solve).parameters:  # scipy from 1.17 on; it restarts by chance
-            options["rng"] = np.random.default_rng(0)
-        values = solve(products, k=top, **options)
-        # The smallest of the leading ones bounds from above how long a usual product is.
-        sizes = np.abs(values)
-        rounding = rounding_error(operator.like.dtype, len(start), sizes.max(), sizes.min())
-        error = float(np.sqrt(rounding * sizes.max()))
-        # Below its error an eigenvalue is another one at each call.
-        found.append((np.sort(np.where(np.abs(values) < error, 0.0, values)), error))
-    return found
+    find = top_eigenpairs if operator.symmetric else game_eigenvalues
+    values = find(operator, top, "LM", tolerance=1e-10).values
+    # The smallest of the leading ones bounds from above how long a usual product is.
+    sizes = np.abs(values)
+    rounding = rounding_error(operator.like.dtype, len(operator.like), sizes.max(), sizes.min())
+    error = float(np.sqrt(rounding * sizes.max()))
+    # Below its error an eigenvalue is another one at each call.
+    return np.where(sizes < error, 0.0, values), error

@@ -42,7 +42,7 @@ class Tables:
         """Hold a table of this run."""
         self.live[label] = Table(table)
         if self.profile != "quick":
-            ledger.keep(label, table)
+            ledger.store_table(label, table)
 
     def shown(self, label: str) -> Table:
         """A table of the run that is shown.

@@ -69,14 +69,14 @@ class Outcome:
         Args:
             early: iteration after which the covered clusters are counted once more, or the last.
         """
-        found = self.coverage()
+        covered = self.coverage()
         until = max(int((self.iterations <= early).sum()), 1)
         return {
-            "first": found.first,
-            "stable": found.stable,
-            "collapsed": found.collapsed,
-            "longest": found.longest,
-            "covered": found.at_end,
+            "first": covered.first,
+            "stable": covered.stable,
+            "collapsed": covered.collapsed,
+            "longest": covered.longest,
+            "covered": covered.at_end,
             "early": coverage(self.shares[:until], self.iterations[:until]).at_end,
             "min_loss": np.nanmin(self.loss, axis=0),
             "at_zero": self.shares[-1, :, 0],
@@ -177,30 +177,29 @@ def train_groups(
     iterations = whole_number("iterations", iterations, 2)
     if not groups:
         raise ValueError("at least one group is needed, got none")
-    members = list(groups.values())
     run = train_ensemble(
-        [pair for each in members for pair in each.players],
-        torch.cat([each.samples.latents for each in members]),
-        torch.cat([each.samples.reals for each in members]),
-        loss=[own for each in members for own in [_loss(each)] * len(each.players)],
+        [players for group in groups.values() for players in group.players],
+        torch.cat([group.samples.latents for group in groups.values()]),
+        torch.cat([group.samples.reals for group in groups.values()]),
+        loss=[loss for group in groups.values() for loss in [_loss(group)] * len(group.players)],
         optimizer=partial(torch.optim.SGD, lr=lr, momentum=momentum),
         iterations=iterations,
         steps=steps,
-        recording=Recording(every=2, observe=_look, checkpoint=checkpoint),
+        recording=Recording(every=2, observe=_observe, checkpoint=checkpoint),
         device=device,
     )
-    ends = np.cumsum([len(each.players) for each in members])
-    found = {}
-    for (name, each), end in zip(groups.items(), ends, strict=True):
-        own = slice(end - len(each.players), end)
-        at_four = float((each.samples.reals[0] > MIDDLES.mean()).double().mean())
-        found[name] = Outcome(
-            each.loss,
+    outcomes, start = {}, 0
+    for name, group in groups.items():
+        members = slice(start, start + len(group.players))
+        at_four = float((group.samples.reals[0] > MIDDLES.mean()).double().mean())
+        outcomes[name] = Outcome(
+            group.loss,
             run.iterations,
-            *(run.records[part][:, own] for part in ("loss_d", "pairs", "logits", "points")),
+            *(run.records[part][:, members] for part in ("loss_d", "pairs", "logits", "points")),
             np.array([1 - at_four, at_four]),
         )
-    return found
+        start = members.stop
+    return outcomes
 
 
 def _loss(group: Group) -> GanLoss:
@@ -209,7 +208,7 @@ def _loss(group: Group) -> GanLoss:
     return loss if weight == 1 else loss.weighted(weight)
 
 
-def _look(G: Stacked, D: Stacked, latents: Tensor, reals: Tensor) -> dict[str, Tensor]:
+def _observe(G: Stacked, D: Stacked, latents: Tensor, reals: Tensor) -> dict[str, Tensor]:
     points = G(latents)
     middles = MIDDLES.to(points).expand(len(points), -1, -1)
     return {

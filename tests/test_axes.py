@@ -325,7 +325,7 @@ def test_streams():
 def profile(some):
     """A path profile of three end points at four places."""
     angle, norm = some(3, 4) / 100, some(3, 4)
-    return PathProfile(np.array([0.0, 0.5, 1.0, 1.5]), angle, norm, some(3, 4), some(3, 4))
+    return PathProfile(np.array([0.0, 0.5, 1.0, 1.5]), angle, norm)
 
 
 def check_profile(figure, axes, found, last):

@@ -173,7 +173,9 @@ def test_full_run_is_recorded(book, capsys):
     subprocess.run(
         ["git", "-C", book.root, *author, "commit", "-q", "--allow-empty", "-m", "x"], check=True
     )
-    code = 'from helpers.ledger import keep\nkeep("times", {"first": [1, 2.5, 1e-20]})'
+    code = (
+        'from helpers.ledger import store_table\nstore_table("times", {"first": [1, 2.5, 1e-20]})'
+    )
     write(book, good=chapter(code=code))
     arguments = ["run", "--chapter", "good", "--profile", "full", "--record", "--set", "scale=2"]
     arguments += ["--note", "by a test"]
@@ -241,7 +243,8 @@ def test_failing_cell_is_reported_and_not_published(book, capsys):
     write(book, bad=chapter("fails", "numbers = [1]\nnumbers[7]"))
     assert main(["run", "--publish"], book) == 1
     out = capsys.readouterr().out
-    assert "bad, cell 3, line 4: numbers[7]" in out
+    assert "bad, cell 3: " in out
+    assert "line 4" in out and "> 4 numbers[7]" in out
     assert "IndexError: list index out of range" in out
     assert (book.executed / "good.ipynb").exists()
     assert (book.executed / "bad.ipynb").read_text() == last_good
@@ -262,13 +265,14 @@ def test_time_limit_is_the_profiles(book, monkeypatch, chosen):
     """Whichever way the profile is chosen, and the run lands in the same folder."""
     limits = []
 
-    def measured(command, limit, environment):
+    def one(layout, chapter, source, values, target, limit):
         limits.append(limit)
-        return "", 1, 0.0
+        assert target.parent.name == "profile=full"
+        return execute.Result(chapter, 0.0, 0.0, 0, error="not run")
 
-    monkeypatch.setattr(execute, "_measured", measured)
-    (result,) = execute.run(book, **chosen)
-    assert result.error and limits == [execute.TIME_LIMITS["full"]]
+    monkeypatch.setattr(execute, "one", one)
+    execute.run(book, **chosen)
+    assert limits == [execute.TIME_LIMITS["full"]]
 
 
 def test_runs_its_own_interpreter(book, tmp_path, monkeypatch):
@@ -311,59 +315,28 @@ def test_byte_order_marks(book):
 
 
 def test_cache_key_covers_what_a_chapter_depends_on(book):
-    """Helpers imported through one another and the claims named are in the key, others not."""
+    """The package, claims, recorded runs, timings and pins are in the key, references are not."""
     package, data = book.root / "helpers", book.root / "data"
-    package.mkdir()
-    data.mkdir()
-    for name, text in {
-        "__init__": "",
-        "ledger": "from helpers import rules",
-        "rules": "import helpers.deep",
-        "deep": "",
-        "other": "",
-    }.items():
-        (package / f"{name}.py").write_text(text)
-    claims = [{"id": "C14", "paper_value": "1"}, {"id": "C15", "paper_value": "1"}]
+    files = [package / "ledger.py", package / "drawn" / "lines.py", data / "claims.json"]
+    files += [book.recorded / "some.json", data / "benchmarks" / "some.json"]
 
-    def key():
-        (data / "claims.json").write_text(json.dumps(claims))
-        return cache.key(book, pairing.to_notebook(book, "good"), {})
+    def key(parameters=()):
+        return cache.key(book, pairing.to_notebook(book, "good"), dict(parameters))
 
-    keys = [key()]
-    (package / "other.py").write_text("changed = 1")
-    claims[1]["paper_value"] = "2"
-    assert key() == keys[0]
-    for name in ("ledger", "rules", "deep", "__init__"):
-        with (package / f"{name}.py").open("a") as file:
-            file.write("\nchanged = 1")
+    keys = [key(), key({"seed": 3})]
+    for file in [*files, *files]:  # made, then changed
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("a") as stream:
+            stream.write("\nchanged = 1")
         keys.append(key())
-    claims[0]["paper_value"] = "2"
+    (book.root / "requirements.txt").write_text("a==2\n")
+    keys.append(key())
+    write(book, good=chapter(code="value = 2"))
     keys.append(key())
     assert len(set(keys)) == len(keys)
-
-
-@pytest.mark.parametrize("reading", ['recorded("some")', 'Tables("some", profile)'])
-def test_cache_key_covers_packages_and_records(book, reading):
-    """A package's parts are found through its __init__, and a record through its name."""
-    package, records = book.root / "helpers", book.root / "data" / "benchmarks"
-    book.recorded.mkdir(parents=True)
-    (package / "drawn").mkdir(parents=True)
-    records.mkdir(parents=True)
-    (package / "__init__.py").touch()
-    (package / "drawn" / "__init__.py").write_text("from helpers.drawn.lines import line")
-    code = f'from helpers import drawn\ntimings("some")\n{reading}'
-    write(book, good=chapter(code=code))
-    files = [package / "drawn" / "__init__.py", package / "drawn" / "lines.py"]
-    files += [records / "some.json", book.recorded / "some.json", records / "other.json"]
-    keys = []
-    for number, file in enumerate([None, *files]):
-        if file:
-            with file.open("a") as stream:
-                stream.write(f"\nchanged = {number}")
-        (records / "some.json").touch()
-        keys.append(cache.key(book, pairing.to_notebook(book, "good"), {}))
-    assert len(set(keys[:-1])) == len(keys) - 1
-    assert keys[-1] == keys[-2]  # the other record is not this chapter's
+    book.references.mkdir()
+    (book.references / "good.json").write_text("{}")
+    assert key() == keys[-1]
 
 
 def reference(book, name="good"):

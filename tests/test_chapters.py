@@ -8,7 +8,7 @@ import sys
 import pytest
 import tomllib
 
-from helpers.book import cache, pairing
+from helpers.book import pairing
 from helpers.book.layout import checkout
 
 LAYOUT = checkout()
@@ -51,11 +51,10 @@ def declared(extra=None):
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
 def test_a_plain_install_brings_every_import(chapter):
-    """Of the notebook, and of the helpers that it reaches: nothing else is there in Colab."""
-    reached = cache.helper_files(LAYOUT.root / "helpers", code(chapter))
-    assert len(reached) > 3
-    for source in [*code(chapter), *(path.read_text("utf-8") for path in reached)]:
+    """Of the notebook; the book's own tool, which needs more, has no part in it."""
+    for source in code(chapter):
         assert imported(source) <= declared()
+        assert "helpers.book" not in source
 
 
 def test_no_import_goes_undeclared():
@@ -68,6 +67,7 @@ def test_no_import_goes_undeclared():
             assert own <= declared() | declared("book"), path
         else:
             assert own <= declared(), path
+            assert "from helpers.book" not in path.read_text("utf-8"), path
             used |= own
     assert used == declared()
 

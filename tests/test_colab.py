@@ -131,7 +131,8 @@ def test_the_wheel_holds_all_that_chapters_read(wheel):
     """Modules, claims, timings and recorded runs; nothing of the tests or the book."""
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
-    modules = {p.relative_to(ROOT).as_posix() for p in (ROOT / "helpers").rglob("*.py")}
+    paths = [p for end in ("py", "html") for p in (ROOT / "helpers").rglob(f"*.{end}")]
+    modules = {path.relative_to(ROOT).as_posix() for path in paths}
     data = {"helpers/claims.json"}
     for folder in ("benchmarks", "recorded"):
         files = {f"helpers/{folder}/{path.name}" for path in (ROOT / "data" / folder).iterdir()}

@@ -7,6 +7,7 @@ import pytest
 
 from helpers import ledger
 from helpers.columns import Table
+from helpers.ledger import notebooks
 
 COLUMNS = {"loss": [0.5, 0.25], "iteration": [10, 20], "seed 10": [1], "seed 2": [2], "": []}
 
@@ -84,15 +85,15 @@ def test_a_kept_table_comes_back(monkeypatch, tmp_path, sort):
     """From `keep` through a file that sorts its names, as notebooks do, to `recorded`."""
     shown = []
     monkeypatch.setattr(
-        ledger, "publish_display_data", lambda data, metadata: shown.append(metadata)
+        notebooks, "publish_display_data", lambda data, metadata: shown.append(metadata)
     )
     columns = {"step": [1, 2], "low": [3.5, 4.5], "middle": [5.5, 6.5], "high": [7.5, 8.5]}
-    ledger.keep("norms", columns)
+    ledger.store_table("norms", columns)
     notebook = {"cells": [{"outputs": [{"metadata": metadata} for metadata in shown]}]}
     file = tmp_path / "recorded" / "some chapter.json"
     file.parent.mkdir()
     file.write_text(json.dumps({"tables": ledger.tables(notebook)}, sort_keys=sort))
-    monkeypatch.setattr(ledger, "data_file", lambda name: tmp_path / name)
+    monkeypatch.setattr(notebooks, "data_file", lambda name: tmp_path / name)
     ledger.recorded.cache_clear()
     table = ledger.recorded("some chapter")["tables"]["norms"]
     ledger.recorded.cache_clear()

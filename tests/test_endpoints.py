@@ -19,7 +19,7 @@ START, END = np.ones(6), np.full(6, 1e-3)
 def test_numbers():
     """Every number by hand."""
     at = end_point(linear_game(J, 3), START, END, top=4)
-    found = at.numbers()
+    found = at.summary()
     largest = np.hypot(1, 5)
     second = np.hypot(0.5, 3)
     assert np.allclose(np.abs(at.leading), [largest, largest, second, second])
@@ -45,15 +45,15 @@ def test_numbers():
 def test_what_the_leading_ones_miss():
     """With the two largest only, the negative real part is out of sight, but not of the whole."""
     at = end_point(linear_game(J, 3), START, END, top=2)
-    assert at.lowest_leading > 0 > at.lowest
-    assert at.found.is_lssp is False
+    assert at.summary()["lowest_leading"] > 0 > at.summary()["lowest"]
+    assert at.classification.is_lssp is False
 
 
 def test_far_from_stationary():
     """A point with more than a tenth of the first norm is none, however stable its Jacobian."""
     game = linear_game(np.diag([1.0, 2.0]), 1)
-    assert end_point(game, [1.0, 1.0], [0.01, 0.0]).found.is_lssp is True
-    assert end_point(game, [1.0, 1.0], [0.5, 0.0]).found.is_lssp is False
+    assert end_point(game, [1.0, 1.0], [0.01, 0.0]).classification.is_lssp is True
+    assert end_point(game, [1.0, 1.0], [0.5, 0.0]).classification.is_lssp is False
 
 
 def test_no_start():
@@ -64,7 +64,7 @@ def test_no_start():
 def profile(angle):
     alphas = np.linspace(0.0, 1.2, 13)
     row = np.array([[angle(a) for a in alphas]])
-    return PathProfile(alphas, row, row, row, row)
+    return PathProfile(alphas, row, row)
 
 
 def test_bump():
@@ -81,14 +81,14 @@ def test_bump_is_of_the_median():
     """One end point of three that differs does not show."""
     alphas = torch.linspace(0.4, 1.1, 8).numpy()
     rows = np.stack([np.full(8, 0.2), np.full(8, 0.2), np.full(8, -0.9)])
-    assert bump(PathProfile(alphas, rows, rows, rows, rows)).height == pytest.approx(0.2)
+    assert bump(PathProfile(alphas, rows, rows)).height == pytest.approx(0.2)
 
 
 def test_no_alphas():
     alphas = np.linspace(0.4, 0.8, 5)
     row = np.ones((1, 5))
-    with pytest.raises(ValueError, match="asked for"):
-        bump(PathProfile(alphas, row, row, row, row))
+    with pytest.raises(ValueError, match="must reach into"):
+        bump(PathProfile(alphas, row, row))
 
 
 def test_leading_ones_by_products():
@@ -96,14 +96,14 @@ def test_leading_ones_by_products():
     game = linear_game(J, 3)
     whole = end_point(game, START, END, top=4)
     norm = float(game.vector_field(START).norm())
-    found = leading_end_point(game, END, start_norm=norm, top=4, own=1, tolerance=1e-6)
-    for name, value in whole.numbers().items():
-        assert found.numbers()[name] == pytest.approx(value, abs=1e-6), name
-    assert found.found.is_lssp is False  # the leading ones refute it
+    found = leading_end_point(game, END, start_norm=norm, top=4, tolerance=1e-6)
+    for name, value in whole.summary().items():
+        assert found.summary()[name] == pytest.approx(value, abs=1e-6), name
+    assert found.classification.is_lssp is False  # the leading ones refute it
     calm = linear_game(np.diag([1.0, 0.5, 2.0, 0.3]), 2)
-    found = leading_end_point(calm, [1e-3] * 4, start_norm=1.0, top=2, own=1)
-    assert found.found.is_lssp is None and found.found.is_dne is None
-    assert sorted(found.found.spectrum_d) == pytest.approx([0.3, 2.0])
+    found = leading_end_point(calm, [1e-3] * 4, start_norm=1.0, top=2)
+    assert found.classification.is_lssp is None and found.classification.is_dne is None
+    assert sorted(found.classification.spectrum_d) == pytest.approx([0.3, 2.0])
 
 
 def test_bad_start_norm():

@@ -9,11 +9,24 @@ import pytest
 import torch
 from IPython.core import formatters
 
-from helpers import ledger, rules
-from helpers.ledger import collect, count, glue, judge, record, scoreboard, show_value
+from helpers import ledger
+from helpers.book.layout import checkout
+from helpers.ledger import (
+    claims,
+    collect,
+    count,
+    glue,
+    judge,
+    record,
+    rules,
+    scoreboard,
+    show_value,
+)
 
 KEYS = {"id", "paper", "place", "kind", "claim", "paper_value", "chapters", "needs", "quantities"}
-QUANTITIES = [(claim["id"], q) for claim in ledger.claims().values() for q in claim["quantities"]]
+QUANTITIES = [
+    (claim["id"], q) for claim in ledger.all_claims().values() for q in claim["quantities"]
+]
 # The values of Claim 3.1, the last one the number of states to which two cases apply.
 C03 = {
     "s2": -math.log(2),
@@ -50,7 +63,9 @@ MADE_UP = {
 def shown(monkeypatch):
     """What is published instead of displayed: a list of (data, metadata)."""
     published = []
-    monkeypatch.setattr(ledger, "publish_display_data", lambda *args: published.append(args))
+    monkeypatch.setattr(
+        "helpers.ledger.notebooks.publish_display_data", lambda *args: published.append(args)
+    )
     return published
 
 
@@ -58,7 +73,7 @@ def shown(monkeypatch):
 def made_up(monkeypatch):
     """A table that holds one made-up claim."""
     claim = json.loads(json.dumps(MADE_UP))
-    monkeypatch.setattr(ledger, "claims", lambda: {claim["id"]: claim})
+    monkeypatch.setattr("helpers.ledger.claims.all_claims", lambda: {claim["id"]: claim})
     return claim
 
 
@@ -75,9 +90,9 @@ def notebook(published):
 
 def test_claims_have_what_they_need():
     """100 claims, unique ids, all keys, and quantities or a reason for having none."""
-    path = ledger.Path(ledger.__file__).parents[1] / "data/claims.json"
+    path = checkout().root / "data/claims.json"
     table = json.loads(path.read_text(encoding="utf-8"))
-    assert len(table) == len({claim["id"] for claim in table}) == len(ledger.claims()) == 100
+    assert len(table) == len({claim["id"] for claim in table}) == len(ledger.all_claims()) == 100
     for claim in table:
         assert set(claim) - {"untestable", "history"} == KEYS, claim["id"]
         assert claim["id"][0] == claim["paper"] and claim["paper"] in ledger.PAPERS
@@ -90,7 +105,7 @@ def test_claims_have_what_they_need():
 
 def test_changed_rules_say_so():
     """When, what and why, in the box and on the scoreboard; the other claims say nothing of it."""
-    changed = [claim for claim in ledger.claims().values() if "history" in claim]
+    changed = [claim for claim in ledger.all_claims().values() if "history" in claim]
     assert [claim["id"] for claim in changed] == ["A02"]
     for claim in changed:
         for each in claim["history"]:
@@ -105,7 +120,7 @@ def test_changed_rules_say_so():
 def test_no_clock_decides():
     """No quantity of a claim is a time on a clock, which differs from one hour to the next."""
     clocks = {"seconds", "clock", "runtime", "milliseconds", "speed", "faster"}
-    for claim in ledger.claims().values():
+    for claim in ledger.all_claims().values():
         for quantity in claim["quantities"]:
             words = f"{quantity['name']} {quantity['what']}".replace("_", " ").lower()
             assert not clocks & set(words.split()) and "solver time" not in words, words
@@ -113,8 +128,8 @@ def test_no_clock_decides():
 
 def test_data_file(tmp_path, monkeypatch):
     """Beside the module where it is installed, in data/ of a checkout; else both are named."""
-    monkeypatch.setattr(ledger, "__file__", str(tmp_path / "helpers" / "ledger.py"))
-    with pytest.raises(FileNotFoundError, match=r"no a\.json beside .*helpers nor in .*data"):
+    monkeypatch.setattr(claims, "__file__", str(tmp_path / "helpers" / "ledger" / "claims.py"))
+    with pytest.raises(FileNotFoundError, match=r"no a\.json in .*helpers nor in .*data"):
         ledger.data_file("a.json")
     for folder in ("data", "helpers"):  # what is installed goes first
         (tmp_path / folder).mkdir()
@@ -130,8 +145,8 @@ def test_quantities(claim_id, quantity):
     allowed = {"name", "what", "rule", "paper", "if_holds", "if_fails", "needs"}
     assert set(quantity) <= allowed | needs.get(quantity["rule"], set())
     assert quantity.get("needs", "quick") == "quick"
-    assert {quantity.get("if_holds", rules.REPRODUCED)} <= set(rules.JUDGEMENTS)
-    assert {quantity.get("if_fails", rules.NOT_REPRODUCED)} <= set(rules.JUDGEMENTS)
+    assert {quantity.get("if_holds", rules.REPRODUCED)} <= set(rules.VERDICTS[:4])
+    assert {quantity.get("if_fails", rules.NOT_REPRODUCED)} <= set(rules.VERDICTS[:4])
     assert quantity["name"].isidentifier() and quantity["what"] and math.isfinite(quantity["paper"])
     for rule in (quantity, quantity.get("each", {})):
         assert rule.get("rule") != "sign" or rule["paper"] in (-1, 0, 1)
@@ -261,7 +276,7 @@ def test_record_is_collected(shown):
 
 def test_tables_are_kept(shown):
     """A table comes back with its name, five digits of it, whole numbers as such."""
-    ledger.keep("times", {"first": np.array([3, 40]), "loss": [0.4773856, math.pi]})
+    ledger.store_table("times", {"first": np.array([3, 40]), "loss": [0.4773856, math.pi]})
     record("C14", 2e6)
     found = ledger.tables(notebook(shown))
     assert found == {"times": {"first": [3, 40], "loss": [0.47739, 3.1416]}}
@@ -270,9 +285,9 @@ def test_tables_are_kept(shown):
 
 def test_tables_hold_numbers(shown):
     with pytest.raises(ValueError, match="NaN"):
-        ledger.keep("times", {"first": [1.0, math.nan]})
+        ledger.store_table("times", {"first": [1.0, math.nan]})
     with pytest.raises(ValueError, match="numbers"):
-        ledger.keep("times", {"first": ["soon"]})
+        ledger.store_table("times", {"first": ["soon"]})
     assert not shown
 
 
@@ -285,7 +300,8 @@ def test_recorded_run_is_shown(shown, monkeypatch, tmp_path, capsys):
     (tmp_path / "recorded" / "some.json").write_text(json.dumps(run | {"records": [made]}))
     real = ledger.data_file
     monkeypatch.setattr(
-        ledger, "data_file", lambda n: tmp_path / n if n == "recorded/some.json" else real(n)
+        "helpers.ledger.notebooks.data_file",
+        lambda n: tmp_path / n if n == "recorded/some.json" else real(n),
     )
     ledger.show_recorded("some")
     assert (
@@ -363,7 +379,7 @@ def test_scoreboard(shown):
     stored = judge("C14", 1e6, profile="full").as_json()
     run = {"chapter": "two_points", "records": [stored]}
     rows = {r.claim["id"]: r for r in scoreboard({"two_points": book}, [run])}
-    assert list(rows) == list(ledger.claims())
+    assert list(rows) == list(ledger.all_claims())
     assert rows["C14"].verdict == rows["C14"].full[0][0].verdict == rules.REPRODUCED
     assert rows["C14"].quick.verdict == rules.NOT_REPRODUCED
     assert rows["C14"].chapters == rows["C03"].chapters == ("two_points",)

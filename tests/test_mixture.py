@@ -13,7 +13,6 @@ from helpers.mixture import (
     Setting,
     clip_weights,
     clipping_filter,
-    late_points,
     train_mixture,
 )
 from helpers.models import mlp
@@ -22,7 +21,7 @@ from helpers.penalties import GradientPenalty
 from helpers.stacked import Stacked
 
 SMALL = {"seed": 0, "n": 60}
-WASSERSTEIN = Setting("wgan", (1e-2, 1e-2), penalty="data")
+WASSERSTEIN = Setting("wgan", rates=(1e-2, 1e-2), penalty=GradientPenalty(1e-3, "data"))
 
 
 def layers(latent=1):
@@ -33,7 +32,7 @@ def layers(latent=1):
 @pytest.mark.parametrize("loss", ["js", "js-saturating", "rs"])
 def test_steps_are_those_of_the_game(method, loss):
     """The ensemble in single precision, against steps of the game of layers in double."""
-    setting = Setting(loss, (0.02, 0.02), method=method)
+    setting = Setting(loss, rates=(0.02, 0.02), method=method)
     trained = train_mixture(setting, 2, 8, keep=range(9), **SMALL)
     for member in range(2):
         game = network_game(*layers(), trained.latents[member], trained.reals[member], loss=loss)
@@ -46,7 +45,8 @@ def test_steps_are_those_of_the_game(method, loss):
 @pytest.mark.parametrize("latent", [1, 3])
 def test_against_a_plain_loop(penalty, latent):
     """WGAN-GP with extragradient and a rate for each player, by autograd and a loop."""
-    setting = replace(WASSERSTEIN, penalty=penalty, latent=latent, rates=(0.02, 0.05))
+    at = GradientPenalty(1e-3, penalty)
+    setting = replace(WASSERSTEIN, penalty=at, latent=latent, rates=(0.02, 0.05))
     trained = train_mixture(setting, 2, 5, keep=[3], **SMALL)
     G, D = layers(latent)
     z, x = trained.latents[1], trained.reals[1]
@@ -73,9 +73,10 @@ def test_against_a_plain_loop(penalty, latent):
     assert torch.allclose(joint_point(G, D), trained.run.snapshots[3][1], atol=2e-6)
 
 
-@pytest.mark.parametrize("penalty", [None, "data", "interpolates"])
-def test_game_is_the_trained_one(penalty):
+@pytest.mark.parametrize("where", [None, "data", "interpolates"])
+def test_game_is_the_trained_one(where):
     """The recorded norms at the start are those of the game that is analysed."""
+    penalty = where and GradientPenalty(1e-3, where)
     trained = train_mixture(replace(WASSERSTEIN, penalty=penalty), 2, 1, every=1, **SMALL)
     for member in range(2):
         field = trained.game(member).vector_field(trained.point(member, 0))
@@ -88,7 +89,8 @@ def test_game_with_changes():
     omega = trained.point(0, 1)
     own = trained.game(0).vector_field(omega)
     assert torch.equal(own, trained.game(0, latents=trained.latents[0]).vector_field(omega))
-    others = [trained.game(0, penalty="interpolates"), trained.game(0, latents=torch.zeros(60, 1))]
+    other = GradientPenalty(1e-3, "interpolates")
+    others = [trained.game(0, penalty=other), trained.game(0, latents=torch.zeros(60, 1))]
     for game in others:
         assert not torch.allclose(own, game.vector_field(omega))
 
@@ -153,26 +155,20 @@ def test_resumed(tmp_path):
 def test_settings():
     """What the settings say of losses and methods exists."""
     assert {each.loss for each in SETTINGS.values()} <= set(LOSSES)
-    assert SETTINGS["nsgan"] == Setting("js", (0.1, 0.1), (0.5, 1.0), "extragradient")
+    assert SETTINGS["nsgan"] == Setting(
+        "js", rates=(0.1, 0.1), sigmas=(0.5, 1.0), method="extragradient"
+    )
     for name in ("nsgan", "nsgan-slow", "gan-released"):
         twin = replace(SETTINGS[name], method="simultaneous")
         assert SETTINGS[f"{name}-descent"] == twin
 
 
 @pytest.mark.parametrize(
-    "change, match", [({"loss": "no"}, "unknown loss"), ({"method": "no"}, "unknown method")]
+    "change, match", [({"loss": "no"}, "unknown loss"), ({"method": "no"}, "method is one of")]
 )
 def test_unknown(change, match):
     with pytest.raises(ValueError, match=match):
         train_mixture(replace(Setting(), **change), 1, 1, **SMALL)
-
-
-def test_late_points():
-    """The last tenth, at odd distances, whatever the number of iterations."""
-    found = late_points(30_000)
-    assert len(found) == 20 and found[-1] == 30_000 and found[0] >= 27_000
-    assert set(np.diff(found) % 2) == {1}
-    assert late_points(10)[0] == 1 and late_points(10)[-1] == 10
 
 
 def test_clip_weights():

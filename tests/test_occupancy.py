@@ -110,7 +110,6 @@ def test_longest_stays_by_hand():
     assert found.length.tolist() == [30, 10]
     assert found.start.tolist() == [2, 0] and found.end.tolist() == [5, 1]
     assert found.mode.tolist() == [1, 0]
-    assert longest_stays(shares, [10, 20, 30, 40, 50], most=0.75).length.tolist() == [30, 20]
 
 
 def test_no_stay():
@@ -118,10 +117,7 @@ def test_no_stay():
     assert found.length.tolist() == [0, 0] and found.end.tolist() == [0, 0]
 
 
-@pytest.mark.parametrize("most", [0.5, 1.1])
-def test_stays_refused(most):
-    with pytest.raises(ValueError, match="most is above 1/2"):
-        longest_stays(np.full((3, 2, 2), 0.5), [1, 2, 3], most=most)
+def test_stays_refused():
     with pytest.raises(ValueError, match="shares"):
         longest_stays(np.full((3, 2, 2), 0.5), [1, 2])
 

@@ -11,6 +11,7 @@ from helpers.clusters import circle_of_gaussians
 from helpers.metrics import inception_score
 from helpers.nudging import Nudging
 from helpers.operators import hessian
+from helpers.penalties import GradientPenalty
 from helpers.ring import MODES, SIGMA, Setting, posterior_score, ring_ceiling, train_ring, variants
 from helpers.spectra import top_eigenpairs
 
@@ -83,7 +84,7 @@ def test_nudging_changes_its_player_only(project):
 
 def test_extragradient_and_penalty():
     found = train_ring(
-        Setting("wgan", "extra-adam", penalty=1.0, rates=(1e-4, 1e-4)),
+        Setting("wgan", method="extra-adam", penalty=GradientPenalty(1.0), rates=(1e-4, 1e-4)),
         2,
         4,
         seed=0,
@@ -91,7 +92,7 @@ def test_extragradient_and_penalty():
         **SMALL,
     )
     assert np.isfinite(found.run.records["top_d"]).all()
-    nudged = Setting("wgan", penalty=1.0, critics=2, nudging=Nudging(k=2, every=2))
+    nudged = Setting("wgan", penalty=GradientPenalty(1.0), critics=2, nudging=Nudging(k=2, every=2))
     assert np.isfinite(
         train_ring(nudged, 2, 4, seed=0, every=2, **SMALL).run.records["top_d"]
     ).all()
@@ -100,5 +101,5 @@ def test_extragradient_and_penalty():
 def test_refused():
     with pytest.raises(ValueError, match="around Adam"):
         train_ring(Setting(method="extra-adam", nudging=Nudging()), 1, 1, seed=0)
-    with pytest.raises(ValueError, match="methods"):
+    with pytest.raises(ValueError, match="method is one of"):
         train_ring(Setting(method="sgd"), 1, 1, seed=0)

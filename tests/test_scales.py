@@ -13,8 +13,8 @@ def test_scales_are_whole():
     for scale in SCALES.values():
         early, middle, late = scale.stages
         assert early < middle < late <= scale.epochs
-        assert {*scale.stages, scale.epochs} <= set(scale.kept)
-        assert scale.looked <= scale.images
+        assert {*scale.stages, scale.epochs} <= set(scale.snapshots)
+        assert scale.hessian_images <= scale.images
     full = SCALES["full"]
     assert (full.epochs, full.stages, full.sets) == (180, (2, 25, 160), PAPER_SETS)
     assert list(OPTIMIZERS)[:2] == ["NSGAN", "NuGAN"]
@@ -23,8 +23,8 @@ def test_scales_are_whole():
 def test_trained(tmp_path):
     """One small run of digits: records an epoch, kept nets, and a checkpoint that is taken up."""
     scale = replace(
-        SCALES["quick"], images=100, epochs=2, width=2, latent=4, looked=20, scored=20, judged=1,
-        stages=(1, 1, 2), apart=1,
+        SCALES["quick"], images=100, epochs=2, width=2, latent=4, hessian_images=20,
+        score_samples=20, judge_epochs=1, stages=(1, 1, 2), snapshot_epochs=1,
     )  # fmt: skip
     one = trained(scale, "digits", "NuGAN", 0, str(tmp_path))
     assert one.setting.rates == (2e-3, 2e-3)

@@ -15,7 +15,7 @@ def kept(monkeypatch):
     """What was left in the notebook, where a medium run is recorded."""
     found = []
     monkeypatch.setattr(ledger, "recorded", lambda chapter: RECORDED)
-    monkeypatch.setattr(ledger, "keep", lambda label, table: found.append(label))
+    monkeypatch.setattr(ledger, "store_table", lambda label, table: found.append(label))
     return found
 
 

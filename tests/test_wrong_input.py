@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import clusters, ledger, occupancy, rules
+from helpers import clusters, ledger, occupancy
 from helpers.basins import find_basins
 from helpers.dynamics import flow, iterate, largest_stable_step
 from helpers.games import dirac_gan
+from helpers.ledger import rules
 from helpers.lifting import WideGenerator
 from helpers.metrics import class_entropy, modes
 from helpers.models import dcgan, gaussians_nets, lenet, mlp, sn_cnn, two_cluster_nets
@@ -118,15 +119,15 @@ DOORS = {
         [np.full((2, 1, 2), 0.5), [1, 2], 0.1],
     ),
     "stays": (
-        lambda s, i, most: occupancy.longest_stays(s, i, most=most),
-        [np.full((2, 1, 2), 0.5), [1, 2], 0.9],
+        occupancy.longest_stays,
+        [np.full((2, 1, 2), 0.5), [1, 2]],
     ),
     "holds": (rules.holds, [1.0, {"rule": "at_most", "paper": 2}]),
     "check_rule": (rules.check_rule, [{"rule": "at_most", "paper": 2}]),
     "describe": (rules.describe, [{"rule": "at_most", "paper": 2}]),
     "worst": (rules.worst, [["reproduced"]]),
     "judge": (lambda c, v, p: ledger.judge(c, v, profile=p), ["C14", 1e6, "quick"]),
-    "keep": (ledger.keep, ["times", {"first": [3.0]}]),
+    "store_table": (ledger.store_table, ["times", {"first": [3.0]}]),
     "glue": (ledger.glue, ["answer", 42]),
     "find": (ledger.find, ["C14"]),
 }

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import os
 import re
-import signal
-import subprocess
+import resource
 import sys
-import threading
 import time
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
-import nbformat
+import papermill
 from ipykernel.kernelspec import get_kernel_dict
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from helpers import ledger
@@ -26,7 +28,13 @@ from helpers.book.layout import Layout
 # Wall-clock limits in seconds. A quick chapter must take 120 on two cores; a slow or busy machine
 # may take three times as long before the run is given up.
 TIME_LIMITS = {"quick": 360.0, "medium": 24 * 3600.0, "full": 24 * 3600.0}
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+# Threads that wait by spinning steal the cores from whatever else runs: with one busy neighbour on
+# two cores a chapter took twice as long. numpy's do so whatever the policy: there one thread does,
+# beside which a second one saves a chapter next to nothing.
+_QUIET: dict[str, str] = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1"}
+
+_PROCESSES = get_context("forkserver")
+_PROCESSES.set_forkserver_preload(["helpers.book.__main__"])  # once, not for each chapter
 
 
 @dataclass(frozen=True)
@@ -53,11 +61,7 @@ def run(
     """Execute chapters; those that fail are reported, the others still run.
 
     A run with default parameters goes to `layout.executed`, from which the site is built; any
-    other to a folder of its own under ``_build/runs``.
-
-    Raises:
-        ValueError: for an unknown chapter or parameter, or a value of the wrong type; before
-            anything runs.
+    other to a folder of its own under ``_build/runs``. What is unknown is refused before any runs.
     """
     profile, settings = profile_of(profile, settings or [])
     plans = []
@@ -81,14 +85,7 @@ def run(
 
 
 def profile_of(profile: str | None, settings: list[str]) -> tuple[str | None, list[str]]:
-    """The profile, whichever way it was chosen, and the other settings.
-
-    Raises:
-        ValueError: if it was chosen in both ways, or twice.
-
-    >>> profile_of(None, ["seed=3", "profile=full"])
-    ('full', ['seed=3'])
-    """
+    """The profile, whichever way it was chosen, and the other settings."""
     chosen = [s.removeprefix("profile=") for s in settings if s.startswith("profile=")]
     others = [s for s in settings if not s.startswith("profile=")]
     named = [*([profile] if profile is not None else []), *chosen]
@@ -100,12 +97,7 @@ def profile_of(profile: str | None, settings: list[str]) -> tuple[str | None, li
 def chosen_values(
     notebook: NotebookNode, profile: str | None, settings: list[str]
 ) -> dict[str, parameters.Value]:
-    """Parameters of a run that differ from the chapter's defaults.
-
-    Raises:
-        ValueError: for an unknown profile or parameter, a value of the wrong type, and the medium
-            profile of a chapter that has none.
-    """
+    """Parameters of a run that differ from the chapter's defaults."""
     if profile is not None and profile not in TIME_LIMITS:
         raise ValueError(f"unknown profile {profile!r}; there are: {', '.join(TIME_LIMITS)}")
     if profile == "medium" and not any('"medium"' in cell.source for cell in notebook.cells):
@@ -160,30 +152,55 @@ def one(
     environment: Mapping[str, str] | None = None,
 ) -> Result:
     """Execute one chapter into a file, within so many seconds, with these variables set."""
-    work = layout.build / "work"
-    before, after = work / f"{chapter}.in.ipynb", work / f"{chapter}.out.ipynb"
-    pairing.write(source, before)
-    after.unlink(missing_ok=True)
-    command = [sys.executable, "-m", "papermill", str(before), str(after), "-k", "python3"]
-    command += ["--no-progress-bar", "--cwd", str(layout.book)]
-    for name, value in values.items():
-        command += ["-r" if isinstance(value, str) else "-p", name, str(value)]
-    start = time.perf_counter()
-    own = _own_jupyter(work / "jupyter") | dict(environment or {})
-    output, code, peak_mb = _measured(command, limit, own)
-    seconds = time.perf_counter() - start
-    if code != 0:
-        late = f"stopped after the time limit of {limit:g} s" if code == -signal.SIGKILL else ""
-        error = _failure(chapter, after, late or output)
-        if after.exists():
-            layout.failed.mkdir(parents=True, exist_ok=True)
-            after.replace(layout.failed / f"{chapter}.ipynb")
-        return Result(chapter, seconds, peak_mb, 0, error=error)
-    executed = nbformat.read(after, as_version=4)
+    failed = layout.failed / f"{chapter}.ipynb"
+    failed.parent.mkdir(parents=True, exist_ok=True)
+    variables = _QUIET | dict(os.environ) | _own_jupyter(layout.build / "work" / "jupyter")
+    variables |= environment or {}
+    # A process of its own, so that its children's peak memory is that of this chapter's kernel.
+    with ProcessPoolExecutor(1, mp_context=_PROCESSES) as pool:
+        job = pool.submit(_execute, source, values, failed, layout.book, limit, variables)
+        error, seconds, peak_mb = job.result()
+    if error:
+        return Result(chapter, seconds, peak_mb, 0, error=f"{chapter}, {error}")
+    executed = pairing.read(failed)
+    failed.unlink()
     if not values:  # with values papermill has added a cell, and the times do no harm
         executed = pairing.tidy(executed, source)
     pairing.write(executed, target)
     return Result(chapter, seconds, peak_mb, len(list(ledger.collect(executed))))
+
+
+def _execute(
+    source: NotebookNode,
+    values: dict[str, parameters.Value],
+    output: Path,
+    folder: Path,
+    limit: float,
+    variables: Mapping[str, str],
+) -> tuple[str, float, float]:
+    """What went wrong ("" if nothing did), the seconds, and the kernel's peak memory in MB."""
+    os.environ.update(variables)
+    start, error = time.perf_counter(), ""
+    try:
+        papermill.execute_notebook(
+            source,
+            output,
+            values,
+            kernel_name="python3",
+            progress_bar=False,
+            cwd=folder,
+            timeout_func=lambda cell: max(1, round(start + limit - time.perf_counter())),
+        )
+    except PapermillExecutionError as failure:
+        # Counted as in the source: papermill has put the values into a cell of their own.
+        error = f"cell {failure.cell_index - bool(values)}: {failure}"
+    except CellTimeoutError:
+        error = f"stopped after the time limit of {limit:g} s"
+    except DeadKernelError as failure:
+        error = str(failure)
+    seconds = time.perf_counter() - start
+    unit = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss is in bytes or kilobytes
+    return error, seconds, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / unit
 
 
 def _own_jupyter(folder: Path) -> dict[str, str]:
@@ -197,58 +214,3 @@ def _own_jupyter(folder: Path) -> dict[str, str]:
     kernel.write_text(json.dumps(get_kernel_dict()), encoding="utf-8")
     paths = [str(folder), *filter(None, [os.environ.get("JUPYTER_PATH")])]
     return {"JUPYTER_PATH": os.pathsep.join(paths), "IPYTHONDIR": str(folder / "ipython")}
-
-
-def _measured(
-    command: list[str], limit: float, environment: Mapping[str, str]
-) -> tuple[str, int, float]:
-    """Output, exit code and peak memory in MB (the largest process) of a command."""
-    # Threads that wait by spinning steal the cores from whatever else runs: with one busy
-    # neighbour on two cores a chapter took twice as long. numpy's do so whatever the policy: there
-    # one thread does, beside which a second one saves a chapter next to nothing.
-    quiet = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1"}
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-        env=quiet | dict(os.environ) | dict(environment),
-    ) as process:
-        timer = threading.Timer(limit, os.killpg, (process.pid, signal.SIGKILL))
-        timer.start()
-        try:
-            output = process.stdout.read()
-            # wait4 also counts the kernel, which papermill has waited for.
-            _, status, usage = os.wait4(process.pid, 0)
-            process.returncode = os.waitstatus_to_exitcode(status)
-        except KeyboardInterrupt:
-            os.killpg(process.pid, signal.SIGINT)
-            raise
-        finally:
-            timer.cancel()
-    unit = 2**20 if sys.platform == "darwin" else 2**10  # ru_maxrss is in bytes or kilobytes
-    return output, process.returncode, usage.ru_maxrss / unit
-
-
-def _failure(chapter: str, path: Path, output: str) -> str:
-    """Name chapter, cell, line and error of a failed run."""
-    if path.exists():
-        for cell in nbformat.read(path, as_version=4).cells:
-            for error in cell.get("outputs", []):
-                if error.output_type == "error":
-                    # Counted as in the source: papermill has put cells of its own before it.
-                    return _describe(chapter, int(cell.id.split("-")[1]), cell.source, error)
-    tail = "\n".join(_ANSI.sub("", output).strip().splitlines()[-15:])
-    return f"{chapter}: {tail}"
-
-
-def _describe(chapter: str, number: int, source: str, error) -> str:
-    trace = _ANSI.sub("", "\n".join(error.traceback))
-    # The first arrow points into the cell; later ones into what it called.
-    arrow = re.search(r"^-+> (\d+) (.*)$", trace, flags=re.MULTILINE)
-    if arrow:
-        where = f"line {arrow[1]}: {arrow[2].strip()}"
-    else:
-        where = f"starting with: {source.strip().splitlines()[0]}"
-    return f"{chapter}, cell {number}, {where}\n  {error.ename}: {error.evalue}"

@@ -91,7 +91,7 @@ def _plain_gan() -> Numbers:
 def _image_gan(setting: Setting) -> Numbers:
     """Field and eigenvalues at the start, and losses after four iterations, on images of noise."""
     reals = 2 * torch.rand(64, 1, 32, 32, generator=torch.Generator().manual_seed(1)) - 1
-    sizes = {"width": 4, "latent": 8, "batch": 16, "looked": 32}
+    sizes = {"width": 4, "latent": 8, "batch": 16, "hessian_images": 32}
     gan = train_images(setting, reals, _ITERATIONS, seed=0, **sizes)
     game, start = gan.game(0, reals, seed=1), gan.point(0)
     found = {"norms of the fields at the start": [_norm(v) for v in _field(game, start)]}

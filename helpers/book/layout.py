@@ -12,41 +12,23 @@ import yaml
 PLACEHOLDER = "ORGANISATION"  # owner of the repository until somebody keeps it somewhere
 
 
+def _path(*parts: str) -> Any:
+    return property(lambda layout: layout.root.joinpath(*parts))
+
+
 @dataclass(frozen=True)
 class Layout:
     """Paths of a checkout; tests point it at a small book of their own."""
 
     root: Path
 
-    @property
-    def book(self) -> Path:
-        return self.root / "book"
-
-    @property
-    def build(self) -> Path:
-        return self.root / "_build"
-
-    @property
-    def executed(self) -> Path:
-        """Executed chapters, default parameters only: what the site is built from."""
-        return self.build / "executed"
-
-    @property
-    def failed(self) -> Path:
-        """Notebooks of runs that failed, for a look; never published."""
-        return self.build / "failed"
-
-    @property
-    def html(self) -> Path:
-        return self.build / "html"
-
-    @property
-    def references(self) -> Path:
-        return self.root / "data" / "references"
-
-    @property
-    def recorded(self) -> Path:
-        return self.root / "data" / "recorded"
+    book = _path("book")
+    build = _path("_build")
+    executed = _path("_build", "executed")  # with default parameters: what the site is built from
+    failed = _path("_build", "failed")  # notebooks of runs that failed, for a look
+    html = _path("_build", "html")
+    references = _path("data", "references")
+    recorded = _path("data", "recorded")
 
     def source(self, chapter: str) -> Path:
         return self.book / f"{chapter}.md"
@@ -67,12 +49,9 @@ class Layout:
         return [page for page in sorted(self.book.glob("*.md")) if page not in sources]
 
     def repository(self) -> str:
-        """The repository's address; _config.yml is the one place that holds it.
-
-        Raises:
-            ValueError: for one that is none of GitHub's, from where Colab opens chapters.
-        """
+        """The repository's address; _config.yml is the one place that holds it."""
         address = str(self._config()["url"]).rstrip("/").removesuffix(".git")
+        # Colab opens chapters from GitHub.
         if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", address):
             raise ValueError(
                 "`url` under `repository` in _config.yml is like https://github.com/OWNER/NAME, "
@@ -93,11 +72,7 @@ class Layout:
         return yaml.safe_load(text)["repository"]
 
     def select(self, chapter: str | None) -> list[str]:
-        """All chapters, or the one asked for.
-
-        Raises:
-            ValueError: for an unknown chapter, with the list of those there are.
-        """
+        """All chapters, or the one that was named."""
         known = self.chapters()
         if chapter is None:
             return known

@@ -34,11 +34,7 @@ def to_notebook(layout: Layout, chapter: str) -> NotebookNode:
 
 
 def sync(layout: Layout) -> list[str]:
-    """Write every chapter's .ipynb from its .md, keeping outputs of unchanged code.
-
-    Returns:
-        The chapters whose notebook changed.
-    """
+    """Write each chapter's .ipynb, keeping outputs of unchanged code; the chapters that changed."""
     changed = []
     for chapter in layout.chapters():
         notebook, path = to_notebook(layout, chapter), layout.notebook(chapter)
@@ -53,11 +49,7 @@ def sync(layout: Layout) -> list[str]:
 
 
 def check(layout: Layout) -> list[str]:
-    """What is wrong with the pairs: one line a fault, naming chapter and cell.
-
-    A fault is a missing notebook, code or text that is not what the source says, a code cell
-    that was never executed, a stored error or warning, or a notebook too large to keep.
-    """
+    """What is wrong with the pairs: one line per fault, naming chapter and cell."""
     faults = []
     for chapter in layout.chapters():
         path = layout.notebook(chapter)

@@ -12,31 +12,20 @@ Value = bool | int | float | str
 
 
 def declared(notebook: NotebookNode) -> dict[str, Value]:
-    """Names and default values of the cell tagged "parameters".
-
-    Raises:
-        ValueError: if there is no such cell, or a default is no literal.
-    """
+    """Names and default values of the cell tagged "parameters"."""
     cells = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     if len(cells) != 1:
         raise ValueError(f"a chapter has one cell tagged 'parameters'; this one has {len(cells)}")
-    found = {}
+    defaults = {}
     for node in ast.parse(cells[0].source).body:
         if not isinstance(node, ast.Assign) or not isinstance(node.targets[0], ast.Name):
             raise ValueError("the parameters cell holds plain assignments only")
-        found[node.targets[0].id] = ast.literal_eval(node.value)
-    return found
+        defaults[node.targets[0].id] = ast.literal_eval(node.value)
+    return defaults
 
 
 def parse(settings: Iterable[str], known: dict[str, Value]) -> dict[str, Value]:
-    """Turn NAME=VALUE strings into values of the types of the defaults.
-
-    Raises:
-        ValueError: for an unknown name or a value of the wrong type, with what there is.
-
-    >>> parse(["seed=3"], {"seed": 0, "profile": "quick"})
-    {'seed': 3}
-    """
+    """NAME=VALUE strings as values of the types of the defaults."""
     values = {}
     for setting in settings:
         name, equals, text = setting.partition("=")

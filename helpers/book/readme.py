@@ -21,8 +21,8 @@ def render(layout: Layout) -> str:
     for name, content in parts.items():
         pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
         new = content + "\n"
-        text, found = re.subn(pattern, lambda m, c=new: m[1] + c + m[2], text, flags=re.DOTALL)
-        if found != 1:
+        text, count = re.subn(pattern, lambda m, c=new: m[1] + c + m[2], text, flags=re.DOTALL)
+        if count != 1:
             raise ValueError(f"README.md has no single part between <!-- {name} --> markers")
     return text
 
@@ -58,12 +58,12 @@ def _badges(layout: Layout) -> str:
 
 def _figures(layout: Layout) -> dict:
     """Pictures of the cells tagged for the README, as files beside the book's other static ones."""
-    found = {}
+    pictures = {}
     for chapter in layout.chapters():
         for cell in pairing.read(layout.notebook(chapter)).cells:
             if FIGURE_TAG in cell.metadata.get("tags", []):
                 for output in cell.outputs:
                     picture = output.get("data", {}).get("image/svg+xml")
                     if picture:
-                        found[layout.book / "_static" / f"{chapter}.svg"] = picture
-    return found
+                        pictures[layout.book / "_static" / f"{chapter}.svg"] = picture
+    return pictures

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
+import numpy as np
 
 from helpers import ledger
 from helpers.book import fixed
@@ -87,8 +88,7 @@ class Comparison:
         before, now = listed(self.reference.value), listed(self.now)
         if len(before) != len(now):
             return True
-        rows = zip(before, now, self.reference.tolerances, strict=True)
-        return not all(abs(a - b) <= within for a, b, within in rows)
+        return not np.isclose(now, before, rtol=0, atol=self.reference.tolerances).all()
 
 
 def compare(layout: Layout, chapter: str) -> list[Comparison]:

@@ -17,16 +17,9 @@ _MATHJAX = ("tex-chtml.js", "output/chtml/fonts/woff-v2")
 
 
 def build(layout: Layout) -> Path:
-    """Build the site from the last execution, warnings as errors.
+    """Build the site from the last execution, warnings as errors; its folder.
 
     The last good site stays in place unless the new one is complete.
-
-    Returns:
-        The folder of the site.
-
-    Raises:
-        FileNotFoundError: if a chapter has not been executed.
-        RuntimeError: if the build fails or warns, with its output.
     """
     missing = [c for c in layout.chapters() if not (layout.executed / f"{c}.ipynb").exists()]
     if missing:
@@ -36,15 +29,8 @@ def build(layout: Layout) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
     _stage(layout, stage)
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", str(stage)]
-    command += [
-        "--builder",
-        "html",
-        "--config",
-        str(stage / "_config.yml"),
-        "--toc",
-        str(stage / "_toc.yml"),
-    ]
-    command += ["--path-output", str(fresh), "-W", "-n", "--keep-going", "-q"]
+    command += ["--config", str(stage / "_config.yml"), "--toc", str(stage / "_toc.yml")]
+    command += ["--builder", "html", "--path-output", str(fresh), "-W", "-n", "--keep-going", "-q"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"the site was not built:\n{done.stdout}\n{done.stderr}")

@@ -9,7 +9,6 @@ older state of chapter or helpers does not count.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
@@ -37,11 +36,7 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
 
 
 def measure(layout: Layout, chapters: Iterable[str], variants: Iterable[str]) -> list[str]:
-    """Execute the chapters under the variants, where that has not been done; what failed.
-
-    Raises:
-        ValueError: for an unknown variant, with the list of those there are.
-    """
+    """Execute the chapters under the variants, where that has not been done; what failed."""
     variants = list(variants)
     for name in variants:
         if name not in VARIANTS:
@@ -61,11 +56,11 @@ def measure(layout: Layout, chapters: Iterable[str], variants: Iterable[str]) ->
                 failed.append(f"{variant}: {result.error}")
                 continue
             numbers = [[*where, value] for where, value in regress.numbers(notebook)]
-            held = fixed.numbers(chapter, VARIANTS[variant])
-            numbers += [[regress.FIXED, name, value] for name, value in held.items()]
+            at_fixed_states = fixed.numbers(chapter, VARIANTS[variant])
+            numbers += [[regress.FIXED, *named] for named in at_fixed_states.items()]
             label = f"{variant}, torch {_version()}"
-            found = {"key": key, "variant": label, "seconds": result.seconds, "numbers": numbers}
-            kept.write_text(json.dumps(found), encoding="utf-8")
+            run = {"key": key, "variant": label, "seconds": result.seconds, "numbers": numbers}
+            kept.write_text(json.dumps(run), encoding="utf-8")
             notebook.unlink()
             print(f"{chapter}: {label}, {result.seconds:.0f} s", flush=True)
     return failed
@@ -76,9 +71,6 @@ def write(layout: Layout, chapter: str) -> regress.Reference:
 
     The reference's own value is that of one execution more; a number that it does not have yet gets
     the value of the plain one.
-
-    Raises:
-        ValueError: if there is no execution of the chapter as it is now.
     """
     key = _key(layout, chapter)
     paths = sorted((layout.build / "spread" / chapter).glob("*.json"))
@@ -86,13 +78,13 @@ def write(layout: Layout, chapter: str) -> regress.Reference:
     if not runs:
         raise ValueError(f"{chapter} has not been executed as it is now; a spread needs that")
     runs.sort(key=lambda run: not run["variant"].startswith(f"plain, torch {_version()}"))
-    found: dict[tuple[str, str], list] = {}
+    executions: dict[tuple[str, str], list] = {}
     for run in runs:
         for claim, quantity, value in run["numbers"]:
-            found.setdefault((claim, quantity), []).append(value)
+            executions.setdefault((claim, quantity), []).append(value)
     known = {(n.claim, n.quantity): n for n in regress.load(layout, chapter).numbers}
     numbers = []
-    for key, values in found.items():
+    for key, values in executions.items():
         n = known.pop(key, regress.Number(*key, values[0]))
         spread = spread_of([n.value, *values]) if len(values) == len(runs) else None
         if spread and len(spread) == len(regress.listed(n.value)):
@@ -108,20 +100,16 @@ def spread_of(values: list[regress.Value]) -> tuple[float, ...]:
     """Largest less smallest of several executions, entry by entry of the first.
 
     Infinite where the executions do not even agree on how many entries there are.
-
-    >>> spread_of([[1.0, 5.0], [1.5, 5.0], [1.25, 4.0]])
-    (0.5, 1.0)
     """
     rows = [regress.listed(value) for value in values]
     if len({len(row) for row in rows}) > 1:
         return (math.inf,) * len(rows[0])
-    return tuple(float(f"{max(each) - min(each):.2g}") for each in zip(*rows, strict=True))
+    return tuple(float(f"{max(entry) - min(entry):.2g}") for entry in zip(*rows, strict=True))
 
 
 def _key(layout: Layout, chapter: str) -> str:
     """What the numbers of a chapter depend on, those for the regression check alone included."""
-    own = hashlib.sha256(Path(fixed.__file__).read_bytes()).hexdigest()
-    return cache.key(layout, pairing.to_notebook(layout, chapter), {}) + own
+    return cache.key(layout, pairing.to_notebook(layout, chapter), {})
 
 
 def _version() -> str:

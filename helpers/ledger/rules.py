@@ -22,7 +22,6 @@ NEEDS_FULL = "needs the full profile"
 NO_RUN = "no run yet"
 # From best to worst; the last two are not judgements but say that one is still missing.
 VERDICTS = (REPRODUCED, CAVEAT, NOT_REPRODUCED, PAPER_IN_ERROR, NEEDS_FULL, NO_RUN)
-JUDGEMENTS = VERDICTS[:4]
 
 Value = float | Sequence[float]
 
@@ -98,18 +97,16 @@ def plain_numbers(value: Any) -> float | list[float]:
     ...
     ValueError: a measured value is a number or a row of numbers, got '12'
     """
-    found = value.tolist() if hasattr(value, "tolist") else value
-    many = isinstance(found, Sequence) and not isinstance(found, str | bytes)
-    parts = [
-        each.item() if hasattr(each, "item") else each for each in (found if many else [found])
-    ]
-    if not all(isinstance(each, Real) for each in parts):
+    plain = value.tolist() if hasattr(value, "tolist") else value
+    many = isinstance(plain, Sequence) and not isinstance(plain, str | bytes)
+    parts = [v.item() if hasattr(v, "item") else v for v in (plain if many else [plain])]
+    if not all(isinstance(part, Real) for part in parts):
         raise ValueError(f"a measured value is a number or a row of numbers, got {shown(value)}")
     try:
-        floats = [float(each) for each in parts]
+        floats = [float(part) for part in parts]
     except OverflowError:
         raise ValueError(f"a measured value is beyond all floats, got {shown(value)}") from None
-    if any(math.isnan(each) for each in floats):
+    if any(math.isnan(number) for number in floats):
         raise ValueError(f"a measured value must not be NaN, got {shown(value)}")
     return floats if many else floats[0]
 
@@ -149,7 +146,7 @@ def worst(verdicts: Sequence[str]) -> str:
     'not reproduced'
     """
     many = isinstance(verdicts, Sequence) and len(verdicts)
-    if not many or any(each not in VERDICTS for each in verdicts):
+    if not many or any(verdict not in VERDICTS for verdict in verdicts):
         raise ValueError(f"verdicts are some of {', '.join(VERDICTS)}, got {shown(verdicts)}")
     return max(verdicts, key=VERDICTS.index)
 

@@ -1,0 +1,91 @@
+"""A verdict as a page shows it, and as a terminal does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from statistics import median, quantiles
+from typing import Any
+
+from helpers.ledger import rules
+from helpers.ledger.claims import PAPERS, changes, find
+from helpers.ledger.verdicts import Record
+
+# Mark and colour of each verdict; the mark carries the meaning where the colour is not seen.
+MARKS = {
+    rules.REPRODUCED: ("✓", "#1f8f4e"),
+    rules.CAVEAT: ("≈", "#b58900"),
+    rules.NOT_REPRODUCED: ("✗", "#d1492e"),
+    rules.PAPER_IN_ERROR: ("!", "#8b5fd0"),
+    rules.NEEDS_FULL: ("…", "#4a8fc7"),
+    rules.NO_RUN: ("–", "#8a8f98"),
+}
+_CELL = 'style="text-align:left;padding:.1rem .8rem .1rem 0;border:0;background:none"'
+
+
+def show_value(value: float | Sequence[float], rule: str) -> str:
+    """A measured value as the verdict box prints it; many seeds as median and quartiles.
+
+    >>> show_value([1.0, 2.0, 4.0], "at_most")
+    '2 (1.5 to 3, 3 seeds)'
+    """
+    if not isinstance(value, Sequence):
+        return _short(value)
+    if rule == "ratio_at_least":
+        return f"{_short(value[0])} / {_short(value[1])}"
+    if len(value) < 2:
+        return f"{_short(value[0])} (1 seed)"
+    low, _, high = quantiles(value, n=4, method="inclusive")
+    return f"{_short(median(value))} ({_short(low)} to {_short(high)}, {len(value)} seeds)"
+
+
+def show_quantities(made: Record) -> Iterator[tuple[dict[str, Any], str, str]]:
+    """Each quantity that a record has, with what its rule demands and what we got, as printed.
+
+    >>> from helpers.ledger import judge
+    >>> [(asked, ours) for _, asked, ours in show_quantities(judge("C14", 2e6, profile="quick"))]
+    [('≥ 1e+06', '2e+06')]
+    """
+    for quantity in find(made.claim)["quantities"]:
+        if quantity["name"] in made.values:
+            ours = show_value(made.values[quantity["name"]], quantity["rule"])
+            yield quantity, rules.describe(quantity), ours
+
+
+def as_html(made: Record, *, anchor: bool = True) -> str:
+    """The verdict box: its styles are inline, its colours translucent, so it reads anywhere.
+
+    With an anchor, links can lead to it; a page holds one such box per claim.
+    """
+    claim = find(made.claim)
+    mark, colour = MARKS[made.verdict]
+    place = f' id="claim-{made.claim}"' if anchor else ""
+    rows = [_row(made.verdicts[q["name"]], q, ours) for q, _, ours in show_quantities(made)]
+    rows += [_row(rules.NO_RUN, quantity, "not in this run") for quantity in made.missing]
+    return (
+        f'<div class="verdict"{place} style="border-left:.3rem solid {colour};'
+        f'background:{colour}1c;border-radius:.25rem;padding:.6rem 1rem;margin:.5rem 0">'
+        f"<strong>{mark} {made.claim}: {escape(made.verdict)}</strong><br>"
+        f"{escape(claim['claim'])} <em>({PAPERS[claim['paper']]}, {escape(claim['place'])})</em>"
+        + (f"<br><small>Measured {escape(made.note)}.</small>" if made.note else "")
+        + "".join(f"<br><small>{escape(line)}</small>" for line in changes(claim))
+        + '<div style="overflow-x:auto"><table style="margin:.4rem 0 0;border:0;font-size:.92em">'
+        f"<tr><th {_CELL}>measured</th><th {_CELL}>the paper's</th><th {_CELL}>ours</th></tr>"
+        f"{''.join(rows)}</table></div></div>"
+    )
+
+
+def as_text(made: Record) -> str:
+    """The verdict and its numbers on one line."""
+    shown = (f"{q['name']} = {ours} [{asked}]" for q, asked, ours in show_quantities(made))
+    return f"{made.claim} {made.verdict}: " + "; ".join(shown)
+
+
+def _row(verdict: str, quantity: Mapping[str, Any], ours: str) -> str:
+    texts = (f"{MARKS[verdict][0]} {quantity['what']}", rules.describe(quantity), ours)
+    return f"<tr>{''.join(f'<td {_CELL}>{escape(text)}</td>' for text in texts)}</tr>"
+
+
+def _short(value: float) -> str:
+    # Differences of rounding size would print other digits on every machine.
+    return "0" if abs(value) < 1e-12 else f"{value:.5g}"
