@@ -56,6 +56,7 @@ def optimizers_for(
         setting: its method, rates, beta and nudging.
         directions: by player, what finds the directions that its steps leave out.
 
+    >>> import torch
     >>> make_g, make_d = optimizers_for(TrainingSetting(rates=(0.1, 0.2)))
     >>> make_d([torch.zeros(1)]).param_groups[0]["lr"]
     0.2
