@@ -14,7 +14,9 @@ HOME = Path(helpers.__file__).parent
 ROOT = Path(__file__).parents[1]
 ENTRIES = {p.stem for p in HOME.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
 PACKAGES = sorted(p.parent.name for p in HOME.glob("*/__init__.py"))
-DOORS = [name for name in PACKAGES if hasattr(importlib.import_module(f"helpers.{name}"), "__all__")]
+DOORS = [
+    name for name in PACKAGES if hasattr(importlib.import_module(f"helpers.{name}"), "__all__")
+]
 
 
 def floors():

@@ -32,7 +32,9 @@ def lint(root):
 def package(tmp_path_factory):
     """A copy of the package's modules, to be spoilt."""
     root = tmp_path_factory.mktemp("copy")
-    shutil.copytree(ROOT / "helpers", root / "helpers", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "helpers", root / "helpers", ignore=shutil.ignore_patterns("__pycache__")
+    )
     return root
 
 
