@@ -7,7 +7,7 @@ PEERS := $(VENV)/.peers
 # Chapters whose printed numbers are the same on every machine; nbval compares them to the letter.
 DETERMINISTIC := $(addprefix book/,two_point_landscape.ipynb rotating_saddle.ipynb path_angle.ipynb)
 # Tests of what rounding can spoil: they must pass whatever the kernels and the number of threads.
-NUMERICAL := $(patsubst %,tests/test_%.py,basis lanczos pairs arnoldi cloud stability)
+NUMERICAL := tests/spectra tests/analysis/test_stability.py
 KERNELS ?= Haswell
 PORT ?= 8000
 # numpy's threads and torch's wait for work in a loop, and on few cores hold each other up.
@@ -65,9 +65,10 @@ regress: $(READY)  ## execute anew and compare every number with data/references
 spread: $(READY)  ## measure how far the numbers move with kernels and threads, for their tolerances
 	$(RUN) -m helpers.book spread --write
 
-lint: $(READY)  ## style and mistakes a reader of the code would see
+lint: $(READY)  ## style, mistakes a reader of the code would see, and the floors of the package
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
+	$(VENV)/bin/lint-imports
 
 matrix: $(READY)  ## layers and habits of GAN code x routes: products right or refused by name
 	$(RUN) -m pytest tests/matrix -q -o norecursedirs= --table _build/matrix.txt
@@ -85,4 +86,4 @@ serve: $(READY)  ## serve the built site on this machine
 	$(RUN) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
 clean:  ## remove what was built; the virtual environment stays
-	rm -rf _build .pytest_cache .ruff_cache .benchmarks .hypothesis
+	rm -rf _build .pytest_cache .ruff_cache .benchmarks .hypothesis .import_linter_cache
