@@ -80,7 +80,7 @@ colab: $(READY)  ## execute every chapter in Colab's versions, from the wheel al
 	$(RUN) tests/colab/run.py
 
 device: $(READY)  ## execute every chapter on CUDA, and one under torch's default device (needs a GPU)
-	$(RUN) tests/device_chapters.py
+	$(RUN) tests/book/device_chapters.py
 
 serve: $(READY)  ## serve the built site on this machine
 	$(RUN) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html

@@ -1,3 +1,25 @@
-"""Tools for the optimisation landscapes of GANs: one small module an idea."""
+"""Tools for the optimisation landscapes of GANs, in packages that lie on floors.
+
+A module imports only from floors below its own, and from its own package; `make lint` holds
+that. Each package lists its public names. From the bottom up:
+
+ 1 inputs       what comes in at a public door, checked in one way
+ 2 losses       the h functions, the table of GAN losses, the gradient penalty
+ 2 models       the papers' networks; stacked by seed, exact on the line, held while analysed
+ 2 datasets     torchvision's image sets, checked; synthetic sets
+ 2 ledger       claims, rules, verdicts, boxes, scoreboard; tables and timings on record
+ 2 checkpoints  one way to write and read a state, and to say what a run was made of
+ 2 machine      the device, peak memory, operations
+ 3 games        `Game`, two losses of one point: closed-form games, networks as a game
+ 3 outer        the generator's outer problem: exact values, states, Lipschitz surface, basins
+ 4 operators    Hessians and the Jacobian of a game, by products
+ 5 spectra      Lanczos, densities, leading pairs, Arnoldi, clouds
+ 6 training     optimisers, nudging, the training of one GAN and of an ensemble of seeds
+ 7 analysis     what is read off a game or a run: stability, paths, ends, surfaces, dynamics
+ 7 scores       judges of images, and scores
+ 8 experiments  the papers' experiments, one a module
+ 9 figures      the book's figures: they draw what they are given
+10 book         the tool behind make; nothing imports it
+"""
 
 __version__ = "0.1.0"

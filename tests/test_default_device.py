@@ -10,34 +10,36 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import clusters, occupancy
-from helpers.basins import find_basins
-from helpers.classifiers import Classifier, train_classifier
-from helpers.datasets import load
-from helpers.dynamics import flow, iterate, largest_stable_step, play
-from helpers.games import dirac_gan, linear_game, quadratic_game, rotating_saddle
-from helpers.losses import LOSSES
-from helpers.metrics import (
+from helpers import analysis
+from helpers.analysis.dynamics import flow, iterate, largest_stable_step, play
+from helpers.analysis.paths import path_profile
+from helpers.analysis.stability import classify
+from helpers.analysis.surfaces import eigen_plane, loss_plane, projected
+from helpers.datasets import load, synthetic
+from helpers.experiments.quadratic import nudged_descent
+from helpers.games.closed_form import dirac_gan, linear_game, quadratic_game, rotating_saddle
+from helpers.games.networks import joint_point, network_game, spectral_norms
+from helpers.losses.penalty import GradientPenalty
+from helpers.losses.scalars import LOGISTIC
+from helpers.losses.table import LOSSES
+from helpers.models import Players, dcgan, gaussians_nets, lenet, mlp, sn_cnn, two_cluster_nets
+from helpers.models.line import LineNet
+from helpers.operators import hessian, jacobian
+from helpers.outer.basins import find_basins
+from helpers.outer.exact import phi_js, phi_rs, xi
+from helpers.outer.lipschitz import phi_lipschitz
+from helpers.outer.states import stuck_states
+from helpers.scores.classifiers import Classifier, train_judge
+from helpers.scores.metrics import (
     class_counts,
     class_entropy,
     frechet_distance,
     inception_score,
     score_range,
 )
-from helpers.models import Players, dcgan, gaussians_nets, lenet, mlp, sn_cnn, two_cluster_nets
-from helpers.networks import joint_point, network_game, spectral_norms
-from helpers.operators import hessian, jacobian
-from helpers.optimizers import Extragradient, Nudged, Optimistic
-from helpers.outer import phi_js, phi_lipschitz, phi_rs, stuck_states, xi
-from helpers.paths import path_profile
-from helpers.penalties import GradientPenalty
-from helpers.piecewise import LineNet
-from helpers.quadratics import nudged_descent
-from helpers.scalars import LOGISTIC
 from helpers.spectra import top_eigenpairs
-from helpers.stability import classify
-from helpers.surfaces import eigen_plane, loss_plane, projected
-from helpers.training import Recording, train, train_ensemble
+from helpers.training.optimizers import Extragradient, Nudged, Optimistic
+from helpers.training.train import Recording, train, train_ensemble
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 PULL = quadratic_game([[1.0]], [[1.0]], [[0.0]], [[0.0]])
@@ -73,7 +75,7 @@ def single(**options):
 def classifier():
     test = {"test_images": DIGITS.images, "test_labels": DIGITS.labels}
     with torch.device("cpu"):  # for torch's own counter of Adam
-        return train_classifier(DIGITS.images, DIGITS.labels, **test, seed=0, epochs=1)
+        return train_judge(DIGITS.images, DIGITS.labels, **test, seed=0, epochs=1)
 
 
 CALLS = {
@@ -122,11 +124,11 @@ CALLS = {
     "counts": lambda: (class_counts(BLANK, IMAGES), class_entropy([1, 2])),
     "classifier": lambda: list(classifier().net.parameters()),
     "images": lambda: load("digits", size=16).subset(5, seed=0).images,
-    "two clusters": lambda: clusters.two_clusters(2, seed=0, n=4).reals,
-    "circle": lambda: clusters.circle_of_gaussians(2, seed=0, n=4).latents,
-    "mixture": lambda: clusters.mixture_of_gaussians(2, seed=0, n=4).reals,
-    "occupancy": lambda: occupancy.shares_near(Z[None], clusters.CENTRES, clusters.RADIUS),
-    "least loss": lambda: occupancy.least_loss([[0.5, 0.0], [0.5, 0.0]], [0.5, 0.5], "rs"),
+    "two clusters": lambda: synthetic.two_clusters(2, seed=0, n=4).reals,
+    "circle": lambda: synthetic.circle_of_gaussians(2, seed=0, n=4).latents,
+    "mixture": lambda: synthetic.mixture_of_gaussians(2, seed=0, n=4).reals,
+    "occupancy": lambda: analysis.shares_near(Z[None], synthetic.CENTRES, synthetic.RADIUS),
+    "least loss": lambda: analysis.least_loss([[0.5, 0.0], [0.5, 0.0]], [0.5, 0.5], "rs"),
     "train": lambda: single().records["loss_d"],
     "train extragradient": lambda: single(
         optimizer=lambda w: Extragradient(SGD(w)), steps=None, penalty=GradientPenalty(1.0)

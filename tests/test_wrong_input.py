@@ -6,23 +6,25 @@ import numpy as np
 import pytest
 import torch
 
-from helpers import clusters, ledger, occupancy
-from helpers.basins import find_basins
-from helpers.dynamics import flow, iterate, largest_stable_step
-from helpers.games import dirac_gan
+from helpers import analysis, ledger
+from helpers.analysis.dynamics import flow, iterate, largest_stable_step
+from helpers.analysis.paths import path_profile, sign_switches
+from helpers.analysis.stability import classify
+from helpers.datasets import synthetic
+from helpers.experiments.quadratic import nudged_descent
+from helpers.games.closed_form import dirac_gan
 from helpers.ledger import rules
-from helpers.lifting import WideGenerator
-from helpers.metrics import class_entropy, modes
+from helpers.losses.penalty import GradientPenalty
+from helpers.losses.scalars import LOGISTIC, check_loss, hinge, least_squares
 from helpers.models import dcgan, gaussians_nets, lenet, mlp, sn_cnn, two_cluster_nets
-from helpers.optimizers import Extragradient, Nudged, Optimistic
-from helpers.outer import phi_js, phi_lipschitz, phi_rs, stuck_states, xi
-from helpers.paths import path_profile, sign_switches
-from helpers.penalties import GradientPenalty
-from helpers.piecewise import LineNet
-from helpers.quadratics import nudged_descent
-from helpers.scalars import LOGISTIC, check_loss, hinge, least_squares
-from helpers.stability import classify
-from helpers.values import on_cycle
+from helpers.models.line import LineNet
+from helpers.outer.basins import find_basins
+from helpers.outer.exact import on_cycle, phi_js, phi_rs, xi
+from helpers.outer.lipschitz import phi_lipschitz
+from helpers.outer.states import stuck_states
+from helpers.outer.wide_generator import WideGenerator
+from helpers.scores.metrics import class_entropy, modes
+from helpers.training.optimizers import Extragradient, Nudged, Optimistic
 
 SGD = torch.optim.SGD([torch.zeros(2, requires_grad=True)], lr=0.1)
 GAME = dirac_gan()
@@ -97,29 +99,29 @@ DOORS = {
     "line": (lambda u, s: LineNet(u, seed=s), [2, 0]),
     "line call": (LineNet(2, seed=0), [torch.zeros(2, 1)]),
     "two_clusters": (
-        lambda m, s, n, p: clusters.two_clusters(m, seed=s, n=n, pattern=p),
+        lambda m, s, n, p: synthetic.two_clusters(m, seed=s, n=n, pattern=p),
         [1, 0, 4, (0, 1)],
     ),
     "circle": (
-        lambda m, s, n, k: clusters.circle_of_gaussians(m, seed=s, n=n, modes=k),
+        lambda m, s, n, k: synthetic.circle_of_gaussians(m, seed=s, n=n, modes=k),
         [1, 0, 4, 2],
     ),
     "mixture": (
-        lambda m, s, n, w, z: clusters.mixture_of_gaussians(m, seed=s, n=n, sigmas=w, latent=z),
+        lambda m, s, n, w, z: synthetic.mixture_of_gaussians(m, seed=s, n=n, sigmas=w, latent=z),
         [1, 0, 4, (1.0, 1.0), 1],
     ),
-    "near": (occupancy.shares_near, [torch.zeros(1, 2, 1), torch.zeros(2, 1), 1.0]),
+    "near": (analysis.shares_near, [torch.zeros(1, 2, 1), torch.zeros(2, 1), 1.0]),
     "pairs": (
-        occupancy.pair_shares,
+        analysis.pair_shares,
         [torch.zeros(1, 2, 1), torch.zeros(1, 2, 1), torch.zeros(2, 1), 1.0],
     ),
-    "least_loss": (occupancy.least_loss, [np.full((2, 2), 0.25), [0.5, 0.5], "js"]),
+    "least_loss": (analysis.least_loss, [np.full((2, 2), 0.25), [0.5, 0.5], "js"]),
     "coverage": (
-        lambda s, i, least: occupancy.coverage(s, i, least=least),
+        lambda s, i, least: analysis.coverage(s, i, least=least),
         [np.full((2, 1, 2), 0.5), [1, 2], 0.1],
     ),
     "stays": (
-        occupancy.longest_stays,
+        analysis.longest_stays,
         [np.full((2, 1, 2), 0.5), [1, 2]],
     ),
     "holds": (rules.holds, [1.0, {"rule": "at_most", "paper": 2}]),

@@ -18,15 +18,15 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from helpers.image_gans import SETTINGS, Setting, train_images
-from helpers.mixture import SETTINGS as MIXTURES
-from helpers.mixture import train_mixture
-from helpers.nudging import Nudging
+from helpers.experiments.images import SETTINGS, Setting, train_images
+from helpers.experiments.mixture import SETTINGS as MIXTURES
+from helpers.experiments.mixture import train_mixture
+from helpers.experiments.ring import Setting as RingSetting
+from helpers.experiments.ring import train_ring
+from helpers.experiments.two_clusters import group, train_groups
 from helpers.operators import hessian, jacobian
-from helpers.ring import Setting as RingSetting
-from helpers.ring import train_ring
 from helpers.spectra import game_eigenvalues, top_eigenpairs
-from helpers.two_clusters import group, train_groups
+from helpers.training.nudging import Nudging
 
 _ITERATIONS = 4
 _PLAIN = Setting(method="adam", beta=0.5, normed=False)

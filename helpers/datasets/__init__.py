@@ -14,9 +14,30 @@ import torch
 from helpers.datasets.digits import read_digits
 from helpers.datasets.images import ImageSet, as_tensor
 from helpers.datasets.sources import SOURCES, read
+from helpers.datasets.synthetic import (
+    CENTRES,
+    RADIUS,
+    WIDTH,
+    Samples,
+    circle_of_gaussians,
+    mixture_of_gaussians,
+    two_clusters,
+)
 from helpers.inputs import one_of, shown, whole_number
 
-__all__ = ["NAMES", "SPLITS", "ImageSet", "load"]
+__all__ = [
+    "CENTRES",  # the centres of the mixture
+    "NAMES",  # the sets by name
+    "RADIUS",  # of the circle
+    "SPLITS",  # train and test
+    "WIDTH",  # standard deviation in the mixture
+    "ImageSet",  # labelled images of one size
+    "Samples",  # fixed latents and real samples of S members
+    "circle_of_gaussians",  # points around modes on the unit circle
+    "load",  # a set of images in [-1, 1], whole and in memory
+    "mixture_of_gaussians",  # points of a mixture of two Gaussians, and latents
+    "two_clusters",  # points at two clusters, and latents
+]
 
 NAMES = ("digits", "emnist", *SOURCES)
 SPLITS = ("train", "test")

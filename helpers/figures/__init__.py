@@ -8,44 +8,44 @@ from helpers.figures.images import leading, pictures, scores
 from helpers.figures.ladder import state_ladder
 from helpers.figures.lines import curves, shares
 from helpers.figures.planes import basin_maps, landscapes, turning_contours
-from helpers.figures.style import PALETTE, PLAYERS, show
+from helpers.figures.style import PALETTE, PLAYER_COLOURS, show
 from helpers.figures.surfaces import sliding_surface, turnable_surfaces
 from helpers.figures.trainings import Course, courses, cumulative, ranges, reached, scattered
 
 __all__ = [
-    "PALETTE",
-    "PLAYERS",
-    "Course",
-    "archetypes",
-    "bands",
-    "basin_maps",
-    "clouds",
-    "courses",
-    "cumulative",
-    "curvature_and_score",
-    "curves",
-    "densities",
-    "histograms",
-    "landscapes",
-    "leading",
-    "lenses",
-    "loss_planes",
-    "own_spectra",
-    "path_profiles",
-    "pictures",
-    "ranges",
-    "reached",
-    "related",
-    "scattered",
-    "scores",
-    "shares",
-    "show",
-    "sliding_surface",
-    "spectra",
-    "staircases",
-    "state_ladder",
-    "streams",
-    "told_and_true",
-    "turnable_surfaces",
-    "turning_contours",
+    "PALETTE",  # colours that are told apart
+    "PLAYER_COLOURS",  # the colours of G and D
+    "Course",  # one training as it is drawn
+    "archetypes",  # fields with a path above, path-angle and path-norm below
+    "bands",  # median and quartiles over seeds along a training
+    "basin_maps",  # where descent ends, start by start
+    "clouds",  # densities in the complex plane, with the exact eigenvalues
+    "courses",  # generated points and D's loss, a column a seed
+    "cumulative",  # the share of seeds at or below a value
+    "curvature_and_score",  # leading eigenvalues of both players, and a score
+    "curves",  # named curves over one axis
+    "densities",  # estimated densities over the exact one
+    "histograms",  # generated points over the true density
+    "landscapes",  # heat maps of objectives over two points
+    "leading",  # leading eigenvalues of games in the complex plane
+    "lenses",  # a table with a colour: GANs in rows, measurements in columns
+    "loss_planes",  # a loss over planes, and on each a training
+    "own_spectra",  # eigenvalues of the players' own Hessians by rank
+    "path_profiles",  # path-angle and path-norm side by side
+    "pictures",  # rows of images, each named on its left
+    "ranges",  # median and quartiles over seeds, by setting
+    "reached",  # how often training was at which pair of losses
+    "related",  # a mark a seed in a plane, another mark for each group
+    "scattered",  # a point a seed, coloured by a value
+    "scores",  # a score along trainings, between real images and noise
+    "shares",  # shares over a logarithmic axis, with their intervals
+    "show",  # the figure as an SVG that follows the reader's theme
+    "sliding_surface",  # a surface that changes as the reader moves a slider
+    "spectra",  # eigenvalues in the complex plane, a marker for each named set
+    "staircases",  # measures on the line as the mass up to each place
+    "state_ladder",  # states as boxes, moves as arrows
+    "streams",  # planes side by side: streamlines and orbits
+    "told_and_true",  # what a plane says of a training's loss beside what it was
+    "turnable_surfaces",  # surfaces that the reader can turn
+    "turning_contours",  # a saddle over a plane in several states
 ]

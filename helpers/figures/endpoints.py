@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from helpers.columns import Table
-from helpers.figures.style import INK, PLAYERS, styled
+from helpers.figures.style import INK, PLAYER_COLOURS, styled
+from helpers.ledger.columns import Table
 
 
 @styled
@@ -82,7 +82,7 @@ def histograms(
     for axes, (title, lines) in zip(axes_row[0], panels.items(), strict=True):
         axes.fill_between(grid, truth[title], color=INK, alpha=0.22, linewidth=0)
         for line in lines:
-            axes.step(grid, line, where="mid", color=PLAYERS["G"], linewidth=0.9, alpha=0.8)
+            axes.step(grid, line, where="mid", color=PLAYER_COLOURS["G"], linewidth=0.9, alpha=0.8)
         axes.set(title=title, xlabel="x")
     axes_row[0, 0].set_ylabel("density")
     return figure
@@ -102,7 +102,7 @@ def own_spectra(panels: Mapping[str, Table]) -> Figure:
         axes.axhline(0, color=INK, linewidth=1)
         for player, line in (("G", "-"), ("D", "--")):
             ordered = np.sort(table[player])[::-1]
-            axes.plot(ordered, color=PLAYERS[player], linestyle=line, label=player)
+            axes.plot(ordered, color=PLAYER_COLOURS[player], linestyle=line, label=player)
         axes.set_yscale("symlog", linthresh=1e-4)
         axes.set_yticks([-1, -1e-2, 0, 1e-2, 1, 100])
         axes.set(title=title, xlabel="rank")

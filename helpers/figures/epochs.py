@@ -13,8 +13,8 @@ from matplotlib.ticker import ScalarFormatter
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from helpers.figures.style import INK, PALETTE, PLAYERS, WHITE, panel_rows, styled
-from helpers.surfaces import ProjectedPath
+from helpers.analysis.surfaces import ProjectedPath
+from helpers.figures.style import INK, PALETTE, PLAYER_COLOURS, WHITE, panel_rows, styled
 
 
 @styled
@@ -97,7 +97,7 @@ def curvature_and_score(
     ):
         for player, top in (("G", top_g), ("D", top_d)):
             for k, row in enumerate(np.where(top > 0, top, np.nan).T):
-                look = {"color": PLAYERS[player], "linewidth": 0.9 if k else 2}
+                look = {"color": PLAYER_COLOURS[player], "linewidth": 0.9 if k else 2}
                 axes.plot(
                     epochs, row, "-" if player == "G" else "--", alpha=0.5 if k else 1, **look
                 )
@@ -113,8 +113,8 @@ def curvature_and_score(
     handles = [
         plt.Line2D([], [], color=color, linestyle=line, label=name)
         for color, line, name in (
-            (PLAYERS["G"], "-", "G's Hessian"),
-            (PLAYERS["D"], "--", "D's Hessian"),
+            (PLAYER_COLOURS["G"], "-", "G's Hessian"),
+            (PLAYER_COLOURS["D"], "--", "D's Hessian"),
             (INK, ":", "score (right)"),
         )
     ]

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from helpers.analysis.paths import PathProfile
 from helpers.figures.style import BAD, INK, PALETTE, PAPER, styled
-from helpers.paths import PathProfile
 
 _ORBIT = PALETTE[0]
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 P = ParamSpec("P")
 
 # Colour-blind safe and legible on white and on black. G and D own the first two everywhere.
-PLAYERS = {"G": "#3a8fd1", "D": "#e06c2c"}
+PLAYER_COLOURS = {"G": "#3a8fd1", "D": "#e06c2c"}
 PALETTE = ("#8d6cc4", "#1f9d7a", "#c99a1e", "#c8558f", "#7d8790", "#5fb3b3")
 GOOD, BAD = PALETTE[1], PALETTE[3]  # a state that recovers the data, one that is stuck
 INK, PAPER, GRID = "#1f2328", "#ffffff", "#d7dbe0"

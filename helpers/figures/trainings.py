@@ -12,7 +12,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from helpers.figures.style import INK, PLAYERS, panel_rows, styled
+from helpers.figures.style import INK, PLAYER_COLOURS, panel_rows, styled
 
 _TIMES = 150  # of a line: what a screen shows, and pages stay small
 _TOP = 0.85  # of axes for losses: log 2 and some more
@@ -59,10 +59,14 @@ def courses(
             for low, high in bands:
                 above.axhspan(low, high, color=INK, alpha=0.18, linewidth=0)
             above.plot(
-                course.iterations[few], course.points[few], color=PLAYERS["G"], lw=0.7, alpha=0.6
+                course.iterations[few],
+                course.points[few],
+                color=PLAYER_COLOURS["G"],
+                lw=0.7,
+                alpha=0.6,
             )
             above.set(title=f"{name}, {seed}", ylim=(-2.5, 6.5))
-            below.plot(course.iterations[few], course.loss[few], color=PLAYERS["D"], lw=1.2)
+            below.plot(course.iterations[few], course.loss[few], color=PLAYER_COLOURS["D"], lw=1.2)
             below.axhline(levels[name], color=INK, lw=1, ls="--")
             below.axhline(np.log(2), color=INK, lw=1, ls=":")
             below.set_ylim(0.2, _TOP)
@@ -125,7 +129,7 @@ def reached(
             rasterized=True,
         )
         axes.plot([0, _TOP], [0, _TOP], color=INK, lw=1)
-        axes.plot(marks[name], marks[name], "o", mfc="none", mec=PLAYERS["D"], ms=13, mew=2)
+        axes.plot(marks[name], marks[name], "o", mfc="none", mec=PLAYER_COLOURS["D"], ms=13, mew=2)
         axes.set(title=name, xlabel="least loss on the landscape")
         figure.colorbar(mesh, ax=axes, label="records" if axes is panels[0, -1] else None)
     panels[0, 0].set_ylabel("D's loss")
@@ -152,7 +156,7 @@ def scattered(
     """
     figure, axes = plt.subplots(figsize=(5.6, 3.8))
     drawn = axes.scatter(x, y, c=value, s=14, cmap="viridis", linewidth=0)
-    axes.plot(*star, "o", mfc="none", mec=PLAYERS["D"], ms=16, mew=2)
+    axes.plot(*star, "o", mfc="none", mec=PLAYER_COLOURS["D"], ms=16, mew=2)
     axes.set(xlabel=xlabel, ylabel=ylabel)
     figure.colorbar(drawn, ax=axes, label=label)
     return figure

@@ -9,11 +9,15 @@ The executed notebook is the only place where a measurement is kept.
 - `notebooks`: what a chapter leaves in its notebook, `record`, `glue`, `store_table`, and how it is
   read back, `collect`, `tables`, `recorded`, `show_recorded`.
 - `scoreboard`: all claims with all that was measured; `scoreboard`, `count`, `Row`.
+- `columns`, `chapter_tables`, `timings`: numbers by name, a chapter's tables of them, and what
+  `make bench` has left; `Table`, `Tables`, `timings`.
 """
 
 from helpers.ledger import rules
 from helpers.ledger.boxes import MARKS, as_html, show_quantities, show_value
+from helpers.ledger.chapter_tables import Tables
 from helpers.ledger.claims import PAPERS, all_claims, changes, data_file, find
+from helpers.ledger.columns import Table
 from helpers.ledger.notebooks import (
     collect,
     glue,
@@ -24,30 +28,34 @@ from helpers.ledger.notebooks import (
     tables,
 )
 from helpers.ledger.scoreboard import Row, count, scoreboard
+from helpers.ledger.timings import timings
 from helpers.ledger.verdicts import PROFILES, Record, judge
 
 __all__ = [
-    "MARKS",
-    "PAPERS",
-    "PROFILES",
-    "Record",
-    "Row",
-    "all_claims",
-    "as_html",
-    "changes",
-    "collect",
-    "count",
-    "data_file",
-    "find",
-    "glue",
-    "judge",
-    "record",
-    "recorded",
-    "rules",
-    "scoreboard",
-    "show_quantities",
-    "show_recorded",
-    "show_value",
-    "store_table",
-    "tables",
+    "MARKS",  # mark and colour of each verdict
+    "PAPERS",  # the papers by letter
+    "PROFILES",  # how much a chapter runs, by name
+    "Record",  # numbers measured for one claim, and what the claim's rules make of them
+    "Row",  # a claim with what was measured, as a row of the scoreboard
+    "Table",  # columns of numbers by name
+    "Tables",  # tables of numbers by label, each read by the names of its columns
+    "all_claims",  # the claims of data/claims.json by id
+    "as_html",  # a verdict as a box of HTML
+    "changes",  # when, what and why a claim's rule was changed
+    "collect",  # the records of an executed notebook
+    "count",  # how many claims have which verdict
+    "data_file",  # a file of data/, in a checkout or beside the installed package
+    "find",  # the claim of this id
+    "glue",  # name a value, so that a page's prose can print it with ``{glue:text}`name```
+    "judge",  # apply a claim's rules to measured numbers, without showing or storing anything
+    "record",  # judge a claim, show its verdict box and store the numbers in the executed notebook
+    "recorded",  # a chapter's run in data/recorded
+    "rules",  # how a number becomes a verdict (a module)
+    "scoreboard",  # all claims with all that was measured
+    "show_quantities",  # the quantities of a claim: name, asked, ours
+    "show_recorded",  # the verdict boxes of a chapter's recorded run
+    "show_value",  # a number as it is printed
+    "store_table",  # a table of numbers, kept in the executed notebook
+    "tables",  # the tables of an executed notebook
+    "timings",  # a record of data/benchmarks
 ]

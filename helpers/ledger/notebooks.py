@@ -10,10 +10,10 @@ from typing import Any
 
 from IPython.display import publish_display_data
 
-from helpers.columns import Table
 from helpers.inputs import shown
 from helpers.ledger.boxes import as_html, as_text
 from helpers.ledger.claims import data_file
+from helpers.ledger.columns import Table
 from helpers.ledger.rules import plain_numbers
 from helpers.ledger.verdicts import Record, judge
 

@@ -11,13 +11,13 @@ from helpers.operators.derivative import ROUTES, Derivative
 from helpers.operators.members import MemberHessians
 
 __all__ = [
-    "ROUTES",
-    "Block",
-    "Derivative",
-    "Matrix",
-    "MemberHessians",
-    "Operator",
-    "Sum",
-    "hessian",
-    "jacobian",
+    "ROUTES",  # ways to take a product
+    "Block",  # a diagonal block of an operator: some of its rows and the same columns
+    "Derivative",  # the derivative of a map R^n -> R^n at a point
+    "Matrix",  # a matrix that is there as such: random matrices, and what tests compare with
+    "MemberHessians",  # the Hessian of each of S networks side by side, in its own weights
+    "Operator",  # a square real matrix that is known by its products
+    "Sum",  # a weighted sum of operators, in the order given
+    "hessian",  # a player's own Hessian, (p, p) for "G" or (q, q) for "D", the other player held
+    "jacobian",  # the Jacobian of a game's field
 ]

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from helpers.games import Game, check_player
+from helpers.games.game import Game, check_player
 from helpers.operators.base import Block, Operator, Sum
 from helpers.operators.derivative import check_route
 from helpers.operators.trust import field_derivative, own_derivative, trusted
@@ -37,7 +37,7 @@ def jacobian(
             that no block has, and for networks that the route has no right products of, naming the
             layer.
 
-    >>> from helpers.games import rotating_saddle
+    >>> from helpers.games.closed_form import rotating_saddle
     >>> jacobian(rotating_saddle(), [1.0, 1.0, 0.0]).dense()
     tensor([[-1.,  0., -1.],
             [ 0.,  2., -2.],
@@ -69,7 +69,7 @@ def hessian(
     Raises:
         ValueError: for an unknown player, and where `jacobian` raises.
 
-    >>> from helpers.games import rotating_saddle
+    >>> from helpers.games.closed_form import rotating_saddle
     >>> hessian(rotating_saddle(), "G", [1.0, 1.0, 0.0]).dense()
     tensor([[-1.,  0.],
             [ 0.,  2.]], dtype=torch.float64)

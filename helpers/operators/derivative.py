@@ -8,7 +8,7 @@ route        first derivatives                                    time          
 ============ ==================================================== ============= ================
 linearized   folded into constants of a traced forward-mode       1.5, 2.0, 2.0 250, 200, 340
              program, once a point
-preview      the same, and what enters convolutions and matrix    1.2, 1.6, 1.5 280, 220, 430
+bfloat16     the same, and what enters convolutions and matrix    1.2, 1.6, 1.5 280, 220, 430
              products is rounded to bfloat16 (J' u is not), where
              that is measured to be faster; else "linearized"
 retained     their graph is kept, each product goes back through  1.8, 2.0, 3.7 140, 140, 390
@@ -18,13 +18,13 @@ recomputed   computed anew for each product                       3.1, 3.7, 4.0 
 
 Measured by `make bench` on G, D and the game of `helpers.models.dcgan` with 64 images: times in
 gradients of the same, memory above one gradient. Where memory is short take "recomputed", or
-"retained", which needs less on a Hessian. A preview's density is off by less than a tenth of what
-other probes change in it, its largest eigenvalue by 0.6% (G) and 0.02% (D). J' u is never traced:
-it goes back through a retained graph, in 2.5. Tracing takes one to four seconds for a network, so
-"auto" linearizes from 10,000 parameters on and recomputes below; for a game of networks it takes
-another route where its first one is wrong or lacks a derivative (`helpers.operators.trust`), and
-``operator.route`` says which. Where the losses are sums over batches, all routes but the last keep
-as much for every batch.
+"retained", which needs less on a Hessian. A density by "bfloat16" is off by less than a tenth of
+what other probes change in it, its largest eigenvalue by 0.6% (G) and 0.02% (D). J' u is never
+traced: it goes back through a retained graph, in 2.5. Tracing takes one to four seconds for a
+network, so "auto" linearizes from 10,000 parameters on and recomputes below; for a game of networks
+it takes another route where its first one is wrong or lacks a derivative
+(`helpers.operators.trust`), and ``operator.route`` says which. Where the losses are sums over
+batches, all routes but the last keep as much for every batch.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ from helpers.inputs import one_of
 from helpers.operators.base import Operator, Product
 from helpers.operators.tracing import linearize
 
-ROUTES = ("auto", "linearized", "preview", "retained", "recomputed")
+ROUTES = ("auto", "linearized", "bfloat16", "retained", "recomputed")
 _LARGE = 10_000
-_TRACED = ("linearized", "preview")
+_TRACED = ("linearized", "bfloat16")
 
 
 def check_route(route: str) -> None:
@@ -114,9 +114,9 @@ class Derivative(Operator):
         return self._one_by_one(U)
 
     def _columns(self, U: Tensor) -> Tensor:
-        # Not worth a trace of its own; but a preview's matrix is rounded as its products are, and
+        # Not worth a trace of its own; but a matrix in bfloat16 is rounded as its products are, and
         # one goes back through a graph where the other ways may be wrong.
-        by_one = self.route in ("preview", "retained")
+        by_one = self.route in ("bfloat16", "retained")
         return self._one_by_one(U) if by_one else self._along_many(U)
 
     def _one_by_one(self, U: Tensor) -> Tensor:
@@ -170,7 +170,7 @@ class Derivative(Operator):
         size = u.shape[1] if u.ndim == 2 else 0
         if size not in self._programs:
             along = self._along_many if size else self._along
-            traced, rounded = linearize(along, u, preview=self.route == "preview")
+            traced, rounded = linearize(along, u, bfloat16=self.route == "bfloat16")
             if not rounded:
                 self.route = "linearized"
             self._programs = {size: traced}  # a second one would double the memory

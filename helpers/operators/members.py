@@ -25,7 +25,7 @@ class MemberHessians:
     missing or wrong, so products are first held against differences of the gradients in float64.
 
     Args:
-        parameters: (S, ...) of the networks by name, as `helpers.stacked.Stacked` has them.
+        parameters: (S, ...) of the networks by name, as `helpers.models.Stacked` has them.
         total: from such parameters, in any precision, to the sum of the members' losses, each a
             function of its own weights alone, and differentiable twice.
         structure: what tells `total` and the networks from others, besides the names and shapes

@@ -27,7 +27,7 @@ _MULTIPLICATIONS = (
 )
 
 
-def linearize(product: Product, u: Tensor, preview: bool = False) -> tuple[Product, bool]:
+def linearize(product: Product, u: Tensor, bfloat16: bool = False) -> tuple[Product, bool]:
     """A linear function of u, traced once, with all that does not depend on u computed.
 
     What torch.func.linearize does, which knows one vector at a time only, does twice what two
@@ -45,7 +45,7 @@ def linearize(product: Product, u: Tensor, preview: bool = False) -> tuple[Produ
     _share_constants(traced)
     traced = CSEPass()(traced).graph_module
     traced.graph.eliminate_dead_code()
-    rounded = preview and _multiply_in_bfloat16(traced)
+    rounded = bfloat16 and _multiply_in_bfloat16(traced)
     with warnings.catch_warnings():  # of constants that it has placed itself
         warnings.filterwarnings("ignore", "Attempted to insert a get_attr Node")
         return split_const_subgraphs(traced), rounded

@@ -13,7 +13,7 @@ from collections.abc import Hashable
 import torch
 from torch import Tensor
 
-from helpers.games import PLAYERS, Game, Probe
+from helpers.games.game import PLAYERS, Game, Probe
 from helpers.operators.derivative import Derivative, routes_for
 
 # Steps of a difference, as shares of the weights' size. Units that switch within a step spoil one
@@ -35,7 +35,7 @@ def trusted(game: Game, kind: str, route: str) -> str:
     Raises:
         ValueError: if the route is not right for these networks, or if none is.
 
-    >>> from helpers.games import dirac_gan
+    >>> from helpers.games.closed_form import dirac_gan
     >>> trusted(dirac_gan(), "J", "auto")
     'recomputed'
     """
@@ -46,7 +46,7 @@ def trusted(game: Game, kind: str, route: str) -> str:
     faults = {}
     for each in routes:
         # Rounding to bfloat16 is not what is in question.
-        fault = _fault(game.probe, kind, "linearized" if each == "preview" else each)
+        fault = _fault(game.probe, kind, "linearized" if each == "bfloat16" else each)
         if not fault:
             return each
         faults[each] = fault
@@ -58,7 +58,7 @@ def trusted(game: Game, kind: str, route: str) -> str:
 def own_derivative(game: Game, player: str, omega: Tensor, route: str) -> Derivative:
     """A player's Hessian at a point, by one route.
 
-    >>> from helpers.games import dirac_gan
+    >>> from helpers.games.closed_form import dirac_gan
     >>> own_derivative(dirac_gan(), "D", torch.tensor([1.0, 0.0]), "recomputed").dense()
     tensor([[0.2500]])
     """
@@ -69,26 +69,28 @@ def own_derivative(game: Game, player: str, omega: Tensor, route: str) -> Deriva
         return (own, phi) if player == "G" else (theta, own)
 
     return Derivative(
-        lambda own: game.gradient_at(player, *both(own)),
+        lambda own: game.traceable_gradient(player, *both(own)),
         theta if player == "G" else phi,
         symmetric=True,
         route=route,
-        graph=lambda own: game.graph_at(player, *both(own)),
+        graph=lambda own: game.gradient_with_graph(player, *both(own)),
     )
 
 
 def field_derivative(game: Game, omega: Tensor, route: str) -> Derivative:
     """The Jacobian of the field at a point, by one route.
 
-    >>> from helpers.games import dirac_gan
+    >>> from helpers.games.closed_form import dirac_gan
     >>> field_derivative(dirac_gan(), torch.tensor([1.0, 0.0]), "recomputed").shape
     (2, 2)
     """
 
     def graph(joint: Tensor) -> Tensor:
-        return torch.cat([game.graph_at(player, *game.split(joint)) for player in PLAYERS])
+        return torch.cat(
+            [game.gradient_with_graph(player, *game.split(joint)) for player in PLAYERS]
+        )
 
-    return Derivative(game.field_at, omega, route=route, graph=graph)
+    return Derivative(game.traceable_field, omega, route=route, graph=graph)
 
 
 def _fault(probe: Probe, kind: str, route: str) -> str:

@@ -9,19 +9,19 @@ from helpers.spectra.pairs import EigenPairs, NotConverged, top_eigenpairs
 from helpers.spectra.unseen import CHANCE
 
 __all__ = [
-    "CHANCE",
-    "EigenPairs",
-    "GameEigenvalues",
-    "MemberPairs",
-    "NotConverged",
-    "RitzCloud",
-    "SpectralDensity",
-    "Tridiagonal",
-    "blurred",
-    "game_eigenvalues",
-    "lanczos",
-    "member_eigenpairs",
-    "ritz_cloud",
-    "slq_density",
-    "top_eigenpairs",
+    "CHANCE",  # how often a leading eigenvalue may be missed
+    "EigenPairs",  # eigenvalues, eigenvectors, and how well they fit
+    "GameEigenvalues",  # eigenvalues of a general operator, and how well they fit
+    "MemberPairs",  # eigenvalues and eigenvectors of S operators, and how well they fit
+    "NotConverged",  # a search that found less than it was asked for
+    "RitzCloud",  # Ritz values with their weights, and a density in the plane
+    "SpectralDensity",  # nodes and weights of each probe, and the density they give on a grid
+    "Tridiagonal",  # t of a Lanczos run, and what belongs to it
+    "blurred",  # the exact density under Gaussians, (g,): what `slq_density` estimates (A, eq. 7)
+    "game_eigenvalues",  # leading eigenvalues of a game's Jacobian, by Arnoldi
+    "lanczos",  # run Lanczos' method from one vector or from several at once, in full orthogonality
+    "member_eigenpairs",  # leading pairs of each member of an ensemble
+    "ritz_cloud",  # estimate where the eigenvalues of a game's Jacobian lie in the complex plane
+    "slq_density",  # estimate the eigenvalue density of a symmetric operator
+    "top_eigenpairs",  # the k first eigenpairs of a symmetric operator in an order
 ]

@@ -53,7 +53,7 @@ def slq_density(
     seed: int,
     sigma: float | None = None,
     grid: ArrayLike | None = None,
-    at_once: int | None = None,
+    batch_size: int | None = None,
     checkpoint: Path | str | None = None,
 ) -> SpectralDensity:
     """Estimate the eigenvalue density of a symmetric operator.
@@ -67,7 +67,7 @@ def slq_density(
         sigma: standard deviation of the Gaussians; 1% of the spectrum's extent by default.
         grid: where the density is wanted; by default 1,000 points over the spectrum and three
             sigma beyond.
-        at_once: probes that share a product of several vectors; one on a CPU, where sharing did
+        batch_size: probes that share a product of several vectors; one on a CPU, where sharing did
             not pay, and all of them on a GPU by default.
         checkpoint: a file that keeps finished probes, so that an interrupted run goes on where it
             was; the result is the same.
@@ -86,15 +86,15 @@ def slq_density(
     check_count("steps", steps, operator.shape[0])
     check_count("probes", probes, 2**31)
     _check(sigma, grid)  # before the work
-    if at_once is None:
-        at_once = probes if operator.device.type == "cuda" else 1
-    check_count("at_once", at_once, 2**31)
+    if batch_size is None:
+        batch_size = probes if operator.device.type == "cuda" else 1
+    check_count("batch_size", batch_size, 2**31)
     store = None if checkpoint is None else _Store(Path(checkpoint), operator, steps, seed)
     nodes, weights = store.load() if store else ([], [])
     left = range(len(nodes), probes)
     with tqdm(total=probes, initial=min(len(nodes), probes), desc="probes", disable=None) as bar:
-        for first in left[::at_once]:
-            batch = range(first, min(first + at_once, probes))
+        for first in left[::batch_size]:
+            batch = range(first, min(first + batch_size, probes))
             starts = torch.stack([probe_vector(operator, seed, number) for number in batch], dim=1)
             for run in lanczos(operator, starts if len(batch) > 1 else starts[:, 0], steps):
                 row, weight = run.nodes_and_weights()

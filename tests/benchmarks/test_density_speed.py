@@ -153,14 +153,14 @@ def test_preview(rows, player):
     workload = gan(FEW)
     fine, rough = (
         hessian(workload.game, player, workload.omega, route=route)
-        for route in ("linearized", "preview")
+        for route in ("linearized", "bfloat16")
     )
     exact, found = (slq_density(H, 2, STEPS, seed=0) for H in (fine, rough))
     again = found.smoothed(exact.sigma, exact.grid)
     other = slq_density(fine, 2, STEPS, seed=1).smoothed(exact.sigma, exact.grid)
     where = {"player": player, "N": FEW}
-    for name, density in (("preview", again), ("other probes", other)):
+    for name, density in (("bfloat16", again), ("other probes", other)):
         away = np.trapezoid(np.abs(density.density - exact.density), exact.grid)
-        rows.add("preview's density", name, away, "L1 distance", **where)
+        rows.add("density in bfloat16", name, away, "L1 distance", **where)
     change = abs(found.nodes.max() / exact.nodes.max() - 1)
-    rows.add("preview's density", "largest node", change, "relative change", **where)
+    rows.add("density in bfloat16", "largest node", change, "relative change", **where)

@@ -2,9 +2,9 @@
 
 import pytest
 
-from helpers.two_clusters import group, released, train_groups
+from helpers.experiments.two_clusters import group, released, train_groups
 from tests.benchmarks.workload import FULL
-from tests.released import released_loop
+from tests.oracles.released import released_loop
 
 PAPER = 5000  # iterations of the released script
 

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from helpers.outer import phi_js, phi_lipschitz, phi_rs, stuck_states
+from helpers.outer.exact import phi_js, phi_rs
+from helpers.outer.lipschitz import phi_lipschitz
+from helpers.outer.states import stuck_states
 
 LOSSES = ("js", "rs", "hinge")
 

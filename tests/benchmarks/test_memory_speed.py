@@ -9,7 +9,7 @@ import pytest
 
 from tests.benchmarks.workload import FULL
 
-ROUTES = ("linearized", "preview", "retained", "recomputed")
+ROUTES = ("linearized", "bfloat16", "retained", "recomputed")
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's count of memory")

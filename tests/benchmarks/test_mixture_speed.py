@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.clusters import mixture_of_gaussians
-from helpers.losses import LOSSES
-from helpers.mixture import SETTINGS, train_mixture
+from helpers.datasets.synthetic import mixture_of_gaussians
+from helpers.experiments.mixture import SETTINGS, train_mixture
+from helpers.games.networks import joint_point, network_game
+from helpers.losses.table import LOSSES
 from helpers.models import Players, mlp
-from helpers.networks import joint_point, network_game
+from helpers.models.line import LineNet
 from helpers.operators import jacobian
-from helpers.piecewise import LineNet
-from helpers.training import train_ensemble
+from helpers.training.train import train_ensemble
 from tests.benchmarks.workload import FULL
 
 NETS = {

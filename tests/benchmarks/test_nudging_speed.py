@@ -6,16 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.clusters import circle_of_gaussians
 from helpers.datasets import load
-from helpers.ensemble import EnsembleSettings, EnsembleTraining
-from helpers.image_gans import standard_normal
-from helpers.losses import LOSSES
+from helpers.datasets.synthetic import circle_of_gaussians
+from helpers.experiments.images import standard_normal
+from helpers.losses.table import LOSSES
 from helpers.models import Players, dcgan, mlp
-from helpers.nudging import MemberDirections, Nudging, SharpDirections
-from helpers.optimizers import Nudged
-from helpers.single import SingleSettings, SingleTraining
-from helpers.training import Recording
+from helpers.training.ensemble import EnsembleSettings, EnsembleTraining
+from helpers.training.nudging import MemberDirections, Nudging, SharpDirections
+from helpers.training.optimizers import Nudged
+from helpers.training.single import SingleSettings, SingleTraining
+from helpers.training.train import Recording
 from tests.benchmarks.workload import FULL
 
 EVERY = 50

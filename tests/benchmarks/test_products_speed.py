@@ -6,7 +6,7 @@ import torch
 from helpers.operators import hessian, jacobian
 from tests.benchmarks.workload import FEW, FULL, gan
 
-ROUTES = ("linearized", "retained", "recomputed", "preview")
+ROUTES = ("linearized", "retained", "recomputed", "bfloat16")
 # Allowed error of a product in bfloat16. In single precision it is that of the plain double
 # derivative: rounding, and a ReLU that it switches, which among 256 images happens.
 ROUGH = 2e-2
@@ -36,7 +36,7 @@ def test_product(in_turn, rows, player, size):
     for route in ROUTES:
         found = operator(workload, player, route)
         error = float((found.matvec(u) - wanted).norm() / wanted.norm())
-        assert error < (ROUGH if route == "preview" else 1.5 * least), route
+        assert error < (ROUGH if route == "bfloat16" else 1.5 * least), route
         rows.add("product", f"{route}, error", error, "relative", player=player, N=size)
         works[route] = lambda found=found: found.matvec(u)
         if player == "J":

@@ -8,13 +8,13 @@ import torch
 from torch.nn.functional import softplus
 from torch.utils.data import DataLoader, TensorDataset
 
-from helpers.devices import pick_device
-from helpers.image_gans import SETTINGS, train_images
-from helpers.losses import LOSSES
+from helpers.experiments.images import SETTINGS, train_images
+from helpers.losses.penalty import GradientPenalty
+from helpers.losses.table import LOSSES
+from helpers.machine.devices import pick_device
 from helpers.models import dcgan
-from helpers.penalties import GradientPenalty
-from helpers.single import SingleSettings, SingleTraining
-from helpers.training import Recording
+from helpers.training.single import SingleSettings, SingleTraining
+from helpers.training.train import Recording
 from tests.benchmarks.workload import FULL, images
 
 BATCH, LATENT = 100, 100

@@ -21,10 +21,10 @@ from torch.nn.functional import interpolate
 from torch.nn.utils import parametrize
 from torchvision.datasets import MNIST
 
-from helpers.games import Game
-from helpers.losses import LOSSES
+from helpers.games.game import Game
+from helpers.games.networks import joint_point, network_game
+from helpers.losses.table import LOSSES
 from helpers.models import dcgan, mlp
-from helpers.networks import joint_point, network_game
 
 # A run that is recorded for the book does all the work and takes an hour. Any other, of some ten
 # minutes, makes do with fewer repeats, fewer images, probes and eigenvalues, and leaves out what

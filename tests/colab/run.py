@@ -15,11 +15,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
-import chapters  # noqa: E402
-
+sys.path.insert(0, str(ROOT))
 from helpers.book import pairing  # noqa: E402
 from helpers.book.layout import Layout  # noqa: E402
+from tests.book import elsewhere  # noqa: E402
 
 LIST = Path(__file__).with_name("constraints.txt")
 # Colab builds its own pandas 2.2.2, for which no wheel of Python 3.13 was published.
@@ -40,8 +39,8 @@ def main() -> int:
     _install(python, wheel)
     failed = 0
     for name in names:
-        seconds, error = chapters.execute(pairing.to_notebook(layout, name), str(python))
-        print(chapters.line(name, seconds, error), flush=True)
+        seconds, error = elsewhere.execute(pairing.to_notebook(layout, name), str(python))
+        print(elsewhere.line(name, seconds, error), flush=True)
         failed += bool(error)
     print(f"{len(names)} chapters, {failed} failed")
     return int(failed > 0)

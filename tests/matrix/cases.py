@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations
 
-from helpers.penalties import GradientPenalty
+from helpers.losses.penalty import GradientPenalty
 from tests.matrix import layers as own
 
 Nets = tuple[nn.Module, nn.Module]
@@ -195,7 +195,7 @@ LEAKY = partial(nn.LeakyReLU, 0.2, inplace=True)
 MAP = {"latent": (3, 1, 1), "sample": (2, 8, 8)}
 SMALL = {"latent": (3,), "sample": (2, 4, 4)}
 TOKENS = {"latent": (6,), "sample": (6,)}
-SETTLED, STORED = {"spectral_norm": "settled"}, {"batch_norm": "running"}
+SETTLED, STORED = {"spectral_norm": "exact"}, {"batch_norm": "running"}
 DATA, BETWEEN = (
     {"loss": "wgan", "penalty": GradientPenalty(10.0, where)} for where in ("data", "interpolates")
 )

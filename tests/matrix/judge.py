@@ -12,17 +12,17 @@ import torch
 from torch import Tensor, nn
 from torch.func import vmap
 
-from helpers.games import Game
-from helpers.networks import joint_point, network_game
+from helpers.games.game import Game
+from helpers.games.networks import joint_point, network_game
+from helpers.models.stacked import Stacked
 from helpers.operators import ROUTES, MemberHessians, Operator, derivative, hessian, jacobian
-from helpers.stacked import Stacked
 from tests.matrix.cases import Case
 from tests.matrix.oracle import LOSSES, Oracle
 
 RIGHT, REFUSED, WRONG, RAISED = "right", "refused", "wrong", "raised"
 # The default route takes another way from some size on: both are looked at.
 DEFAULTS = ("auto", "auto, large")
-ROUTES_TAKEN = tuple(route for route in ROUTES if route not in ("auto", "preview"))
+ROUTES_TAKEN = tuple(route for route in ROUTES if route not in ("auto", "bfloat16"))
 COLUMNS = DEFAULTS + ROUTES_TAKEN
 KINDS = ("G", "D", "J", "J'")
 SEEDS = (0, 1, 2)  # of an ensemble's members

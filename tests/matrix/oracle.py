@@ -1,9 +1,9 @@
 """Products by central differences, of gradients that plain autograd takes of the nets as they are.
 
-Nothing here is taken from `helpers.networks`: the nets are built once more, their weights are moved
-in place, and a loss is written down and differentiated backwards. They train, with dropout modules
-off; each pass begins with the buffers that were given, and sees data of its own. What a layer
-computes without gradients stays what it is at the nets' own weights.
+Nothing here is taken from `helpers.games.networks`: the nets are built once more, their weights are
+moved in place, and a loss is written down and differentiated backwards. They train, with dropout
+modules off; each pass begins with the buffers that were given, and sees data of its own. What a
+layer computes without gradients stays what it is at the nets' own weights.
 """
 
 from __future__ import annotations

@@ -1,0 +1,61 @@
+"""What is read off a game or a run."""
+
+from helpers.analysis.coverage import (
+    Coverage,
+    Stays,
+    coverage,
+    least_loss,
+    longest_stays,
+    pair_shares,
+    shares_near,
+)
+from helpers.analysis.curves import correlations, lagged, rank_correlation, rising_together, turning
+from helpers.analysis.dynamics import STEPS, Flow, flow, iterate, largest_stable_step, play
+from helpers.analysis.endpoints import Bump, EndPoint, bump, end_point, leading_end_point
+from helpers.analysis.paths import PathProfile, path_profile, sign_switches
+from helpers.analysis.stability import Classification, classify
+from helpers.analysis.surfaces import (
+    EigenPlane,
+    LossPlane,
+    ProjectedPath,
+    eigen_plane,
+    loss_plane,
+    projected,
+)
+
+__all__ = [
+    "STEPS",  # the steps by name
+    "Bump",  # what the path-angle does near the end point, seen in the median over the end points
+    "Classification",  # a point of a game and the numbers that say what it is
+    "Coverage",  # when the members of an ensemble had found the modes
+    "EigenPlane",  # two orthonormal directions, and the curvature along each
+    "EndPoint",  # a point of a game after training, and the field's norm before
+    "Flow",  # solutions of the gradient flow from several starts, at common times
+    "LossPlane",  # a player's loss over a plane through a point
+    "PathProfile",  # the field along straight paths, one for each of m end points
+    "ProjectedPath",  # a training on a plane, and what the plane does not show
+    "Stays",  # the longest time that each of S members stayed at one mode
+    "bump",  # the bump of a path profile (Berard et al. 2020, Fig. 3)
+    "classify",  # say whether a point is stationary, an LSSP, a DNE, and by what margins
+    "correlations",  # how two curves go together, in the readings a paper may have meant
+    "coverage",  # when all modes were covered, from the shares of points near each over a training
+    "eigen_plane",  # the plane of two leading eigenvectors
+    "end_point",  # look at the end of a training by the full spectra there
+    "flow",  # follow d omega / dt = -v(omega) from many starts, by scipy's solve_ivp (DOP853)
+    "iterate",  # iterates of a plain method from one start or many: `play` with steps of one size
+    "lagged",  # rank correlation at each lag
+    "largest_stable_step",  # the size below which a method is drawn to a point
+    "leading_end_point",  # the same for nets too large for a matrix
+    "least_loss",  # D's least loss for points at two clusters and astray
+    "longest_stays",  # how long nearly all points stayed at one mode
+    "loss_plane",  # a player's loss at omega + x d1 + y d2, the other player held
+    "pair_shares",  # share of the pairs by the modes of the real and of the point
+    "path_profile",  # path-angle and path-norm on the lines (1 - alpha) start + alpha end
+    "play",  # the points of a game whose players each follow an optimiser: all of them, or the last
+    "projected",  # a training on a plane, and what the plane leaves out
+    "rank_correlation",  # Spearman's correlation of two curves, NaN where one does not change
+    "rising_together",  # share of the windows in which one curve rises where the other does
+    "shares_near",  # share of each member's points near each mode
+    "sign_switches",  # how often a row of numbers changes sign; zeros and NaN count as neither sign
+    "turning",  # place of the minimum of a curve's running mean over five records
+]

@@ -1,0 +1,209 @@
+"""Which modes a generator's points have found, and what the best discriminator makes of it.
+
+Sun et al. 2020, Section 3, reason about two points; here a cluster, or a mode, is taken for one
+place, and what is known of a state of training is how many points are where.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from torch.nn.functional import one_hot
+
+from helpers.inputs import real_array, real_number, shown
+from helpers.losses.scalars import PAIRING, SEPARABLE, ScalarFunction, check_loss
+from helpers.outer.exact import xi
+
+
+@dataclass(frozen=True, eq=False)
+class Coverage:
+    """When S members had found the modes. Iterations; the length of the run means never."""
+
+    first: NDArray[np.int64]  # (S,) all modes covered for the first time
+    stable: NDArray[np.int64]  # (S,) from which on all stay covered
+    collapsed: NDArray[np.int64]  # (S,) iterations with exactly one mode covered
+    longest: NDArray[np.int64]  # (S,) longest run of them
+    at_end: NDArray[np.int64]  # (S,) modes covered at the end
+
+
+@dataclass(frozen=True, eq=False)
+class Stays:
+    """The longest time that each of S members stayed at one mode."""
+
+    length: NDArray[np.int64]  # (S,) iterations, 0 for none
+    start: NDArray[np.int64]  # (S,) its first record
+    end: NDArray[np.int64]  # (S,) the record after its last
+    mode: NDArray[np.int64]  # (S,)
+
+
+def shares_near(points: Tensor, centres: Tensor, radius: float) -> Tensor:
+    """(S, k) share of each member's points (S, n, d) that lie within a radius of each centre.
+
+    Raises:
+        ValueError: for shapes that do not fit, and a radius that is not above 0.
+
+    >>> from helpers.datasets.synthetic import CENTRES, RADIUS
+    >>> shares_near(torch.tensor([[[0.1], [3.9], [2.0], [0.0]]]), CENTRES, RADIUS)
+    tensor([[0.5000, 0.2500]])
+    """
+    radius = real_number("radius", radius, above=0)
+    return (_away(points, centres) < radius).to(points.dtype).mean(dim=1)
+
+
+def pair_shares(points: Tensor, reals: Tensor, centres: Tensor, radius: float) -> Tensor:
+    """(S, k, k) share of the pairs with the real in one mode (row) and the point near another.
+
+    A real belongs to its nearest centre. Points far from every centre are in no column.
+
+    Raises:
+        ValueError: as `shares_near`, and for reals that are not as many as the points.
+
+    >>> from helpers.datasets.synthetic import CENTRES, RADIUS
+    >>> pair_shares(torch.tensor([[[0.1], [2.0]]]), torch.tensor([[[4.1], [0.2]]]), CENTRES, RADIUS)
+    tensor([[[0.0000, 0.0000],
+             [0.5000, 0.0000]]])
+    """
+    radius = real_number("radius", radius, above=0)
+    if getattr(reals, "shape", None) != getattr(points, "shape", None):
+        got = [getattr(given, "shape", shown(given)) for given in (points, reals)]
+        raise ValueError(f"points and reals are pairs (S, n, d), got {got[0]} and {got[1]}")
+    rows = one_hot(_away(reals, centres).argmin(dim=-1), len(centres)).to(points.dtype)
+    columns = (_away(points, centres) < radius).to(points.dtype)
+    return rows.transpose(1, 2) @ columns / points.shape[1]
+
+
+def _away(points: Tensor, centres: Tensor) -> Tensor:
+    """(S, n, k) distances."""
+    fits = all(isinstance(given, Tensor) for given in (points, centres))
+    if not fits or points.ndim != 3 or centres.ndim != 2 or points.shape[2] != centres.shape[1]:
+        got = [getattr(given, "shape", shown(given)) for given in (points, centres)]
+        raise ValueError(
+            f"points (S, n, d) and centres (k, d) are tensors, got {got[0]} and {got[1]}"
+        )
+    return (points[:, :, None] - centres.to(points)).norm(dim=-1)
+
+
+def least_loss(pairs: ArrayLike, real: ArrayLike, loss: str) -> NDArray[np.float64]:
+    """D's least loss if each of two clusters is one place, and every point astray has its own.
+
+    The outer objective of Sun et al. 2020 with its sign turned (Claims 3.1 and 3.2), for any
+    number of pairs.
+
+    Args:
+        pairs: (..., 2, 2) as `pair_shares` gives them.
+        real: (2,) or (..., 2) share of the reals in each cluster.
+        loss: a name of `helpers.losses.SEPARABLE` (its D loss halved) or `PAIRING`.
+
+    Raises:
+        ValueError: for an unknown loss, pairs of other than two clusters, and a `real` of another
+            shape.
+
+    >>> collapsed = [[0.5, 0.0], [0.5, 0.0]]  # all points at the first cluster
+    >>> [least_loss(collapsed, [0.5, 0.5], name).round(4).item() for name in ("js", "rs")]
+    [0.4774, 0.3466]
+    """
+    check_loss(loss)
+    pairs, real = real_array("pairs", pairs), real_array("real", real)
+    if pairs.ndim < 2 or pairs.shape[-2:] != (2, 2):
+        raise ValueError(f"pairs are (..., 2, 2), got {pairs.shape}")
+    if real.shape not in ((2,), pairs.shape[:-1]):
+        raise ValueError(f"real is (2,) or {pairs.shape[:-1]}, as pairs are, got {real.shape}")
+    if loss in SEPARABLE:
+        fake = pairs.sum(axis=-2)
+        return -_xi_of_each(*np.broadcast_arrays(real, fake), *SEPARABLE[loss]).sum(axis=-1) / 2
+    h = PAIRING[loss]
+    at_home = (pairs[..., 0, 0] + pairs[..., 1, 1]) * float(
+        h(torch.zeros((), dtype=torch.float64, device="cpu"))
+    )
+    return -at_home - _xi_of_each(pairs[..., 0, 1], pairs[..., 1, 0], h, h)
+
+
+def _xi_of_each(
+    a: NDArray[np.float64], b: NDArray[np.float64], h1: ScalarFunction, h2: ScalarFunction
+) -> NDArray[np.float64]:
+    """`xi`, once for each pair of numbers that there is: of n points there are few."""
+    both, where = np.unique(np.stack([a.ravel(), b.ravel()]).round(9), axis=1, return_inverse=True)
+    return xi(both[0], both[1], h1, h2)[where.ravel()].reshape(a.shape)
+
+
+def coverage(shares: ArrayLike, iterations: ArrayLike, *, least: float = 0.1) -> Coverage:
+    """When all modes were covered, from the shares of points near each over a training.
+
+    Args:
+        shares: (t, S, k) as `shares_near` gives them at each record.
+        iterations: (t,) of the records, ascending; between two of them nothing is known, and a
+            record stands for the iterations since the one before.
+        least: share of the points that covers a mode, of what it would be if all had the same.
+
+    Raises:
+        ValueError: for shapes that do not fit, no records, and a least that is not in (0, 1].
+
+    >>> when = coverage([[[1.0, 0.0]], [[0.5, 0.5]], [[0.0, 1.0]], [[0.6, 0.4]]], [1, 2, 3, 4])
+    >>> when.first, when.stable, when.collapsed, when.longest
+    (array([2]), array([4]), array([2]), array([1]))
+    """
+    shares, when = _records(shares, iterations)
+    if not 0 < real_number("least", least) <= 1:
+        raise ValueError(f"least is above 0 and at most 1, got {least}")
+    modes = shares.shape[2]
+    covered = (shares >= least / modes).sum(axis=2)  # (t, S)
+    full, single = covered == modes, covered == 1
+    never = when[-1]
+    first = np.where(full.any(axis=0), when[full.argmax(axis=0)], never)
+    lasting = np.logical_and.accumulate(full[::-1], axis=0)[::-1]
+    stable = np.where(lasting.any(axis=0), when[lasting.argmax(axis=0)], never)
+    collapsed = (np.diff(when, prepend=0)[:, None] * single).sum(axis=0)
+    longest = _longest_runs(np.where(single, 0, -1), when).length
+    return Coverage(first, stable, collapsed, longest, covered[-1])
+
+
+def longest_stays(shares: ArrayLike, iterations: ArrayLike) -> Stays:
+    """Each member's longest run of records with nine tenths of its points at one and the same mode.
+
+    Args:
+        shares, iterations: as for `coverage`.
+
+    Raises:
+        ValueError: for shapes that do not fit, and no records.
+
+    >>> stays = longest_stays([[[1.0, 0.0]], [[0.0, 1.0]], [[0.1, 0.9]]], [10, 20, 30])
+    >>> stays.length, stays.start, stays.end, stays.mode
+    (array([20]), array([1]), array([3]), array([1]))
+    """
+    shares, when = _records(shares, iterations)
+    return _longest_runs(np.where(shares.max(axis=2) >= 0.9, shares.argmax(axis=2), -1), when)
+
+
+def _longest_runs(modes: NDArray[np.int64], when: NDArray[np.int64]) -> Stays:
+    """The longest run of one and the same mode in (t, S) records, -1 being none."""
+    members = modes.shape[1]
+    length, start, end, mode = np.zeros((4, members), dtype=np.int64)
+    run, since = np.zeros((2, members), dtype=np.int64)
+    last = np.full(members, -1)
+    for record, (here, span) in enumerate(zip(modes, np.diff(when, prepend=0), strict=True)):
+        same = here == last
+        since = np.where(same, since, record)
+        run = np.where(here < 0, 0, np.where(same, run + span, span))
+        longer = run > length
+        for kept, now in ((length, run), (start, since), (mode, here)):
+            kept[longer] = now[longer]
+        end[longer] = record + 1
+        last = here
+    return Stays(length, start, end, mode)
+
+
+def _records(shares: ArrayLike, iterations: ArrayLike) -> tuple[NDArray, NDArray]:
+    # Of a member that has diverged there are NaN: it covers no mode.
+    shares, when = real_array("shares", shares, finite=False), real_array("iterations", iterations)
+    if shares.ndim != 3 or when.shape != shares.shape[:1] or 0 in shares.shape:
+        raise ValueError(f"shares (t, S, k) at t times, got {shares.shape} at {when.shape}")
+    whole = when.astype(np.int64)
+    if (whole != when).any() or (np.diff(whole, prepend=0) <= 0).any():
+        raise ValueError(
+            f"iterations are whole numbers from 1 on, ascending, got {shown(iterations)}"
+        )
+    return shares, whole

@@ -1,0 +1,86 @@
+"""What two curves over a training have to do with each other, and where one turns."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy.ndimage import uniform_filter1d
+
+from helpers.inputs import shown
+
+
+def correlations(g: ArrayLike, d: ArrayLike) -> dict[str, float]:
+    """How two curves of positive numbers go together, in the readings that a paper may have meant.
+
+    Durall et al. 2021 print one number a data set and do not say of what. A trend that both curves
+    share makes "levels", "logs" and "ranks" large; "changes" of the logs from one record to the
+    next do not see it. NaN where a curve does not change, or has fewer than three points.
+
+    Args:
+        g, d: (t,) positive values along one training.
+
+    Raises:
+        ValueError: for curves of different lengths, and values that are not positive.
+
+    >>> readings = correlations([1.0, 2.0, 4.0, 8.0], [1.0, 3.0, 9.0, 27.0])
+    >>> {name: round(value, 2) for name, value in readings.items()}
+    {'levels': 0.99, 'logs': 1.0, 'ranks': 1.0, 'changes': nan}
+    """
+    g, d = np.asarray(g, dtype=np.float64), np.asarray(d, dtype=np.float64)
+    if g.shape != d.shape or g.ndim != 1 or not (min(g.min(), d.min()) > 0):
+        raise ValueError(f"both curves are (t,) positive numbers, got {shown(g)} and {shown(d)}")
+    logs = np.log(g), np.log(d)
+    return {
+        "levels": _correlation(g, d, "pearson"),
+        "logs": _correlation(*logs, "pearson"),
+        "ranks": _correlation(g, d, "spearman"),
+        "changes": _correlation(*(np.diff(log) for log in logs), "pearson"),
+    }
+
+
+def rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
+    """Spearman's correlation of two curves, NaN where one does not change.
+
+    >>> rank_correlation([1, 2, 3], [5, 4, 0])
+    -1.0
+    """
+    return _correlation(a, b, "spearman")
+
+
+def lagged(a: ArrayLike, b: ArrayLike, most: int) -> dict[int, float]:
+    """Rank correlation of a with b so many records later, from -most to most.
+
+    >>> round(lagged([0, 1, 0, 2, 0, 3], [9, 0, 1, 0, 2, 0], 1)[1], 6)
+    1.0
+    """
+    lags = range(-most, most + 1)
+    pairs = {lag: pd.DataFrame({"a": a, "b": pd.Series(b).shift(-lag)}).dropna() for lag in lags}
+    return {lag: rank_correlation(pair["a"], pair["b"]) for lag, pair in pairs.items()}
+
+
+def rising_together(g: ArrayLike, d: ArrayLike, window: int) -> float:
+    """Share of the windows in which d rises where g rises too; NaN if d never rises.
+
+    >>> rising_together([1, 2, 1, 2], [1, 2, 3, 4], 1)
+    0.666...
+    """
+    rises = [np.asarray(c)[window:] > np.asarray(c)[:-window] for c in (g, d)]
+    return float(rises[0][rises[1]].mean()) if rises[1].any() else float("nan")
+
+
+def turning(values: ArrayLike) -> int:
+    """Place of the minimum of a curve's running mean over five records.
+
+    >>> turning([9, 7, 5, 3, 1, 3, 5, 7, 9])
+    4
+    """
+    return int(uniform_filter1d(np.asarray(values, dtype=float), 5, mode="nearest").argmin())
+
+
+def _correlation(a: ArrayLike, b: ArrayLike, method: str) -> float:
+    """NaN where a curve does not change but for rounding, or has fewer than three points."""
+    a, b = pd.Series(a, dtype=float), pd.Series(b, dtype=float)
+    spread = min(np.ptp(a), np.ptp(b)) if len(a) > 2 else 0.0
+    scale = max(a.abs().max(), b.abs().max())
+    return float(a.corr(b, method=method)) if spread > 1e-12 * scale else float("nan")

@@ -1,0 +1,177 @@
+"""Where a training ended, in the numbers that Berard et al. 2020 read off their figures.
+
+Sections 5.1 and 5.2: is the point near a stationary one, does the game rotate there, is it stable,
+and is it a minimum for each player? The paper sees the eigenvalues of largest modulus; for nets as
+small as those of the mixture all of them are at hand, and the ones that it did not see decide.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+
+from helpers.analysis.paths import PathProfile, sign_switches
+from helpers.analysis.stability import Classification, classify
+from helpers.games.game import PLAYERS, Game
+from helpers.operators import hessian, jacobian
+from helpers.spectra import game_eigenvalues, top_eigenpairs
+
+
+@dataclass(frozen=True, eq=False)
+class EndPoint:
+    """A point of a game after training, and the field's norm before."""
+
+    classification: Classification
+    start_norm: float  # of the field at the start
+    top: int  # eigenvalues of the Jacobian that count as the leading ones
+
+    @property
+    def leading(self) -> NDArray[np.complex128]:
+        """(top,) eigenvalues of the Jacobian, by falling modulus."""
+        values = self.classification.spectrum
+        return values[np.argsort(-np.abs(values))][: self.top]
+
+    def summary(self) -> dict[str, float]:
+        """The numbers of Berard et al. 2020, Sections 5.1 and 5.2, by name.
+
+        Over the largest modulus are "imaginary_share", "lowest_leading" (the least real part of the
+        leading eigenvalues), "lowest" (of all known ones) and "negative_curvature" (G's lowest own
+        eigenvalue over its largest: below 0 at a saddle). "lean" is the median of Re / modulus of
+        the leading ones, 0 on the imaginary axis; "sharpness" D's largest own eigenvalue.
+        """
+        at, leading = self.classification, self.leading
+        moduli, own = np.abs(leading), at.spectrum_g
+        numbers = {
+            "norm": at.gradient_norm,
+            "relative_norm": at.gradient_norm / self.start_norm,
+            "modulus": moduli.max(),
+            "imaginary": np.abs(leading.imag).max(),
+            "imaginary_share": np.abs(leading.imag).max() / moduli.max(),
+            "lean": np.median(leading.real / moduli),
+            "lowest_leading": leading.real.min() / moduli.max(),
+            "lowest": at.spectrum.real.min() / moduli.max(),
+            "curvature_low": own.min(),
+            "curvature_high": own.max(),
+            "negative_curvature": own.min() / np.abs(own).max(),
+            "sharpness": at.spectrum_d.max(),
+            "stable": at.is_lssp is True,
+        }
+        return {name: float(value) for name, value in numbers.items()}
+
+
+def end_point(
+    game: Game, start: ArrayLike | Tensor, end: ArrayLike | Tensor, *, top: int = 100
+) -> EndPoint:
+    """Look at the end of a training by the full spectra there.
+
+    The end counts as stationary where the field is at most a tenth of what it was at the start.
+
+    Args:
+        game: any game whose Jacobian fits into memory.
+        start, end: (p + q,) points; the field at the start must not vanish.
+        top: leading eigenvalues, as many as the paper takes on the mixture.
+
+    Raises:
+        ValueError: for bad points, and a start where the field vanishes.
+
+    >>> from helpers.games.closed_form import quadratic_game
+    >>> turning = quadratic_game([[0.1]], [[0.1]], [[-1.0]], [[1.0]])
+    >>> end_point(turning, [1.0, 1.0], [1e-3, 0.0]).classification.is_lssp
+    True
+    """
+    start_norm = float(game.vector_field(start).norm())
+    if not start_norm > 0:
+        raise ValueError("the field vanishes at the start: nothing to compare the end with")
+    return EndPoint(classify(game, end, tolerance=start_norm / 10), start_norm, top)
+
+
+def leading_end_point(
+    game: Game,
+    end: ArrayLike | Tensor,
+    *,
+    start_norm: float,
+    top: int = 20,
+    tolerance: float = 1e-2,
+) -> EndPoint:
+    """Look at the end of a training of nets too large for a matrix, as Berard et al. 2020 do.
+
+    The spectra are the leading eigenvalues of the Jacobian, by modulus, and the largest and the
+    lowest one of each player's Hessian: the paper's are the largest by modulus, and a player's
+    lowest eigenvalue need not be among them. Part of a spectrum can refute stability, no more.
+
+    Args:
+        game: any game.
+        end: (p + q,) point.
+        start_norm: of the field where training began, above 0.
+        top: leading eigenvalues; the paper takes 20 for MNIST.
+        tolerance: of the residuals, relative to the eigenvalues.
+
+    Raises:
+        ValueError: for bad points, and a start_norm that is not above 0.
+        RuntimeError: if eigenvalues do not converge.
+
+    >>> from helpers.games.closed_form import quadratic_game
+    >>> turning = quadratic_game(np.eye(3), np.eye(3), -np.eye(3), np.eye(3))
+    >>> end = leading_end_point(turning, [1e-3] * 6, start_norm=1.0, top=1)
+    >>> round(end.summary()["imaginary_share"], 3)
+    0.707
+    """
+    if not start_norm > 0:
+        raise ValueError(f"the norm at the start must be above 0, got {start_norm}")
+    # So few products do not pay for a trace.
+    joint = game_eigenvalues(jacobian(game, end, route="retained"), top, tolerance=tolerance)
+    spectra, residuals = [], []
+    for player in PLAYERS:
+        operator = hessian(game, player, end, route="retained")
+        ends = [top_eigenpairs(operator, 1, which, tolerance=tolerance) for which in ("LA", "SA")]
+        spectra.append(np.concatenate([pairs.values for pairs in ends]))
+        residuals += [pairs.residuals.max() for pairs in ends]
+    norm = float(game.vector_field(end).norm())
+    known = Classification(
+        gradient_norm=norm,
+        is_stationary=norm <= start_norm / 10,
+        spectrum=joint.values,
+        spectrum_g=spectra[0],
+        spectrum_d=spectra[1],
+        stability_resolution=float(joint.residuals.max()),
+        nash_resolution=float(max(residuals)),
+        is_complete=False,
+    )
+    return EndPoint(known, start_norm, top)
+
+
+@dataclass(frozen=True, eq=False)
+class Bump:
+    """What the path-angle does near the end point, seen in the median over the end points."""
+
+    height: float  # largest size for alpha in [0.9, 1.1]
+    level: float  # median size for alpha in [0.4, 0.8]
+    switches: int  # changes of sign for alpha in [0.4, 1.1]
+
+
+def bump(profile: PathProfile) -> Bump:
+    """Read the bump of Berard et al. 2020, Fig. 3, off a path profile.
+
+    Raises:
+        ValueError: if no alpha lies in one of the intervals.
+
+    >>> from helpers.games.closed_form import quadratic_game
+    >>> from helpers.analysis.paths import path_profile
+    >>> turning = quadratic_game([[0.1]], [[0.1]], [[-1.0]], [[1.0]])
+    >>> alphas = np.linspace(0.4, 1.1, 8)
+    >>> bump(path_profile(turning, [1.0, 1.0], [0.01, 0.0], alphas)).switches
+    1
+    """
+    alphas, middle = profile.alphas, profile.quartiles("angle")[1]
+    near = np.abs(alphas - 1) <= 0.1 + 1e-9
+    before = (alphas >= 0.4 - 1e-9) & (alphas <= 0.8 + 1e-9)
+    if not near.any() or not before.any():
+        raise ValueError("alphas must reach into [0.4, 0.8] and into [0.9, 1.1]")
+    return Bump(
+        float(np.abs(middle[near]).max()),
+        float(np.median(np.abs(middle[before]))),
+        sign_switches(middle[alphas >= 0.4 - 1e-9]),
+    )

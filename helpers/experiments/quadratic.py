@@ -1,0 +1,91 @@
+"""Nudged steps down a rotated quadratic, where all that is removed and comes back can be seen.
+
+Durall et al. 2021, eq. 12: the gradient loses its part along the k sharpest directions, and Adam
+takes a step along the rest, scaled weight by weight. On a quadratic whose axes are not those of the
+weights that scaling turns the step back into what was removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.optim import Optimizer
+
+from helpers.inputs import real_number, whole_number
+from helpers.inputs import seed as whole_seed
+from helpers.training.optimizers import Nudged
+
+
+@dataclass(frozen=True, eq=False)
+class NudgedDescent:
+    """A descent, seen in the removed directions."""
+
+    gradient_left: float  # of the nudged gradient, over the gradient's norm: the largest
+    step_share: NDArray[np.float64]  # (steps,) of the step's norm in the removed directions
+    removed: NDArray[np.float64]  # (steps + 1, k) the point's coordinates along them
+    gradient_share: float  # of the first gradient's norm in them, before it is nudged
+
+
+def nudged_descent(
+    optimizer: Callable[[Iterable[Tensor]], Optimizer],
+    project: str,
+    *,
+    seed: int,
+    n: int = 50,
+    k: int = 5,
+    steps: int = 200,
+    flat: float = 1.0,
+) -> NudgedDescent:
+    """Descend x' H x / 2 with the k sharpest directions left out.
+
+    H has eigenvalues from 0.01 to 100, evenly in their logarithm, and random orthonormal axes.
+
+    Args:
+        optimizer: from parameters to a torch optimiser.
+        project: "gradient" or "step".
+        seed: of the axes and of the start, normal along every axis.
+        n: weights.
+        k: directions left out, 1 to n - 1.
+        steps: of the descent.
+        flat: factor on the start's coordinates along the flatter half of the axes.
+
+    Raises:
+        ValueError: for another `project`, and numbers out of range.
+        FloatingPointError: for a descent that leaves the range of floats; it names the step.
+
+    >>> from functools import partial
+    >>> descent = nudged_descent(partial(torch.optim.Adam, lr=0.01), "step", seed=0)
+    >>> bool(descent.step_share.max() < 1e-9)
+    True
+    """
+    n, steps = whole_number("n", n, 2), whole_number("steps", steps, 1)
+    k, flat = whole_number("k", k, 1, n - 1), real_number("flat", flat)
+    random = torch.Generator().manual_seed(whole_seed(seed))
+    exact = {"dtype": torch.float64, "device": "cpu"}
+    axes = torch.linalg.qr(torch.randn(n, n, generator=random, **exact))[0]
+    values = torch.logspace(2, -2, n, **exact)
+    place = torch.randn(n, generator=random, **exact)
+    place[n // 2 :] *= flat
+    x = (axes @ place).requires_grad_()
+    H, sharp = axes @ torch.diag(values) @ axes.T, axes[:, :k]
+    nudged = Nudged(optimizer([x]), sharp, project)
+    left, shares, removed = 0.0, [], [sharp.T @ x.detach()]
+    slope = H @ x.detach()
+    first = float((sharp.T @ slope).norm() / slope.norm())
+    for count in range(steps):
+        before, slope = x.detach().clone(), H @ x.detach()
+        x.grad = slope.clone()
+        nudged.step()
+        if project == "gradient":
+            left = max(left, float((sharp.T @ x.grad).norm() / slope.norm()))
+        step = x.detach() - before
+        if not step.norm().isfinite():
+            raise FloatingPointError(f"step {count + 1} of the descent is beyond floats")
+        shares.append(float((sharp.T @ step).norm() / step.norm()))
+        removed.append(sharp.T @ x.detach())
+    return NudgedDescent(left, np.array(shares), torch.stack(removed).numpy(), first)

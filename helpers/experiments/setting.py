@@ -1,0 +1,119 @@
+"""What every experiment on GANs says of a training, and what is common to those trained by it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import KW_ONLY, dataclass
+from functools import partial
+from typing import Any, ClassVar
+
+from torch import Tensor
+from torch.optim import SGD, Adam, Optimizer
+
+from helpers.games.game import PLAYERS
+from helpers.inputs import one_of
+from helpers.losses.penalty import GradientPenalty
+from helpers.losses.table import find_loss
+from helpers.training.nudging import Nudging
+from helpers.training.optimizers import Extragradient, Nudged
+from helpers.training.train import EnsembleResult
+
+
+@dataclass(frozen=True)
+class TrainingSetting:
+    """How a GAN is trained; each experiment adds its own fields, and defaults of these.
+
+    Raises:
+        ValueError: for an unknown loss or method, and nudging around another method than Adam.
+
+    >>> TrainingSetting("rs", nudging=Nudging(k=5)).method
+    'adam'
+    """
+
+    METHODS: ClassVar[Collection[str]] = ("adam", "extra-adam")
+
+    loss: str = "js"  # a name of `helpers.losses.LOSSES`
+    _: KW_ONLY
+    method: str = "adam"  # or "extra-adam"; without Adam "simultaneous" or "extragradient"
+    rates: tuple[float, float] = (2e-4, 2e-4)  # learning rates of G and of D
+    beta: float = 0.5  # decay of Adam's first moment; plain descent has none
+    penalty: GradientPenalty | None = None  # on D's slope
+    nudging: Nudging | None = None  # of Adam, as Durall et al. 2021 do
+
+    def __post_init__(self) -> None:
+        find_loss(self.loss)
+        one_of("method", self.method, self.METHODS)
+        if self.nudging is not None and self.method != "adam":
+            raise ValueError(f"nudging goes around Adam, not around {self.method}")
+
+
+def optimizers_for(
+    setting: TrainingSetting, directions: Mapping[str, Callable[..., Tensor]] | None = None
+) -> tuple[partial, partial]:
+    """G's and D's optimiser of a setting, each from the parameters that it moves.
+
+    Args:
+        setting: its method, rates, beta and nudging.
+        directions: by player, what finds the directions that its steps leave out.
+
+    >>> import torch
+    >>> make_g, make_d = optimizers_for(TrainingSetting(rates=(0.1, 0.2)))
+    >>> make_d([torch.zeros(1)]).param_groups[0]["lr"]
+    0.2
+    """
+    directions = directions or {}
+    return tuple(
+        partial(_optimizer, setting, rate, directions.get(player))
+        for player, rate in zip(PLAYERS, setting.rates, strict=True)
+    )
+
+
+def _optimizer(
+    setting: TrainingSetting, rate: float, directions: Callable[..., Tensor] | None, weights: Any
+) -> Optimizer | Extragradient | Nudged:
+    if "adam" in setting.method:
+        optimizer = Adam(weights, lr=rate, betas=(setting.beta, 0.999))
+    else:
+        optimizer = SGD(weights, lr=rate)
+    if setting.method.startswith("extra"):
+        return Extragradient(optimizer)
+    if directions is None:
+        return optimizer
+    return Nudged(optimizer, directions, setting.nudging.project, every=setting.nudging.every)
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedMembers:
+    """S members of one setting after training, with the data of their games."""
+
+    setting: TrainingSetting
+    latents: Tensor  # (S, n, latent)
+    reals: Tensor  # (S, n, d)
+    run: EnsembleResult
+
+    @property
+    def finite(self) -> list[int]:
+        """Members that have not diverged."""
+        return [m for m in range(len(self.latents)) if m not in self.run.diverged]
+
+    def point(self, member: int, iteration: int) -> Tensor:
+        """(p + q,) weights of one member after a kept iteration."""
+        return self.run.snapshots[iteration][member]
+
+
+def late_iterations(iterations: int, count: int, *, odd_steps: bool = False) -> list[int]:
+    """Iterations of the last tenth in equal steps, the last one included: ends of one path.
+
+    They are even, so that Adam's extragradient in turn rests on a step. Odd steps from the last
+    iteration back see both states of what swings between two.
+
+    >>> late_iterations(1000, 5)
+    [920, 940, 960, 980, 1000]
+    >>> late_iterations(30_000, 20, odd_steps=True)[-2:]
+    [29849, 30000]
+    """
+    step = iterations // (10 * count)
+    step = max(step, 1) | 1 if odd_steps else max(step // 2, 1) * 2
+    last = iterations if odd_steps else iterations - iterations % 2
+    first = 1 if odd_steps else min(last, 2)
+    return sorted({max(last - step * back, first) for back in range(count)})

@@ -1,0 +1,26 @@
+"""Two-player games: two losses of one joint point, whatever is behind them."""
+
+from helpers.games.closed_form import (
+    dirac_gan,
+    linear_game,
+    quadratic_game,
+    rotating_saddle,
+    unstable_nash,
+)
+from helpers.games.game import PLAYERS, Game, average, check_player
+from helpers.games.networks import joint_point, network_game, spectral_norms
+
+__all__ = [
+    "PLAYERS",  # G and D
+    "Game",  # two losses of one point ``omega = (theta, phi)``, both minimised
+    "average",  # the game whose losses are weighted sums of those of others
+    "check_player",  # raise a ValueError unless the name is that of a player
+    "dirac_gan",  # the smallest GAN: one real point at 0, one generated at theta, f(x) = phi x
+    "joint_point",  # the weights of both networks in one vector, G's first, in their own order
+    "linear_game",  # the quadratic game of a given Jacobian
+    "network_game",  # the game that two networks play on fixed latents and fixed real samples
+    "quadratic_game",  # the game whose field is linear
+    "rotating_saddle",  # a saddle that D turns while G slides down it
+    "spectral_norms",  # the norm that each layer is divided by, and its two largest singular values
+    "unstable_nash",  # a Nash equilibrium that repels, and a stable point that is none
+]

@@ -1,0 +1,155 @@
+"""What both players minimise on one batch of data, whoever plays.
+
+The losses of a game, of the networks as they are, and of the check that holds one against the other
+are these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from helpers.games.judging import Judging
+from helpers.losses.penalty import GradientPenalty
+from helpers.losses.table import GanLoss
+
+Generate = Callable[..., Tensor]  # latents, and labels if there are any, to samples
+# Passes of D by what it sees ("reals", "fakes", "joint", "penalty"), in the order of the calls.
+Discriminate = Callable[..., Callable[..., Any]]
+
+
+@dataclass(frozen=True, eq=False)
+class Objective:
+    """Both losses as functions of what generates and what judges.
+
+    Args:
+        loss: what is made of the logits.
+        judging: how D is asked for them.
+        latents, reals: (n, ...) the batch.
+        labels: (n, ...) of the reals, which the samples share; None for networks without.
+        penalty: on D's slope, at places that `shares` (n,) says.
+    """
+
+    loss: GanLoss
+    judging: Judging
+    latents: Tensor
+    reals: Tensor
+    labels: Tensor | None = None
+    penalty: GradientPenalty | None = None
+    shares: Tensor | None = None
+
+    def of_generator(self, generate: Generate, at: Discriminate) -> Tensor:
+        """G's loss, a scalar."""
+        samples = self.samples(generate)
+        if self.loss.pairs:
+            return self.loss.generator(*self.logits(at, samples))
+        logits = self.judging.alone(at("fakes"), samples, self.labels)
+        return self.loss.generator(logits, logits)
+
+    def of_discriminator(self, generate: Generate, at: Discriminate) -> Tensor:
+        """D's loss, a scalar, with the penalty."""
+        samples = self.samples(generate)
+        value = self.loss.discriminator(*self.logits(at, samples))
+        if self.penalty is None:
+            return value
+        slope_of = at("penalty")
+        return value + self.penalty(
+            lambda points: self.judging.alone(slope_of, points, self.labels),
+            self.reals.to(samples),
+            samples,
+            self.shares,
+        )
+
+    def samples(self, generate: Generate) -> Tensor:
+        """(n, ...) what is generated from the latents."""
+        samples = generate(self.latents, *self._own_labels())
+        if not isinstance(samples, Tensor):
+            raise ValueError(
+                "a generator gives a tensor of samples, got "
+                f"{type(samples).__name__}; wrap it in a module that gives the samples alone"
+            )
+        if samples.ndim == 0 or len(samples) != len(self.latents):
+            got = f"{tuple(samples.shape)} for {len(self.latents)} latents"
+            raise ValueError(f"a generator gives one sample per latent, got {got}")
+        return samples
+
+    def logits(self, at: Discriminate, samples: Tensor) -> tuple[Tensor, Tensor]:
+        """D's logits of reals and of samples."""
+        sites = ("joint",) if self.judging.joint_batch else ("reals", "fakes")
+        return self.judging.both(at(*sites), self.reals, samples, self.labels)
+
+    def batches(self, size: int) -> list[Objective]:
+        """The same of batches of this size, in order."""
+        ends = range(size, len(self.latents) + size, size)
+        return [self._cut(slice(end - size, end)) for end in ends]
+
+    def few(self, count: int, dtype: torch.dtype) -> Objective:
+        """The same of the first samples, in another precision."""
+
+        part = self._cut(slice(count))
+        return replace(part, latents=_as(part.latents, dtype), reals=_as(part.reals, dtype))
+
+    def _cut(self, rows: slice) -> Objective:
+        names = ("latents", "reals", "labels", "shares")
+        held = {name: getattr(self, name) for name in names}
+        return replace(self, **{k: None if v is None else v[rows] for k, v in held.items()})
+
+    def _own_labels(self) -> tuple[Tensor, ...]:
+        return () if self.labels is None else (self.labels,)
+
+
+def plain_field(objective: Objective, copy_of: Sequence[Callable[[], nn.Module]]) -> Tensor:
+    """(p + q,) both players' gradients by plain autograd, of networks as they are.
+
+    Each pass is that of another copy, so that what a network writes in one does not reach the next.
+
+    Args:
+        objective: the losses.
+        copy_of: makes copies of G and of D, with gradients for the weights that are in the game.
+    """
+    found = []
+    for number, loss in enumerate((objective.of_generator, objective.of_discriminator)):
+        made: tuple[list[nn.Module], list[nn.Module]] = ([], [])
+
+        def called(player: int, made: tuple = made) -> Callable[..., Any]:
+            made[player].append(copy_of[player]())
+            return made[player][-1]
+
+        def at(*sites: str, called: Callable = called) -> Callable[..., Any]:
+            passes = iter([called(1) for _ in sites])
+            if len(sites) == 1:
+                return next(passes)
+            return lambda *inputs: next(passes)(*inputs)
+
+        with torch.inference_mode(False), torch.enable_grad():
+            value = loss(called(0), at)
+            weights = [[w for w in net.parameters() if w.requires_grad] for net in made[number]]
+            flat = [weight for each in weights for weight in each]
+            slopes = [torch.zeros_like(weight) for weight in flat]
+            if value.requires_grad:
+                slopes = torch.autograd.grad(value, flat, materialize_grads=True)
+        one = len(weights[0])
+        total = [sum(slopes[k::one]) for k in range(one)]
+        found += [each.detach().reshape(-1) for each in total]
+    return torch.cat(found)
+
+
+def ends_in_sigmoid(logits: Tensor) -> bool:
+    """Whether the last that was done to logits, which carry a graph, was to make probabilities."""
+    step = logits.grad_fn
+    while step is not None:
+        name = step.name()
+        if name.startswith("Sigmoid"):
+            return True
+        if not name.startswith(("View", "Reshape", "Squeeze", "Unsqueeze", "Select", "Alias")):
+            return False
+        step = step.next_functions[0][0]
+    return False
+
+
+def _as(part: Tensor, dtype: torch.dtype) -> Tensor:
+    return part.to(dtype) if part.is_floating_point() else part

@@ -1,0 +1,110 @@
+"""GAN losses as a table: what each player minimises, given D's logits.
+
+Built from the h functions of `helpers.losses.scalars`. A separable loss judges real and generated
+samples apart (Sun et al. 2020, eq. 2), a pairing loss the difference of a pair (eq. 3). The values
+are those of Goodfellow et al. 2014, eq. 1, a sum of two means. Sun et al. halve D's part of a
+separable loss, and with it every eigenvalue: ``LOSSES["js"].weighted(0.5)``.
+
+Where released code differs from the papers, the paper's form has the plain name: "hinge" gives G
+the hinge as well, by eq. 2 and h; "hinge-linear" gives it the mean logit, as most code does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from helpers.losses.scalars import IDENTITY, PAIRING, SEPARABLE
+
+
+@dataclass(frozen=True)
+class GanLoss:
+    """The two players' losses, each a function of the logits of real and of generated samples.
+
+    >>> import torch
+    >>> LOSSES["js"].generator(torch.zeros(2), torch.zeros(2))
+    tensor(0.6931)
+    """
+
+    name: str
+    discriminator: Callable[[Tensor, Tensor], Tensor]
+    generator: Callable[[Tensor, Tensor], Tensor]
+    pairs: bool = False  # whether G's loss looks at the real samples too
+
+    def weighted(self, factor: float) -> GanLoss:
+        """With so many times D's loss: half is the mean over real and generated of eq. 2.
+
+        Under SGD it multiplies D's learning rate, under Adam it changes next to nothing.
+
+        >>> import torch
+        >>> LOSSES["js"].weighted(0.5).discriminator(torch.zeros(2), torch.zeros(2))
+        tensor(0.6931)
+        """
+        return replace(
+            self,
+            name=f"{self.name}*{factor:g}",
+            discriminator=lambda real, fake: factor * self.discriminator(real, fake),
+        )
+
+
+# The Wasserstein loss has no exact landscape in function space: its supremum is infinite.
+_TERMS = SEPARABLE | {"wgan": (IDENTITY, IDENTITY)}
+
+
+def _separable(name: str) -> GanLoss:
+    h1, h2 = _TERMS[name]
+    return GanLoss(
+        name,
+        lambda real, fake: -h1(real).mean() - h2(-fake).mean(),
+        lambda real, fake: -h1(fake).mean(),
+    )
+
+
+def _saturating(name: str) -> GanLoss:
+    _, h2 = SEPARABLE[name]
+    return GanLoss(
+        f"{name}-saturating",
+        _separable(name).discriminator,
+        lambda real, fake: h2(-fake).mean(),
+    )
+
+
+# D's hinge loss with the generator of the Wasserstein loss, as most code has it.
+_HINGE_LINEAR = replace(
+    _separable("hinge"), name="hinge-linear", generator=_separable("wgan").generator
+)
+
+
+def _pairing(name: str) -> GanLoss:
+    h = PAIRING[name]
+    return GanLoss(
+        name,
+        lambda real, fake: -h(real - fake).mean(),
+        lambda real, fake: -h(fake - real).mean(),
+        pairs=True,
+    )
+
+
+# "js" is the non-saturating GAN (NSGAN); "js-saturating" the minimax game of Goodfellow et al.
+LOSSES: dict[str, GanLoss] = {
+    loss.name: loss
+    for loss in (
+        *map(_separable, _TERMS),
+        *map(_saturating, SEPARABLE),
+        *map(_pairing, PAIRING),
+        _HINGE_LINEAR,
+    )
+}
+
+
+def find_loss(name: str) -> GanLoss:
+    """The loss with this name, or a ValueError.
+
+    >>> find_loss("rs").pairs
+    True
+    """
+    if name not in LOSSES:
+        raise ValueError(f"unknown loss {name!r}; there are {', '.join(LOSSES)}")
+    return LOSSES[name]

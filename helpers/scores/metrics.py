@@ -1,0 +1,186 @@
+"""Scores of generated images: inception score, Fréchet distance, and counts of classes.
+
+All of them read a classifier of `helpers.scores.classifiers`, and mean little without it: a Fréchet
+distance in the features of a LeNet is no FID, and compares only with others of that LeNet and of as
+many samples. `score_range` gives what real images and noise have under the same terms.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor, nn
+from torchmetrics.image.fid import FrechetInceptionDistance
+from torchmetrics.image.inception import InceptionScore
+
+from helpers.inputs import real_array, whole_number
+from helpers.inputs import seed as whole_seed
+from helpers.scores.classifiers import Classifier
+
+MODE_SHARE = 0.01  # of the samples, from which on a class counts as a mode
+
+
+@dataclass(frozen=True)
+class ScoreRange:
+    """The scores of real images and of uniform noise, as many as a generator's will be."""
+
+    real_score: float  # what a perfect generator would have
+    noise_score: float
+    real_distance: float  # of two disjoint sets of reals: what a perfect generator would have
+    noise_distance: float
+
+
+def inception_score(classifier: Classifier, images: Tensor) -> float:
+    """``exp E_x KL(p(y|x) || p(y))`` of Salimans et al. 2016, of all images in one split.
+
+    From 1, where all images look alike to the classifier, to the number of its classes. Berard et
+    al. 2020 released code that takes 5,000 samples; Sun et al. 2020 take the mean of ten splits of
+    5,000. On average it grows with the number of images.
+
+    Args:
+        classifier: which reads p(y|x).
+        images: (n, channels, height, width) in [-1, 1].
+
+    Raises:
+        ValueError: for images that the classifier refuses.
+        FloatingPointError: for logits that are not finite; it names the image.
+
+    >>> from helpers.models import lenet
+    >>> blank = Classifier(lenet(seed=0), accuracy=0.1)
+    >>> round(inception_score(blank, torch.ones(4, 1, 32, 32)), 6)
+    1.0
+    """
+    logits = classifier.logits(images).cpu().double()
+    # Torchmetrics warns of the memory it takes, and torch of the deviation of one split. It draws
+    # from the global generator of the CPU; torch.manual_seed would seed GPUs as well.
+    with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        warnings.simplefilter("ignore", UserWarning)
+        torch.default_generator.manual_seed(0)
+        metric = InceptionScore(nn.Identity(), splits=1)
+        # There 0 log 0 is NaN, so no probability may be 0.
+        metric.update(logits.log_softmax(dim=1).clamp(min=-700))
+        return float(metric.compute()[0])
+
+
+def frechet_distance(classifier: Classifier, reals: Tensor, fakes: Tensor) -> float:
+    """Squared Fréchet distance of two Gaussians fitted to features (Heusel et al. 2017).
+
+    ``|m - m'|^2 + Tr(C + C' - 2 (C C')^(1/2))``, of means m and covariances C, which
+    rounding can leave just below 0. Two sets of one law are above 0, the further the fewer images.
+
+    Args:
+        classifier: whose features are taken.
+        reals, fakes: (n, channels, height, width) in [-1, 1], at least two of either.
+
+    Raises:
+        ValueError: for images that the classifier refuses, and fewer than two.
+        FloatingPointError: for features that are not finite, or whose squares are not.
+
+    >>> from helpers.models import lenet
+    >>> blank = Classifier(lenet(seed=0), accuracy=0.1)
+    >>> images = torch.linspace(-1, 1, 4 * 32 * 32).reshape(4, 1, 32, 32)
+    >>> abs(frechet_distance(blank, images, images.flip(0))) < 1e-6
+    True
+    """
+    if len(reals) < 2 or len(fakes) < 2:
+        raise ValueError(f"a covariance needs two images, got {len(reals)} and {len(fakes)}")
+    # Torchmetrics rounds what it finds to the precision of the features.
+    features = [classifier.features(images).cpu().double() for images in (reals, fakes)]
+    read = nn.Identity()
+    read.num_features = features[0].shape[1]  # or it would try the module on an image of its own
+    with torch.device("cpu"):
+        metric = FrechetInceptionDistance(read)
+        metric.update(features[0], real=True)
+        metric.update(features[1], real=False)
+        value = float(metric.compute())
+    if not np.isfinite(value):
+        largest = max(float(each.abs().max()) for each in features)
+        raise FloatingPointError(
+            f"the distance is {value}: features of up to {largest:g} leave the range of floats"
+        )
+    return value
+
+
+def score_range(classifier: Classifier, reals: Tensor, *, n: int, seed: int = 0) -> ScoreRange:
+    """What n real images score, and n images of pixels that are uniform in [-1, 1].
+
+    Distances are to n other reals.
+
+    Args:
+        classifier: as the scores take it.
+        reals: (2n or more, channels, height, width), better none that the classifier trained on.
+        n: images to score, as many as of a generator.
+        seed: of the choice among the reals and of the noise.
+
+    Raises:
+        ValueError: for n below 2, fewer than 2n reals, and what the scores refuse.
+
+    >>> from helpers.datasets import load
+    >>> from helpers.models import lenet
+    >>> blank = Classifier(lenet(seed=0), accuracy=0.1)
+    >>> found = score_range(blank, load("digits").images, n=100)
+    >>> found.real_distance < found.noise_distance
+    True
+    """
+    n, seed = whole_number("n", n, 0), whole_seed(seed)
+    if n < 2 or len(reals) < 2 * n:
+        raise ValueError(f"n is 2 or more and 2n real images are needed, got {n} and {len(reals)}")
+    random = torch.Generator().manual_seed(seed)
+    drawn = torch.randperm(len(reals), generator=random, device="cpu")[: 2 * n].to(reals.device)
+    scored, others = reals[drawn].split(n)
+    noise = (2 * torch.rand(scored.shape, generator=random, device="cpu") - 1).to(reals)
+    return ScoreRange(
+        inception_score(classifier, scored),
+        inception_score(classifier, noise),
+        frechet_distance(classifier, others, scored),
+        frechet_distance(classifier, others, noise),
+    )
+
+
+def class_counts(classifier: Classifier, images: Tensor) -> Tensor:
+    """(classes,) whole numbers: how many images look most like each class.
+
+    Raises:
+        ValueError: for images that the classifier refuses.
+        FloatingPointError: for logits that are not finite; it names the image.
+
+    >>> from helpers.models import lenet
+    >>> int(class_counts(Classifier(lenet(seed=0), 0.1), torch.ones(4, 1, 32, 32)).max())
+    4
+    """
+    logits = classifier.logits(images)
+    return logits.argmax(dim=1).bincount(minlength=logits.shape[1])
+
+
+def class_entropy(counts: ArrayLike | Tensor) -> float:
+    """Entropy of the shares of classes, in nats: 0 for one class, log k for k as frequent.
+
+    Raises:
+        ValueError: for counts that are not one row, of 0 or more, with some above 0.
+
+    >>> class_entropy(torch.tensor([5, 0, 5]))
+    0.693...
+    """
+    return float(torch.special.entr(_shares(counts)).sum())
+
+
+def modes(counts: ArrayLike | Tensor) -> int:
+    """How many classes hold at least a hundredth of the images; raises as `class_entropy` does.
+
+    >>> modes(torch.tensor([990, 9, 1]))
+    1
+    """
+    return int((_shares(counts) >= MODE_SHARE).sum())
+
+
+def _shares(counts: ArrayLike | Tensor) -> Tensor:
+    found = torch.from_numpy(real_array("counts", counts, finite=False))
+    # As written, NaN is refused too.
+    fits = found.ndim == 1 and (found >= 0).all() and 0 < found.sum() < np.inf
+    if not fits:
+        raise ValueError(f"counts are one row of 0 or more, not all 0, got {found.tolist()}")
+    return found / found.sum()

@@ -1,0 +1,26 @@
+"""Training: of any two networks, or of an ensemble of seeds at once."""
+
+from helpers.training.core import Diverged, Recording
+from helpers.training.ensemble import EnsembleResult, EnsembleTraining
+from helpers.training.nudging import MemberDirections, Nudging, SharpDirections
+from helpers.training.optimizers import PROJECTIONS, Extragradient, Nudged, Optimistic
+from helpers.training.single import SingleTraining, TrainingResult
+from helpers.training.train import train, train_ensemble
+
+__all__ = [
+    "PROJECTIONS",  # what a nudged optimiser projects
+    "Diverged",  # a training has diverged; `run` holds what there was until then
+    "EnsembleResult",  # what a training of S members left
+    "EnsembleTraining",  # the state of a training of an ensemble
+    "Extragradient",  # a step from the past point along the gradient at an extrapolated one
+    "MemberDirections",  # `SharpDirections` of all members of an ensemble at once
+    "Nudged",  # a step that leaves given directions out (Durall et al. 2021)
+    "Nudging",  # what is left out of whose steps
+    "Optimistic",  # a step along twice the gradient minus the one before; the first is a plain step
+    "Recording",  # what a training records, how often, and what it keeps
+    "SharpDirections",  # the leading eigenvectors of a player's own Hessian, as they move
+    "SingleTraining",  # the state of a training of one GAN
+    "TrainingResult",  # what a training of one GAN left
+    "train",  # train one GAN of any two networks
+    "train_ensemble",  # train S GANs of one shape at once
+]

@@ -1,0 +1,381 @@
+"""A training: its state, records and snapshots, its checkpoint, and how it ends.
+
+`helpers.training.single` trains one GAN and `helpers.training.ensemble` many of one shape. They add
+what differs: how batches are drawn, what D is shown, and how players take turns.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from tqdm import tqdm
+
+from helpers.checkpoints.descriptions import architecture, described, described_optimizer, digest
+from helpers.checkpoints.files import (
+    check_observed,
+    checkpoint_path,
+    read_state,
+    recorded_rows,
+    try_writing,
+    write_state,
+)
+from helpers.games.game import PLAYERS
+from helpers.inputs import shown, whole_number, whole_numbers
+from helpers.losses.penalty import GradientPenalty
+from helpers.spectra import NotConverged
+from helpers.training.optimizers import Extragradient, Nudged, Wrapper
+from helpers.training.randomness import PrivateRandom
+
+MakeOptimizer = Callable[[Iterable[Tensor]], Optimizer | Wrapper]
+_CHECK = 100  # iterations between checks that losses are finite: each waits for the device
+
+
+class Diverged(FloatingPointError):
+    """A training has diverged, all members of it; `run` holds what there was until then."""
+
+    def __init__(self, message: str, run: Any, iteration: int) -> None:
+        super().__init__(message)
+        self.run = run
+        self.iteration = iteration  # the one in which it ended
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What is recorded of a training, and where its state is kept. The training is the same.
+
+    Args:
+        every: iterations between records of D's loss "loss_d" and G's "loss_g" in the last step.
+            Where both step at once, these are of the step's start, and so are the norms of the
+            gradients, "norm_d" and "norm_g"; "ahead_d" and "ahead_g" are the norms at the
+            extrapolated point.
+        observe: called for each record, by `train` with the players, by `train_ensemble` with both
+            stacked players, latents and reals. What it gives, by name, is recorded beside the
+            losses. It may not change what it is given.
+        snapshots: iterations after which both players are kept; 0 is the start.
+        checkpoint: a file that keeps the state, so that an interrupted run goes on from there, to
+            the same result. It belongs to one run, told by settings, networks, optimisers and the
+            data's content. The same run with more iterations goes on, with other `snapshots` or
+            `every` as well, if nothing is wanted that lies behind and was not recorded.
+        save_every: iterations after which the checkpoint is written; it always is at the end.
+
+    Raises:
+        ValueError: for counts out of range, an observer that cannot be called, and a checkpoint
+            that is no path of a file.
+
+    >>> Recording(every=10, snapshots=[0, 100]).every
+    10
+    """
+
+    every: int = 100
+    observe: Callable[..., dict[str, Any]] | None = None
+    snapshots: Collection[int] = frozenset()
+    checkpoint: Path | str | None = None
+    save_every: int = 500
+
+    def __post_init__(self) -> None:
+        if self.observe is not None and not callable(self.observe):
+            raise ValueError(f"observe is a function or None, got {shown(self.observe)}")
+        checked = {
+            "every": whole_number("every", self.every, 1),
+            "snapshots": whole_numbers("snapshots", self.snapshots, 0),
+            "checkpoint": checkpoint_path(self.checkpoint),
+            "save_every": whole_number("save_every", self.save_every, 1),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train, in the words of `helpers.training`."""
+
+    optimizers: tuple[MakeOptimizer, MakeOptimizer]  # G's and D's
+    steps: tuple[int, int] | None
+    batch: int | None
+    penalty: GradientPenalty | None
+    joint_batch: bool
+    seed: int
+
+
+class Training(ABC):
+    """The state of a training.
+
+    Args:
+        settings, recording: how to train, and what is recorded.
+        players: both, as searches for directions are given them.
+        weights: those of each player that move.
+        data: all that batches are drawn from, by name.
+        observed: what `Recording.observe` is given.
+        shape: () for one GAN, (S,) for S members.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        recording: Recording,
+        players: tuple[Any, Any],
+        weights: Sequence[list[Tensor]],
+        data: dict[str, Tensor | None],
+        observed: tuple,
+        shape: tuple[int, ...],
+        device: torch.device,
+    ) -> None:
+        self.settings, self.recording = settings, recording
+        self.players, self.weights = players, weights
+        self.data, self.observed, self.device = data, observed, device
+        for player, own in zip(PLAYERS, weights, strict=True):
+            if not own:
+                raise ValueError(f"{player} has no weights that require grad to train")
+        self.optimizers = [
+            make(own) for make, own in zip(settings.optimizers, weights, strict=True)
+        ]
+        extrapolates = {isinstance(optimizer, Extragradient) for optimizer in self.optimizers}
+        if len(extrapolates) > 1:
+            raise ValueError("extragradient is asked for by both players or by neither")
+        self.extrapolates = True in extrapolates
+        self.random = PrivateRandom(settings.seed, device)
+        self.done = 0
+        self.finite = torch.zeros(shape, dtype=torch.int64, device=device)  # iterations that were
+        self.recorded: list[int] = []
+        self.records: dict[str, list[Tensor]] = {}
+        self.snapshots: dict[int, Any] = {}
+        self.take_snapshot()
+
+    @abstractmethod
+    def step(self) -> dict[str, Tensor]:
+        """The steps of an iteration; both losses by name."""
+
+    @abstractmethod
+    def losses(self, batch: tuple) -> tuple[Tensor, Tensor, Tensor | float]:
+        """D's and G's losses, and what the penalty adds to the sum of D's."""
+
+    @abstractmethod
+    def states(self) -> list[dict[str, Tensor]]:
+        """All tensors of G and of D by name, to be read and to be written to."""
+
+    @abstractmethod
+    def networks(self) -> Sequence[nn.Module]:
+        """G and D, of one member."""
+
+    @abstractmethod
+    def stream_state(self) -> dict[str, Any]:
+        """Where the streams of batches stand."""
+
+    @abstractmethod
+    def load_streams(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+
+    @abstractmethod
+    def result(self) -> Any:
+        """What there is now."""
+
+    def advance(self, iterations: int) -> Any:
+        """Iterate under a progress bar, from the checkpoint if there is one; the result."""
+        path = self.recording.checkpoint
+        if path is not None:
+            _ = self.identity, self.described_observer  # as long as the run is at its start
+            if path.exists():
+                self.load(path, iterations)
+            if self.done < iterations:
+                try_writing(path)
+        for _ in tqdm(
+            range(self.done, iterations), initial=self.done, total=iterations, disable=None
+        ):
+            self.iterate()
+            is_due = self.done % self.recording.save_every == 0 or self.done == iterations
+            if path is not None and is_due:
+                self.save(path)
+        self.check_finite()
+        return self.result()
+
+    def iterate(self) -> None:
+        """Steps of both players, then a record and a snapshot if it is time."""
+        is_recorded = (self.done + 1) % self.recording.every == 0
+        with self.random.used():
+            losses = self.step()
+            self.done += 1
+            is_finite = (losses["loss_d"] + losses["loss_g"]).isfinite()
+            self.finite += is_finite & (self.finite == self.done - 1)
+            if is_recorded or self.done % _CHECK == 0 or self.done in self.recording.snapshots:
+                self.check_finite()
+            if is_recorded:
+                self.record(losses)
+        self.take_snapshot()
+
+    def together(self, batch: tuple) -> dict[str, Tensor]:
+        """One step of both from gradients at one point, by way of an extrapolation if there is one.
+
+        The losses and the norms of the gradients are those at the start of the step; norms "ahead"
+        are those at the extrapolated point.
+        """
+        found: dict[str, Tensor] = {}
+        for _ in range(1 + self.extrapolates):
+            loss_d, loss_g, penalty = self.losses(batch)
+            gradients = (
+                gradient(loss_g.sum(), self.weights[0], retain_graph=True),
+                gradient(loss_d.sum() + penalty, self.weights[1]),
+            )
+            where = "ahead" if found else "norm"
+            found = found or {"loss_d": loss_d.detach(), "loss_g": loss_g.detach()}
+            for name, parts in zip("gd", gradients, strict=True):
+                rows = [part.flatten(start_dim=self.finite.ndim) for part in parts]
+                found[f"{where}_{name}"] = torch.cat(rows, dim=-1).norm(dim=-1)
+            for player in (0, 1):
+                self.refresh_directions(player)
+            for player in (0, 1):
+                self.move(player, gradients[player])
+        return found
+
+    def take_turn(self, player: int, loss: Tensor) -> None:
+        """A move of one player alone."""
+        gradients = gradient(loss, self.weights[player])
+        self.refresh_directions(player)
+        self.move(player, gradients)
+
+    def refresh_directions(self, player: int) -> None:
+        """Let an optimiser that leaves directions out find them, if it is time."""
+        if isinstance(self.optimizers[player], Nudged):
+            try:
+                self.optimizers[player].refresh(self.players)
+            except (FloatingPointError, NotConverged) as error:
+                at = self.done + 1
+                what = f"no directions could be found in iteration {at}: {error}"
+                raise Diverged(what, self.result(), at) from error
+
+    def move(self, player: int, gradients: tuple[Tensor, ...]) -> None:
+        """A player's next move along these gradients: with extragradient every other one is a step.
+
+        In turn that is what Berard et al. 2020 released; a pass that extrapolates counts there too.
+        """
+        for weight, part in zip(self.weights[player], gradients, strict=True):
+            weight.grad = part
+        optimizer = self.optimizers[player]
+        ahead = self.extrapolates and not optimizer.is_ahead
+        (optimizer.extrapolate if ahead else optimizer.step)()
+
+    @property
+    def diverged(self) -> dict[int, int]:
+        """The iterations in which losses ceased to be finite, by member; the first one first."""
+        ends = [(int(count) + 1, number) for number, count in enumerate(self.finite.reshape(-1))]
+        return {number: end for end, number in sorted(ends) if end <= self.done}
+
+    def check_finite(self) -> None:
+        """Raise Diverged if no loss has been finite throughout."""
+        if (self.finite < self.done).all():
+            diverged = self.diverged
+            last = max(diverged.values())
+            what = f"the losses ceased to be finite in iteration {last}"
+            if self.finite.ndim:
+                what = f"every member has diverged, at {diverged}"
+            raise Diverged(what, self.result(), last)
+
+    def record(self, losses: dict[str, Tensor]) -> None:
+        """Record losses, and what an observer makes of the players."""
+        if self.recording.observe is not None:
+            with torch.no_grad(), self.random.undisturbed():
+                losses = losses | self.recording.observe(*self.observed)
+        self.recorded.append(self.done)
+        for name, value in losses.items():
+            copy = torch.as_tensor(value, device="cpu").detach().clone()
+            self.records.setdefault(name, []).append(copy)
+
+    def stacked_records(self) -> tuple[NDArray[np.int64], dict[str, NDArray]]:
+        """Iterations (k,), and what was recorded after them (k, ...) by name."""
+        stacked = {name: torch.stack(values).numpy() for name, values in self.records.items()}
+        return np.array(self.recorded, dtype=np.int64), stacked
+
+    def take_snapshot(self) -> None:
+        """Keep the players, if it is time."""
+        if self.done in self.recording.snapshots and self.done not in self.snapshots:
+            self.snapshots[self.done] = [
+                {name: part.detach().cpu().clone() for name, part in state.items()}
+                for state in self.states()
+            ]
+
+    def save(self, path: Path) -> None:
+        """Write the state, never half a file; of a training that has diverged, raise Diverged."""
+        self.check_finite()
+        state = {
+            "run": self.identity,
+            "observe": self.described_observer,
+            "done": self.done,
+            "finite": self.finite,
+            "recorded": self.recorded,
+            "records": self.records,
+            "snapshots": self.snapshots,
+            "players": self.states(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "random": self.random.states,
+            "streams": self.stream_state(),
+        }
+        write_state(state, path)
+
+    def load(self, path: Path, iterations: int) -> None:
+        """Go on from a state that `save` wrote; a ValueError if it is of another run."""
+        state, recording = read_state(path, self.identity, iterations), self.recording
+        rows = recorded_rows(path, state, recording.every, recording.snapshots)
+        goes_on = state["done"] < iterations
+        check_observed(path, state["observe"], self.described_observer, goes_on)
+        for here, there in zip(self.states(), state["players"], strict=True):
+            put_state(here, there)
+        for optimizer, there in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(there)
+        self.random.load(state["random"])
+        self.load_streams(state["streams"])
+        self.done = state["done"]
+        self.finite.copy_(state["finite"])
+        self.recorded = [state["recorded"][row] for row in rows]
+        self.records = {
+            name: [values[row] for row in rows] for name, values in state["records"].items() if rows
+        }
+        self.snapshots = {
+            iteration: players
+            for iteration, players in state["snapshots"].items()
+            if iteration in recording.snapshots
+        }
+        self.take_snapshot()
+
+    @cached_property
+    def identity(self) -> dict[str, Any]:
+        """What tells this run from others; to be read before the first iteration."""
+        settings = vars(self.settings).items()
+        return {
+            **{name: described(value) for name, value in settings if name != "optimizers"},
+            "players": [architecture(net) for net in self.networks()],
+            "optimizers": [described_optimizer(optimizer) for optimizer in self.optimizers],
+            **{name: None if d is None else digest(d) for name, d in self.data.items()},
+            "start": [digest(*state.values()) for state in self.states()],
+        }
+
+    @cached_property
+    def described_observer(self) -> Any:
+        """What is recorded, as far as that can be told."""
+        return described(self.recording.observe, closures=False)
+
+
+def gradient(
+    loss: Tensor, weights: Sequence[Tensor], *, retain_graph: bool = False
+) -> tuple[Tensor, ...]:
+    """The gradient of a loss in weights, zero in those that have no part in it."""
+    if not loss.requires_grad:  # none of them has
+        return tuple(torch.zeros_like(weight) for weight in weights)
+    return torch.autograd.grad(
+        loss, weights, retain_graph=retain_graph, allow_unused=True, materialize_grads=True
+    )
+
+
+@torch.no_grad()
+def put_state(here: dict[str, Tensor], there: dict[str, Tensor]) -> None:
+    """Write tensors of one state to those of the same names in another."""
+    for name, part in here.items():
+        part.copy_(there[name])

@@ -1,0 +1,214 @@
+"""The sharp directions that NuGAN leaves out, found while a GAN trains (Durall et al. 2021).
+
+The paper says neither how many there are, nor how often they are found anew, nor on which data,
+nor whether G, D or both are nudged: a `Nudging` holds the answers, its defaults are ours.
+
+Directions are searched for without making sure that none is missed, which would take about 1.6
+times the products. They are old by up to `every` steps when they are used, and good to a tenth of
+their eigenvalues: one that is missed is left in for as many steps, and the next search, with a
+random vector in its start, finds it. Eigenvalues that are recorded are made sure of.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from helpers.games.game import PLAYERS
+from helpers.games.networks import joint_point, network_game
+from helpers.inputs import one_of, real_number, whole_number
+from helpers.losses.penalty import GradientPenalty
+from helpers.losses.table import GanLoss
+from helpers.models import Players
+from helpers.models.stacked import Stacked
+from helpers.operators import MemberHessians, hessian
+from helpers.spectra import CHANCE, MemberPairs, member_eigenpairs, top_eigenpairs
+from helpers.training.ensemble import MemberLosses
+from helpers.training.optimizers import PROJECTIONS
+
+
+@dataclass(frozen=True)
+class Nudging:
+    """What is left out of whose steps.
+
+    A search that does not converge ends a training, of one GAN or of an ensemble, with
+    `helpers.training.Diverged`. So do products that are not finite, of one GAN; in an ensemble they
+    leave that member's directions at zero, and its neighbours go on.
+
+    >>> Nudging(k=20, players="D").k
+    20
+    """
+
+    k: int = 5  # leading eigenvectors of a player's own Hessian
+    every: int = 50  # steps of the player after which they are found anew
+    project: str = "gradient"  # eq. 12; or "step"
+    players: str = "GD"  # who is nudged: "G", "D" or "GD"
+    tolerance: float = 0.1  # of residuals, in parts of each eigenvalue
+
+    def __post_init__(self) -> None:
+        for name in ("k", "every"):
+            object.__setattr__(self, name, whole_number(name, getattr(self, name), 1))
+        one_of("players", self.players, ("G", "D", "GD"))
+        one_of("project", self.project, PROJECTIONS)
+        object.__setattr__(self, "tolerance", real_number("tolerance", self.tolerance, above=0))
+
+
+@dataclass
+class SharpDirections:
+    """Finds the leading eigenvectors of a player's own Hessian, as the nets of a training are.
+
+    Args:
+        player: "G" or "D".
+        nudging: how many, and how well.
+        latents, reals: the fixed subset that the loss is taken on, on the device of the training.
+        loss: a name of `helpers.losses.LOSSES`.
+        penalty: on D's slope.
+        joint_batch, logit: as in the training.
+        labels: of the subset, if the training has labels.
+
+    >>> from helpers.models import mlp
+    >>> nets = Players(mlp([1, 5, 1], seed=0), mlp([1, 5, 1], seed=1))
+    >>> find = SharpDirections("D", Nudging(k=2), torch.zeros(8, 1), torch.ones(8, 1))
+    >>> find(nets, None).shape
+    torch.Size([16, 2])
+    """
+
+    player: str
+    nudging: Nudging
+    latents: Tensor = field(repr=False)
+    reals: Tensor = field(repr=False)
+    loss: str = "js"
+    penalty: GradientPenalty | None = None
+    joint_batch: bool = False
+    logit: Callable[[Any], Tensor] | None = None
+    labels: Tensor | None = field(default=None, repr=False)
+    # What is counted tells no run from another, and is not compared.
+    products: int = field(default=0, repr=False, compare=False)  # that it took so far
+    seconds: float = field(default=0.0, repr=False, compare=False)
+
+    def __call__(self, players: Players, before: Tensor | None) -> Tensor:
+        """(n, k) orthonormal columns, from a search that starts with the ones before."""
+        started = time.perf_counter()
+        game = network_game(
+            *players,
+            self.latents,
+            self.reals,
+            loss=self.loss,
+            penalty=self.penalty,
+            joint_batch=self.joint_batch,
+            logit=self.logit,
+            labels=self.labels,
+        )
+        operator = hessian(game, self.player, joint_point(*players), route="retained")
+        nudging = self.nudging
+        options = {"tolerance": nudging.tolerance, "chance": None}
+        found = top_eigenpairs(operator, nudging.k, start=before, **options)
+        self.products += found.products
+        self.seconds += time.perf_counter() - started
+        return found.vectors
+
+
+@dataclass
+class MemberDirections:
+    """`SharpDirections` of all members of an ensemble at once.
+
+    Arguments that are not explained here are those of `SharpDirections`.
+
+    Args:
+        latents, reals: (S, m, ...) and (S, n, ...), the fixed subsets of the members.
+        groups: losses, and how many members in turn have each.
+        seed: of the random vectors that searches start with.
+    """
+
+    player: str
+    nudging: Nudging
+    latents: Tensor = field(repr=False)
+    reals: Tensor = field(repr=False)
+    groups: Sequence[tuple[GanLoss, int]] = field(repr=False)
+    penalty: GradientPenalty | None = None
+    seed: int = 0
+    joint_batch: bool = False
+    products: int = field(default=0, repr=False, compare=False)  # batched ones
+    seconds: float = field(default=0.0, repr=False, compare=False)
+
+    def __call__(self, players: tuple[Stacked, Stacked], before: Tensor | None) -> Tensor:
+        """(S, n, k) orthonormal columns of each member."""
+        started = time.perf_counter()
+        found = self._pairs(players, before, None)
+        self.products += found.products
+        self.seconds += time.perf_counter() - started
+        return found.vectors
+
+    def pairs(self, players: tuple[Stacked, Stacked], before: Tensor | None = None) -> MemberPairs:
+        """The eigenvalues as well, which are the leading ones but for a chance of 1 in 10,000."""
+        return self._pairs(players, before, CHANCE)
+
+    def _pairs(
+        self, players: tuple[Stacked, Stacked], before: Tensor | None, chance: float | None
+    ) -> MemberPairs:
+        own = players[PLAYERS.index(self.player)].parameters
+        total = partial(self._total, players)
+        shapes = [(tuple(part.shape), part.dtype) for part in (self.latents, self.reals)]
+        structure = (
+            *(each.signature for each in players), self.player, *shapes, *map(tuple, self.groups),
+            self.penalty, self.joint_batch,
+        )  # fmt: skip
+        how = (self.nudging, self.seed, chance)
+        return leading_pairs(own, total, before, *how, structure=structure)
+
+    def _total(self, players: tuple[Stacked, Stacked], own: dict[str, Tensor]) -> Tensor:
+        """The sum of the members' losses, with the weights of one player put in."""
+        like = next(iter(own.values()))
+        sets = [{name: w.detach().to(like) for name, w in e.parameters.items()} for e in players]
+        sets[PLAYERS.index(self.player)] = own
+        reals = self.reals.to(like.dtype)
+        fakes = players[0].at(sets[0], self.latents)
+        judge = partial(players[1].at, sets[1])
+        members = MemberLosses(self.groups, self.joint_batch, judge, players[1].is_samplewise)
+        if self.player == "D":
+            logits = members.both(reals, fakes)
+        elif any(loss.pairs for loss, _ in self.groups):
+            logits = members.for_generators(fakes, *members.both(reals, fakes))
+        else:  # losses that look at the generated ones alone
+            logits = (judge(fakes),) * 2
+        total = members.total(self.player, *logits)
+        if self.penalty is not None and self.player == "D":
+            shares = self.penalty.shares(fakes.shape[1]).expand(len(reals), -1)
+            total = total + len(reals) * self.penalty(judge, reals, fakes, shares)
+        return total
+
+
+def leading_pairs(
+    own: dict[str, Tensor],
+    total: Callable[[dict[str, Tensor]], Tensor],
+    before: Tensor | None,
+    nudging: Nudging,
+    seed: int,
+    chance: float | None = CHANCE,
+    *,
+    structure: Hashable = None,
+) -> MemberPairs:
+    """The k leading eigenpairs of every member's Hessian.
+
+    Args:
+        own, total, structure: as for `helpers.operators.MemberHessians`.
+        before: (S, n, k) vectors to start with, or None.
+        nudging: how many, and how well.
+        seed: of the random vector that the search starts with.
+        chance: of a miss, as `member_eigenpairs` has it.
+    """
+    hessians = MemberHessians(own, total, structure=structure)
+    random = torch.Generator().manual_seed(seed)
+    start = torch.randn(hessians.shape[1], generator=random, device="cpu")
+    start = (start / start.norm()).expand(hessians.shape)  # one for all members
+    if before is not None:
+        start = start.to(before) + before.sum(dim=-1)
+    start = start.to(next(iter(own.values())))
+    options = {"tolerance": nudging.tolerance, "chance": chance}
+    return member_eigenpairs(hessians.product, start, nudging.k, **options)

@@ -1,0 +1,245 @@
+"""One training of one GAN; `helpers.training.train` is the door to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from helpers.games.judging import Judging
+from helpers.losses.table import GanLoss
+from helpers.models import Players
+from helpers.models.copying import copied
+from helpers.training.core import Recording, Settings, Training, put_state
+from helpers.training.cuda_graph import Replay
+from helpers.training.optimizers import Nudged, Wrapper
+
+# Reals, latents, the penalty's shares, and the labels of the reals.
+Batch = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
+Watch = Callable[[Players], dict[str, Any]]
+_WARM_UP = 3  # iterations before one is captured, in which optimisers and libraries set up
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingResult:
+    """What a training of one GAN left."""
+
+    players: Players  # as they are at the end
+    iterations: NDArray[np.int64]  # (k,) after which records were taken, from 1
+    records: dict[str, NDArray]  # (k, ...) by name
+    snapshots: dict[int, list[dict[str, Tensor]]]  # iteration: the states of G and of D then
+
+    def players_at(self, iteration: int) -> Players:
+        """Both networks as they were at a snapshot.
+
+        Raises:
+            ValueError: for an iteration without one.
+        """
+        if iteration not in self.snapshots:
+            there = sorted(self.snapshots)
+            raise ValueError(f"snapshots are those of the iterations {there}, got {iteration}")
+        nets = Players(*map(copied, self.players))
+        for net, state in zip(nets, self.snapshots[iteration], strict=True):
+            put_state(whole_state(net), state)
+        return nets
+
+
+@dataclass(frozen=True)
+class SingleSettings(Settings):
+    """How to train, in the words of `train`."""
+
+    latent: tuple[int, ...]  # shape of one latent
+    loss: GanLoss
+    logit: Callable[[Any], Tensor] | None
+
+
+class SingleTraining(Training):
+    """The state of a training of one GAN."""
+
+    settings: SingleSettings
+
+    def __init__(
+        self,
+        players: Players,
+        reals: Tensor,
+        labels: Tensor | None,
+        settings: SingleSettings,
+        recording: Recording,
+        device: torch.device,
+    ) -> None:
+        players = Players(*(copied(net).to(device).train() for net in players))
+        self.reals = reals.to(device)
+        self.labels = None if labels is None else labels.to(device)
+        if device.type == "cuda":  # the layout that its convolutions are fastest in
+            for net in players:
+                net.to(memory_format=torch.channels_last)
+            if reals.ndim == 4:
+                self.reals = self.reals.contiguous(memory_format=torch.channels_last)
+        weights = [[w for w in net.parameters() if w.requires_grad] for net in players]
+        data = {"reals": self.reals, "labels": self.labels}
+        super().__init__(settings, recording, players, weights, data, (players,), (), device)
+        judging = Judging(settings.joint_batch, settings.logit)
+        self.logits_of_both = partial(judging.both, self.discriminate)
+        self.logits_alone = partial(judging.alone, self.discriminate)
+        self.latent_dtype = next(w.dtype for w in players.generator.parameters())
+        self.inner = [getattr(each, "optimizer", each) for each in self.optimizers]
+        self.repeats = device.type == "cuda" and self.is_repeated()
+        self.replay: Replay | None = None
+        self.eager_iterations = 0  # that were not replayed
+        self.let_capture()
+        self.stream = torch.Generator().manual_seed(settings.seed)
+        self.epoch_start = self.stream.get_state()
+        self.order, self.used = None, 0
+
+    def is_repeated(self) -> bool:
+        """Whether every iteration is the same program, apart from those that look for directions.
+
+        Only that wrapper whose state is one tensor can be in it.
+        """
+        wrapped = [each for each in self.optimizers if isinstance(each, Wrapper)]
+        one_each = self.settings.steps in (None, (1, 1))
+        return all("capturable" in each.defaults for each in self.inner) and all(
+            isinstance(each, Nudged) and one_each for each in wrapped
+        )
+
+    def let_capture(self) -> None:
+        """Tell Adam and its like where to count their steps: on the device, if captured there."""
+        for optimizer in self.inner:
+            for group in optimizer.param_groups:
+                if "capturable" in group:
+                    group["capturable"] = self.repeats
+            for state in optimizer.state.values():
+                if "step" in state:
+                    state["step"] = state["step"].to(self.device if self.repeats else "cpu")
+
+    def step(self) -> dict[str, Tensor]:
+        """One iteration, on a CUDA device by a replay of the last one where that is the same."""
+        steps = self.settings.steps
+        batches = [self.draw() for _ in range(1 if steps is None else sum(steps) - 1)]
+        nudged = [each for each in self.optimizers if isinstance(each, Nudged)]
+        is_due = any(each.is_due for each in nudged)
+        if not self.repeats or self.eager_iterations < _WARM_UP or is_due:
+            self.eager_iterations += 1
+            return self.steps_on(batches)
+        if self.replay is None:
+            self.replay = Replay(self.steps_on, batches)  # which counts the step it is to repeat
+        else:
+            for each in nudged:
+                each.taken += 1
+        return self.replay(batches)
+
+    def steps_on(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
+        """The steps of an iteration on these batches."""
+        return self.in_turn(batches) if self.settings.steps else self.together(batches[0])
+
+    def losses(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | float]:
+        reals, latents, shares, labels = batch
+        of = self.settings.loss
+        fakes = self.generate(latents, labels)
+        real, fake = self.logits_of_both(reals, fakes, labels)
+        loss_d = of.discriminator(real, fake)
+        if self.settings.joint_batch and not of.pairs:
+            fake = self.logits_alone(fakes, labels)
+        loss_g = of.generator(real, fake)
+        return loss_d, loss_g, self.penalty(reals, fakes.detach(), shares, labels)
+
+    def in_turn(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
+        """Steps of D, then steps of G, whose first one takes the samples of D's last."""
+        count, of = self.settings.steps[0], self.settings.loss
+        for reals, latents, shares, labels in batches[:count]:
+            fakes = self.generate(latents, labels)
+            fixed = fakes.detach()
+            loss_d = of.discriminator(*self.logits_of_both(reals, fixed, labels))
+            self.take_turn(1, loss_d + self.penalty(reals, fixed, shares, labels))
+        for step in range(self.settings.steps[1]):
+            if step:
+                reals, latents, _, labels = batches[count - 1 + step]
+                fakes = self.generate(latents, labels)
+            if of.pairs:
+                loss_g = of.generator(*self.logits_of_both(reals, fakes, labels))
+            else:
+                fake = self.logits_alone(fakes, labels)
+                loss_g = of.generator(fake, fake)
+            self.take_turn(0, loss_g)
+        return {"loss_d": loss_d.detach(), "loss_g": loss_g.detach()}
+
+    def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
+        """G's samples."""
+        given = (latents,) if labels is None else (latents, labels)
+        return self.players.generator(*given)
+
+    def discriminate(self, samples: Tensor, *labels: Tensor) -> Any:
+        """What D gives; it may write to what it is given."""
+        return self.players.discriminator(samples.clone(), *labels)
+
+    def penalty(
+        self, reals: Tensor, fakes: Tensor, shares: Tensor | None, labels: Tensor | None
+    ) -> Tensor | float:
+        """The penalty on D's slope, if there is one."""
+        if self.settings.penalty is None:
+            return 0.0
+        judge = partial(self.logits_alone, labels=labels)
+        return self.settings.penalty(judge, reals, fakes, shares)
+
+    def draw(self) -> Batch:
+        """Reals, latents and the penalty's shares of one step; every epoch in an order of its own.
+
+        What is left over at an epoch's end is dropped.
+        """
+        size = self.settings.batch
+        if self.order is None or self.used + size > len(self.order):
+            self.epoch_start = self.stream.get_state()
+            self.shuffle()
+            self.used = 0
+        rows = self.order[self.used : self.used + size]
+        x = self.reals[rows]
+        self.used += size
+        pinned = self.device.type == "cuda"  # or the copy would wait for all that is under way
+        drawn = {"generator": self.stream, "dtype": torch.float32, "device": "cpu"}
+        z = torch.randn(size, *self.settings.latent, **drawn, pin_memory=pinned)
+        z = z.to(self.latent_dtype)
+        shares = None
+        if self.settings.penalty is not None:
+            shares = torch.rand(size, **drawn).to(self.device)
+        labels = None if self.labels is None else self.labels[rows]
+        return x, z.to(self.device, non_blocking=pinned), shares, labels
+
+    def shuffle(self) -> None:
+        order = torch.randperm(len(self.reals), generator=self.stream, device="cpu")
+        self.order = order.to(self.device)
+
+    def states(self) -> list[dict[str, Tensor]]:
+        return [whole_state(net) for net in self.players]
+
+    def networks(self) -> Players:
+        return self.players
+
+    def stream_state(self) -> dict[str, Any]:
+        is_under_way = self.order is not None
+        return {
+            "now": self.stream.get_state(),
+            "epoch": [self.epoch_start, self.used, is_under_way],
+        }
+
+    def load_streams(self, state: dict[str, Any]) -> None:
+        self.let_capture()
+        self.epoch_start, self.used, is_under_way = state["epoch"]
+        if is_under_way:
+            self.stream.set_state(self.epoch_start)
+            self.shuffle()
+        self.stream.set_state(state["now"])
+
+    def result(self) -> TrainingResult:
+        players = Players(*map(copied, self.players))
+        return TrainingResult(players, *self.stacked_records(), dict(self.snapshots))
+
+
+def whole_state(net: nn.Module) -> dict[str, Tensor]:
+    """All weights and buffers of a network, with the buffers that its `state_dict` leaves out."""
+    return {name: part.detach() for name, part in (*net.named_parameters(), *net.named_buffers())}

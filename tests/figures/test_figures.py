@@ -1,0 +1,384 @@
+"""What every figure of the book must have."""
+
+import json
+import re
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from helpers import figures
+from helpers.analysis.paths import path_profile
+from helpers.analysis.surfaces import ProjectedPath
+from helpers.figures import style
+from helpers.games.closed_form import rotating_saddle
+from helpers.ledger.columns import Table
+from helpers.operators import Matrix
+from helpers.spectra import blurred, ritz_cloud, slq_density
+
+
+def draw():
+    return figures.curves([0, 1], {"one": [0, 1], "two": [1, 0]}, xlabel="x", ylabel="y")
+
+
+def test_same_bytes_at_every_run():
+    """Dates and random ids would make every notebook differ from the last one."""
+    assert figures.show(draw()).data == figures.show(draw()).data
+
+
+def test_follows_the_theme():
+    """Ink and paper are swapped by a style sheet inside the picture, and both are used."""
+    picture = figures.show(draw()).data
+    assert "@media (prefers-color-scheme: dark)" in picture
+    for colour in (style.INK, style.PAPER):
+        assert picture.count(f"fill: {colour}") > 1  # in the sheet, and in the drawing
+
+
+def test_leaves_matplotlib_alone():
+    """The style ends with the figure, and no figure stays open."""
+    before = dict(mpl.rcParams)
+    figures.show(draw())
+    assert dict(mpl.rcParams) == before
+    assert plt.get_fignums() == []
+
+
+def test_players_are_told_apart():
+    """G and D have colours of their own that no other line uses."""
+    own = set(figures.PLAYER_COLOURS.values())
+    assert len(own) == 2
+    assert not own & set(figures.PALETTE)
+
+
+def test_colours_read_on_light_and_dark():
+    """Every colour of the palette has contrast 2.3 at least on both papers (graphics, not text)."""
+    papers = [style.PAPER, style.DARK[style.PAPER]]
+    for colour in (*figures.PALETTE, *figures.PLAYER_COLOURS.values()):
+        assert min(contrast(colour, paper) for paper in papers) > 2.3, colour
+    for ink, paper in ((style.INK, papers[0]), (style.DARK[style.INK], papers[1])):
+        assert contrast(ink, paper) > 7  # text
+
+
+def contrast(one, other):
+    """Contrast ratio as WCAG 2 defines it."""
+    bright = []
+    for colour in (one, other):
+        rgb = np.array(mpl.colors.to_rgb(colour))
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        bright.append(linear @ [0.2126, 0.7152, 0.0722] + 0.05)
+    return max(bright) / min(bright)
+
+
+def test_turnable_surface_is_named_by_content():
+    """Equal surfaces give equal outputs, different ones do not share an element."""
+    grid, heights = np.arange(3.0), np.arange(9.0).reshape(3, 3)
+    one = figures.turnable_surfaces(grid, {"a": heights}).data
+    assert one == figures.turnable_surfaces(grid, {"a": heights}).data
+    other = figures.turnable_surfaces(grid, {"a": heights + 1}).data
+    assert one.splitlines()[0] != other.splitlines()[0]
+
+
+def slider(lift=0.0):
+    grid = np.linspace(0, 1, 3)
+    heights = np.arange(36.0).reshape(4, 3, 3) + lift
+    ball = np.column_stack([np.linspace(0, 1, 4), np.zeros(4), np.arange(4.0)])
+    captions = [f"frame {n}" for n in range(4)]
+    return figures.sliding_surface(
+        grid, heights, ball, captions, names=("a", "b", "c"), slider="time"
+    )
+
+
+def test_slider_holds_every_frame():
+    """One surface, one caption and one place of the ball a frame, and a slider that reaches all."""
+    page = slider().data
+    content = json.loads(re.search(r"figure = (.*);\n", page)[1])
+    assert len(content["heights"]) == len(content["captions"]) == len(content["ball"]["x"]) == 4
+    assert content["heights"][1][2][0] == 11.0  # rows of plotly are its y axis
+    assert 'max="3"' in page
+    assert 'aria-label="time"' in page
+
+
+def test_slider_is_named_by_content():
+    assert slider().data == slider().data
+    assert slider().data.splitlines()[0] != slider(lift=1.0).data.splitlines()[0]
+
+
+def test_slider_shows_the_ball_above_the_surface():
+    """The ball is lifted by a little of the range, or the surface would cover it."""
+    content = json.loads(re.search(r"figure = (.*);\n", slider().data)[1])
+    assert all(0 < z - n < 1 for n, z in enumerate(content["ball"]["z"]))
+
+
+GRID = np.linspace(-1, 1, 9)
+PLANE = np.stack(np.meshgrid(GRID, GRID, indexing="ij"), axis=-1)
+PROFILE = path_profile(
+    rotating_saddle(), [0.0, 0.0, 1.0], [[1.0, 1.0, 0.1], [1.1, 1.0, 0.0]], np.linspace(0, 2, 11)
+)
+VALUES = np.linspace(-1, 1, 9)
+DENSITY = slq_density(Matrix(np.diag(VALUES)), 2, 9, seed=0)
+EXACT = blurred(VALUES, DENSITY.grid, DENSITY.sigma)
+PATH = ProjectedPath(
+    np.stack([VALUES, VALUES], axis=1),
+    np.where(VALUES > 0, VALUES, np.nan),
+    *(abs(VALUES) + 1,) * 3,
+)
+TOPS = np.stack([abs(VALUES) + 0.1, VALUES], axis=1)
+QUARTILES = Table(
+    {"iteration": [1, 2], "low": [0.1, 1.0], "middle": [0.2, 2.0], "high": [0.3, 3.0]}
+)
+TURNING = np.array([[0.0, 1.0], [-1.0, 0.0]])
+COURSE = figures.Course(np.arange(1, 400), np.tile(VALUES, (399, 1)), np.linspace(0.7, 0.5, 399))
+DRAWN = {
+    "courses": lambda: figures.courses(
+        {"JS": {"best": COURSE, "worst": COURSE}, "RS": {"best": COURSE, "worst": COURSE}},
+        bands=[(0, 0.3)],
+        levels={"JS": 0.48, "RS": 0.35},
+    ),
+    "cumulative": lambda: figures.cumulative(
+        {"a": {"JS": VALUES, "RS": VALUES + 1}, "b": {"JS": VALUES}}, marks={"JS": 0.5}
+    ),
+    "reached": lambda: figures.reached(
+        {"JS": (abs(VALUES) / 2, abs(VALUES)), "RS": (abs(VALUES), abs(VALUES))},
+        marks={"JS": 0.48, "RS": 0.35},
+    ),
+    "scattered": lambda: figures.scattered(
+        VALUES, VALUES, VALUES, star=(1 / 3, 1), xlabel="x", ylabel="y", label="z"
+    ),
+    "ranges": lambda: figures.ranges(
+        {"a": {"one": {"JS": VALUES, "RS": VALUES}, "two": {"RS": VALUES}}}
+    ),
+    "densities": lambda: figures.densities(
+        {"a": {"one": DENSITY, "two": DENSITY}, "b": {"one": DENSITY}, "c": {"one": DENSITY}},
+        {"a": EXACT, "b": None, "c": EXACT},
+    ),
+    "staircases": lambda: figures.staircases(
+        {"few": (VALUES[::4], np.full(3, 1 / 3))}, (VALUES, np.full(9, 1 / 9))
+    ),
+    "clouds": lambda: figures.clouds(
+        {"a": ritz_cloud(Matrix(TURNING), 2, 2, seed=0)}, {"a": np.array([1j, -1j])}
+    ),
+    "streams": lambda: figures.streams(
+        GRID,
+        GRID,
+        {"one": -PLANE, "two": None},
+        {"one": [PLANE[0]], "two": []},
+        star=(0, 0),
+        xlabel="x",
+        ylabel="y",
+    ),
+    "archetypes": lambda: figures.archetypes(
+        GRID,
+        {"a": -PLANE, "b": PLANE},
+        PLANE[0],
+        {"a": PLANE[1], "b": 0 * PLANE[1]},
+        {"a": PROFILE, "b": PROFILE},
+    ),
+    "bands": lambda: figures.bands(
+        {"a": {"one": QUARTILES, "two": QUARTILES}},
+        x="iteration",
+        ylabel="y",
+    ),
+    "related": lambda: figures.related(
+        {"a": (abs(VALUES), abs(VALUES)), "b": (abs(VALUES), abs(VALUES))}, xlabel="x", ylabel="y"
+    ),
+    "histograms": lambda: figures.histograms(
+        {"a": [abs(VALUES), abs(VALUES)], "b": []},
+        VALUES,
+        {"a": abs(VALUES), "b": abs(VALUES)},
+    ),
+    "own_spectra": lambda: figures.own_spectra({"a": Table({"G": VALUES, "D": VALUES})}),
+    "path_profiles": lambda: figures.path_profiles({"a": PROFILE, "b": PROFILE}),
+    "pictures": lambda: figures.pictures({"a": np.zeros((2, 1, 4, 4)), "b": np.ones((2, 1, 4, 4))}),
+    "colour pictures": lambda: figures.pictures({"a": np.zeros((2, 3, 4, 4))}),
+    "scores": lambda: figures.scores(
+        {"a": (np.arange(9), [abs(VALUES), abs(VALUES)]), "b": (np.arange(9), [abs(VALUES)])},
+        ceiling=2.0,
+        floor=1.0,
+        xlabel="x",
+        ylabel="y",
+    ),
+    "leading": lambda: figures.leading(
+        {"a": {"one": VALUES + 1j, "two": VALUES * 1j}, "b": {"one": VALUES + 0j}}
+    ),
+    "spectra": lambda: figures.spectra({"all": np.array([1 + 1j, -1.0]), "top": np.array([1j])}),
+    "loss_planes": lambda: figures.loss_planes(
+        {"a": (VALUES, VALUES[::2], np.outer(VALUES, VALUES[::2]), PATH)},
+        {"a": ("x", "y")},
+        bar="loss",
+    ),
+    "told_and_true": lambda: figures.told_and_true(
+        {"a": (VALUES, PATH), "b": (VALUES, PATH)}, xlabel="epoch"
+    ),
+    "curvature_and_score": lambda: figures.curvature_and_score(
+        {"a": (VALUES, TOPS, TOPS, abs(VALUES)), "b": (VALUES, TOPS, TOPS, abs(VALUES))},
+        ceiling={"a": 2.0, "b": 3.0},
+    ),
+    "lenses": lambda: figures.lenses(
+        ["a", "b"],
+        {"one, two": [1.0, np.nan], "three": [3.0, 2.0]},
+        shown={"one, two": ".1f", "three": ".0f"},
+    ),
+    "shares": lambda: figures.shares(
+        [0.1, 1.0], {"a": np.array([[0.5, 0.4, 0.6], [0, 0, 0.1]])}, xlabel="x", ylabel="y"
+    ),
+    "turning_contours": lambda: figures.turning_contours(
+        GRID,
+        {"a": PLANE[..., 0]},
+        {"a": (0, 0.5)},
+        {"a": (1, 1)},
+        star=(0, 0),
+        xlabel="x",
+        ylabel="y",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_every_figure_can_be_shown(name):
+    """It draws without a warning, twice the same, and with text in the reader's ink."""
+    picture = figures.show(DRAWN[name]()).data
+    assert picture == figures.show(DRAWN[name]()).data
+    assert f"fill: {style.INK}" in picture
+
+
+MATPLOTLIBRC = """
+figure.dpi: 72
+figure.figsize: 3, 9
+figure.titlesize: 30
+font.family: monospace
+axes.spines.left: False
+axes.titlelocation: left
+axes.formatter.useoffset: False
+lines.linewidth: 7
+lines.marker: x
+legend.loc: lower left
+image.cmap: jet
+image.origin: lower
+grid.linestyle: --
+hist.bins: 3
+savefig.bbox: tight
+path.sketch: 1, 100, 2
+xtick.direction: in
+"""
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_a_readers_matplotlibrc_changes_nothing(name, tmp_path):
+    rc = tmp_path / "matplotlibrc"
+    rc.write_text(MATPLOTLIBRC)
+    picture = figures.show(DRAWN[name]()).data
+    with mpl.rc_context(fname=rc):
+        assert figures.show(DRAWN[name]()).data == picture
+
+
+def test_streams_run_along_the_field():
+    """The first axis of a field is the horizontal one: a field to the right flows to the right."""
+    right = np.zeros((9, 9, 2))
+    right[..., 0] = 1
+    drawn = figures.streams(
+        GRID, GRID, {"a": right}, {"a": []}, star=(0, 0), xlabel="x", ylabel="y"
+    )
+    lines = drawn.axes[0].collections[0].get_segments()
+    assert all(abs(end[1] - start[1]) < 1e-9 for start, end in (line[[0, -1]] for line in lines))
+    plt.close(drawn)
+
+
+def test_path_profiles_show_median_and_quartiles():
+    drawn = figures.path_profiles({"a": PROFILE})
+    angle, norm = drawn.axes[0], drawn.axes[1]
+    np.testing.assert_allclose(angle.lines[0].get_ydata(), PROFILE.quartiles()[1])
+    assert norm.lines[0].get_ydata().max() == 1  # in parts of its largest
+    plt.close(drawn)
+
+
+def test_densities_show_two_standard_errors():
+    drawn = figures.densities({"a": {"one": DENSITY}}, {"a": EXACT})
+    exact, band = drawn.axes[0].collections
+    assert exact.get_paths()[0].vertices[:, 1].max() == pytest.approx(
+        EXACT.max(), rel=1e-3
+    )  # of fewer points
+    top = (DENSITY.density + 2 * DENSITY.standard_error).max()
+    assert band.get_paths()[0].vertices[:, 1].max() == pytest.approx(top, rel=1e-3)
+    plt.close(drawn)
+
+
+def test_staircases_end_at_the_whole_mass():
+    drawn = figures.staircases(
+        {"half": (VALUES[:2], np.full(2, 0.25))}, (VALUES, np.full(9, 1 / 9))
+    )
+    exact, half = drawn.axes[0].lines
+    assert exact.get_ydata()[-1] == pytest.approx(1)
+    assert half.get_ydata()[-1] == pytest.approx(0.5)
+    plt.close(drawn)
+
+
+def test_cumulative_is_the_share_at_or_below():
+    drawn = figures.cumulative({"a": {"JS": [1.0, 2.0, 3.0, 4.0]}}, marks={"JS": 2.5})
+    curve, mark = drawn.axes[0].lines
+    x, y = curve.get_data()
+    assert y[np.searchsorted(x, 2.0)] == 0.5 and y[-1] == 1
+    assert mark.get_xdata()[0] == 2.5
+    plt.close(drawn)
+
+
+def test_ranges_show_median_and_quartiles():
+    """Each group's marks are at its own settings."""
+    drawn = figures.ranges({"a": {"one": {"JS": [1, 2, 3, 4, 5]}, "two": {"RS": [7, 8, 9]}}})
+    js, rs = drawn.axes[0].containers
+    assert js.lines[0].get_xdata().tolist() == [3] and rs.lines[0].get_xdata().tolist() == [8]
+    (bars,) = js.lines[2]
+    assert bars.get_segments()[0][:, 0].tolist() == [2, 4]
+    assert abs(js.lines[0].get_ydata()[0]) < 0.5 < rs.lines[0].get_ydata()[0]
+    plt.close(drawn)
+
+
+def test_courses_are_thinned():
+    """A page holds some hundred points of each line, the first among them."""
+    drawn = figures.courses({"JS": {"a": COURSE}}, bands=[], levels={"JS": 0.5})
+    above, below = drawn.axes
+    assert len(above.lines) == COURSE.points.shape[1]
+    assert all(50 < len(line.get_xdata()) <= 150 for line in [*above.lines, below.lines[0]])
+    assert below.lines[0].get_xydata()[0].tolist() == [1, 0.7]
+    plt.close(drawn)
+
+
+def test_clouds_put_the_real_part_across():
+    """A cloud around 2 + i is bright at the right, and its points are where its values are."""
+    cloud = ritz_cloud(Matrix([[2.0, 1.0], [-1.0, 2.0]]), 2, 2, seed=0)
+    drawn = figures.clouds({"a": cloud}, {"a": np.array([2 + 1j, 2 - 1j])})
+    axes = drawn.axes[0]
+    heat = axes.collections[0].get_array()
+    assert heat.shape == (len(cloud.imaginary), len(cloud.real))
+    np.testing.assert_allclose(axes.lines[0].get_xdata(), 2)
+    np.testing.assert_allclose(np.abs(axes.lines[0].get_ydata()), 1)
+    plt.close(drawn)
+
+
+def test_pictures_keep_their_order():
+    """From left to right, grey from black at -1 to white at 1; channels go last."""
+    images = np.stack([np.full((1, 2, 3), level) for level in (-1.0, 0.0, 1.0)])
+    (axes,) = figures.pictures({"a": images}).axes
+    shown = axes.images[0].get_array()
+    assert shown.shape == (2, 9)
+    assert np.array_equal(np.unique(shown, axis=1)[0], [0, 0.5, 1]) and shown[0, 0] == 0
+    (axes,) = figures.pictures({"a": np.zeros((2, 3, 4, 5))}).axes
+    assert axes.images[0].get_array().shape == (4, 10, 3)
+
+
+def test_lenses_rank_each_column_apart():
+    """Colours go from the lowest to the highest number of a column, and text says them."""
+    figure = figures.lenses(["a", "b", "c"], {"x": [3.0, 1.0, 2.0]}, shown={"x": ".0f"})
+    ranks = figure.axes[0].images[0].get_array()
+    assert ranks[:, 0].tolist() == [1.0, 0.0, 0.5]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["3", "1", "2"]
+    plt.close(figure)
+
+
+def test_no_curve_below_zero():
+    """A negative eigenvalue has no place on a logarithmic axis, and leaves a gap."""
+    tops = np.array([[1.0], [-1.0], [2.0]])
+    figure = figures.curvature_and_score(
+        {"a": (np.arange(3), tops, tops, np.ones(3))}, ceiling={"a": 2.0}
+    )
+    assert np.isnan(figure.axes[0].lines[0].get_ydata()).tolist() == [False, True, False]
+    plt.close(figure)

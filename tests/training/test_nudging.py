@@ -1,0 +1,214 @@
+"""Directions that nudging leaves out: those of one GAN, and of many at once."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from helpers.checkpoints.descriptions import described_optimizer
+from helpers.games.networks import joint_point, network_game
+from helpers.losses.penalty import GradientPenalty
+from helpers.losses.table import LOSSES
+from helpers.models import Players, mlp
+from helpers.models.stacked import Stacked
+from helpers.operators import MemberHessians, hessian
+from helpers.spectra import member_eigenpairs
+from helpers.training.nudging import MemberDirections, Nudging, SharpDirections
+from helpers.training.optimizers import Nudged
+from helpers.training.train import Recording, train, train_ensemble
+
+ADAM = partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.999))
+
+
+def pair(seed):
+    sizes, tanh = ([2, 6, 2], [2, 6, 1]), torch.nn.Tanh
+    return Players(*(mlp(s, seed=seed + k, activation=tanh) for k, s in enumerate(sizes)))
+
+
+def data(members, n=32):
+    random = torch.Generator().manual_seed(3)
+    return torch.randn(members, n, 2, generator=random), torch.randn(
+        members, n, 2, generator=random
+    )
+
+
+@pytest.mark.parametrize("player", ["G", "D"])
+@pytest.mark.parametrize("penalty", [None, GradientPenalty(0.5)])
+def test_members_against_dense(player, penalty):
+    """Each member's pairs are those of its own dense Hessian, for losses of both kinds."""
+    pairs, (z, x) = [pair(10 * k) for k in range(4)], data(4)
+    groups = [(LOSSES["js"], 3), (LOSSES["rs"], 1)]
+    nudging = Nudging(k=3, tolerance=1e-4)
+    find = MemberDirections(player, nudging, z, x, groups, penalty)
+    stacked = tuple(Stacked([p[k] for p in pairs]) for k in range(2))
+    found = find.pairs(stacked)
+    assert find(stacked, None).shape == found.vectors.shape
+    for number, nets in enumerate(pairs):
+        loss = "js" if number < 3 else "rs"
+        game = network_game(*nets, z[number], x[number], loss=loss, penalty=penalty)
+        dense = hessian(game, player, joint_point(*nets)).dense().double()
+        values = torch.linalg.eigvalsh(dense)
+        size = float(values.abs().max())
+        np.testing.assert_allclose(
+            found.values[number], values.flip(0)[:3], atol=2e-4 * size, rtol=0
+        )
+        assert float(found.lowest[number]) >= float(values[0]) - 1e-4 * size
+        own = found.vectors[number].double()
+        left = (dense @ own - own * found.values[number].double()).norm(dim=0)
+        assert float(left.max()) <= 2e-4 * size
+        assert torch.allclose(own.T @ own, torch.eye(3, dtype=own.dtype), atol=1e-5)
+
+
+def test_single_against_members():
+    """One GAN and a member of an ensemble leave out the same span."""
+    nets, (z, x) = pair(5), data(1)
+    nudging = Nudging(k=2, tolerance=1e-4)
+    one = SharpDirections("D", nudging, z[0], x[0])(nets, None)
+    stacked = tuple(Stacked([net]) for net in nets)
+    all_of_them = MemberDirections("D", nudging, z, x, [(LOSSES["js"], 1)])(stacked, None)[0]
+    assert float(torch.linalg.svdvals(one.T @ all_of_them).min()) > 1 - 1e-5
+
+
+def test_ends_of_invariant_spans():
+    """A member whose Hessian has rank 1 ends early, beside one that goes on."""
+    rows = torch.stack([torch.arange(12.0), torch.eye(12)[3] * 5])
+    found = member_eigenpairs(lambda v: rows * v, torch.ones(2, 12), 3, tolerance=1e-5, most=12)
+    np.testing.assert_allclose(found.values[0], [11, 10, 9], atol=1e-3)
+    np.testing.assert_allclose(found.values[1], [5, 0, 0], atol=1e-4)
+    inner = found.vectors.mT @ found.vectors
+    np.testing.assert_allclose(inner, np.stack([np.eye(3)] * 2), atol=1e-4)
+
+
+def test_each_pair_is_found():
+    """Every residual is below its share of its own eigenvalue, far below the largest as well."""
+    random = torch.Generator().manual_seed(0)
+    values = torch.cat([torch.tensor([1000.0, 50, 8, 3, 2]), torch.linspace(-1, 1, 195)])
+    axes = [torch.linalg.qr(torch.randn(200, 200, generator=random))[0] for _ in range(3)]
+    H = torch.stack([a @ torch.diag(values) @ a.T for a in axes])
+    begin = torch.randn(3, 200, generator=random)
+    found = member_eigenpairs(lambda v: (H @ v[..., None])[..., 0], begin, 5, tolerance=0.1)
+    true = (H @ found.vectors - found.vectors * found.values[:, None]).norm(dim=1)
+    assert (true <= 0.11 * found.values).all()
+    np.testing.assert_allclose(found.values, values[:5].expand(3, 5), rtol=0.02)
+    for span, axis in zip(found.vectors, axes, strict=True):
+        assert float(torch.linalg.svdvals(span.T @ axis[:, :5]).min()) > 0.95
+
+
+def test_lost_members_stay_alone():
+    """A product that is not finite costs its own member only."""
+    rows = torch.stack([torch.arange(1.0, 13.0), torch.full((12,), torch.inf)])
+    found = member_eigenpairs(lambda v: rows * v, torch.ones(2, 12), 2, tolerance=1e-4, most=12)
+    np.testing.assert_allclose(found.values[0], [12, 11], atol=1e-3)
+    assert found.values[1].isnan().all()
+    assert not found.vectors[1].any()
+
+
+def test_bad_counts():
+    with pytest.raises(ValueError, match="k and most"):
+        member_eigenpairs(lambda v: v, torch.ones(1, 3), 4)
+    with pytest.raises(ValueError, match="begin"):
+        member_eigenpairs(lambda v: v, torch.ones(3), 1)
+    with pytest.raises(ValueError, match="players"):
+        Nudging(players="X")
+    with pytest.raises(ValueError, match="project"):
+        Nudging(project="both")
+
+
+def test_hessians_leave_weights_alone():
+    own = {"w": torch.ones(2, 3, requires_grad=True)}
+    product = MemberHessians(own, lambda p: p["w"].pow(2).sum()).product
+    assert torch.equal(product(torch.ones(2, 3)), 2 * torch.ones(2, 3))
+    assert own["w"].grad is None
+
+
+def nudged(weights, find, project, inner=ADAM):
+    return Nudged(inner(weights), find, project, every=3)
+
+
+@pytest.mark.parametrize("project", ["gradient", "step"])
+def test_ensemble_is_its_members(project):
+    """A nudged ensemble's members train as each would alone."""
+    pairs, (z, x) = [pair(10 * k) for k in range(3)], data(3)
+    nudging = Nudging(k=2, tolerance=1e-3)
+
+    def run(members):
+        kept = slice(*members)
+        few = [(LOSSES["js"], members[1] - members[0])]
+        find = {p: MemberDirections(p, nudging, z[kept], x[kept], few) for p in "GD"}
+        sgd = partial(torch.optim.SGD, lr=0.1, momentum=0.9)  # Adam would blow rounding up
+        make = tuple(partial(nudged, find=find[p], project=project, inner=sgd) for p in "GD")
+        return train_ensemble(
+            pairs[kept],
+            z[kept],
+            x[kept],
+            loss=LOSSES["js"],
+            optimizer=make,
+            iterations=8,
+            recording=Recording(snapshots={8}),
+        ).snapshots[8]
+
+    together = run((0, 3))
+    for k in range(3):
+        np.testing.assert_allclose(together[k], run((k, k + 1))[0], atol=2e-5)
+
+
+@pytest.mark.parametrize("project", ["gradient", "step"])
+def test_training_goes_on_where_it_was(tmp_path, project):
+    """A nudged training that was cut off amid two searches ends where an uncut one does."""
+    nets, (z, x) = pair(7), data(1)
+
+    def run(iterations, checkpoint=None):
+        find = {p: SharpDirections(p, Nudging(k=2), z[0], x[0]) for p in "GD"}
+        make = tuple(partial(nudged, find=find[p], project=project) for p in "GD")
+        return train(
+            nets, x[0], latent=2, loss=LOSSES["js"], optimizer=make, iterations=iterations,
+            batch_by_epochs=8, recording=Recording(checkpoint=checkpoint, snapshots={10}),
+        )  # fmt: skip
+
+    run(5, tmp_path / "a.pt")
+    again, whole = run(10, tmp_path / "a.pt"), run(10)
+    assert torch.equal(joint_point(*again.players), joint_point(*whole.players))
+    assert not torch.equal(joint_point(*whole.players), joint_point(*nets))
+
+
+def test_one_description_in_every_process():
+    """Checkpoints are told apart by it: it may not name places in memory."""
+    z, x = data(2)
+    finds = (
+        SharpDirections("D", Nudging(), z[0], x[0]),
+        MemberDirections("D", Nudging(), z, x, [(LOSSES["js"], 2)], GradientPenalty(1.0)),
+    )
+    for find in finds:
+        text = str(described_optimizer(Nudged(ADAM([torch.zeros(2, 3)]), find, "step")))
+        assert " at 0x" not in text
+        assert "'k': 5" in text and "step" in text and "lr" in text
+
+
+def test_both_look_before_either_moves():
+    """Where players step at once, both directions are found at the point that gradients are of."""
+    nets, (_, x) = pair(7), data(1)
+    seen = {}
+
+    class Find:
+        def __init__(self, player):
+            self.player = player
+
+        def __call__(self, players, before):
+            seen.setdefault(self.player, joint_point(*players).clone())
+            weights = players["GD".index(self.player)].parameters()
+            return torch.zeros(sum(w.numel() for w in weights), 0)
+
+    make = tuple(partial(nudged, find=Find(p), project="step") for p in "GD")
+    train(
+        nets,
+        x[0],
+        latent=2,
+        loss=LOSSES["js"],
+        optimizer=make,
+        iterations=1,
+        batch_by_epochs=8,
+        steps=None,
+    )
+    assert torch.equal(seen["G"], seen["D"])
+    assert torch.equal(seen["G"], joint_point(*nets))
