@@ -164,7 +164,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--chapter", help="only this one")
     run.add_argument(
         "--profile",
-        help="quick (two minutes), medium (two cores, an hour) or full (the paper's scale)",
+        help="quick (a minute a chapter), medium (two cores, an hour) or full (the paper's scale)",
     )
     run.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter")
     run.add_argument("--force", action="store_true", help="run unchanged chapters too")
