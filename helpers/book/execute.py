@@ -25,8 +25,8 @@ from helpers import ledger
 from helpers.book import cache, pairing, parameters
 from helpers.book.layout import Layout
 
-# Wall-clock limits in seconds. A quick chapter must take 120 on two cores; a slow or busy machine
-# may take three times as long before the run is given up.
+# Wall-clock limits in seconds. A quick chapter must take 60 on two cores; a slow or busy machine may
+# take six times as long before the run is given up.
 TIME_LIMITS = {"quick": 360.0, "medium": 24 * 3600.0, "full": 24 * 3600.0}
 # Threads that wait by spinning steal the cores from whatever else runs: with one busy neighbour on
 # two cores a chapter took twice as long. numpy's do so whatever the policy: there one thread does,
