@@ -3,8 +3,8 @@
 Two ways to differentiate that agree prove little, as torch's own derivatives of a layer may be
 wrong in both. A difference knows of values only. Units that switch within a step spoil one
 difference and not the next, smaller one along another direction; a wrong product fails them all.
-A unit that switches as good as at the point itself, as one in some thousand small networks has,
-spoils every difference across the point, but on one side of it only: so each side counts by itself.
+A unit that switches as good as at the point itself spoils every difference across the point, but on
+one side of it only: so each side counts by itself.
 """
 
 from __future__ import annotations

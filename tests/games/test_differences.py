@@ -41,7 +41,7 @@ def test_a_unit_that_switches_at_the_point(distance, factor, right):
 
 
 def test_networks_with_a_unit_that_switches_at_their_point():
-    """Refused by central differences alone, as about one in some thousand small networks was."""
+    """Every central difference of theirs is spoiled, and they are right."""
     torch.manual_seed(0)
     nets = [nn.Sequential(nn.Linear(2, 6), nn.LeakyReLU(0.2), nn.Linear(6, n)) for n in (2, 1)]
     G, D = (net.double() for net in nets)
