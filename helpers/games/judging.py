@@ -38,11 +38,7 @@ class Judging:
     def alone(
         self, discriminate: Discriminate, samples: Tensor, labels: Tensor | None = None
     ) -> Tensor:
-        """The logits, n elements, of n samples with their labels, if there are any.
-
-        Raises:
-            ValueError: for an output that is not one logit per sample.
-        """
+        """The logits, n elements, of n samples with their labels, if there are any."""
         output = discriminate(samples) if labels is None else discriminate(samples, labels)
         return self._checked(output, len(samples))
 
@@ -53,11 +49,7 @@ class Judging:
         fakes: Tensor,
         labels: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """The logits of reals and of generated samples, which share their labels.
-
-        Raises:
-            ValueError: as `alone`, and for one batch of different shapes.
-        """
+        """The logits of reals and of generated samples, which share their labels."""
         if not self.joint_batch:
             return (
                 self.alone(discriminate, reals, labels),

@@ -32,6 +32,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.parametrize import ParametrizationList
 
+from helpers.games.differences import compared
 from helpers.games.game import PLAYERS, Game, Probe, average
 from helpers.games.judging import Judging
 from helpers.games.objective import Objective, ends_in_sigmoid, plain_field
@@ -39,10 +40,17 @@ from helpers.inputs import one_of, shown, whole_number
 from helpers.inputs import seed as checked_seed
 from helpers.losses.penalty import GradientPenalty
 from helpers.losses.table import GanLoss, find_loss
-from helpers.models.holding import Habits, Held, Holding, Records, as_trained, seeded
+from helpers.models.functional import (
+    FunctionalNet,
+    PassRecords,
+    PassSettings,
+    as_trained,
+    seeded,
+)
+from helpers.models.observing import SideEffects
 
 _FEW = 8  # samples that networks are observed on
-_MOST = 256  # pairs of networks whose habits are remembered
+_MOST = 256  # pairs of networks whose side effects are remembered
 _LOGISTIC = ("js", "js-saturating", "rs")  # losses that mean nothing of probabilities
 
 
@@ -113,8 +121,8 @@ def network_game(
         noise_seed = checked_seed(noise_seed, "noise_seed")
     _check_data(latents, reals, labels)
     size = len(latents) if batch_size is None else whole_number("batch_size", batch_size, 1)
-    how = Holding(batch_norm, spectral_norm, noise_seed, thrice=penalty is not None)
-    nets = [Held(generator, "G", how), Held(discriminator, "D", how)]
+    settings = PassSettings(batch_norm, spectral_norm, noise_seed, thrice=penalty is not None)
+    nets = [FunctionalNet(generator, "G", settings), FunctionalNet(discriminator, "D", settings)]
     shares = None if penalty is None else penalty.shares(len(latents)).to(reals.device)
     given = [None if each is None else each.detach().clone() for each in (latents, reals, labels)]
     whole = Objective(of, Judging(joint_batch, logit), *given, penalty, shares)
@@ -170,26 +178,26 @@ class _Known:
     """What was found of networks of one structure on data of one shape."""
 
     key: Hashable
-    habits: tuple[Habits, Habits]
+    effects: tuple[SideEffects, SideEffects]
     count: int  # samples that they were observed on
     dtype: torch.dtype  # in which they could be called
 
     @property
     def rough(self) -> bool:
         """Whether losses are of lower accuracy than float64."""
-        return self.dtype != torch.float64 or any(each.rounds for each in self.habits)
+        return self.dtype != torch.float64 or any(each.rounds for each in self.effects)
 
 
 _KNOWN: dict[Hashable, _Known] = {}
 
 
 def _known(
-    nets: list[Held], given: tuple[nn.Module, nn.Module], batch: Objective, check: bool
+    nets: list[FunctionalNet], given: tuple[nn.Module, nn.Module], batch: Objective, check: bool
 ) -> _Known:
     """What these networks do, observed and checked once; they are told how to be held."""
     data = [batch.latents, batch.reals, batch.labels]
     key = (
-        *((net.signature, net.how) for net in nets), batch.loss, batch.penalty, batch.judging,
+        *((net.signature, net.settings) for net in nets), batch.loss, batch.penalty, batch.judging,
         min(_FEW, len(batch.latents)), check,
         *(None if part is None else (part.shape[1:], part.dtype, part.device) for part in data),
     )  # fmt: skip
@@ -201,17 +209,13 @@ def _known(
             while len(_KNOWN) >= _MOST:
                 del _KNOWN[next(iter(_KNOWN))]
             _KNOWN[key] = known
-    for net, habits in zip(nets, known.habits, strict=True):
-        net.habits = habits
+    for net, effects in zip(nets, known.effects, strict=True):
+        net.effects = effects
     return known
 
 
-def _observed(key: Hashable, nets: list[Held], batch: Objective) -> _Known:
-    """Let both networks make one pass, of few samples in float64 if they can.
-
-    Raises:
-        ValueError: if they cannot be called at all, or do what no game can be made of.
-    """
+def _observed(key: Hashable, nets: list[FunctionalNet], batch: Objective) -> _Known:
+    """Let both networks make one pass, of few samples in float64 if they can."""
     own = nets[0].weights.dtype
     most = len(batch.latents)
     errors = []
@@ -221,7 +225,7 @@ def _observed(key: Hashable, nets: list[Held], batch: Objective) -> _Known:
         few = batch.few(count, dtype)
         flats = [net.weights.to(dtype).requires_grad_() * 1 for net in nets]
         for net in nets:
-            net.habits = Habits()
+            net.effects = SideEffects()
 
         def pass_of(number: int, flats: list[Tensor] = flats) -> Callable[..., Any]:
             return lambda *inputs: nets[number].observe(flats[number], *inputs)
@@ -231,23 +235,23 @@ def _observed(key: Hashable, nets: list[Held], batch: Objective) -> _Known:
         except ValueError as error:
             errors.append(error)
             continue
-        habits = tuple(net.habits for net in nets)
+        effects = tuple(net.effects for net in nets)
         _refuse(nets, few, logits[-1])
-        return _Known(key, habits, count, dtype)
+        return _Known(key, effects, count, dtype)
     raise errors[-1]
 
 
-def _refuse(nets: list[Held], batch: Objective, logits: Tensor) -> None:
+def _refuse(nets: list[FunctionalNet], batch: Objective, logits: Tensor) -> None:
     """Say of what no game can be made."""
     for net in nets:
-        if net.habits.draws and net.how.noise_seed is None:
+        if net.effects.draws and net.settings.noise_seed is None:
             raise ValueError(
-                f"{net.habits.draws} draws random numbers in its forward pass, so that a loss is "
+                f"{net.effects.draws} draws random numbers in its forward pass, so that a loss is "
                 "no function of the weights; noise_seed=0 holds them (layers of nn.Dropout are off)"
             )
-        if net.habits.rounds:
+        if net.effects.rounds:
             warnings.warn(
-                f"{net.habits.rounds} computes in less than the precision of the weights that it "
+                f"{net.effects.rounds} computes in less than the precision of the weights that it "
                 "is given; products in float64 are no more accurate than it is",
                 stacklevel=5,
             )
@@ -258,29 +262,26 @@ def _refuse(nets: list[Held], batch: Objective, logits: Tensor) -> None:
         )
 
 
-def _decide_holding(nets: list[Held], batch: Objective, known: _Known) -> None:
+def _decide_holding(nets: list[FunctionalNet], batch: Objective, known: _Known) -> None:
     """Hold what is computed without gradients only where second derivatives depend on it.
 
     Places in an order and masks move by leaps, so that a game whose networks compute them at each
     point is right everywhere. The vectors of a spectral norm move with the weights: the derivative
     of such a field is not symmetric, and no Hessian. Held, they fit the networks' own weights only.
-
-    Raises:
-        ValueError: for spectral_norm="exact", where something has to be held.
     """
-    if not any(net.habits.holds for net in nets):
+    if not any(net.effects.holds for net in nets):
         return
-    found = [net.habits.holds for net in nets]
+    found = [net.effects.holds for net in nets]
     for net in nets:
-        net.habits.holds, net.habits.suspect = "", True  # with care, and nothing held
+        net.effects.holds, net.effects.suspect = "", True  # with care, and nothing held
     game, point = _small(nets, batch, known)
     free = all(_is_gradient(game, player, point, known.rough) for player in PLAYERS)
     for net, layer in zip(nets, found, strict=True):
-        net.habits.suspect = False
+        net.effects.suspect = False
         if free:
             continue
-        net.habits.holds = layer
-        if layer and net.how.spectral_norm == "exact":
+        net.effects.holds = layer
+        if layer and net.settings.spectral_norm == "exact":
             raise ValueError(
                 f"{layer} computes where no gradient is taken; spectral_norm='exact' is known "
                 "for torch's own spectral norms, so take 'held'"
@@ -289,47 +290,42 @@ def _decide_holding(nets: list[Held], batch: Objective, known: _Known) -> None:
 
 def _is_gradient(game: Game, player: str, point: Tensor, rough: bool) -> bool:
     """Whether double backward agrees with a difference of a player's own gradient."""
-    random = torch.Generator().manual_seed(0)
     number = PLAYERS.index(player)
-    parts = [part.clone() for part in game.split(point)]
-    own = parts[number].requires_grad_()
-    drawn = torch.randn(len(own), generator=random, dtype=torch.float64, device="cpu").to(own)
-    u = drawn * own.detach().norm() / len(own) ** 0.5
+    parts = list(game.split(point))
+
+    def gradient(rows: Tensor) -> Tensor:
+        parts[number] = rows[0]
+        return game.gradient(player, torch.cat(parts))[None]
+
+    own = parts[number].clone().requires_grad_()
     try:
-        slope = game.gradient_with_graph(player, *parts)
-        product = torch.zeros_like(u)
-        if slope.requires_grad:
-            product = torch.autograd.grad(slope, own, u, materialize_grads=True)[0]
+        slope = game.gradient_with_graph(player, *parts[:number], own, *parts[number + 1 :])
+
+        def product(rows: Tensor) -> Tensor:
+            if not slope.requires_grad:
+                return torch.zeros_like(rows)
+            along = torch.autograd.grad(slope, own, rows[0], True, materialize_grads=True)
+            return along[0][None]
+
+        return bool(compared(gradient, own.detach()[None], product, rough=rough).is_right)
     except RuntimeError:  # torch has no such derivative
         return False
-    for step in (1e-2, 1e-3) if rough else (1e-6, 1e-7, 1e-8):
-        ends = []
-        for sign in (1, -1):
-            parts[number] = own.detach() + sign * step * u
-            ends.append(game.gradient(player, torch.cat([each.detach() for each in parts])))
-        wanted = (ends[0] - ends[1]) / (2 * step)
-        least = 1e-3 * float(ends[0].norm())
-        if (product - wanted).norm() <= (5e-2 if rough else 1e-4) * max(wanted.norm(), least):
-            return True
-    return False
 
 
 def _check_field(
-    nets: list[Held], given: tuple[nn.Module, nn.Module], batch: Objective, known: _Known
+    nets: list[FunctionalNet], given: tuple[nn.Module, nn.Module], batch: Objective, known: _Known
 ) -> bool:
     """Hold the game's field at the networks' own weights against plain autograd of them.
 
-    Returns:
-        False where it is not finite, and nothing can be said.
-
-    Raises:
-        ValueError: for losses that are not the same twice, and a field that differs.
+    False where it is not finite, and nothing can be said.
     """
     few = batch.few(known.count, known.dtype)
-    how = nets[0].how
+    settings = nets[0].settings
 
     def copy_of(number: int) -> Callable[[], nn.Module]:
-        return lambda: _Alone(as_trained(given[number], how).to(known.dtype), how.noise_seed)
+        return lambda: _Alone(
+            as_trained(given[number], settings).to(known.dtype), settings.noise_seed
+        )
 
     try:
         wanted = plain_field(few, [copy_of(0), copy_of(1)])
@@ -341,7 +337,7 @@ def _check_field(
     problem = ""
     for careful in (False, True):
         for net in nets:
-            net.habits.suspect = careful
+            net.effects.suspect = careful
         game, point = _small(nets, batch, known)
         try:
             losses = game.losses(point)
@@ -380,23 +376,23 @@ class _Alone(nn.Module):
             return self.net(*(each.clone() for each in inputs))
 
 
-def _small(nets: list[Held], batch: Objective, known: _Known) -> tuple[Game, Tensor]:
+def _small(nets: list[FunctionalNet], batch: Objective, known: _Known) -> tuple[Game, Tensor]:
     """The game of few samples in float64, and the networks' own point."""
     point = torch.cat([net.weights for net in nets]).to(known.dtype)
     return _game(nets, batch.few(known.count, known.dtype), None), point
 
 
-def _game(nets: list[Held], batch: Objective, probe: Probe | None) -> Game:
+def _game(nets: list[FunctionalNet], batch: Objective, probe: Probe | None) -> Game:
     generator, discriminator = nets
-    records: dict[str, Records] = {}
+    records: dict[str, PassRecords] = {}
 
     def generates(theta: Tensor) -> Callable[..., Any]:
-        held = records.setdefault("G", Records())
+        held = records.setdefault("G", PassRecords())
         return lambda *inputs: generator(theta, *inputs, records=held)
 
     def judges(phi: Tensor) -> Callable[..., Any]:
         def at(*sites: str) -> Callable[..., Any]:
-            passes = iter([records.setdefault(site, Records()) for site in sites])
+            passes = iter([records.setdefault(site, PassRecords()) for site in sites])
             return lambda *inputs: discriminator(phi, *inputs, records=next(passes))
 
         return at
@@ -407,7 +403,7 @@ def _game(nets: list[Held], batch: Objective, probe: Probe | None) -> Game:
     def discriminator_loss(theta: Tensor, phi: Tensor) -> Tensor:
         return batch.of_discriminator(generates(theta), judges(phi))
 
-    if generator.habits.holds or discriminator.habits.holds:
+    if generator.effects.holds or discriminator.effects.holds:
         # Now, at the networks' own weights: what is held is what they have here.
         own = generator.weights, discriminator.weights
         labels = () if batch.labels is None else (batch.labels,)

@@ -24,23 +24,15 @@ Discriminate = Callable[..., Callable[..., Any]]
 
 @dataclass(frozen=True, eq=False)
 class Objective:
-    """Both losses as functions of what generates and what judges.
-
-    Args:
-        loss: what is made of the logits.
-        judging: how D is asked for them.
-        latents, reals: (n, ...) the batch.
-        labels: (n, ...) of the reals, which the samples share; None for networks without.
-        penalty: on D's slope, at places that `shares` (n,) says.
-    """
+    """Both losses as functions of what generates and what judges."""
 
     loss: GanLoss
     judging: Judging
-    latents: Tensor
-    reals: Tensor
-    labels: Tensor | None = None
-    penalty: GradientPenalty | None = None
-    shares: Tensor | None = None
+    latents: Tensor  # (n, ...)
+    reals: Tensor  # (n, ...)
+    labels: Tensor | None = None  # (n, ...) of the reals, which the samples share
+    penalty: GradientPenalty | None = None  # on D's slope
+    shares: Tensor | None = None  # (n,) the places of the penalty
 
     def of_generator(self, generate: Generate, at: Discriminate) -> Tensor:
         """G's loss, a scalar."""
@@ -106,10 +98,7 @@ def plain_field(objective: Objective, copy_of: Sequence[Callable[[], nn.Module]]
     """(p + q,) both players' gradients by plain autograd, of networks as they are.
 
     Each pass is that of another copy, so that what a network writes in one does not reach the next.
-
-    Args:
-        objective: the losses.
-        copy_of: makes copies of G and of D, with gradients for the weights that are in the game.
+    `copy_of` makes copies of G and of D, with gradients for the weights that are in the game.
     """
     found = []
     for number, loss in enumerate((objective.of_generator, objective.of_discriminator)):

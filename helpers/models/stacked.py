@@ -16,7 +16,7 @@ from torch.nn.functional import leaky_relu_
 
 from helpers.checkpoints.descriptions import architecture, difference
 from helpers.models.copying import copied
-from helpers.models.holding import signature
+from helpers.models.functional import signature
 
 # In place, since autograd needs what they give and not what they got.
 _ACTIVATIONS: dict[type[nn.Module], Callable[[nn.Module], Callable[[Tensor], Tensor]]] = {

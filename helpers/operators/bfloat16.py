@@ -27,17 +27,6 @@ def is_faster(traced: GraphModule, multiplications: Iterable[Node], moving: set[
     Each shape is timed once in a process. Rounding what moves to bfloat16 and the result back is
     part of the time; what does not move is rounded once, when the program is made. Nothing to
     multiply is not faster, nor is what cannot be multiplied in bfloat16 on this device.
-
-    Args:
-        traced: a program of `helpers.operators.tracing`, each of whose nodes has its value's shape.
-        multiplications: its convolutions and matrix products that would be done in bfloat16.
-        moving: nodes that depend on the vector.
-
-    >>> from torch.fx.experimental.proxy_tensor import make_fx
-    >>> traced = make_fx(lambda A, u: A @ u)(torch.ones(2, 2), torch.ones(2, 1))
-    >>> nodes = [n for n in traced.graph.nodes if n.op == "call_function"]
-    >>> type(is_faster(traced, nodes, set(traced.graph.nodes)))
-    <class 'bool'>
     """
     single = rounded = 0.0
     for node in multiplications:

@@ -45,19 +45,12 @@ _TRACED = ("linearized", "bfloat16")
 
 
 def check_route(route: str) -> None:
-    """Raise a ValueError unless there is such a route.
-
-    >>> check_route("auto")
-    """
+    """Raise a ValueError unless there is such a route."""
     one_of("route", route, ROUTES)
 
 
 def routes_for(n: int) -> tuple[str, ...]:
-    """The routes that "auto" takes for n parameters: the first one, or the next where it fails.
-
-    >>> routes_for(100)
-    ('recomputed', 'retained')
-    """
+    """The routes that "auto" takes for n parameters: the first one, or the next where it fails."""
     return ("linearized", "retained", "recomputed") if n >= _LARGE else ("recomputed", "retained")
 
 

@@ -8,11 +8,9 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from helpers.games.differences import compared
+
 Total = Callable[[dict[str, Tensor]], Tensor]
-# Steps of a difference, as shares of the weights' size: units that switch within one spoil it, and
-# not the next, smaller one along another direction. A wrong product fails them all.
-_STEPS = (1e-6, 1e-7, 1e-8, 1e-6)
-_ALLOWED = 1e-4
 _MOST = 256  # structures that are remembered
 _RIGHT: dict[Hashable, None] = {}
 
@@ -96,48 +94,26 @@ def _slopes(
 
 
 def _check(parameters: Mapping[str, Tensor], total: Total) -> None:
-    """Hold products against central differences of the slopes, in float64.
-
-    Raises:
-        ValueError: where they differ.
-    """
+    """Hold products against differences of the slopes, in float64; a ValueError if they differ."""
     at = {name: w.detach().double() for name, w in parameters.items()}
-    hessians = MemberHessians(at, total, check=False)
-    point = _rows(list(at.values()))
-    names = [name for name, w in at.items() for _ in range(w[0].numel())]
-    random = torch.Generator().manual_seed(0)
-
-    def draw() -> Tensor:
-        drawn = torch.randn(point.shape, generator=random, dtype=point.dtype, device="cpu")
-        return drawn.to(point) * point.norm(dim=1, keepdim=True) / point.shape[1] ** 0.5
+    lengths = [w[0].numel() for w in at.values()]
 
     def slopes(weights: Tensor) -> Tensor:
-        parts = weights.split([w[0].numel() for w in at.values()], dim=1)
-        moved = {k: part.reshape(at[k].shape) for k, part in zip(at, parts, strict=True)}
-        return _rows(_slopes(moved, total)[1])
+        parts = zip(at.items(), weights.split(lengths, dim=1), strict=True)
+        return _rows(_slopes({k: part.reshape(w.shape) for (k, w), part in parts}, total)[1])
 
-    here = slopes(point)
-    right = ~here.isfinite().all(dim=1)  # of members that have diverged there is nothing to say
-    hessians.product(draw())  # a fault may show from the second product on
-    best = torch.full_like(here[:, 0], torch.inf)
-    worst = [""] * len(here)
-    for step in _STEPS:
-        u = draw()
-        wanted = (slopes(point + step * u) - slopes(point - step * u)) / (2 * step)
-        apart = (hessians.product(u) - wanted).abs()
-        scale = torch.maximum(wanted.norm(dim=1), 1e-3 * here.norm(dim=1)).clamp(min=1e-30)
-        off = apart.norm(dim=1) / scale
-        right |= off <= _ALLOWED
-        for member in torch.nonzero(off < best).flatten().tolist():
-            worst[member] = names[int(apart[member].argmax())]
-        best = torch.minimum(best, off)
-        if right.all():
-            return
-    first = int(torch.nonzero(~right)[0])
+    hessians = MemberHessians(at, total, check=False)
+    found = compared(slopes, _rows(list(at.values())), hessians.product)
+    wrong = torch.nonzero(~found.is_right & found.is_finite)  # others have diverged
+    if not len(wrong):
+        return
+    first = int(wrong[0])
+    names = [name for name, length in zip(at, lengths, strict=True) for _ in range(length)]
     raise ValueError(
-        f"products of the members' Hessians are off by {float(best[first]):.1e} of a difference of "
-        f"the slopes, most in {worst[first]!r} (member {first}): torch differentiates the layer "
-        "wrongly, or the losses are no functions of the weights"
+        f"products of the members' Hessians are off by {float(found.off[first]):.1e} of a "
+        f"difference of the slopes, most in {names[int(found.errors[first].argmax())]!r} (member "
+        f"{first}): torch differentiates the layer wrongly, or the losses are no functions of the "
+        "weights"
     )
 
 

@@ -28,14 +28,12 @@ _MULTIPLICATIONS = (
 
 
 def linearize(product: Product, u: Tensor, bfloat16: bool = False) -> tuple[Product, bool]:
-    """A linear function of u, traced once, with all that does not depend on u computed.
+    """A linear function of u, traced once, and whether it multiplies in bfloat16.
 
+    That it does on request, where it is faster here. All that does not depend on u is computed.
     What torch.func.linearize does, which knows one vector at a time only, does twice what two
     losses have in common (in the Jacobian of a game, G's samples and D's view of them), and is
     wrong where a network writes in place.
-
-    Returns:
-        The program, and whether it multiplies in bfloat16: on request, where that is faster here.
     """
     # Without one mode in common the tracer makes a mode for each node: half of its time.
     with tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True))):

@@ -3,7 +3,7 @@
 Two ways that agree prove little: torch's own derivatives of a layer may be wrong in all of them
 (double backward through native norms, where a penalty makes it a third derivative), and a layer
 may be differentiable in one and not in another. So the first product of a route, for networks of
-one structure, is held against a central difference of the field in float64, on few samples.
+one structure, is held against central differences of the field in float64, on few samples.
 """
 
 from __future__ import annotations
@@ -13,31 +13,19 @@ from collections.abc import Hashable
 import torch
 from torch import Tensor
 
+from helpers.games.differences import compared
 from helpers.games.game import PLAYERS, Game, Probe
 from helpers.operators.derivative import Derivative, routes_for
 
-# Steps of a difference, as shares of the weights' size. Units that switch within a step spoil one
-# difference and not the next, smaller one along another direction; a wrong product fails them all.
-_STEPS = (1e-6, 1e-7, 1e-8, 1e-6)
-_ROUGH = (1e-2, 3e-3, 1e-3, 1e-2)  # where losses are of float32's accuracy
 _MOST = 1024
 _FOUND: dict[Hashable, str] = {}  # by structure, operator and route: what is wrong, or nothing
 
 
 def trusted(game: Game, kind: str, route: str) -> str:
-    """The route to take for an operator of a game.
+    """The route to take for a player's Hessian ("G", "D") or the game's Jacobian ("J").
 
-    Args:
-        game: without `Game.probe` all routes are trusted.
-        kind: "G" or "D" for a player's Hessian, "J" for the game's Jacobian.
-        route: one of `ROUTES`; "auto" may be any that is right.
-
-    Raises:
-        ValueError: if the route is not right for these networks, or if none is.
-
-    >>> from helpers.games.closed_form import dirac_gan
-    >>> trusted(dirac_gan(), "J", "auto")
-    'recomputed'
+    A ValueError if the route is not right for these networks, or, for "auto", if none is. Games
+    without a probe have all routes trusted.
     """
     n = game.dimension if kind == "J" else game.sizes[PLAYERS.index(kind)]
     routes = routes_for(n) if route == "auto" else (route,)
@@ -56,12 +44,7 @@ def trusted(game: Game, kind: str, route: str) -> str:
 
 
 def own_derivative(game: Game, player: str, omega: Tensor, route: str) -> Derivative:
-    """A player's Hessian at a point, by one route.
-
-    >>> from helpers.games.closed_form import dirac_gan
-    >>> own_derivative(dirac_gan(), "D", torch.tensor([1.0, 0.0]), "recomputed").dense()
-    tensor([[0.2500]])
-    """
+    """A player's Hessian at a point, by one route."""
     # The other player's weights stay apart: joined with these, they would have products, of zeros.
     theta, phi = game.split(omega.clone())  # the caller may train on
 
@@ -78,12 +61,7 @@ def own_derivative(game: Game, player: str, omega: Tensor, route: str) -> Deriva
 
 
 def field_derivative(game: Game, omega: Tensor, route: str) -> Derivative:
-    """The Jacobian of the field at a point, by one route.
-
-    >>> from helpers.games.closed_form import dirac_gan
-    >>> field_derivative(dirac_gan(), torch.tensor([1.0, 0.0]), "recomputed").shape
-    (2, 2)
-    """
+    """The Jacobian of the field at a point, by one route."""
 
     def graph(joint: Tensor) -> Tensor:
         return torch.cat(
@@ -105,67 +83,33 @@ def _fault(probe: Probe, kind: str, route: str) -> str:
 
 def _tried(probe: Probe, kind: str, route: str) -> str:
     game, omega = probe.make()
+    p, q = game.sizes
+    start, n = {"G": (0, p), "D": (p, q), "J": (0, p + q)}[kind]
+
+    def field(rows: Tensor) -> Tensor:
+        moved = omega.clone()
+        moved[start : start + n] = rows[0]
+        return (game.vector_field(moved) if kind == "J" else game.gradient(kind, moved))[None]
+
     try:
         if kind == "J":
             operator = field_derivative(game, omega, route)
         else:
             operator = own_derivative(game, kind, omega, route)
-        return _compared(game, kind, omega, operator, probe.rough)
+        found = compared(
+            field,
+            omega[None, start : start + n],
+            lambda rows: operator.matvec(rows[0])[None],
+            None if operator.symmetric else lambda rows: operator.rmatvec(rows[0])[None],
+            rough=probe.rough,
+        )
     except (RuntimeError, NotImplementedError) as error:  # of torch, from inside
         return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
-
-
-def _compared(game: Game, kind: str, omega: Tensor, operator: Derivative, rough: bool) -> str:
-    """Products against central differences of the field, from directions of our own."""
-    random = torch.Generator().manual_seed(0)
-    own = slice(None)
-    if kind != "J":
-        own = slice(game.sizes[0]) if kind == "G" else slice(game.sizes[0], None)
-
-    def draw(like: Tensor) -> Tensor:
-        drawn = torch.randn(len(like), generator=random, dtype=torch.float64, device="cpu").to(like)
-        return drawn * like.norm() / len(like) ** 0.5
-
-    def field(at: Tensor) -> Tensor:
-        return game.vector_field(at) if kind == "J" else game.gradient(kind, at)
-
-    size = float(field(omega).norm())
-    allowed = 5e-2 if rough else 1e-4
-    first = draw(omega[own])
-    operator.matvec(first)  # a fault may show from the second product on
-    worst, best = "", float("inf")
-    forward = backward = False
-    for step in _ROUGH if rough else _STEPS:
-        u = draw(omega[own])
-        ahead, behind = omega.clone(), omega.clone()
-        ahead[own] += step * u
-        behind[own] -= step * u
-        wanted = (field(ahead) - field(behind)) / (2 * step)
-        apart = (operator.matvec(u) - wanted).abs()
-        scale = max(float(wanted.norm()), 1e-3 * size, 1e-30)
-        off = float(apart.norm()) / scale
-        if off < best:
-            best, worst = off, _worst(game, kind, apart)
-        forward = forward or off <= allowed
-        if not operator.symmetric:
-            w = draw(wanted)
-            pulled = operator.rmatvec(w)
-            # Of a random direction this is what one number can tell of a vector's error.
-            unit = float(pulled.norm() * u.norm()) / len(u) ** 0.5
-            tolerance = max(allowed * max(unit, scale), 1e-12)
-            backward = backward or abs(float(w @ wanted - pulled @ u)) <= 10 * tolerance
-        if forward and (backward or operator.symmetric):
-            return ""
-    if forward:
+    if found.is_right and found.is_transpose:
+        return ""
+    if found.is_right:
         return "transposed products are not the transpose of the products"
-    return f"off by {best:.1e} of a difference of the field, most in {worst}"
-
-
-def _worst(game: Game, kind: str, apart: Tensor) -> str:
-    start = game.sizes[0] if kind == "D" else 0
-    errors = {
-        name: float(apart[max(s.start - start, 0) : s.stop - start].norm())
-        for name, s in game.blocks.items()
-        if kind == "J" or name.startswith(f"{kind}.")
-    }
-    return max(errors, key=errors.get) if errors else "the whole"
+    inside = {k: s for k, s in game.blocks.items() if start <= s.start < start + n}
+    errors = {k: found.errors[0, s.start - start : s.stop - start] for k, s in inside.items()}
+    worst = max(errors, key=lambda name: float(errors[name].norm()), default="the whole")
+    return f"off by {float(found.off):.1e} of a difference of the field, most in {worst}"

@@ -10,25 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.linalg import eig, schur
 from scipy.linalg.lapack import dtrsen
 from torch import Tensor
 
 from helpers.operators import Operator
-from helpers.spectra.krylov import Krylov
 from helpers.spectra.lanczos import check_count
-from helpers.spectra.pairs import (
-    GUARD,
-    beginning,
-    check_limits,
-    converged_at,
-    is_loose,
-    raise_unconverged,
-    worst_direction,
-)
-from helpers.spectra.unseen import CHANCE, LOW, Looks, Region
+from helpers.spectra.search import Small, leading_pairs
+from helpers.spectra.unseen import CHANCE, Region
 
 # The size by which eigenvalues are wanted first, as scipy names it, and the border of those that
 # exceed one; the other half of the plane mirrors it.
@@ -94,52 +84,12 @@ def game_eigenvalues(
     >>> game_eigenvalues(Matrix([[1.0, 2.0], [-2.0, 1.0]]), 2).values.round(6)
     array([1.+2.j, 1.-2.j])
     """
-    n = operator.shape[0]
-    check_count("k", k, n)
+    check_count("k", k, operator.shape[0])
     if which not in _ORDERS:
         raise ValueError(f"which is one of {', '.join(_ORDERS)}, got {which!r}")
-    region = _ORDERS[which]
-    size = region.size
-    begin, tried = beginning(operator, start, seed)
-    room, most = check_limits(n, k + 1, begin.shape[1], room, most, tolerance)
-    krylov = Krylov(operator, begin, room, seed)
-    least = begin.shape[1] + GUARD if tried and chance is None else 0
-    looks = Looks(region, chance, seed, most)
-    while True:
-        direction = None
-        if krylov.known >= min(n, max(k, begin.shape[1])):
-            M = krylov.M.numpy()
-            values, S = eig(M)
-            wanted = _first(values, size, k, krylov.seen.rounding)
-            left = krylov.residuals(torch.from_numpy(S[:, wanted])).numpy()
-            sizes = np.linalg.norm(left, axis=0)
-            limit = converged_at(values[wanted], tolerance, krylov)
-            low = LOW * converged_at(values, tolerance, krylov).max()
-            converged = (sizes <= limit).all() and is_loose(left, low)
-            if krylov.known == n:
-                break
-            if not converged and krylov.products >= most:
-                raise_unconverged(sizes, values[wanted], krylov.products)
-            if converged and chance is not None:
-                if looks.settle(krylov, values, S, wanted, low):
-                    break
-                continue
-            if converged and krylov.products >= least:
-                break
-            if converged:  # those of the start have; others come up behind them
-                count = min(len(wanted) + 1, len(values))
-                more = _first(values, size, count, krylov.seen.rounding)
-                left = krylov.residuals(torch.from_numpy(S[:, more[len(wanted) :]])).numpy()
-                limit = np.ones(left.shape[1])
-            direction = worst_direction(np.hstack([left.real, left.imag]), np.tile(limit, 2))
-            if krylov.is_full:
-                m = (k + 1 + krylov.known) // 2
-                kept = _wanted_schur(M, size, m, krylov.seen.rounding)
-                krylov.cut(torch.from_numpy(kept))
-        krylov.advance(direction)
-    wanted = wanted[:k]
-    vectors = krylov.vectors(torch.from_numpy(S[:, wanted]))
-    return GameEigenvalues(values[wanted], vectors, sizes[:k], krylov.products + tried)
+    small = Small(eig, _first, _wanted_schur, extra=1)
+    search = (seed, tolerance, start, room, most, chance)
+    return GameEigenvalues(*leading_pairs(operator, k, _ORDERS[which], small, *search))
 
 
 def _first(values: NDArray, size: object, k: int, rounding: float) -> NDArray[np.intp]:

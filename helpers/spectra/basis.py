@@ -44,13 +44,7 @@ class Split:
 
 
 class Products:
-    """The lengths of products so far, and how large their rounding errors therefore are.
-
-    >>> seen = Products(torch.zeros(100))
-    >>> seen.add(3.0)
-    >>> seen.rounding == rounding_error(torch.float32, 100, 3.0, 3.0)
-    True
-    """
+    """The lengths of products so far, and how large their rounding errors therefore are."""
 
     def __init__(self, like: Tensor) -> None:
         self._like = like
@@ -70,11 +64,7 @@ class Products:
 
 
 def matrix_rounding(matrix: NDArray, dtype: torch.dtype) -> float:
-    """How far rounding may move an eigenvalue of a normal matrix (n, n) computed in a precision.
-
-    >>> matrix_rounding(np.eye(4), torch.float32) > 1e8 * matrix_rounding(np.eye(4), torch.float64)
-    True
-    """
+    """How far rounding may move an eigenvalue of a normal matrix (n, n) computed in a precision."""
     n = len(matrix)
     usual = float(np.linalg.norm(matrix)) / math.sqrt(n)  # root mean square length of a product
     return rounding_error(dtype, n, float(np.linalg.norm(matrix, 2)), usual)
@@ -95,28 +85,13 @@ def rounding_error(dtype: torch.dtype, n: int, longest: Length, shortest: Length
     that is taken too small costs a step in a direction of noise, one too large would lose a
     direction that is there. Longer sums than some thousand terms are taken in pieces by every
     kernel, so that n counts up to there only.
-
-    Args:
-        dtype: in which the products are computed.
-        n: terms of a sum.
-        longest: length of the longest product so far, or (S,) of several operators'.
-        shortest: of the shortest.
-
-    >>> rounding_error(torch.float64, 100, 1.0, 0.5) < rounding_error(torch.float32, 100, 1.0, 0.5)
-    True
     """
     terms = math.sqrt(min(n, _TERMS))
     return _MARGIN * torch.finfo(dtype).eps * (longest + terms * shortest)
 
 
 class Basis:
-    """Room for m orthonormal vectors, of which the first j are there.
-
-    >>> basis = Basis(torch.zeros(3), room=2)
-    >>> basis.append(torch.tensor([0.0, 2.0, 0.0]))
-    >>> basis.split(torch.tensor([3.0, 5.0, 0.0])).coefficients
-    tensor([5.], dtype=torch.float64)
-    """
+    """Room for m orthonormal vectors, of which the first j are there."""
 
     def __init__(self, like: Tensor, room: int) -> None:
         self.room = room
@@ -142,10 +117,8 @@ class Basis:
     def split(self, vector: Tensor, recent: int | None = None) -> Split:
         """The vector's coefficients in the basis, and the rest of it.
 
-        Args:
-            vector: (n,).
-            recent: how many of the last basis vectors hold all of it that is not rounding, so that
-                the first pass needs no more than those; all of them by default.
+        Where all of it that is not rounding lies in the span of the most recent vectors, the first
+        pass needs no more than those.
         """
         coefficients = torch.zeros(self.size, dtype=torch.float64, device=vector.device)
         rest = torch.empty_like(vector)
@@ -170,23 +143,14 @@ class Basis:
 
 
 def start_vector(operator: Operator, seed: int) -> Tensor:
-    """(n,) a random unit vector of normal entries, drawn on the CPU for every device.
-
-    >>> from helpers.operators import Matrix
-    >>> float(start_vector(Matrix(torch.eye(4)), 0).norm().round(decimals=6))
-    1.0
-    """
+    """(n,) a random unit vector of normal entries, drawn on the CPU for every device."""
     generator = torch.Generator().manual_seed(seed)
     drawn = torch.randn(operator.shape[0], generator=generator, dtype=torch.float64, device="cpu")
     return (drawn / drawn.norm()).to(operator.device, operator.dtype)
 
 
 def check_product(product: Tensor, step: int) -> Tensor:
-    """The product at this step, counted from 1, if it is finite.
-
-    Raises:
-        FloatingPointError: if it is not.
-    """
+    """The product at this step, counted from 1; a FloatingPointError if it is not finite."""
     # The norm takes a quarter of the time of isfinite().all(), and in float64 overflows for none.
     if not math.isfinite(_length(product)):
         raise FloatingPointError(f"the product at step {step} is not finite")

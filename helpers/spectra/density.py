@@ -9,8 +9,6 @@ error.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -19,7 +17,6 @@ from scipy.stats import norm
 from tqdm import tqdm
 
 from helpers.operators import Operator
-from helpers.spectra.basis import rounding_error, start_vector
 from helpers.spectra.lanczos import check_count, check_symmetric, lanczos
 
 _POINTS = 1000  # of a grid
@@ -54,7 +51,6 @@ def slq_density(
     sigma: float | None = None,
     grid: ArrayLike | None = None,
     batch_size: int | None = None,
-    checkpoint: Path | str | None = None,
 ) -> SpectralDensity:
     """Estimate the eigenvalue density of a symmetric operator.
 
@@ -69,12 +65,9 @@ def slq_density(
             sigma beyond.
         batch_size: probes that share a product of several vectors; one on a CPU, where sharing did
             not pay, and all of them on a GPU by default.
-        checkpoint: a file that keeps finished probes, so that an interrupted run goes on where it
-            was; the result is the same.
 
     Raises:
-        ValueError: for an operator that is not symmetric, counts out of range, a bad sigma or
-            grid, and a checkpoint of another run.
+        ValueError: for an operator that is not symmetric, counts out of range, a bad sigma or grid.
         FloatingPointError: for a product that is not finite, naming the step.
 
     >>> from helpers.operators import Matrix
@@ -89,11 +82,9 @@ def slq_density(
     if batch_size is None:
         batch_size = probes if operator.device.type == "cuda" else 1
     check_count("batch_size", batch_size, 2**31)
-    store = None if checkpoint is None else _Store(Path(checkpoint), operator, steps, seed)
-    nodes, weights = store.load() if store else ([], [])
-    left = range(len(nodes), probes)
-    with tqdm(total=probes, initial=min(len(nodes), probes), desc="probes", disable=None) as bar:
-        for first in left[::batch_size]:
+    nodes, weights = [], []
+    with tqdm(total=probes, desc="probes", disable=None) as bar:
+        for first in range(0, probes, batch_size):
             batch = range(first, min(first + batch_size, probes))
             starts = torch.stack([probe_vector(operator, seed, number) for number in batch], dim=1)
             for run in lanczos(operator, starts if len(batch) > 1 else starts[:, 0], steps):
@@ -101,10 +92,8 @@ def slq_density(
                 short = (0, steps - len(row))  # of a run that ended early
                 nodes.append(np.pad(row, short, mode="edge"))
                 weights.append(np.pad(weight, short))
-            if store:
-                store.save(nodes, weights)
             bar.update(len(batch))
-    return _smooth(np.array(nodes[:probes]), np.array(weights[:probes]), sigma, grid)
+    return _smooth(np.array(nodes), np.array(weights), sigma, grid)
 
 
 def blurred(eigenvalues: ArrayLike, grid: ArrayLike, sigma: float) -> NDArray[np.float64]:
@@ -151,37 +140,3 @@ def _smooth(
 def _mixture(nodes: NDArray, weights: NDArray, grid: NDArray, sigma: float) -> NDArray:
     parts = np.array_split(np.arange(len(nodes)), max(len(nodes) // 256, 1))
     return sum(norm.pdf(grid[:, None], nodes[p], sigma) @ weights[p] for p in parts)
-
-
-class _Store:
-    """Finished probes in a file, with what tells their run from others."""
-
-    def __init__(self, path: Path, operator: Operator, steps: int, seed: int) -> None:
-        self.path = path
-        u = start_vector(operator, 0)  # not of +-1, which see no more than the trace of a diagonal
-        seen = operator.matvec(u).double()  # one product tells operators apart
-        first = float(torch.dot(u.double(), seen))
-        self.run = {"n": len(u), "steps": steps, "seed": seed, "first": first}
-        # A unit vector sees one of n directions of the rounding error.
-        whole, n = float(seen.norm()), len(u)
-        self.slack = rounding_error(operator.dtype, n, whole, whole) / n**0.5
-
-    def load(self) -> tuple[list[NDArray], list[NDArray]]:
-        if not self.path.exists():
-            return [], []
-        try:
-            # Opened here, for numpy leaves a file open that it cannot read.
-            with self.path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-                held = {name: file[name].item() for name in self.run}
-                nodes, weights = list(file["nodes"]), list(file["weights"])
-        except (BadZipFile, EOFError, KeyError, OSError, TypeError, ValueError) as error:
-            raise ValueError(f"{self.path} is no checkpoint of a density: {error}") from None
-        same = abs(held["first"] - self.run["first"]) <= self.slack
-        if not same or held != self.run | {"first": held["first"]}:
-            raise ValueError(f"{self.path} is of another run, {held}; this one is {self.run}")
-        return nodes, weights
-
-    def save(self, nodes: list[NDArray], weights: list[NDArray]) -> None:
-        part = self.path.with_name(f"{self.path.name}.part.npz")
-        np.savez(part, nodes=np.array(nodes), weights=np.array(weights), **self.run)
-        part.replace(self.path)  # never half a file

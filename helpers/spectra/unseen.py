@@ -79,14 +79,8 @@ class Looks:
     ) -> bool:
         """Whether nothing is missed. If not, the search is a product or more further on.
 
-        Args:
-            krylov: of the search.
-            values, S: (j,) eigenvalues of M, and (j, j) its eigenvectors.
-            first: places of the wanted ones.
-            low: by how much an eigenvalue that is missed is low.
-
-        Raises:
-            NotConverged: if it takes more products than allowed, or more room.
+        It has eigenvalues (j,) and eigenvectors (j, j) of M, the first of them wanted. NotConverged
+        if it takes more products than allowed, or more room.
         """
         n, room = krylov.operator.shape[0], krylov.basis.room
         size, edge = self.region.size(values), float(self.region.size(values[first]).min()) + low
@@ -129,11 +123,7 @@ class Looks:
 
 
 def needed(n: int, chance: float) -> float:
-    """How large a polynomial makes a miss as unlikely as that, for random vectors of length n.
-
-    >>> round(needed(1000, 0.01))
-    2523
-    """
+    """How large a polynomial makes a miss as unlikely as that, for random vectors of length n."""
     return math.sqrt(2 * n / math.pi) / chance
 
 
@@ -141,9 +131,6 @@ def last_polynomial(M: NDArray, below: float, points: NDArray) -> NDArray:
     """p_j at some points (g,), for a Hessenberg matrix M (j, j) and what is below its last column.
 
     Infinite once a chain has come to its end: what it has not seen has no weight at all.
-
-    >>> last_polynomial(np.array([[0.0, 1.0], [1.0, 0.0]]), 1.0, np.array([2.0]))
-    array([3.])
     """
     beside = np.append(np.diag(M, -1), below)
     found = np.ones((1, len(points)), dtype=points.dtype)
@@ -167,23 +154,10 @@ def unseen(
     spent: int,
     most: int,
 ) -> tuple[Tensor | None, int]:
-    """What lies beyond the edge in the complement of some vectors, but for that chance.
+    """What lies beyond the edge in the complement of some vectors (n, k), but for that chance.
 
-    Args:
-        operator: any.
-        held: (n, k) orthonormal columns.
-        region, edge: where something may be missed.
-        enough: residual that is small enough.
-        chance: that something is missed again.
-        seed: of the fresh vector.
-        spent, most: products before, and at the most.
-
-    Returns:
-        (n, c) vectors that belong to eigenvalues beyond the edge, or None if there are none, and
-        the products after that.
-
-    Raises:
-        NotConverged: if `most` products do not settle it.
+    Vectors (n, c) that belong to such eigenvalues, or None if there are none, and the products
+    after that; NotConverged if `most` do not settle it.
     """
     deflated = _Complement(operator, held)
     fresh = deflated.part(start_vector(operator, _STREAM + seed))

@@ -334,90 +334,9 @@ def test_float32():
     assert np.abs(single.weights - double.weights).max() < 1e-5
 
 
-# ---- Interruptions. ----
-
-
-@pytest.mark.parametrize("batch_size", [1, 2])
-@pytest.mark.parametrize("interrupt_at", [2, 8, 12])
-def test_checkpoint(tmp_path, interrupt_at, batch_size):
-    """Interrupted and taken up again: the bits of a run without, and no product of old probes."""
-    H = with_spectrum(np.arange(9.0), np.random.default_rng(0))
-    options = {"seed": 0, "batch_size": batch_size}
-    whole = slq_density(Matrix(H), 6, 4, **options)
-    path = tmp_path / "density.npz"
-    with pytest.raises(KeyboardInterrupt):
-        slq_density(Watched(H, interrupt_at=interrupt_at), 6, 4, **options, checkpoint=path)
-    done = (interrupt_at - 2) // 4 * batch_size  # one product goes to the file's own name
-    resumed = Watched(H)
-    assert same(slq_density(resumed, 6, 4, **options, checkpoint=path), whole)
-    assert resumed.products == 1 + 4 * (6 - done) // batch_size
-    assert [each.name for each in tmp_path.iterdir()] == ["density.npz"]
-
-
-def test_checkpoint_of_more_and_of_fewer_probes(tmp_path):
-    """Finished probes are used whatever number is asked for."""
-    operator = Watched(with_spectrum(np.arange(9.0), np.random.default_rng(0)))
-    path = tmp_path / "density.npz"
-    few, many = (slq_density(operator, probes, 4, seed=0) for probes in (2, 5))
-    operator.products = 0
-    for probes, wanted, products in ((2, few, 9), (5, many, 13), (2, few, 1), (5, many, 1)):
-        assert same(slq_density(operator, probes, 4, seed=0, checkpoint=path), wanted)
-        assert operator.products == products
-        operator.products = 0
-
+# ---- Bad input. ----
 
 D = np.diag([1.0, 2, 3, 4, 5])
-OTHERS = {
-    "operator": (2 * D, 3, 0),
-    "operator of the same trace": (3 * np.eye(5), 3, 0),
-    "operator with two entries exchanged": (np.diag([2.0, 1, 3, 4, 5]), 3, 0),
-    "size": (np.diag(np.arange(1.0, 7)), 3, 0),
-    "steps": (D, 4, 0),
-    "seed": (D, 3, 1),
-}
-
-
-@pytest.mark.parametrize("matrix, steps, seed", OTHERS.values(), ids=OTHERS.keys())
-def test_checkpoint_of_another_run(tmp_path, matrix, steps, seed):
-    """Refused, and left as it was."""
-    path = tmp_path / "density.npz"
-    slq_density(Matrix(D), 2, 3, seed=0, checkpoint=path)
-    before = path.read_bytes()
-    with pytest.raises(ValueError, match=r"density\.npz is of another run, .*; this one is"):
-        slq_density(Matrix(matrix), 2, steps, seed=seed, checkpoint=path)
-    assert path.read_bytes() == before
-
-
-def test_checkpoint_of_a_large_seed(tmp_path):
-    """Seeds are compared as the numbers they are, not as measurements."""
-    path = tmp_path / "density.npz"
-    slq_density(Matrix(D), 2, 3, seed=20000, checkpoint=path)
-    with pytest.raises(ValueError, match="another run"):
-        slq_density(Matrix(D), 2, 3, seed=20001, checkpoint=path)
-
-
-def damaged(path):
-    """A checkpoint's bytes with some of them lost, or turned."""
-    whole = path.read_bytes()
-    turned = bytearray(whole)
-    turned[whole.index(b"NUMPY") + 150] ^= 255
-    np.save(path.with_suffix(".npy"), np.ones(3))
-    array = path.with_suffix(".npy").read_bytes()
-    return [b"", b"some text", whole[: len(whole) // 2], whole[-100:], bytes(turned), array]
-
-
-def test_checkpoint_that_is_none(tmp_path):
-    """Empty, text, half a file, a wrong byte, an array: refused with the file's name."""
-    path = tmp_path / "density.npz"
-    slq_density(Matrix(D), 2, 3, seed=0, checkpoint=path)
-    for content in damaged(path):
-        path.write_bytes(content)
-        with pytest.raises(ValueError, match=r"density\.npz is no checkpoint of a density"):
-            slq_density(Matrix(D), 2, 3, seed=0, checkpoint=path)
-        assert path.read_bytes() == content
-
-
-# ---- Bad input. ----
 
 
 def test_unsymmetric():

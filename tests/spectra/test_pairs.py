@@ -11,7 +11,7 @@ from helpers.games.closed_form import quadratic_game
 from helpers.operators import Matrix, hessian
 from helpers.spectra import top_eigenpairs
 from helpers.spectra.basis import rounding_error
-from helpers.spectra.pairs import GUARD
+from helpers.spectra.search import GUARD
 from tests.common import SETTINGS, Watched, logistic, with_spectrum
 
 EPS = np.finfo(float).eps

@@ -1,0 +1,91 @@
+"""Products of a derivative held against central differences of the map that it is taken of.
+
+Two ways to differentiate that agree prove little, as torch's own derivatives of a layer may be
+wrong in both. A difference knows of values only. Units that switch within a step spoil one
+difference and not the next, smaller one along another direction; a wrong product fails them all.
+A unit that switches as good as at the point itself spoils every difference across the point, but on
+one side of it only: so each side counts by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+STEPS = (1e-6, 1e-7, 1e-8, 1e-6)  # shares of the weights' size
+ROUGH = (1e-2, 3e-3, 1e-3, 1e-2)  # where the map is of float32's accuracy
+Rows = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """How near the products of S maps came to differences, each in its best direction."""
+
+    is_right: Tensor  # (S,) whether a difference was the product
+    is_transpose: Tensor  # (S,) whether the transposed products belong to the others
+    is_finite: Tensor  # (S,) whether the map is at the point; else there is nothing to say
+    off: Tensor  # (S,) error in shares of the difference
+    errors: Tensor  # (S, n) its entries, in size
+
+
+def compared(
+    map: Rows, at: Tensor, product: Rows, transposed: Rows | None = None, *, rough: bool = False
+) -> Comparison:
+    """Compare along drawn directions until all products were right once, or directions end.
+
+    Args:
+        map: (S, n) to (S, n), each row a map of its own.
+        at: (S, n) the points, in float64 unless the maps are rough.
+        product: (S, n) to (S, n), each row times the derivative of its map.
+        transposed: the same of the transposes, where the derivatives are not symmetric.
+        rough: whether the maps are of lower accuracy than float64.
+
+    >>> compared(lambda x: x**2, torch.ones(1, 3).double(), lambda u: 2 * u).is_right
+    tensor([True])
+    """
+    random = torch.Generator().manual_seed(0)
+
+    def draw(like: Tensor) -> Tensor:
+        drawn = torch.randn(like.shape, generator=random, dtype=torch.float64, device="cpu")
+        return drawn.to(like) * _lengths(like)[:, None] / like.shape[1] ** 0.5
+
+    here = map(at)
+    finite = here.isfinite().all(dim=1)
+    product(draw(at))  # a fault may show from the second product on
+    off, errors = torch.full_like(here[:, 0], torch.inf), torch.zeros_like(here)
+    forward = torch.zeros_like(finite)
+    backward = torch.full_like(finite, transposed is None)
+    allowed = 5e-2 if rough else 1e-4
+    for step in ROUGH if rough else STEPS:
+        u = draw(at)
+        ahead, behind = map(at + step * u), map(at - step * u)
+        differences = [(ahead - behind) / (2 * step)]
+        if not rough:  # whose steps are too long for one side
+            differences += [(ahead - here) / step, (here - behind) / step]
+        found = product(u)
+        gaps = torch.stack([_lengths(found - each) for each in differences])
+        rows = torch.arange(len(at), device=at.device)
+        wanted = torch.stack(differences)[gaps.nan_to_num(torch.inf).argmin(dim=0), rows]
+        apart = (found - wanted).abs()
+        scale = torch.maximum(_lengths(wanted), 1e-3 * _lengths(here)).clamp(min=1e-30)
+        share = _lengths(apart) / scale
+        errors = torch.where((share < off)[:, None], apart, errors)
+        off = torch.where(share < off, share, off)
+        forward |= share <= allowed
+        if transposed is not None:
+            w = draw(wanted)
+            pulled = transposed(w)
+            # Of a random direction this is what one number can tell of a vector's error.
+            unit = _lengths(pulled) * _lengths(u) / u.shape[1] ** 0.5
+            slack = (allowed * torch.maximum(unit, scale)).clamp(min=1e-12)
+            backward |= ((w * wanted).sum(dim=1) - (pulled * u).sum(dim=1)).abs() <= 10 * slack
+        if (forward & backward | ~finite).all():
+            break
+    return Comparison(forward, backward, finite, off, errors)
+
+
+def _lengths(rows: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(rows, dim=1)

@@ -1,0 +1,304 @@
+"""A network as a function of its weights alone, whatever it does besides.
+
+`FunctionalNet` is a network with all held that it would change or draw in a forward pass: the same
+numbers at every call, and nothing of the caller's changed. What it does besides computing is
+observed once (`helpers.models.observing`); a network that does nothing of the kind is called as it
+is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.dropout import _DropoutNd
+from torch.nn.utils.parametrizations import _SpectralNorm
+from torch.nn.utils.parametrize import is_parametrized
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.overrides import TorchFunctionMode
+from torch.utils._pytree import tree_map_only
+
+from helpers.models.copying import copied
+from helpers.models.observing import Layers, SideEffects, Watch, failure, is_still
+from helpers.models.replacing import REPLACED, settle
+
+# Layers of torch whose training mode means dropout, and nothing else.
+_DROPPING = (
+    _DropoutNd,
+    nn.RNNBase,
+    nn.MultiheadAttention,
+    nn.TransformerEncoderLayer,
+    nn.TransformerDecoderLayer,
+)
+_SET_DATA = Tensor.data.__set__
+
+
+@dataclass
+class PassRecords:
+    """What one pass of a network computed where no gradient is taken, in order."""
+
+    results: list[tuple[bool, Any]] = field(default_factory=list)  # whether in place, and what
+    complete: bool = False
+
+
+@dataclass(frozen=True)
+class PassSettings:
+    """What of a network is held in its passes, and how."""
+
+    batch_norm: str = "batch"  # or "running": the statistics that norms take
+    spectral_norm: str = "held"  # or "exact"
+    noise_seed: int | None = None  # of what a network draws in a pass
+    thrice: bool = False  # whether a penalty makes products third derivatives
+
+
+class FunctionalNet:
+    """A network as a pure function of its flat weights: those that require grad.
+
+    Args:
+        net: it is copied.
+        player: its name, in what is said of it.
+        settings: what is held, and how.
+
+    >>> net = FunctionalNet(nn.Linear(2, 1), "D", PassSettings())
+    >>> net(torch.ones(3), torch.ones(4, 2)).shape
+    torch.Size([4, 1])
+    """
+
+    def __init__(self, net: nn.Module, player: str, settings: PassSettings) -> None:
+        self.player, self.settings = player, settings
+        self.net = as_trained(net, settings)
+        named = dict(self.net.named_parameters())
+        own = {name: weight for name, weight in named.items() if weight.requires_grad}
+        if not own:
+            raise ValueError(f"{player} has no weight that requires grad, and so no move to make")
+        self.signature = signature(self.net)
+        for module in self.net.modules():
+            _forget_statistics(module, settings.batch_norm)
+        self.shapes = {name: weight.shape for name, weight in own.items()}
+        self.lengths = [weight.numel() for weight in own.values()]
+        self.names = {id(weight): name for name, weight in own.items()}
+        self.net.requires_grad_(False)
+        frozen = {name: weight for name, weight in named.items() if name not in own}
+        self.constants = {**frozen, **dict(self.net.named_buffers())}
+        self.effects = SideEffects()
+
+    @property
+    def weights(self) -> Tensor:
+        """(n,) the network's own weights."""
+        named = dict(self.net.named_parameters())
+        return torch.cat([named[name].detach().reshape(-1) for name in self.shapes])
+
+    def __call__(self, flat: Tensor, *inputs: Tensor, records: PassRecords | None = None) -> Any:
+        """What the network gives for the first of the inputs and labels.
+
+        Args:
+            flat: (n,) weights, in whose precision the network computes.
+            inputs: latents or samples, and labels if there are any.
+            records: of this call's site, where the network holds something.
+        """
+        tensors = self._tensors(flat)
+        inputs = (inputs[0].to(flat.dtype), *inputs[1:])
+        if not self.effects.needs_care(self.settings.thrice):
+            return functional_call(self.net, tensors, inputs)
+        inputs = tuple(each.clone() for each in inputs)
+        for name in self.constants:
+            tensors[name] = tensors[name].clone()
+        with ExitStack() as stack:
+            stack.enter_context(torch.enable_grad())
+            if self.settings.noise_seed is not None:
+                stack.enter_context(seeded(self.settings.noise_seed, flat.device))
+            if self.effects.attends:
+                stack.enter_context(sdpa_kernel(SDPBackend.MATH))
+            mode = _Careful(self, tensors, records if self.effects.holds else None)
+            stack.enter_context(mode)
+            output = functional_call(self.net, tensors, inputs)
+        if records is not None:
+            records.complete = True
+        return output
+
+    def observe(self, flat: Tensor, *inputs: Tensor) -> Any:
+        """As a call, and note what the network does; a ValueError names a layer that fails."""
+        tensors = self._tensors(flat)
+        given = tuple(each.clone() for each in (inputs[0].to(flat.dtype), *inputs[1:]))
+        before = [each.detach().clone() for each in given]
+        for name in self.constants:
+            tensors[name] = tensors[name].clone()
+        kept = {name: tensors[name].clone() for name in self.constants}
+        seed = self.settings.noise_seed or 0
+        with torch.enable_grad(), seeded(seed, flat.device), Layers(self.net, self.player) as at:
+            try:
+                with Watch(self.effects, self.names, at):
+                    output = functional_call(self.net, tensors, given)
+            except Exception as error:
+                raise ValueError(failure(at, error)) from error
+        changed = [name for name, old in kept.items() if not _same(tensors[name], old)]
+        if not all(_same(now, old) for now, old in zip(given, before, strict=True)):
+            changed.append("its input")
+        if changed:
+            self.effects.writes = self.effects.writes or f"{self.player}: {', '.join(changed)}"
+        return output
+
+    def blocks(self, start: int) -> Iterator[tuple[str, slice]]:
+        """The weights' names, and their places in a point."""
+        for name, length in zip(self.shapes, self.lengths, strict=True):
+            plain = f"{self.player}.{name}".replace(".parametrizations.", ".")
+            yield plain.removesuffix(".original"), slice(start, start + length)
+            start += length
+
+    def _tensors(self, flat: Tensor) -> dict[str, Tensor]:
+        pieces = zip(self.shapes.items(), flat.split(self.lengths), strict=True)
+        tensors = {name: piece.view(shape) for (name, shape), piece in pieces}
+        for name, held in self.constants.items():
+            tensors[name] = held.to(flat.dtype) if held.is_floating_point() else held.detach()
+        return tensors
+
+
+class _Careful(TorchFunctionMode):
+    """Holds what a network would change, and replaces functions that lack right derivatives."""
+
+    def __init__(
+        self, net: FunctionalNet, tensors: dict[str, Tensor], records: PassRecords | None
+    ) -> None:
+        self.thrice = net.settings.thrice
+        self.values = {key: tensors[name] for key, name in net.names.items()}
+        self.records = records
+        self.recorded = iter(records.results) if records and records.complete else None
+        self.replaced: dict[int, tuple[Tensor, Tensor]] = {}  # tensors, and what became their data
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+    ) -> Any:
+        args, kwargs = tree_map_only(Tensor, self._value, (args, kwargs or {}))
+        if self.records is not None and func is not torch._C._set_grad_enabled:
+            if func == _SET_DATA:
+                self.replaced[id(args[0])] = args  # the tensor too, lest another takes its id
+                return None
+            if is_still(func):
+                return self._held(func, args, kwargs)
+        if func in REPLACED:
+            return REPLACED[func](self.thrice, *args, **kwargs)
+        return func(*args, **kwargs)
+
+    def _value(self, tensor: Tensor) -> Tensor:
+        """What one of the network's own tensors stands for in this call."""
+        tensor = self.values.get(id(tensor), tensor)
+        return self.replaced[id(tensor)][1] if id(tensor) in self.replaced else tensor
+
+    def _held(self, func: Any, args: tuple, kwargs: dict) -> Any:
+        """What the network itself had at this place, recorded in its first pass."""
+        target = kwargs.get("out", args[0] if args else None)
+        if self.recorded is None:
+            result = func(*args, **kwargs)
+            kept = tree_map_only(Tensor, lambda part: part.detach().clone(), result)
+            self.records.results.append((result is target, kept))
+            return result
+        in_place, kept = next(self.recorded)
+        if in_place:
+            return target.copy_(kept)
+        return tree_map_only(Tensor, Tensor.clone, kept)
+
+
+def as_trained(net: nn.Module, settings: PassSettings) -> nn.Module:
+    """A copy in the mode of a training, but that dropout is off and power iterations stand still.
+
+    With the stored statistics of norms it is in the mode of an evaluation.
+    """
+    if isinstance(net, torch.jit.ScriptModule):
+        raise ValueError("a scripted network cannot be held; give the module that it was made from")
+    own = _unwrapped(copied(net))
+    for module in own.modules():
+        _set_mode(module, settings.batch_norm)
+        if settings.spectral_norm == "exact":
+            settle(module)
+    return own
+
+
+def signature(net: nn.Module) -> tuple:
+    """All but the numbers of a network's weights and buffers: what it is made of and set to.
+
+    Networks of one signature do the same things.
+    """
+    return tuple(
+        (
+            name,
+            # Torch makes a class for each module that it parametrizes.
+            type(module).__base__ if is_parametrized(module) else type(module),
+            tuple((k, _setting(v)) for k, v in vars(module).items() if k not in _PLUMBING),
+            tuple(
+                (k, _setting(w), w is not None and w.requires_grad)
+                for k, w in module._parameters.items()
+            ),
+            tuple((k, _setting(b)) for k, b in module._buffers.items()),
+            tuple(type(hook) for hooks in _hooks(module) for hook in hooks.values()),
+        )
+        for name, module in net.named_modules(remove_duplicate=False)
+    )
+
+
+_PLUMBING = {name for name in vars(nn.Module()) if name != "training"}
+
+
+def _hooks(module: nn.Module) -> list[dict]:
+    return [module._forward_pre_hooks, module._forward_hooks, module._backward_hooks]
+
+
+def _setting(value: Any) -> Any:
+    """Something hashable that tells settings from one another, whatever the numbers of tensors."""
+    if isinstance(value, Tensor):
+        return ("tensor", tuple(value.shape), value.dtype, value.device)
+    if isinstance(value, dict):
+        return ("dict", *((_setting(k), _setting(v)) for k, v in value.items()))
+    if isinstance(value, list | tuple | set | frozenset):
+        return (type(value), *(_setting(each) for each in value))
+    if isinstance(value, nn.Module):
+        return type(value)
+    try:
+        hash(value)
+    except TypeError:
+        return type(value)
+    return value
+
+
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Random numbers of a seed's own; the caller's go on as if nothing had been drawn."""
+    with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        yield
+
+
+def _set_mode(module: nn.Module, batch_norm: str) -> None:
+    """Training mode for what takes statistics; no dropout, and no power iterations."""
+    still = isinstance(module, (*_DROPPING, _SpectralNorm)) or any(
+        isinstance(hook, SpectralNorm) for hook in module._forward_pre_hooks.values()
+    )
+    module.training = batch_norm == "batch" and not still
+
+
+def _forget_statistics(module: nn.Module, batch_norm: str) -> None:
+    """Let torch's norms keep no running statistics: they would be written."""
+    if isinstance(module, _NormBase) and batch_norm == "batch":
+        module.running_mean = module.running_var = module.num_batches_tracked = None
+        module.track_running_stats = False
+
+
+def _unwrapped(net: nn.Module) -> nn.Module:
+    """The network without torch.compile around it or around its parts."""
+    net = getattr(net, "_orig_mod", net)
+    for module in list(net.modules()):
+        module._compiled_call_impl = None
+        for name, child in module.named_children():
+            if hasattr(child, "_orig_mod"):
+                setattr(module, name, child._orig_mod)
+    return net
+
+
+def _same(a: Tensor, b: Tensor) -> bool:
+    return a.shape == b.shape and torch.equal(a.nan_to_num(), b.nan_to_num())
