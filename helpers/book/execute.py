@@ -91,7 +91,7 @@ def profile_of(profile: str | None, settings: list[str]) -> tuple[str | None, li
     named = [*([profile] if profile is not None else []), *chosen]
     if len(named) > 1:
         raise ValueError(f"a run has one profile, got {' and '.join(named)}")
-    return (named or [None])[0], others
+    return named[0] if named else None, others
 
 
 def chosen_values(
@@ -108,7 +108,7 @@ def chosen_values(
     return {name: value for name, value in values.items() if value != known[name]}
 
 
-def output_path(layout: Layout, chapter: str, values: dict) -> Path:
+def output_path(layout: Layout, chapter: str, values: dict[str, parameters.Value]) -> Path:
     """Where the executed notebook of a run with these parameters belongs."""
     if not values:
         return layout.executed / f"{chapter}.ipynb"

@@ -116,8 +116,9 @@ def network_game(
     how = Holding(batch_norm, spectral_norm, noise_seed, thrice=penalty is not None)
     nets = [Held(generator, "G", how), Held(discriminator, "D", how)]
     shares = None if penalty is None else penalty.shares(len(latents)).to(reals.device)
-    given = [None if each is None else each.detach().clone() for each in (latents, reals, labels)]
-    whole = Objective(of, Judging(joint_batch, logit), *given, penalty, shares)
+    z, x = latents.detach().clone(), reals.detach().clone()
+    y = None if labels is None else labels.detach().clone()
+    whole = Objective(of, Judging(joint_batch, logit), z, x, y, penalty, shares)
     batches = whole.batches(size)
     known = _known(nets, (generator, discriminator), batches[0], check)
     probe = Probe(known.key, lambda: _small(nets, batches[0], known), known.rough)
@@ -231,7 +232,7 @@ def _observed(key: Hashable, nets: list[Held], batch: Objective) -> _Known:
         except ValueError as error:
             errors.append(error)
             continue
-        habits = tuple(net.habits for net in nets)
+        habits = nets[0].habits, nets[1].habits
         _refuse(nets, few, logits[-1])
         return _Known(key, habits, count, dtype)
     raise errors[-1]

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from types import FrameType
 from typing import Any
 
 import torch
@@ -38,8 +39,9 @@ _DROPPING = (
     nn.TransformerEncoderLayer,
     nn.TransformerDecoderLayer,
 )
-_STILL = {Tensor.detach, Tensor.data.__get__}  # what no gradient goes through, besides no_grad
-_SET_DATA = Tensor.data.__set__
+_DATA: Any = Tensor.data  # a descriptor
+_STILL = {Tensor.detach, _DATA.__get__}  # what no gradient goes through, besides no_grad
+_SET_DATA = _DATA.__set__
 _CUSTOM = ("autograd/function.py", "autograd_function.py")  # where torch calls custom functions
 
 
@@ -198,7 +200,7 @@ class _Careful(TorchFunctionMode):
         self.replaced: dict[int, tuple[Tensor, Tensor]] = {}  # tensors, and what became their data
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         args, kwargs = tree_map_only(Tensor, self._value, (args, kwargs or {}))
         if self.records is not None and func is not torch._C._set_grad_enabled:
@@ -216,10 +218,11 @@ class _Careful(TorchFunctionMode):
         tensor = self.values.get(id(tensor), tensor)
         return self.replaced[id(tensor)][1] if id(tensor) in self.replaced else tensor
 
-    def _held(self, func: Any, args: tuple, kwargs: dict) -> Any:
+    def _held(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the network itself had at this place, recorded in its first pass."""
-        target = kwargs.get("out", args[0] if args else None)
+        target: Any = kwargs.get("out", args[0] if args else None)
         if self.recorded is None:
+            assert self.records is not None
             result = func(*args, **kwargs)
             kept = tree_map_only(Tensor, lambda part: part.detach().clone(), result)
             self.records.results.append((result is target, kept))
@@ -238,7 +241,7 @@ class _Watch(TorchFunctionMode):
         self.random = torch.get_rng_state()
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
         given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
@@ -276,7 +279,7 @@ def _is_still(func: Any) -> bool:
     """
     if torch.is_grad_enabled():
         return func in _STILL
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_code.co_filename != __file__:
         if frame.f_code.co_filename.endswith(_CUSTOM):
             return False
@@ -328,7 +331,7 @@ def as_trained(net: nn.Module, how: Holding) -> nn.Module:
     return own
 
 
-def signature(net: nn.Module) -> tuple:
+def signature(net: nn.Module) -> tuple[Any, ...]:
     """All but the numbers of a network's weights and buffers: what it is made of and set to.
 
     Networks of one signature do the same things.
@@ -353,7 +356,7 @@ def signature(net: nn.Module) -> tuple:
 _PLUMBING = {name for name in vars(nn.Module()) if name != "training"}
 
 
-def _hooks(module: nn.Module) -> list[dict]:
+def _hooks(module: nn.Module) -> list[dict[int, Any]]:
     return [module._forward_pre_hooks, module._forward_hooks, module._backward_hooks]
 
 
@@ -469,9 +472,10 @@ def _scaled(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
 
 
 def _batch_norm(
-    thrice, input, running_mean, running_var, weight=None, bias=None, training=False,
-    momentum=0.1, eps=1e-5,
-):  # fmt: skip
+    thrice: bool, input: Tensor, running_mean: Tensor | None, running_var: Tensor | None,
+    weight: Tensor | None = None, bias: Tensor | None = None, training: bool = False,
+    momentum: float = 0.1, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
     """Batch norm that writes no running statistics."""
     if not training and running_mean is not None:
         return F.batch_norm(input, running_mean, running_var, weight, bias, False, 0.0, eps)
@@ -481,9 +485,10 @@ def _batch_norm(
 
 
 def _instance_norm(
-    thrice, input, running_mean=None, running_var=None, weight=None, bias=None,
-    use_input_stats=True, momentum=0.1, eps=1e-5,
-):  # fmt: skip
+    thrice: bool, input: Tensor, running_mean: Tensor | None = None,
+    running_var: Tensor | None = None, weight: Tensor | None = None, bias: Tensor | None = None,
+    use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
     """Instance norm that writes no running statistics."""
     if not use_input_stats:
         return F.instance_norm(
@@ -494,7 +499,10 @@ def _instance_norm(
     return _scaled(_standard(input, tuple(range(2, input.ndim)), eps), weight, bias)
 
 
-def _layer_norm(thrice, input, normalized_shape, weight=None, bias=None, eps=1e-5):
+def _layer_norm(
+    thrice: bool, input: Tensor, normalized_shape: list[int],
+    weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
     if not thrice:
         return F.layer_norm(input, normalized_shape, weight, bias, eps)
     found = _standard(input, tuple(range(-len(normalized_shape), 0)), eps)
@@ -502,7 +510,7 @@ def _layer_norm(thrice, input, normalized_shape, weight=None, bias=None, eps=1e-
     return found if bias is None else found + bias
 
 
-def _weight_norm(thrice, v, g, dim=0):
+def _weight_norm(thrice: bool, v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
     """Weight norm in elementary steps: torch's own lacks derivatives of the second order."""
     dims = tuple(each for each in range(v.ndim) if each != dim % v.ndim) if dim != -1 else None
     return v * (g / torch.linalg.vector_norm(v, dim=dims, keepdim=dims is not None))

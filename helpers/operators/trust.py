@@ -168,4 +168,4 @@ def _worst(game: Game, kind: str, apart: Tensor) -> str:
         for name, s in game.blocks.items()
         if kind == "J" or name.startswith(f"{kind}.")
     }
-    return max(errors, key=errors.get) if errors else "the whole"
+    return max(errors, key=errors.__getitem__) if errors else "the whole"

@@ -5,8 +5,8 @@ from helpers.spectra.cloud import RitzCloud, ritz_cloud
 from helpers.spectra.density import SpectralDensity, blurred, slq_density
 from helpers.spectra.lanczos import Tridiagonal, lanczos
 from helpers.spectra.members import MemberPairs, member_eigenpairs
-from helpers.spectra.pairs import EigenPairs, NotConverged, top_eigenpairs
-from helpers.spectra.unseen import CHANCE
+from helpers.spectra.pairs import EigenPairs, top_eigenpairs
+from helpers.spectra.unseen import CHANCE, NotConverged
 
 __all__ = [
     "CHANCE",  # how often a leading eigenvalue may be missed

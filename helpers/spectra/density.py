@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -132,7 +133,10 @@ def _check(sigma: float | None, grid: ArrayLike | None) -> None:
 
 
 def _smooth(
-    nodes: NDArray, weights: NDArray, sigma: float | None, grid: ArrayLike | None
+    nodes: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    sigma: float | None,
+    grid: ArrayLike | None,
 ) -> SpectralDensity:
     _check(sigma, grid)
     low, high = nodes.min(), nodes.max()
@@ -148,7 +152,12 @@ def _smooth(
     return SpectralDensity(nodes, weights, grid, float(sigma), each.mean(axis=0), error)
 
 
-def _mixture(nodes: NDArray, weights: NDArray, grid: NDArray, sigma: float) -> NDArray:
+def _mixture(
+    nodes: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    grid: NDArray[np.float64],
+    sigma: float,
+) -> NDArray[np.float64]:
     parts = np.array_split(np.arange(len(nodes)), max(len(nodes) // 256, 1))
     return sum(norm.pdf(grid[:, None], nodes[p], sigma) @ weights[p] for p in parts)
 
@@ -161,12 +170,12 @@ class _Store:
         u = start_vector(operator, 0)  # not of +-1, which see no more than the trace of a diagonal
         seen = operator.matvec(u).double()  # one product tells operators apart
         first = float(torch.dot(u.double(), seen))
-        self.run = {"n": len(u), "steps": steps, "seed": seed, "first": first}
+        self.run: dict[str, Any] = {"n": len(u), "steps": steps, "seed": seed, "first": first}
         # A unit vector sees one of n directions of the rounding error.
         whole, n = float(seen.norm()), len(u)
         self.slack = rounding_error(operator.dtype, n, whole, whole) / n**0.5
 
-    def load(self) -> tuple[list[NDArray], list[NDArray]]:
+    def load(self) -> tuple[list[NDArray[np.float64]], list[NDArray[np.float64]]]:
         if not self.path.exists():
             return [], []
         try:
@@ -181,7 +190,7 @@ class _Store:
             raise ValueError(f"{self.path} is of another run, {held}; this one is {self.run}")
         return nodes, weights
 
-    def save(self, nodes: list[NDArray], weights: list[NDArray]) -> None:
+    def save(self, nodes: list[NDArray[np.float64]], weights: list[NDArray[np.float64]]) -> None:
         part = self.path.with_name(f"{self.path.name}.part.npz")
         np.savez(part, nodes=np.array(nodes), weights=np.array(weights), **self.run)
         part.replace(self.path)  # never half a file

@@ -8,6 +8,7 @@ start they save most of the products.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -171,19 +172,19 @@ def check_limits(
     return min(room, n), most
 
 
-def is_loose(left: NDArray, low: float) -> bool:
+def is_loose(left: NDArray[Any], low: float) -> bool:
     """Whether Ritz pairs with residuals (r, k) are coupled so little to all else that what is
     missed, low by so much, shows there.
     """
     return bool(np.linalg.norm(left, 2) <= low / 2) if left.size else True
 
 
-def converged_at(values: NDArray, tolerance: float, krylov: Krylov) -> NDArray[np.float64]:
+def converged_at(values: NDArray[Any], tolerance: float, krylov: Krylov) -> NDArray[np.float64]:
     """(k,) residuals that are small enough, or as small as the products' rounding lets them be."""
     return np.maximum(tolerance * np.abs(values), krylov.seen.rounding)
 
 
-def worst_direction(left: NDArray, limit: NDArray) -> Tensor | None:
+def worst_direction(left: NDArray[Any], limit: NDArray[Any]) -> Tensor | None:
     """(r,) the direction in Q that most of the residuals (r, k) have in common, by their limits.
 
     None where Q is empty, or where there are no residuals: the span is exhausted.
@@ -195,7 +196,7 @@ def worst_direction(left: NDArray, limit: NDArray) -> Tensor | None:
     return torch.from_numpy(np.ascontiguousarray(common))
 
 
-def raise_unconverged(sizes: NDArray, values: NDArray, products: int) -> None:
+def raise_unconverged(sizes: NDArray[Any], values: NDArray[Any], products: int) -> None:
     """Say how far a search came that ran out of products."""
     share = np.max(sizes / np.maximum(np.abs(values), np.finfo(float).tiny))
     raise NotConverged(
