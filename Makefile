@@ -65,10 +65,11 @@ regress: $(READY)  ## execute anew and compare every number with data/references
 spread: $(READY)  ## measure how far the numbers move with kernels and threads, for their tolerances
 	$(RUN) -m helpers.book spread --write
 
-lint: $(READY)  ## style, mistakes a reader of the code would see, and the floors of the package
+lint: $(READY)  ## style, mistakes a reader of the code would see, types, and the floors of the package
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(VENV)/bin/lint-imports
+	$(RUN) -m mypy
 
 matrix: $(READY)  ## layers and habits of GAN code x routes: products right or refused by name
 	$(RUN) -m pytest tests/matrix -q -o norecursedirs= --table _build/matrix.txt
@@ -86,4 +87,4 @@ serve: $(READY)  ## serve the built site on this machine
 	$(RUN) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
 clean:  ## remove what was built; the virtual environment stays
-	rm -rf _build .pytest_cache .ruff_cache .benchmarks .hypothesis .import_linter_cache
+	rm -rf _build .pytest_cache .ruff_cache .benchmarks .hypothesis .import_linter_cache .mypy_cache

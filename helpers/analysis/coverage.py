@@ -113,8 +113,8 @@ def least_loss(pairs: ArrayLike, real: ArrayLike, loss: str) -> NDArray[np.float
     if real.shape not in ((2,), pairs.shape[:-1]):
         raise ValueError(f"real is (2,) or {pairs.shape[:-1]}, as pairs are, got {real.shape}")
     if loss in SEPARABLE:
-        fake = pairs.sum(axis=-2)
-        return -_xi_of_each(*np.broadcast_arrays(real, fake), *SEPARABLE[loss]).sum(axis=-1) / 2
+        real, fake = np.broadcast_arrays(real, pairs.sum(axis=-2))
+        return -_xi_of_each(real, fake, *SEPARABLE[loss]).sum(axis=-1) / 2
     h = PAIRING[loss]
     at_home = (pairs[..., 0, 0] + pairs[..., 1, 1]) * float(
         h(torch.zeros((), dtype=torch.float64, device="cpu"))
@@ -196,7 +196,9 @@ def _longest_runs(modes: NDArray[np.int64], when: NDArray[np.int64]) -> Stays:
     return Stays(length, start, end, mode)
 
 
-def _records(shares: ArrayLike, iterations: ArrayLike) -> tuple[NDArray, NDArray]:
+def _records(
+    shares: ArrayLike, iterations: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     # Of a member that has diverged there are NaN: it covers no mode.
     shares, when = real_array("shares", shares, finite=False), real_array("iterations", iterations)
     if shares.ndim != 3 or when.shape != shares.shape[:1] or 0 in shares.shape:

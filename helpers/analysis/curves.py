@@ -33,9 +33,9 @@ def correlations(g: ArrayLike, d: ArrayLike) -> dict[str, float]:
     logs = np.log(g), np.log(d)
     return {
         "levels": _correlation(g, d, "pearson"),
-        "logs": _correlation(*logs, "pearson"),
+        "logs": _correlation(logs[0], logs[1], "pearson"),
         "ranks": _correlation(g, d, "spearman"),
-        "changes": _correlation(*(np.diff(log) for log in logs), "pearson"),
+        "changes": _correlation(np.diff(logs[0]), np.diff(logs[1]), "pearson"),
     }
 
 
@@ -80,7 +80,7 @@ def turning(values: ArrayLike) -> int:
 
 def _correlation(a: ArrayLike, b: ArrayLike, method: str) -> float:
     """NaN where a curve does not change but for rounding, or has fewer than three points."""
-    a, b = pd.Series(a, dtype=float), pd.Series(b, dtype=float)
-    spread = min(np.ptp(a), np.ptp(b)) if len(a) > 2 else 0.0
-    scale = max(a.abs().max(), b.abs().max())
-    return float(a.corr(b, method=method)) if spread > 1e-12 * scale else float("nan")
+    one, other = pd.Series(a, dtype=float), pd.Series(b, dtype=float)
+    spread = min(np.ptp(one), np.ptp(other)) if len(one) > 2 else 0.0
+    scale = max(one.abs().max(), other.abs().max())
+    return float(one.corr(other, method=method)) if spread > 1e-12 * scale else float("nan")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from itertools import product
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,7 +76,7 @@ def flow(
     if speed is not None:
         speed = real_number("speed", speed, above=0)
 
-    def velocity(t: float, flat: NDArray) -> NDArray:
+    def velocity(t: float, flat: NDArray[np.float64]) -> NDArray[np.float64]:
         v = game.unchecked_field(torch.from_numpy(flat).view(points.shape))
         if not v.isfinite().all():  # of which scipy would not take notice
             raise RuntimeError(f"the flow of {game.name} ran to infinity at t = {t:g}")
@@ -106,7 +107,7 @@ class _Descent(Optimizer):
         super().__init__(weights, {"size": size})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: Any = None) -> Any:
         for group in self.param_groups:
             for weight in group["params"]:
                 weight.copy_(weight - group["size"] * weight.grad)
@@ -198,8 +199,9 @@ def play(
             for number in turn:
                 players[number].grad = game.unchecked_gradient(PLAYERS[number], here)
             for number in turn:
-                if isinstance(optimizers[number], Nudged):
-                    optimizers[number].refresh(here)
+                mover = optimizers[number]
+                if isinstance(mover, Nudged):
+                    mover.refresh(here)
             for number in turn:
                 getattr(optimizers[number], move)()
         after = torch.cat([part.detach() for part in players], dim=-1)
@@ -259,7 +261,9 @@ def _extragradient_limit(a: float, size: float) -> float:
     return float(real.min())
 
 
-def _alternating_limit(J: NDArray, p: int, simultaneous: float, dtype: torch.dtype) -> float:
+def _alternating_limit(
+    J: NDArray[np.float64], p: int, simultaneous: float, dtype: torch.dtype
+) -> float:
     K = np.zeros_like(J)
     K[p:] = J[p:, :p] @ J[:p]
 

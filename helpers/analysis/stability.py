@@ -9,6 +9,7 @@ then missed, so here part of a spectrum can refute stability, but never show it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -113,7 +114,7 @@ def classify(
     )
 
 
-def _all_eigenvalues(joint: Operator, p: int) -> list[tuple[NDArray, float]]:
+def _all_eigenvalues(joint: Operator, p: int) -> list[tuple[NDArray[Any], float]]:
     """Eigenvalues, with the rounding error to be expected of the one that decides.
 
     The own Hessians are the diagonal blocks of the Jacobian, G's of size p.
@@ -134,7 +135,7 @@ def _all_eigenvalues(joint: Operator, p: int) -> list[tuple[NDArray, float]]:
     return spectra
 
 
-def _top_eigenvalues(top: int, operator: Operator) -> tuple[NDArray, float]:
+def _top_eigenvalues(top: int, operator: Operator) -> tuple[NDArray[Any], float]:
     """Eigenvalues of largest magnitude, with the error of a pair that nearly coincides."""
     find = top_eigenpairs if operator.symmetric else game_eigenvalues
     values = find(operator, top, "LM", tolerance=1e-10).values

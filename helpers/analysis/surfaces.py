@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -102,7 +103,7 @@ def eigen_plane(
     if not game.gradient(player, game.one_point(omega)).isfinite().all():
         raise FloatingPointError(f"the gradient of {player} at the point is not finite")
     operator = hessian(game, player, omega, route="retained")
-    options = {"seed": seed, "tolerance": 1e-2}
+    options: dict[str, Any] = {"seed": seed, "tolerance": 1e-2}
     if which == "top":
         found = top_eigenpairs(operator, 2, **options)
         return EigenPlane(found.vectors, found.values, found.residuals)
@@ -255,7 +256,12 @@ def _places(values: ArrayLike) -> NDArray[np.float64]:
 
 
 def _identity(
-    game: Game, point: Tensor, span: Tensor, player: str, x: NDArray, y: NDArray
+    game: Game,
+    point: Tensor,
+    span: Tensor,
+    player: str,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
 ) -> dict[str, object]:
     """What tells this plane from others."""
     return {

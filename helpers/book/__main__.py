@@ -9,7 +9,9 @@ import platform
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import torch
@@ -154,7 +156,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m helpers.book", description=__doc__)
     commands = parser.add_subparsers(required=True)
 
-    def add(name: str, command, text: str) -> argparse.ArgumentParser:
+    def add(name: str, command: Callable[..., Any], text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(command=command)
         return sub

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from typing import Any
 
 from nbformat import NotebookNode
 
 from helpers.book.layout import Layout
 
 
-def key(layout: Layout, notebook: NotebookNode, parameters: dict) -> str:
+def key(layout: Layout, notebook: NotebookNode, parameters: dict[str, Any]) -> str:
     """Hash of a chapter, its parameters, the package, claims, recorded runs, timings and pins."""
     cells = [(cell.cell_type, cell.source, dict(cell.metadata)) for cell in notebook.cells]
     digest = hashlib.sha256(json.dumps([cells, parameters], sort_keys=True).encode())

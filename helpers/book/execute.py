@@ -25,8 +25,8 @@ from helpers import ledger
 from helpers.book import cache, pairing, parameters
 from helpers.book.layout import Layout
 
-# Wall-clock limits in seconds. A quick chapter must take 60 on two cores; a slow or busy machine may
-# take six times as long before the run is given up.
+# Wall-clock limits in seconds. A quick chapter must take 60 on two cores; a slow or busy machine
+# may take six times as long before the run is given up.
 TIME_LIMITS = {"quick": 360.0, "medium": 24 * 3600.0, "full": 24 * 3600.0}
 # Threads that wait by spinning steal the cores from whatever else runs: with one busy neighbour on
 # two cores a chapter took twice as long. numpy's do so whatever the policy: there one thread does,
@@ -91,7 +91,7 @@ def profile_of(profile: str | None, settings: list[str]) -> tuple[str | None, li
     named = [*([profile] if profile is not None else []), *chosen]
     if len(named) > 1:
         raise ValueError(f"a run has one profile, got {' and '.join(named)}")
-    return (named or [None])[0], others
+    return named[0] if named else None, others
 
 
 def chosen_values(
@@ -108,7 +108,7 @@ def chosen_values(
     return {name: value for name, value in values.items() if value != known[name]}
 
 
-def output_path(layout: Layout, chapter: str, values: dict) -> Path:
+def output_path(layout: Layout, chapter: str, values: dict[str, parameters.Value]) -> Path:
     """Where the executed notebook of a run with these parameters belongs."""
     if not values:
         return layout.executed / f"{chapter}.ipynb"

@@ -12,8 +12,9 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -24,6 +25,7 @@ from helpers.experiments.mixture import train_mixture
 from helpers.experiments.ring import Setting as RingSetting
 from helpers.experiments.ring import train_ring
 from helpers.experiments.two_clusters import group, train_groups
+from helpers.games import Game
 from helpers.operators import hessian, jacobian
 from helpers.spectra import game_eigenvalues, top_eigenpairs
 from helpers.training.nudging import Nudging
@@ -69,7 +71,7 @@ def _mixture() -> Numbers:
 
 
 def _images() -> Numbers:
-    found = {}
+    found: Numbers = {}
     for name in ("nsgan extra-adam", "nsgan adam", "wgan-gp adam"):
         found |= {f"{name}: {what}": v for what, v in _image_gan(SETTINGS[name]).items()}
     return found
@@ -91,8 +93,9 @@ def _plain_gan() -> Numbers:
 def _image_gan(setting: Setting) -> Numbers:
     """Field and eigenvalues at the start, and losses after four iterations, on images of noise."""
     reals = 2 * torch.rand(64, 1, 32, 32, generator=torch.Generator().manual_seed(1)) - 1
-    sizes = {"width": 4, "latent": 8, "batch": 16, "hessian_images": 32}
-    gan = train_images(setting, reals, _ITERATIONS, seed=0, **sizes)
+    gan = train_images(
+        setting, reals, _ITERATIONS, seed=0, width=4, latent=8, batch=16, hessian_images=32
+    )
     game, start = gan.game(0, reals, seed=1), gan.point(0)
     found = {"norms of the fields at the start": [_norm(v) for v in _field(game, start)]}
     for player in "GD":
@@ -105,7 +108,7 @@ def _image_gan(setting: Setting) -> Numbers:
     return found
 
 
-def _field(game, point: Tensor) -> tuple[Tensor, ...]:
+def _field(game: Game, point: Tensor) -> tuple[Tensor, ...]:
     return game.split(game.vector_field(point))
 
 
@@ -113,7 +116,7 @@ def _norm(v: Tensor) -> float:
     return float(v.double().norm())
 
 
-def _plain(values) -> list[float]:
+def _plain(values: Iterable[Any]) -> list[float]:
     return [float(v) for v in values]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 from pathlib import Path
+from typing import Any
 
 import jupytext
 import nbformat
@@ -143,7 +144,7 @@ def _colab_cell(layout: Layout) -> NotebookNode:
     return nbformat.v4.new_code_cell(source, metadata={"tags": ["remove-cell"]})
 
 
-def _skeleton(notebook: NotebookNode) -> list[tuple]:
+def _skeleton(notebook: NotebookNode) -> list[tuple[Any, ...]]:
     return [(cell.cell_type, cell.source, dict(cell.metadata)) for cell in notebook.cells]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from helpers.book import board, pairing
 from helpers.book.layout import Layout
@@ -20,10 +21,10 @@ def render(layout: Layout) -> str:
     }
     for name, content in parts.items():
         pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
-        new = content + "\n"
-        text, count = re.subn(pattern, lambda m, c=new: m[1] + c + m[2], text, flags=re.DOTALL)
-        if count != 1:
+        found = list(re.finditer(pattern, text, flags=re.DOTALL))
+        if len(found) != 1:
             raise ValueError(f"README.md has no single part between <!-- {name} --> markers")
+        text = f"{text[: found[0].end(1)]}{content}\n{text[found[0].start(2) :]}"
     return text
 
 
@@ -56,7 +57,7 @@ def _badges(layout: Layout) -> str:
     return "\n".join(lines)
 
 
-def _figures(layout: Layout) -> dict:
+def _figures(layout: Layout) -> dict[Path, str]:
     """Pictures of the cells tagged for the README, as files beside the book's other static ones."""
     pictures = {}
     for chapter in layout.chapters():

@@ -15,6 +15,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import numpy as np
@@ -129,7 +130,7 @@ def save(layout: Layout, chapter: str, reference: Reference) -> None:
     """Write a reference, one number a line."""
     lines = []
     for n in reference.numbers:
-        row = {"claim": n.claim, "quantity": n.quantity, "value": n.value}
+        row: dict[str, Any] = {"claim": n.claim, "quantity": n.quantity, "value": n.value}
         if n.spread is not None:
             row["spread"] = [s if math.isfinite(s) else "inf" for s in n.spread]
         if n.why_not:

@@ -62,8 +62,8 @@ def _stage(layout: Layout, stage: Path) -> None:
     # Both are shipped inside packages, so that the site can be read without a network.
     plotly = importlib.resources.files("plotly") / "package_data" / "plotly.min.js"
     shutil.copy(str(plotly), book / "_static" / "plotly.min.js")
-    mathjax = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent
+    mathjax = importlib.resources.files("sphinx-mathjax-offline") / "static" / "mathjax"
     for name in _MATHJAX:
-        source, target = mathjax / "static" / "mathjax" / name, book / "_static" / "mathjax" / name
+        source, target = mathjax / name, book / "_static" / "mathjax" / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+        (shutil.copytree if source.is_dir() else shutil.copy)(str(source), target)

@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -78,14 +79,14 @@ def write(layout: Layout, chapter: str) -> regress.Reference:
     if not runs:
         raise ValueError(f"{chapter} has not been executed as it is now; a spread needs that")
     runs.sort(key=lambda run: not run["variant"].startswith(f"plain, torch {_version()}"))
-    executions: dict[tuple[str, str], list] = {}
+    executions: dict[tuple[str, str], list[Any]] = {}
     for run in runs:
         for claim, quantity, value in run["numbers"]:
             executions.setdefault((claim, quantity), []).append(value)
     known = {(n.claim, n.quantity): n for n in regress.load(layout, chapter).numbers}
     numbers = []
-    for key, values in executions.items():
-        n = known.pop(key, regress.Number(*key, values[0]))
+    for (claim, quantity), values in executions.items():
+        n = known.pop((claim, quantity), regress.Number(claim, quantity, values[0]))
         spread = spread_of([n.value, *values]) if len(values) == len(runs) else None
         if spread and len(spread) == len(regress.listed(n.value)):
             n = replace(n, spread=spread)

@@ -97,7 +97,7 @@ def digest(*tensors: Tensor) -> str:
     for tensor in tensors:
         found.update(f"{tuple(tensor.shape)} {tensor.dtype};".encode())
         plain = tensor.detach().resolve_conj().resolve_neg().cpu().to_dense().contiguous()
-        found.update(plain.reshape(-1).view(torch.uint8).numpy())
+        found.update(plain.reshape(-1).view(torch.uint8).numpy().data)
     return found.hexdigest()[:32]
 
 
@@ -126,12 +126,12 @@ class _Nothing:
         return "nothing"
 
 
-def _differences(one: Any, other: Any, where: tuple[str, ...]) -> Iterator[tuple]:
+def _differences(one: Any, other: Any, where: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
     if isinstance(one, dict) and isinstance(other, dict):
         # A name that is in one of the two only says more than what follows from it.
         for key in sorted({**one, **other}, key=lambda name: name in one and name in other):
-            pair = (each.get(key, _Nothing()) for each in (one, other))
-            yield from _differences(*pair, (*where, key))
+            a, b = (each.get(key, _Nothing()) for each in (one, other))
+            yield from _differences(a, b, (*where, key))
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         for number, (a, b) in enumerate(zip(one, other, strict=True)):
             yield from _differences(a, b, (*where, str(number)))
@@ -155,7 +155,7 @@ def _describe(value: Any, closures: bool, above: tuple[int, ...]) -> Any:
     if isinstance(value, np.ndarray):
         if value.dtype == object:
             return [inside(each) for each in value.ravel()]
-        content = hashlib.sha256(np.ascontiguousarray(value)).hexdigest()[:32]
+        content = hashlib.sha256(np.ascontiguousarray(value).data).hexdigest()[:32]
         return {"array": list(value.shape), "dtype": str(value.dtype), "digest": content}
     if isinstance(value, nn.Module):
         return _architecture(value, (*above, id(value))) | {"digest": digest_of_state(value)}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
@@ -95,8 +95,8 @@ def read_state(path: Path, run: dict[str, Any], iterations: int) -> dict[str, An
         content = path.read_bytes()
         body, end = content[:_BODY], content[_BODY:]
         is_whole = end == _MARK + hashlib.sha256(body).digest()
-        body = io.BytesIO(body if is_whole else content)
-        state = torch.load(body, weights_only=True, map_location="cpu")
+        stream = io.BytesIO(body if is_whole else content)
+        state = torch.load(stream, weights_only=True, map_location="cpu")
     except Exception as error:  # torch, zipfile and pickle raise a dozen kinds
         said = str(error).partition("\n")[0][:200]
         raise ValueError(f"{damaged} ({said})") from error
@@ -118,7 +118,7 @@ def read_state(path: Path, run: dict[str, Any], iterations: int) -> dict[str, An
 
 
 def recorded_rows(
-    path: Path, state: Mapping[str, Any], every: int, snapshots: frozenset[int]
+    path: Path, state: Mapping[str, Any], every: int, snapshots: Collection[int]
 ) -> list[int]:
     """Those records that an uninterrupted run has; a ValueError if one or a snapshot is missing."""
     done, recorded, kept = state["done"], state["recorded"], state["snapshots"]

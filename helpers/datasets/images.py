@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -51,7 +52,7 @@ class ImageSet:
 class Raw:
     """Images as the files hold them."""
 
-    images: NDArray  # (N, C, height, width) from 0 to top
+    images: NDArray[Any]  # (N, C, height, width) from 0 to top
     labels: NDArray[np.int64]  # (N,) from 0
     classes: tuple[str, ...]
     official: bool

@@ -107,7 +107,7 @@ def _official(
     return images[:, None], labels
 
 
-class _Pictures(ImageFolder):
+class _Pictures(ImageFolder):  # type: ignore[misc] # torchvision has no type hints
     """Pictures of CIFAR-10's classes, without what macOS and Jupyter leave beside them."""
 
     def __init__(self, folder: Path) -> None:

@@ -123,5 +123,5 @@ def _streams(members: int, seed: int) -> list[np.random.Generator]:
     return [np.random.default_rng([seed, number]) for number in range(members)]
 
 
-def _stack(each: list[NDArray]) -> Tensor:
+def _stack(each: list[NDArray[np.float64]]) -> Tensor:
     return torch.from_numpy(np.stack(each)).float()

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from helpers.inputs import float_tensor, shown, whole_number
 from helpers.models import mlp
 from helpers.models.stacked import Stacked
-from helpers.spectra import MemberPairs
+from helpers.spectra import CHANCE, MemberPairs
 from helpers.training.core import MakeOptimizer
 from helpers.training.nudging import Nudging, leading_pairs
 from helpers.training.optimizers import Nudged
@@ -100,22 +100,25 @@ def train_classifiers(
     stacked = Stacked(nets)
     weights = list(stacked.parameters.values())
     fixed = [part[:_HESSIAN_SAMPLES] for part in (x, y)]
-    fixed = [part.expand(members, *part.shape) for part in fixed]
-    losses = partial(_losses, stacked, *fixed)
-    structure = ("classifiers", stacked.signature, tuple(fixed[0].shape))
+    fixed_x, fixed_y = (part.expand(members, *part.shape) for part in fixed)
+    losses = partial(_losses, stacked, fixed_x, fixed_y)
+    structure = ("classifiers", stacked.signature, tuple(fixed_x.shape))
 
-    def sharpest(own: Weights, before: Tensor | None, nudging: Nudging, **chance) -> MemberPairs:
+    def sharpest(
+        own: Weights, before: Tensor | None, nudging: Nudging, chance: float | None = CHANCE
+    ) -> MemberPairs:
         def total(own: Weights) -> Tensor:
             return losses(own).sum()
 
-        return leading_pairs(own, total, before, nudging, seed, structure=structure, **chance)
+        return leading_pairs(own, total, before, nudging, seed, chance, structure=structure)
 
-    def directions(own: Weights, before: Tensor | None) -> Tensor:
+    def directions(nudging: Nudging, own: Weights, before: Tensor | None) -> Tensor:
         return sharpest(own, before, nudging, chance=None).vectors
 
     made = optimizer(weights)
     if nudging is not None:
-        made = Nudged(made, directions, nudging.project, every=nudging.every)
+        find = partial(directions, nudging)
+        made = Nudged(made, find, nudging.project, every=nudging.every)
     random = torch.Generator().manual_seed(seed)
     steps, sharpness, recorded_losses = [], [], []
     for step in tqdm(range(1, iterations + 1), disable=None):
@@ -134,8 +137,7 @@ def train_classifiers(
     with torch.no_grad():
         guesses = stacked(others[0].expand(members, *others[0].shape)).argmax(dim=2)
         accuracy = (guesses == others[1]).double().mean(dim=1).numpy()
-    records = map(np.array, (steps, sharpness, recorded_losses))
-    return ClassifierRun(*records, accuracy)
+    return ClassifierRun(np.array(steps), np.array(sharpness), np.array(recorded_losses), accuracy)
 
 
 def _labelled(name: str, given: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

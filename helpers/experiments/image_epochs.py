@@ -14,6 +14,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -79,7 +80,7 @@ class EpochWatch:
         latents = standard_normal(self.score_samples, self.latent, seed=self.seed + 1)
         images = samples(players.generator, latents).to(self.reals.device)
         counts = class_counts(self.judge, images)
-        record = {
+        record: dict[str, float | NDArray[np.float64]] = {
             "score": inception_score(self.judge, images),
             "entropy": class_entropy(counts),
             "modes": float(modes(counts)),
@@ -87,7 +88,7 @@ class EpochWatch:
         latents = standard_normal(len(self.reals), self.latent, seed=self.seed).to(self.reals)
         game = network_game(*players, latents, self.reals, loss=self.loss)
         point = joint_point(*players)
-        options = {"seed": self.seed, "tolerance": self.tolerance}
+        options: dict[str, Any] = {"seed": self.seed, "tolerance": self.tolerance}
         for player in "GD":
             operator = hessian(game, player, point, route="retained")
             record[f"top_{player.lower()}"] = top_eigenpairs(operator, self.k, **options).values
@@ -160,7 +161,7 @@ def train_epochs(
     )
 
 
-def columns(records: Mapping[str, NDArray]) -> dict[str, list[float]]:
+def columns(records: Mapping[str, NDArray[Any]]) -> dict[str, list[float]]:
     """What an `EpochWatch` recorded, as a table: an epoch a row, "top_g 0" and so on by rank.
 
     >>> columns({"score": np.ones(2), "top_g": np.array([[3.0, 1.0], [4.0, 2.0]])})
@@ -263,7 +264,8 @@ def trained(
     """
     judge = judge_of(name, 0, scale.judge_epochs, folder, device, scale.judge_images)
     setting = OPTIMIZERS[kind]
-    setting = replace(setting, rates=tuple(scale.rate_factor * rate for rate in setting.rates))
+    rate_g, rate_d = (scale.rate_factor * rate for rate in setting.rates)
+    setting = replace(setting, rates=(rate_g, rate_d))
     return train_epochs(
         setting,
         images_of(name, scale.images),

@@ -48,7 +48,11 @@ class Setting(TrainingSetting):
 
 
 # Of WGAN-GP's rate the text prints "8.6 x 10" without an exponent; 1e-5 is our reading of it.
-_WGAN_GP = {"rates": (8.6e-5, 8.6e-5), "critics": 5, "penalty": GradientPenalty(10.0)}
+_WGAN_GP: dict[str, Any] = {
+    "rates": (8.6e-5, 8.6e-5),
+    "critics": 5,
+    "penalty": GradientPenalty(10.0),
+}
 SETTINGS = {
     "nsgan extra-adam": Setting(),
     "nsgan adam": Setting(method="adam", beta=0.5),
@@ -133,8 +137,7 @@ class TrainedGan:
 
         Other arguments are those of `game` and of `helpers.analysis.path_profile`.
         """
-        options = {"seed": seed, "batch_size": batch_size, "spectral_norm": "exact"}
-        game = self.game(max(ends), reals, **options)
+        game = self.game(max(ends), reals, seed=seed, batch_size=batch_size, spectral_norm="exact")
         points = [self.point(iteration).to(reals.device) for iteration in (begin, *ends)]
         return path_profile(game, points[0], torch.stack(points[1:]), alphas)
 
@@ -193,11 +196,12 @@ def train_images(
     reals = float_tensor("reals", reals, torch.float32)
     fixed = reals[:hessian_images].to(device)
     latents = standard_normal(len(fixed), latent, seed=seed).to(device)
-    nudging = setting.nudging
-    directions = {
-        player: SharpDirections(player, nudging, latents, fixed, setting.loss, setting.penalty)
-        for player in (nudging.players if nudging else "")
-    }
+    nudging, directions = setting.nudging, {}
+    if nudging is not None:
+        directions = {
+            player: SharpDirections(player, nudging, latents, fixed, setting.loss, setting.penalty)
+            for player in nudging.players
+        }
     run = train(
         dcgan(
             seed=seed, latent=latent, width=width, channels=reals.shape[1], normed=setting.normed

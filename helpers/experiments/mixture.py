@@ -11,11 +11,12 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import vector_to_parameters
 
 from helpers.datasets.synthetic import mixture_of_gaussians
@@ -51,8 +52,9 @@ class Setting(TrainingSetting):
 
 
 # Rates of the text for WGAN-GP, its penalty's weight, and the modes of the released script.
-_WASSERSTEIN, _WEIGHT = {"rates": (1e-2, 1e-1)}, 1e-3
-_RELEASED = {"sigmas": (1.0, 1.0)}
+_WEIGHT = 1e-3
+_WASSERSTEIN: dict[str, Any] = {"rates": (1e-2, 1e-1)}
+_RELEASED: dict[str, Any] = {"sigmas": (1.0, 1.0)}
 # What the text says, what the released script does, and slower steps of the same.
 SETTINGS: dict[str, Setting] = {
     "nsgan": Setting(),
@@ -231,6 +233,7 @@ def clipping_filter(phi: Tensor, gradient: Tensor, bound: float) -> Tensor:
 
 
 def _nets(latent: int, seed: int) -> Players:
+    generator: nn.Module
     if latent == 1:
         generator = LineNet(UNITS, seed=2 * seed)
     else:

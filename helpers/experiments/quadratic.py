@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -66,7 +67,7 @@ def nudged_descent(
     n, steps = whole_number("n", n, 2), whole_number("steps", steps, 1)
     k, flat = whole_number("k", k, 1, n - 1), real_number("flat", flat)
     random = torch.Generator().manual_seed(whole_seed(seed))
-    exact = {"dtype": torch.float64, "device": "cpu"}
+    exact: dict[str, Any] = {"dtype": torch.float64, "device": "cpu"}
     axes = torch.linalg.qr(torch.randn(n, n, generator=random, **exact))[0]
     values = torch.logspace(2, -2, n, **exact)
     place = torch.randn(n, generator=random, **exact)

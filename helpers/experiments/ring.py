@@ -11,6 +11,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -129,11 +130,15 @@ def train_ring(
     loss, extra = find_loss(setting.loss), setting.method == "extra-adam"
     data = circle_of_gaussians(members, seed=seed, n=n, modes=MODES)
     latents, reals = data.latents.to(device), data.reals.to(device)
-    fixed = {"latents": latents[:, :_HESSIAN_SAMPLES], "reals": reals[:, :_HESSIAN_SAMPLES]}
+    fixed: dict[str, Any] = {
+        "latents": latents[:, :_HESSIAN_SAMPLES],
+        "reals": reals[:, :_HESSIAN_SAMPLES],
+    }
     fixed |= {"groups": [(loss, members)], "penalty": setting.penalty, "seed": seed}
     recorded = {player: MemberDirections(player, Nudging(k=k), **fixed) for player in PLAYERS}
-    nudged = setting.nudging.players if setting.nudging else ""
-    left_out = {player: MemberDirections(player, setting.nudging, **fixed) for player in nudged}
+    nudging, left_out = setting.nudging, {}
+    if nudging is not None:
+        left_out = {p: MemberDirections(p, nudging, **fixed) for p in nudging.players}
     run = train_ensemble(
         [_nets(units, 100_000 * seed + number) for number in range(members)],
         latents,

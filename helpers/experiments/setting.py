@@ -49,7 +49,7 @@ class TrainingSetting:
 
 def optimizers_for(
     setting: TrainingSetting, directions: Mapping[str, Callable[..., Tensor]] | None = None
-) -> tuple[partial, partial]:
+) -> tuple[partial[Optimizer], partial[Optimizer]]:
     """G's and D's optimiser of a setting, each from the parameters that it moves.
 
     Args:
@@ -62,15 +62,17 @@ def optimizers_for(
     0.2
     """
     directions = directions or {}
-    return tuple(
+    of_g, of_d = (
         partial(_optimizer, setting, rate, directions.get(player))
         for player, rate in zip(PLAYERS, setting.rates, strict=True)
     )
+    return of_g, of_d
 
 
 def _optimizer(
     setting: TrainingSetting, rate: float, directions: Callable[..., Tensor] | None, weights: Any
-) -> Optimizer | Extragradient | Nudged:
+) -> Optimizer:
+    optimizer: Optimizer
     if "adam" in setting.method:
         optimizer = Adam(weights, lr=rate, betas=(setting.beta, 0.999))
     else:
@@ -79,6 +81,8 @@ def _optimizer(
         return Extragradient(optimizer)
     if directions is None:
         return optimizer
+    if setting.nudging is None:
+        raise ValueError("directions are left out by a setting with nudging, got one without")
     return Nudged(optimizer, directions, setting.nudging.project, every=setting.nudging.every)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,7 +64,7 @@ class Outcome:
         """When both clusters were covered, as `helpers.analysis.coverage`."""
         return coverage(self.shares, self.iterations, least=least)
 
-    def table(self, early: int = 1000) -> dict[str, NDArray]:
+    def table(self, early: int = 1000) -> dict[str, NDArray[Any]]:
         """One number a member: when covered, how long collapsed, least loss, shares at the end.
 
         Args:
@@ -136,7 +137,7 @@ def released(loss: str, *, seed: int = 0) -> Group:
         torch.rand(100, 1, generator=torch.Generator().manual_seed(seed), device="cpu") - 0.5
     )
     # D's three layers and then G's, from one stream.
-    linear = mlp([1, 10, 10, 1, 5, 5, 1], seed=seed)[::2]
+    linear = list(mlp([1, 10, 10, 1, 5, 5, 1], seed=seed))[::2]
     D, G = (
         nn.Sequential(a, activation(), b, activation(), c)
         for (a, b, c), activation in ((linear[:3], nn.Sigmoid), (linear[3:], nn.Tanh))
@@ -195,7 +196,10 @@ def train_groups(
         outcomes[name] = Outcome(
             group.loss,
             run.iterations,
-            *(run.records[part][:, members] for part in ("loss_d", "pairs", "logits", "points")),
+            run.records["loss_d"][:, members],
+            run.records["pairs"][:, members],
+            run.records["logits"][:, members],
+            run.records["points"][:, members],
             np.array([1 - at_four, at_four]),
         )
         start = members.stop

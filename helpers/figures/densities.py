@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -77,7 +78,7 @@ def staircases(
     low, high = exact[0][0], exact[0][-1]
     reach = 0.05 * (high - low)
 
-    def draw(nodes: NDArray, weights: NDArray, **look: object) -> None:
+    def draw(nodes: NDArray[np.float64], weights: NDArray[np.float64], **look: Any) -> None:
         place = np.concatenate([[low - reach], nodes, [high + reach]])
         mass = np.concatenate([[0.0], np.cumsum(weights), [weights.sum()]])
         axes.step(place, mass, where="post", **look)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -56,7 +57,7 @@ def related(
     """
     figure, axes = plt.subplots(figsize=(5.6, 3.8))
     for number, (name, (x, y)) in enumerate(groups.items()):
-        look = {"marker": "os^Dv"[number % 5], "color": f"C{number % 6}"}
+        look: dict[str, Any] = {"marker": "os^Dv"[number % 5], "color": f"C{number % 6}"}
         axes.scatter(x, y, s=26, alpha=0.8, label=name, linewidth=0, **look)
     axes.set(xlabel=xlabel, ylabel=ylabel, **{f"{axis}scale": "log" for axis in log})
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))

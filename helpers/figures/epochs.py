@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import ScalarFormatter
 from numpy.typing import NDArray
 from scipy.stats import rankdata
@@ -16,10 +17,12 @@ from scipy.stats import rankdata
 from helpers.analysis.surfaces import ProjectedPath
 from helpers.figures.style import INK, PALETTE, PLAYER_COLOURS, WHITE, panel_rows, styled
 
+Numbers = NDArray[np.float64]
+
 
 @styled
 def loss_planes(
-    panels: Mapping[str, tuple[NDArray, NDArray, NDArray, ProjectedPath]],
+    panels: Mapping[str, tuple[Numbers, Numbers, Numbers, ProjectedPath]],
     labels: Mapping[str, tuple[str, str]],
     *,
     bar: str,
@@ -46,7 +49,7 @@ def loss_planes(
 
 
 @styled
-def told_and_true(panels: Mapping[str, tuple[NDArray, ProjectedPath]], *, xlabel: str) -> Figure:
+def told_and_true(panels: Mapping[str, tuple[Numbers, ProjectedPath]], *, xlabel: str) -> Figure:
     """What a plane says of a training's loss beside what it was, and the share it holds (dotted).
 
     Args:
@@ -80,7 +83,7 @@ def told_and_true(panels: Mapping[str, tuple[NDArray, ProjectedPath]], *, xlabel
 
 @styled
 def curvature_and_score(
-    panels: Mapping[str, tuple[NDArray, NDArray, NDArray, NDArray]],
+    panels: Mapping[str, tuple[Numbers, Numbers, Numbers, Numbers]],
     *,
     ceiling: Mapping[str, float],
 ) -> Figure:
@@ -111,12 +114,9 @@ def curvature_and_score(
     for axes in axes_rows[:, 0]:
         axes.set_ylabel("eigenvalues")
     handles = [
-        plt.Line2D([], [], color=color, linestyle=line, label=name)
-        for color, line, name in (
-            (PLAYER_COLOURS["G"], "-", "G's Hessian"),
-            (PLAYER_COLOURS["D"], "--", "D's Hessian"),
-            (INK, ":", "score (right)"),
-        )
+        Line2D([], [], color=PLAYER_COLOURS["G"], linestyle="-", label="G's Hessian"),
+        Line2D([], [], color=PLAYER_COLOURS["D"], linestyle="--", label="D's Hessian"),
+        Line2D([], [], color=INK, linestyle=":", label="score (right)"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -111,7 +112,7 @@ def spectra(values: Mapping[str, NDArray[np.complex128]]) -> Figure:
     axes.axvline(0, color=INK, linewidth=1)
     for number, (name, points) in enumerate(values.items()):
         marker, colour = looks[number]
-        look = {"marker": marker, "color": colour, "s": 20 + 25 * number}
+        look: dict[str, Any] = {"marker": marker, "color": colour, "s": 20 + 25 * number}
         axes.scatter(points.real, points.imag, label=name, alpha=0.8, **look)
     axes.set(xlabel="real part", ylabel="imaginary part")
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
@@ -141,12 +142,14 @@ def _draw_profiles(
     panels[0].set_ylabel("path-angle", color=PALETTE[0])
 
 
-def _stream(axes: Axes, x: NDArray, y: NDArray, field: NDArray) -> None:
+def _stream(
+    axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], field: NDArray[np.float64]
+) -> None:
     u, v = np.moveaxis(np.asarray(field), (2, 1, 0), (0, 1, 2))  # matplotlib's rows are its y axis
     axes.streamplot(x, y, u, v, color=PALETTE[4], density=0.9, linewidth=0.7, arrowsize=0.8)
 
 
-def _orbit(axes: Axes, orbit: NDArray) -> None:
+def _orbit(axes: Axes, orbit: NDArray[np.float64]) -> None:
     axes.plot(*orbit.T, color=_ORBIT, linewidth=1.8)
     axes.plot(
         *orbit[0], "o", color=_ORBIT, markersize=6, markerfacecolor=PAPER, markeredgewidth=1.8

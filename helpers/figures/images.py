@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -62,7 +63,8 @@ def scores(
             ha="right",
         )
     for number, (name, (place, seeds)) in enumerate(found.items()):
-        look = {"color": PALETTE[number % len(PALETTE)], "marker": "os^D"[number % 4]}
+        colour = PALETTE[number % len(PALETTE)]
+        look: dict[str, Any] = {"color": colour, "marker": "os^D"[number % 4]}
         line = ("-", "--", "-.", ":")[number % 4]
         for k, values in enumerate(seeds):
             axes.plot(place, values, line, ms=4, label=name if not k else None, **look)

@@ -32,8 +32,8 @@ def state_ladder(
     """
     size = (8.4, 3.9 * len(values))
     figure, panels = plt.subplots(len(values), 1, figsize=size, sharex=True, squeeze=False)
-    columns = np.asarray(columns)
-    x = _spread(columns)
+    occupied = np.asarray(columns, dtype=np.intp)
+    x = _spread(occupied)
     arrow = {"arrowstyle": "-|>", "color": PALETTE[4], "shrinkA": 15, "shrinkB": 15}
     low, high = (f(map(f, values.values())) for f in (min, max))
     for axes, (title, heights) in zip(panels[:, 0], values.items(), strict=True):
@@ -43,7 +43,7 @@ def state_ladder(
             box = {"boxstyle": "round,pad=0.25", "fc": PAPER, "ec": BAD if bad else GOOD, "lw": 2}
             axes.text(place, height, name, ha="center", va="center", fontsize=9.5, bbox=box)
         axes.set(title=title, ylabel="outer objective", ylim=(1.1 * low, high - 0.1 * low))
-        axes.set_xticks(_COLUMN * np.unique(columns), np.unique(columns))
+        axes.set_xticks(_COLUMN * np.unique(occupied), list(map(str, np.unique(occupied))))
         axes.set_xlim(x.min() - 0.8, x.max() + 0.7)
         axes.grid(visible=False, axis="x")
     axes.set_xlabel("points on a real one")
@@ -52,7 +52,7 @@ def state_ladder(
 
 def _spread(columns: NDArray[np.intp]) -> NDArray[np.float64]:
     """Horizontal places of states, side by side within a column."""
-    x = _COLUMN * columns
+    x = np.asarray(_COLUMN * columns, dtype=np.float64)
     for column in np.unique(columns):
         same = np.flatnonzero(columns == column)
         x[same] += 0.85 * (np.arange(len(same)) - (len(same) - 1) / 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
@@ -46,7 +47,7 @@ def landscapes(
         if crosses.get(title):
             axes.plot(*np.transpose(crosses[title]), "X", color=BAD, markersize=12, mec=WHITE)
     bar = figure.colorbar(filled, ax=panels, shrink=0.75, label="outer objective")
-    bar.set_ticks(np.round(np.linspace(low, 0, 5), 2))
+    bar.set_ticks(np.round(np.linspace(low, 0, 5), 2).tolist())
     return figure
 
 
@@ -105,7 +106,7 @@ def turning_contours(
     return figure
 
 
-def _planes(titles: Iterable[str], *, height: float) -> tuple[Figure, NDArray]:
+def _planes(titles: Iterable[str], *, height: float) -> tuple[Figure, NDArray[Any]]:
     """Empty panels over (y1, y2), side by side, one a title."""
     titles = list(titles)
     figure, panels = plt.subplots(1, len(titles), figsize=(8.4, height), sharey=True, squeeze=False)

@@ -9,10 +9,11 @@ from __future__ import annotations
 import functools
 import io
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+from cycler import cycler
 from IPython.display import SVG
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -26,7 +27,7 @@ GOOD, BAD = PALETTE[1], PALETTE[3]  # a state that recovers the data, one that i
 INK, PAPER, GRID = "#1f2328", "#ffffff", "#d7dbe0"
 DARK = {INK: "#e4e7ec", PAPER: "#121212", GRID: "#3b4047"}
 WHITE = "#fdfdfd"  # white that stays white in the dark: marks on a heat map
-_OURS = {
+_OURS: dict[str, Any] = {
     "figure.facecolor": PAPER,
     "axes.facecolor": PAPER,
     "savefig.facecolor": PAPER,
@@ -42,7 +43,7 @@ _OURS = {
     "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": mpl.cycler(color=PALETTE),
+    "axes.prop_cycle": cycler(color=PALETTE),
     "font.size": 11,
     "axes.titlesize": 12,
     "axes.labelsize": 11,
@@ -51,7 +52,8 @@ _OURS = {
     "svg.fonttype": "path",
     "svg.hashsalt": "ganscapes",
 }
-_STYLE = ["default", _OURS]  # what the reader's matplotlibrc says counts for nothing
+# What the reader's matplotlibrc says counts for nothing.
+_STYLE: list[str | dict[str, Any]] = ["default", _OURS]
 
 
 def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
@@ -86,7 +88,7 @@ def show(figure: Figure) -> SVG:
     return SVG(picture[:end] + sheet + picture[end:])
 
 
-def panel_rows(count: int, columns: int, *, width: float) -> tuple[Figure, NDArray]:
+def panel_rows(count: int, columns: int, *, width: float) -> tuple[Figure, NDArray[Any]]:
     """So many panels in rows; the places left over in the last row stay empty."""
     rows = -(-count // columns)
     size = (width * columns, 3 * rows)

@@ -88,7 +88,9 @@ def _axes(*names: str) -> dict[str, Any]:
     return {axis: {"title": {"text": name}, **look} for axis, name in titles}
 
 
-def _surface(grid: NDArray, values: NDArray, *, digits: int) -> dict[str, Any]:
+def _surface(
+    grid: NDArray[np.float64], values: NDArray[np.float64], *, digits: int
+) -> dict[str, Any]:
     x = np.round(grid, 4).tolist()
     # plotly's rows are its y axis
     heights = np.round(values.T, digits).tolist()

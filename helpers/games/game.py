@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
+from typing import cast
 
 import numpy as np
 import torch
@@ -120,9 +121,8 @@ class Game:
     def unchecked_gradient(self, player: str, omega: Tensor) -> Tensor:
         """As `gradient`, of a tensor that is taken as it is: steps may run to infinity."""
         if self.terms:  # one batch of data in memory at a time
-            return sum(
-                weight * each.unchecked_gradient(player, omega) for weight, each in self.terms
-            )
+            own_parts = (w * each.unchecked_gradient(player, omega) for w, each in self.terms)
+            return cast(Tensor, sum(own_parts))
         with torch.inference_mode(False), torch.enable_grad():
             parts = [part.detach().clone() for part in self.split(omega)]
             own = parts[PLAYERS.index(player)].requires_grad_()
@@ -208,8 +208,8 @@ def average(games: Sequence[Game], weights: Sequence[float]) -> Game:
         raise ValueError(f"{len(games)} games need as many finite weights, got {list(weights)}")
     terms = tuple(zip((float(weight) for weight in weights), games, strict=True))
     return Game(
-        lambda theta, phi: sum(w * each.generator_loss(theta, phi) for w, each in terms),
-        lambda theta, phi: sum(w * each.discriminator_loss(theta, phi) for w, each in terms),
+        lambda t, p: cast(Tensor, sum(w * each.generator_loss(t, p) for w, each in terms)),
+        lambda t, p: cast(Tensor, sum(w * each.discriminator_loss(t, p) for w, each in terms)),
         games[0].sizes,
         games[0].name,
         games[0].blocks,

@@ -124,8 +124,9 @@ def network_game(
     settings = PassSettings(batch_norm, spectral_norm, noise_seed, thrice=penalty is not None)
     nets = [FunctionalNet(generator, "G", settings), FunctionalNet(discriminator, "D", settings)]
     shares = None if penalty is None else penalty.shares(len(latents)).to(reals.device)
-    given = [None if each is None else each.detach().clone() for each in (latents, reals, labels)]
-    whole = Objective(of, Judging(joint_batch, logit), *given, penalty, shares)
+    z, x = latents.detach().clone(), reals.detach().clone()
+    y = None if labels is None else labels.detach().clone()
+    whole = Objective(of, Judging(joint_batch, logit), z, x, y, penalty, shares)
     batches = whole.batches(size)
     known = _known(nets, (generator, discriminator), batches[0], check)
     probe = Probe(known.key, lambda: _small(nets, batches[0], known), known.rough)
@@ -235,7 +236,7 @@ def _observed(key: Hashable, nets: list[FunctionalNet], batch: Objective) -> _Kn
         except ValueError as error:
             errors.append(error)
             continue
-        effects = tuple(net.effects for net in nets)
+        effects = nets[0].effects, nets[1].effects
         _refuse(nets, few, logits[-1])
         return _Known(key, effects, count, dtype)
     raise errors[-1]
@@ -299,7 +300,8 @@ def _is_gradient(game: Game, player: str, point: Tensor, rough: bool) -> bool:
 
     own = parts[number].clone().requires_grad_()
     try:
-        slope = game.gradient_with_graph(player, *parts[:number], own, *parts[number + 1 :])
+        theta, phi = (own, parts[1]) if player == "G" else (parts[0], own)
+        slope = game.gradient_with_graph(player, theta, phi)
 
         def product(rows: Tensor) -> Tensor:
             if not slope.requires_grad:

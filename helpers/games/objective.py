@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -48,6 +48,7 @@ class Objective:
         value = self.loss.discriminator(*self.logits(at, samples))
         if self.penalty is None:
             return value
+        assert self.shares is not None  # they come with a penalty
         slope_of = at("penalty")
         return value + self.penalty(
             lambda points: self.judging.alone(slope_of, points, self.labels),
@@ -87,8 +88,9 @@ class Objective:
 
     def _cut(self, rows: slice) -> Objective:
         names = ("latents", "reals", "labels", "shares")
-        held = {name: getattr(self, name) for name in names}
-        return replace(self, **{k: None if v is None else v[rows] for k, v in held.items()})
+        held: dict[str, Any] = {name: getattr(self, name) for name in names}
+        cut: dict[str, Any] = {k: None if v is None else v[rows] for k, v in held.items()}
+        return replace(self, **cut)
 
     def _own_labels(self) -> tuple[Tensor, ...]:
         return () if self.labels is None else (self.labels,)
@@ -104,11 +106,11 @@ def plain_field(objective: Objective, copy_of: Sequence[Callable[[], nn.Module]]
     for number, loss in enumerate((objective.of_generator, objective.of_discriminator)):
         made: tuple[list[nn.Module], list[nn.Module]] = ([], [])
 
-        def called(player: int, made: tuple = made) -> Callable[..., Any]:
+        def called(player: int, made: tuple[Any, ...] = made) -> Callable[..., Any]:
             made[player].append(copy_of[player]())
             return made[player][-1]
 
-        def at(*sites: str, called: Callable = called) -> Callable[..., Any]:
+        def at(*sites: str, called: Callable[..., Any] = called) -> Callable[..., Any]:
             passes = iter([called(1) for _ in sites])
             if len(sites) == 1:
                 return next(passes)
@@ -118,11 +120,11 @@ def plain_field(objective: Objective, copy_of: Sequence[Callable[[], nn.Module]]
             value = loss(called(0), at)
             weights = [[w for w in net.parameters() if w.requires_grad] for net in made[number]]
             flat = [weight for each in weights for weight in each]
-            slopes = [torch.zeros_like(weight) for weight in flat]
+            slopes: Sequence[Tensor] = [torch.zeros_like(weight) for weight in flat]
             if value.requires_grad:
                 slopes = torch.autograd.grad(value, flat, materialize_grads=True)
         one = len(weights[0])
-        total = [sum(slopes[k::one]) for k in range(one)]
+        total = [cast(Tensor, sum(slopes[k::one])) for k in range(one)]
         found += [each.detach().reshape(-1) for each in total]
     return torch.cat(found)
 

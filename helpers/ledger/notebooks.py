@@ -9,6 +9,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from IPython.display import publish_display_data
+from numpy.typing import ArrayLike
 
 from helpers.inputs import shown
 from helpers.ledger.boxes import as_html, as_text
@@ -23,7 +24,7 @@ _GLUED = "application/papermill.record/"
 
 def record(
     claim_id: str,
-    values: float | Sequence[float] | Mapping,
+    values: float | Sequence[float] | Mapping[str, Any],
     *,
     profile: str = "quick",
     note: str = "",
@@ -63,7 +64,7 @@ def glue(name: str, value: float | int | str) -> None:
     publish_display_data({f"{_GLUED}text/plain": repr(value)}, {"scrapbook": where})
 
 
-def store_table(name: str, table: Mapping[str, Sequence[float]]) -> None:
+def store_table(name: str, table: Mapping[str, ArrayLike]) -> None:
     """Leave a table, one row per seed, in the executed notebook; `--record` keeps a full run's.
 
     Floats keep five significant digits.
@@ -75,11 +76,12 @@ def store_table(name: str, table: Mapping[str, Sequence[float]]) -> None:
     """
     if not isinstance(table, Mapping):
         raise ValueError(f"a table is a mapping of columns, got {shown(table)}")
-    columns = {column: plain_numbers(values) for column, values in table.items()}
-    for column, values in columns.items():
+    brief = {}
+    for column, given in table.items():
+        values = plain_numbers(given)
         if not isinstance(values, list):
             raise ValueError(f"a column is a row of numbers, got {values} for {column}")
-    brief = {column: [_brief(value) for value in values] for column, values in columns.items()}
+        brief[column] = [_brief(value) for value in values]
     stored = {_TABLE: {"name": name, "columns": brief}}
     publish_display_data({f"{_GLUED}text/plain": ""}, stored)
 

@@ -42,7 +42,11 @@ class Record:
 
 
 def judge(
-    claim_id: str, values: float | Sequence[float] | Mapping, *, profile: str, note: str = ""
+    claim_id: str,
+    values: float | Sequence[float] | Mapping[str, Any],
+    *,
+    profile: str,
+    note: str = "",
 ) -> Record:
     """Apply a claim's rules to measured numbers, without showing or storing anything.
 

@@ -37,7 +37,8 @@ _DROPPING = (
     nn.TransformerEncoderLayer,
     nn.TransformerDecoderLayer,
 )
-_SET_DATA = Tensor.data.__set__
+_DATA: Any = Tensor.data  # a descriptor
+_SET_DATA = _DATA.__set__
 
 
 @dataclass
@@ -173,7 +174,7 @@ class _Careful(TorchFunctionMode):
         self.replaced: dict[int, tuple[Tensor, Tensor]] = {}  # tensors, and what became their data
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         args, kwargs = tree_map_only(Tensor, self._value, (args, kwargs or {}))
         if self.records is not None and func is not torch._C._set_grad_enabled:
@@ -191,12 +192,13 @@ class _Careful(TorchFunctionMode):
         tensor = self.values.get(id(tensor), tensor)
         return self.replaced[id(tensor)][1] if id(tensor) in self.replaced else tensor
 
-    def _held(self, func: Any, args: tuple, kwargs: dict) -> Any:
+    def _held(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the network itself had at this place, recorded in its first pass."""
-        target = kwargs.get("out", args[0] if args else None)
+        target: Any = kwargs.get("out", args[0] if args else None)
         if self.recorded is None:
             result = func(*args, **kwargs)
             kept = tree_map_only(Tensor, lambda part: part.detach().clone(), result)
+            assert self.records is not None
             self.records.results.append((result is target, kept))
             return result
         in_place, kept = next(self.recorded)
@@ -220,7 +222,7 @@ def as_trained(net: nn.Module, settings: PassSettings) -> nn.Module:
     return own
 
 
-def signature(net: nn.Module) -> tuple:
+def signature(net: nn.Module) -> tuple[Any, ...]:
     """All but the numbers of a network's weights and buffers: what it is made of and set to.
 
     Networks of one signature do the same things.
@@ -245,7 +247,7 @@ def signature(net: nn.Module) -> tuple:
 _PLUMBING = {name for name in vars(nn.Module()) if name != "training"}
 
 
-def _hooks(module: nn.Module) -> list[dict]:
+def _hooks(module: nn.Module) -> list[dict[int, Any]]:
     return [module._forward_pre_hooks, module._forward_hooks, module._backward_hooks]
 
 

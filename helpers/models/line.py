@@ -8,6 +8,8 @@ of the layers to rounding, at a cost that grows with samples plus units, not wit
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -46,7 +48,8 @@ class LineNet(nn.Module):
         if not isinstance(x, Tensor) or x.ndim != 2 or x.shape[1] != 1:
             got = tuple(x.shape) if isinstance(x, Tensor) else shown(x)
             raise ValueError(f"samples on the line are (n, 1), got {got}")
-        first, last = self.get_submodule("0"), self.get_submodule("2")
+        first: Any = self.get_submodule("0")
+        last: Any = self.get_submodule("2")
         knots, slopes, heights = _pieces(first.weight[:, 0], first.bias, last.weight[0])
         # Under vmap the sum is a copy for each net, which searchsorted asks for.
         where = torch.searchsorted(knots, x[:, 0].detach() + torch.zeros_like(knots[0]))
@@ -61,8 +64,9 @@ def _pieces(weight: Tensor, bias: Tensor, out: Tensor) -> tuple[Tensor, Tensor, 
         knots, order = torch.where(still, 0.0, -bias / weight).sort()
         switch = weight.sign()  # on or off, as one goes to the right
         from_left = ((weight < 0) | (still & (bias > 0))).to(weight.dtype)
-    found = []
-    for part in (out * weight, out * bias):
+
+    def along(part: Tensor) -> Tensor:
         left = (from_left * part).sum(dim=0, keepdim=True)
-        found.append(torch.cat([left, left + (switch * part).gather(0, order).cumsum(dim=0)]))
-    return knots, *found
+        return torch.cat([left, left + (switch * part).gather(0, order).cumsum(dim=0)])
+
+    return knots, along(out * weight), along(out * bias)

@@ -165,7 +165,7 @@ def _enlarge() -> nn.Module:
     return nn.Upsample(scale_factor=2, mode="bilinear")
 
 
-def _normed(layer: nn.Module) -> nn.Module:
+def _normed(layer: nn.Conv2d | nn.Linear) -> nn.Module:
     """The layer with orthogonal weights and spectral norm."""
     nn.init.orthogonal_(layer.weight)
     return spectral_norm(layer)

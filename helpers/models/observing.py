@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import torch
@@ -18,7 +19,8 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
-_STILL = {Tensor.detach, Tensor.data.__get__}  # what no gradient goes through, besides no_grad
+_DATA: Any = Tensor.data  # a descriptor
+_STILL = {Tensor.detach, _DATA.__get__}  # what no gradient goes through, besides no_grad
 _CUSTOM = ("autograd/function.py", "autograd_function.py")  # where torch calls custom functions
 _CALLER = str(Path(__file__).with_name("functional.py"))  # where a network's pass begins
 _ATTENTION = {F.multi_head_attention_forward, F.scaled_dot_product_attention}
@@ -53,7 +55,7 @@ class Watch(TorchFunctionMode):
         self.random = torch.get_rng_state()
 
     def __torch_function__(
-        self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
         given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
@@ -91,7 +93,7 @@ def is_still(func: Any) -> bool:
     """
     if torch.is_grad_enabled():
         return func in _STILL
-    frame = sys._getframe(2)
+    frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_code.co_filename != _CALLER:
         if frame.f_code.co_filename.endswith(_CUSTOM):
             return False

@@ -66,9 +66,10 @@ def _scaled(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
 
 
 def _batch_norm(
-    thrice, input, running_mean, running_var, weight=None, bias=None, training=False,
-    momentum=0.1, eps=1e-5,
-):  # fmt: skip
+    thrice: bool, input: Tensor, running_mean: Tensor | None, running_var: Tensor | None,
+    weight: Tensor | None = None, bias: Tensor | None = None, training: bool = False,
+    momentum: float = 0.1, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
     """Batch norm that writes no running statistics."""
     if not training and running_mean is not None:
         return F.batch_norm(input, running_mean, running_var, weight, bias, False, 0.0, eps)
@@ -78,9 +79,10 @@ def _batch_norm(
 
 
 def _instance_norm(
-    thrice, input, running_mean=None, running_var=None, weight=None, bias=None,
-    use_input_stats=True, momentum=0.1, eps=1e-5,
-):  # fmt: skip
+    thrice: bool, input: Tensor, running_mean: Tensor | None = None,
+    running_var: Tensor | None = None, weight: Tensor | None = None, bias: Tensor | None = None,
+    use_input_stats: bool = True, momentum: float = 0.1, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
     """Instance norm that writes no running statistics."""
     if not use_input_stats:
         return F.instance_norm(
@@ -91,7 +93,10 @@ def _instance_norm(
     return _scaled(_standard(input, tuple(range(2, input.ndim)), eps), weight, bias)
 
 
-def _layer_norm(thrice, input, normalized_shape, weight=None, bias=None, eps=1e-5):
+def _layer_norm(
+    thrice: bool, input: Tensor, normalized_shape: list[int],
+    weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5,
+) -> Tensor:  # fmt: skip
     if not thrice:
         return F.layer_norm(input, normalized_shape, weight, bias, eps)
     found = _standard(input, tuple(range(-len(normalized_shape), 0)), eps)
@@ -99,7 +104,7 @@ def _layer_norm(thrice, input, normalized_shape, weight=None, bias=None, eps=1e-
     return found if bias is None else found + bias
 
 
-def _weight_norm(thrice, v, g, dim=0):
+def _weight_norm(thrice: bool, v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
     """Weight norm in elementary steps: torch's own lacks derivatives of the second order."""
     dims = tuple(each for each in range(v.ndim) if each != dim % v.ndim) if dim != -1 else None
     return v * (g / torch.linalg.vector_norm(v, dim=dims, keepdim=dims is not None))

@@ -82,5 +82,5 @@ def gaussians_nets(*, seed: int) -> Players:
     seed = whole_seed(seed)
     generator = mlp([2, 128, 128, 2], seed=2 * seed)
     discriminator = mlp([2, 128, 128, 1], seed=2 * seed + 1, activation=partial(nn.LeakyReLU, 0.2))
-    discriminator[-1].bias = None
+    discriminator[-1].register_parameter("bias", None)
     return Players(generator, discriminator)

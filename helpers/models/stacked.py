@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ from helpers.models.copying import copied
 from helpers.models.functional import signature
 
 # In place, since autograd needs what they give and not what they got.
-_ACTIVATIONS: dict[type[nn.Module], Callable[[nn.Module], Callable[[Tensor], Tensor]]] = {
+_ACTIVATIONS: dict[type[nn.Module], Callable[[Any], Callable[[Tensor], Tensor]]] = {
     nn.ReLU: lambda _: torch.relu_,
     nn.LeakyReLU: lambda layer: partial(leaky_relu_, negative_slope=layer.negative_slope),
     nn.Tanh: lambda _: torch.tanh_,

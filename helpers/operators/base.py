@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -62,7 +63,7 @@ class Operator(ABC):
     def as_scipy(self) -> LinearOperator:
         """The same products on numpy vectors, for scipy's sparse eigensolvers."""
 
-        def on_numpy(product: Product) -> Callable:
+        def on_numpy(product: Product) -> Callable[..., Any]:
             return lambda u: product(torch.from_numpy(np.array(u.ravel()))).cpu().numpy()
 
         return LinearOperator(
@@ -134,16 +135,16 @@ class Sum(Operator):
         self.route = operators[0].route
 
     def _times(self, u: Tensor) -> Tensor:
-        return sum(weight * each._times(u) for weight, each in self.parts)
+        return cast(Tensor, sum(weight * each._times(u) for weight, each in self.parts))
 
     def _transposed_times(self, u: Tensor) -> Tensor:
-        return sum(weight * each._transposed_times(u) for weight, each in self.parts)
+        return cast(Tensor, sum(weight * each._transposed_times(u) for weight, each in self.parts))
 
     def _times_many(self, U: Tensor) -> Tensor:
-        return sum(weight * each._times_many(U) for weight, each in self.parts)
+        return cast(Tensor, sum(weight * each._times_many(U) for weight, each in self.parts))
 
     def _columns(self, U: Tensor) -> Tensor:
-        return sum(weight * each._columns(U) for weight, each in self.parts)
+        return cast(Tensor, sum(weight * each._columns(U) for weight, each in self.parts))
 
 
 class Block(Operator):

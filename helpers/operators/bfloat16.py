@@ -18,7 +18,8 @@ from torch.fx import GraphModule, Node
 from torch.fx.node import map_arg
 
 _REPEATS = 3  # of which the shortest counts: a busy machine only ever makes a repeat longer
-_measured: dict[tuple, tuple[float, float]] = {}  # seconds in the program's precision, in bfloat16
+# Seconds in the program's precision, and in bfloat16.
+_measured: dict[tuple[Any, ...], tuple[float, float]] = {}
 
 
 def is_faster(traced: GraphModule, multiplications: Iterable[Node], moving: set[Node]) -> bool:
@@ -55,9 +56,11 @@ def _seconds_of(traced: GraphModule, node: Node, moving: set[Node]) -> tuple[flo
 
 
 def _timed(node: Node, values: dict[Node, Tensor], dtype: torch.dtype | None = None) -> float:
+    target: Any = node.target
+
     def once() -> None:
         args = map_arg(node.args, lambda source: values[source].to(dtype or values[source].dtype))
-        results = node.target(*args, **node.kwargs)
+        results = target(*args, **node.kwargs)
         for each in results if isinstance(results, (list, tuple)) else [results]:
             if dtype and isinstance(each, Tensor):
                 each.float()
@@ -82,7 +85,7 @@ def _wait(device: torch.device) -> None:
 def _value(traced: GraphModule, node: Node) -> Tensor:
     """What a node holds, or a stand-in of its shape."""
     if node.op == "get_attr":
-        return getattr(traced, node.target).detach()
+        return getattr(traced, str(node.target)).detach()
     like = node.meta["val"]
     return torch.empty_strided(like.shape, like.stride(), dtype=like.dtype, device=like.device)
 

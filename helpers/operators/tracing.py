@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -41,7 +42,7 @@ def linearize(product: Product, u: Tensor, bfloat16: bool = False) -> tuple[Prod
         if _writes_into_constants(traced):
             traced = _without_writes(traced, u)
     _share_constants(traced)
-    traced = CSEPass()(traced).graph_module
+    traced = CSEPass().call(traced).graph_module
     traced.graph.eliminate_dead_code()
     rounded = bfloat16 and _multiply_in_bfloat16(traced)
     with warnings.catch_warnings():  # of constants that it has placed itself
@@ -107,7 +108,7 @@ def _without_writes(traced: GraphModule, u: Tensor) -> GraphModule:
 
 def _share_constants(traced: GraphModule) -> None:
     """Make one of those that are one tensor: each use of it is traced as another."""
-    first: dict[tuple, Node] = {}
+    first: dict[tuple[Any, ...], Node] = {}
     for node in list(traced.graph.nodes):
         held = getattr(traced, node.target) if node.op == "get_attr" else None
         if isinstance(held, Tensor) and held.numel():

@@ -10,6 +10,7 @@ of f at the points, solved here by a log-barrier Newton method for a whole batch
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
@@ -51,7 +52,8 @@ class _Problem:
         return _Problem(terms, self.bounds[entries], self.weight)
 
     def value(self, u: Tensor) -> Tensor:
-        return self.weight * sum(h(_apply(rows, u)).sum(-1) for h, rows in self.terms)
+        parts = (h(_apply(rows, u)).sum(-1) for h, rows in self.terms)
+        return cast(Tensor, self.weight * sum(parts))
 
     def barrier(self, u: Tensor, mu: float) -> Tensor:
         """(B,) objective with softened h plus a log-barrier of weight mu."""

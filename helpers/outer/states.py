@@ -45,7 +45,7 @@ class StateGraph:
     @property
     def is_full(self) -> NDArray[np.bool_]:
         """(S,) states in which every generated point sits on a real one."""
-        return (self.states < self.n).all(axis=1)
+        return np.asarray((self.states < self.n).all(axis=1))
 
     @property
     def is_minimum(self) -> NDArray[np.bool_]:

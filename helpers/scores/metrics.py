@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -90,7 +91,7 @@ def frechet_distance(classifier: Classifier, reals: Tensor, fakes: Tensor) -> fl
         raise ValueError(f"a covariance needs two images, got {len(reals)} and {len(fakes)}")
     # Torchmetrics rounds what it finds to the precision of the features.
     features = [classifier.features(images).cpu().double() for images in (reals, fakes)]
-    read = nn.Identity()
+    read: Any = nn.Identity()
     read.num_features = features[0].shape[1]  # or it would try the module on an image of its own
     with torch.device("cpu"):
         metric = FrechetInceptionDistance(read)

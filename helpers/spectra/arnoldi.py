@@ -8,6 +8,7 @@ that one asks for: where stability is the question, that is the part of smallest
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,7 @@ from torch import Tensor
 from helpers.operators import Operator
 from helpers.spectra.lanczos import check_count
 from helpers.spectra.search import Small, leading_pairs
-from helpers.spectra.unseen import CHANCE, Region
+from helpers.spectra.unseen import CHANCE, Region, Size
 
 # The size by which eigenvalues are wanted first, as scipy names it, and the border of those that
 # exceed one; the other half of the plane mirrors it.
@@ -92,7 +93,7 @@ def game_eigenvalues(
     return GameEigenvalues(*leading_pairs(operator, k, _ORDERS[which], small, *search))
 
 
-def _first(values: NDArray, size: object, k: int, rounding: float) -> NDArray[np.intp]:
+def _first(values: NDArray[Any], size: Size, k: int, rounding: float) -> NDArray[np.intp]:
     """Places of the first k values, or k + 1 where that leaves no conjugate pair split."""
     # Conjugates side by side, the one with positive imaginary part first: all else of theirs is
     # equal to the last bit. Others that are equal but for rounding are always in the same order.
@@ -103,7 +104,7 @@ def _first(values: NDArray, size: object, k: int, rounding: float) -> NDArray[np
     return order[: k + int(is_split)]
 
 
-def _wanted_schur(M: NDArray, size: object, m: int, rounding: float) -> NDArray[np.float64]:
+def _wanted_schur(M: NDArray[Any], size: Size, m: int, rounding: float) -> NDArray[np.float64]:
     """(j, m or m + 1) real Schur vectors of the m first eigenvalues; no conjugate pair is split."""
     T, Z = schur(M, output="real")
     below, above = np.diag(T, -1), np.diag(T, 1)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -63,7 +63,7 @@ class Products:
         return rounding_error(self._like.dtype, len(self._like), self.longest, self.shortest)
 
 
-def matrix_rounding(matrix: NDArray, dtype: torch.dtype) -> float:
+def matrix_rounding(matrix: NDArray[Any], dtype: torch.dtype) -> float:
     """How far rounding may move an eigenvalue of a normal matrix (n, n) computed in a precision."""
     n = len(matrix)
     usual = float(np.linalg.norm(matrix)) / math.sqrt(n)  # root mean square length of a product

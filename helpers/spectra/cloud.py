@@ -14,7 +14,9 @@ from normal.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -120,21 +122,26 @@ def _check(sigma: float | None, grid: tuple[ArrayLike, ArrayLike] | None) -> Non
 
 
 def _frame(
-    values: NDArray, sigma: float | None, grid: tuple[ArrayLike, ArrayLike] | None
-) -> tuple[float, NDArray, NDArray]:
+    values: NDArray[Any], sigma: float | None, grid: tuple[ArrayLike, ArrayLike] | None
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
     """Sigma and the two grids, as they are given or by default."""
     parts = values.real, values.imag
     if sigma is None:
         sigma = 0.02 * max(max(np.ptp(part) for part in parts), np.abs(values).max()) or 1.0
-    if grid is None:
+    axes: Sequence[ArrayLike] | None = grid
+    if axes is None:
         reach = 3 * sigma
-        grid = tuple(np.linspace(p.min() - reach, p.max() + reach, _POINTS) for p in parts)
-    real, imaginary = (np.asarray(axis, dtype=np.float64) for axis in grid)
+        axes = [np.linspace(p.min() - reach, p.max() + reach, _POINTS) for p in parts]
+    real, imaginary = (np.asarray(axis, dtype=np.float64) for axis in axes)
     return float(sigma), real, imaginary
 
 
 def _smooth(
-    values: NDArray, weights: NDArray, real: NDArray, imaginary: NDArray, sigma: float
+    values: NDArray[Any],
+    weights: NDArray[np.float64],
+    real: NDArray[np.float64],
+    imaginary: NDArray[np.float64],
+    sigma: float,
 ) -> NDArray[np.float64]:
     across = norm.pdf(real[:, None], values.real, sigma)
     up = norm.pdf(imaginary[:, None], values.imag, sigma)

@@ -121,7 +121,10 @@ def _check(sigma: float | None, grid: ArrayLike | None) -> None:
 
 
 def _smooth(
-    nodes: NDArray, weights: NDArray, sigma: float | None, grid: ArrayLike | None
+    nodes: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    sigma: float | None,
+    grid: ArrayLike | None,
 ) -> SpectralDensity:
     _check(sigma, grid)
     low, high = nodes.min(), nodes.max()
@@ -137,6 +140,11 @@ def _smooth(
     return SpectralDensity(nodes, weights, grid, float(sigma), each.mean(axis=0), error)
 
 
-def _mixture(nodes: NDArray, weights: NDArray, grid: NDArray, sigma: float) -> NDArray:
+def _mixture(
+    nodes: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    grid: NDArray[np.float64],
+    sigma: float,
+) -> NDArray[np.float64]:
     parts = np.array_split(np.arange(len(nodes)), max(len(nodes) // 256, 1))
     return sum(norm.pdf(grid[:, None], nodes[p], sigma) @ weights[p] for p in parts)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from helpers.operators import Operator
 from helpers.spectra.basis import check_product, start_vector
 from helpers.spectra.krylov import Krylov
 from helpers.spectra.lanczos import check_count
-from helpers.spectra.unseen import LOW, Looks, NotConverged, Region
+from helpers.spectra.unseen import LOW, Looks, NotConverged, Region, Size
 
 # Share of a product outside the span above which old eigenvectors are no help as a block: measured
 # on D of a DCGAN, whose Hessian changes much from step to step, 0.05 saved some and 0.15 none.
@@ -26,17 +27,21 @@ _STILL = 0.1
 GUARD = 12  # products after those of a start, at the least, where its misses are not looked for
 
 
-Order = Callable[[NDArray, Callable[[NDArray], NDArray], int, float], NDArray]
+Order = Callable[[NDArray[Any], Size, int, float], NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Small:
     """How the eigenpairs of the small matrix M of a search are computed, ordered and kept."""
 
-    solve: Callable[[NDArray], tuple[NDArray, NDArray]]  # values (j,) and vectors (j, j) of M
+    # Values (j,) and vectors (j, j) of M.
+    solve: Callable[[NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]]
     first: Order  # places of the first k values by a size, and of one more rather than split a pair
     # Orthonormal vectors for the room of the first pairs; by default the eigenvectors themselves.
-    schur: Callable[[NDArray, Callable[[NDArray], NDArray], int, float], NDArray] | None = None
+    schur: (
+        Callable[[NDArray[Any], Callable[[NDArray[Any]], NDArray[Any]], int, float], NDArray[Any]]
+        | None
+    ) = None
     extra: int = 0  # vectors that a pair may take besides
 
 
@@ -51,7 +56,7 @@ def leading_pairs(
     room: int | None,
     most: int | None,
     chance: float | None,
-) -> tuple[NDArray, Tensor, NDArray[np.float64], int]:
+) -> tuple[NDArray[Any], Tensor, NDArray[np.float64], int]:
     """Values (k,), vectors (n, k), residuals (k,) and products; see `top_eigenpairs`."""
     n = operator.shape[0]
     begin, tried = _beginning(operator, start, seed)
@@ -142,7 +147,7 @@ def _limits(
     return min(room, n), most
 
 
-def _worst_direction(left: NDArray, limit: NDArray, is_complex: bool) -> Tensor | None:
+def _worst_direction(left: NDArray[Any], limit: NDArray[Any], is_complex: bool) -> Tensor | None:
     """(r,) the direction in Q that most of the residuals (r, k) have in common, by their limits.
 
     None where Q is empty, or where there are no residuals: the span is exhausted.
@@ -155,7 +160,7 @@ def _worst_direction(left: NDArray, limit: NDArray, is_complex: bool) -> Tensor 
     return torch.from_numpy(np.ascontiguousarray(U[:, 0]))
 
 
-def _raise_unconverged(sizes: NDArray, values: NDArray, products: int) -> None:
+def _raise_unconverged(sizes: NDArray[Any], values: NDArray[Any], products: int) -> None:
     share = np.max(sizes / np.maximum(np.abs(values), np.finfo(float).tiny))
     raise NotConverged(
         f"not converged after {products} products: the worst residual is still {share:.1e} of its "

@@ -23,6 +23,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -42,12 +43,16 @@ class NotConverged(RuntimeError):
     """A search that ran out of products."""
 
 
+Size = Callable[[NDArray[Any]], NDArray[Any]]  # by which eigenvalues are put in order
+
+
 @dataclass(frozen=True)
 class Region:
     """Eigenvalues that come before others: those whose size is above an edge."""
 
-    size: Callable[[NDArray], NDArray]
-    border: Callable[[float, float], NDArray]  # points on the edge, and how far out the spectrum is
+    size: Size
+    # Points on the edge, from the edge and how far out the spectrum is.
+    border: Callable[[float, float], NDArray[Any]]
 
     def clears(self, krylov: Krylov, edge: float, chance: float) -> bool:
         """Whether a chain from one random vector, without Ritz values beyond the edge, tells that
@@ -75,7 +80,7 @@ class Looks:
         self.count = 0
 
     def settle(
-        self, krylov: Krylov, values: NDArray, S: NDArray, first: NDArray, low: float
+        self, krylov: Krylov, values: NDArray[Any], S: NDArray[Any], first: NDArray[Any], low: float
     ) -> bool:
         """Whether nothing is missed. If not, the search is a product or more further on.
 
@@ -85,11 +90,12 @@ class Looks:
         n, room = krylov.operator.shape[0], krylov.basis.room
         size, edge = self.region.size(values), float(self.region.size(values[first]).min()) + low
         if krylov.is_chain and not krylov.is_full and not (size > edge).any():
+            assert self.chance is not None  # searches without one do not look
             if self.region.clears(krylov, edge, self.chance / 2):
                 return True
         elif room < n or 2 * krylov.known < n:
-            U, sizes, _ = np.linalg.svd(np.hstack([S[:, first].real, S[:, first].imag]))
-            U = torch.from_numpy(U[:, : len(sizes)][:, sizes > 1e-10 * sizes[0]])
+            span, sizes, _ = np.linalg.svd(np.hstack([S[:, first].real, S[:, first].imag]))
+            U = torch.from_numpy(span[:, : len(sizes)][:, sizes > 1e-10 * sizes[0]])
             left = float(torch.linalg.matrix_norm(krylov.residuals(U), 2))
             # With low 0 no product was other than 0, and of random vectors at that.
             return not low or self._look(krylov, U, edge - left**2 / low, low / LOW)
@@ -127,7 +133,7 @@ def needed(n: int, chance: float) -> float:
     return math.sqrt(2 * n / math.pi) / chance
 
 
-def last_polynomial(M: NDArray, below: float, points: NDArray) -> NDArray:
+def last_polynomial(M: NDArray[Any], below: float, points: NDArray[Any]) -> NDArray[Any]:
     """p_j at some points (g,), for a Hessenberg matrix M (j, j) and what is below its last column.
 
     Infinite once a chain has come to its end: what it has not seen has no weight at all.
@@ -162,7 +168,8 @@ def unseen(
     deflated = _Complement(operator, held)
     fresh = deflated.part(start_vector(operator, _STREAM + seed))
     n, k = held.shape
-    chain = Krylov(deflated, fresh[:, None], n, seed)
+    # Of an operator it has what is needed here.
+    chain = Krylov(deflated, fresh[:, None], n, seed)  # type: ignore[arg-type] # see above
     chain.products = spent
     while True:
         chain.advance()

@@ -7,7 +7,7 @@ what differs: how batches are drawn, what D is shown, and how players take turns
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -124,9 +124,9 @@ class Training(ABC):
         settings: Settings,
         recording: Recording,
         players: tuple[Any, Any],
-        weights: Sequence[list[Tensor]],
-        data: dict[str, Tensor | None],
-        observed: tuple,
+        weights: Sequence[Sequence[Tensor]],
+        data: Mapping[str, Tensor | None],
+        observed: tuple[Any, ...],
         shape: tuple[int, ...],
         device: torch.device,
     ) -> None:
@@ -156,7 +156,7 @@ class Training(ABC):
         """The steps of an iteration; both losses by name."""
 
     @abstractmethod
-    def losses(self, batch: tuple) -> tuple[Tensor, Tensor, Tensor | float]:
+    def losses(self, batch: tuple[Any, ...]) -> tuple[Tensor, Tensor, Tensor | float]:
         """D's and G's losses, and what the penalty adds to the sum of D's."""
 
     @abstractmethod
@@ -181,7 +181,7 @@ class Training(ABC):
 
     def advance(self, iterations: int) -> Any:
         """Iterate under a progress bar, from the checkpoint if there is one; the result."""
-        path = self.recording.checkpoint
+        path = checkpoint_path(self.recording.checkpoint)
         if path is not None:
             _ = self.identity, self.described_observer  # as long as the run is at its start
             if path.exists():
@@ -212,7 +212,7 @@ class Training(ABC):
                 self.record(losses)
         self.take_snapshot()
 
-    def together(self, batch: tuple) -> dict[str, Tensor]:
+    def together(self, batch: tuple[Any, ...]) -> dict[str, Tensor]:
         """One step of both from gradients at one point, by way of an extrapolation if there is one.
 
         The losses and the norms of the gradients are those at the start of the step; norms "ahead"
@@ -244,9 +244,10 @@ class Training(ABC):
 
     def refresh_directions(self, player: int) -> None:
         """Let an optimiser that leaves directions out find them, if it is time."""
-        if isinstance(self.optimizers[player], Nudged):
+        optimizer = self.optimizers[player]
+        if isinstance(optimizer, Nudged):
             try:
-                self.optimizers[player].refresh(self.players)
+                optimizer.refresh(self.players)
             except (FloatingPointError, NotConverged) as error:
                 at = self.done + 1
                 what = f"no directions could be found in iteration {at}: {error}"
@@ -260,8 +261,10 @@ class Training(ABC):
         for weight, part in zip(self.weights[player], gradients, strict=True):
             weight.grad = part
         optimizer = self.optimizers[player]
-        ahead = self.extrapolates and not optimizer.is_ahead
-        (optimizer.extrapolate if ahead else optimizer.step)()
+        if isinstance(optimizer, Extragradient) and not optimizer.is_ahead:
+            optimizer.extrapolate()
+        else:
+            optimizer.step()
 
     @property
     def diverged(self) -> dict[int, int]:
@@ -289,7 +292,7 @@ class Training(ABC):
             copy = torch.as_tensor(value, device="cpu").detach().clone()
             self.records.setdefault(name, []).append(copy)
 
-    def stacked_records(self) -> tuple[NDArray[np.int64], dict[str, NDArray]]:
+    def stacked_records(self) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
         """Iterations (k,), and what was recorded after them (k, ...) by name."""
         stacked = {name: torch.stack(values).numpy() for name, values in self.records.items()}
         return np.array(self.recorded, dtype=np.int64), stacked

@@ -7,6 +7,7 @@ than it takes to run them. A graph of them, captured once, is told of as a whole
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ class Replay:
     it reads besides the batches is read where it lay at the capture.
     """
 
-    def __init__(self, turn: Callable[[Batches], dict[str, Tensor]], batches: Batches) -> None:
+    def __init__(self, turn: Callable[[Any], dict[str, Tensor]], batches: Batches) -> None:
         self._inputs = [
             tuple(None if part is None else part.clone() for part in batch) for batch in batches
         ]
@@ -33,7 +34,7 @@ class Replay:
         """What the function makes of these; the tensors are overwritten by the next call."""
         for held, batch in zip(self._inputs, batches, strict=True):
             for mine, part in zip(held, batch, strict=True):
-                if mine is not None:
+                if mine is not None and part is not None:
                     mine.copy_(part)
         self._graph.replay()
         return self._found

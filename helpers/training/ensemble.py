@@ -24,7 +24,7 @@ class EnsembleResult:
     generators: Stacked
     discriminators: Stacked
     iterations: NDArray[np.int64]  # (k,) after which records were taken, from 1
-    records: dict[str, NDArray]  # (k, S, ...) by name; NaN from where a member diverged
+    records: dict[str, NDArray[Any]]  # (k, S, ...) by name; NaN from where a member diverged
     diverged: dict[int, int]  # member: the iteration in which its loss ceased to be finite
     snapshots: dict[int, Tensor]  # iteration: (S, p + q) weights then, as `joint_point` has them
 
@@ -79,7 +79,7 @@ class MemberLosses:
         """The sum of their losses: the mean over members too, as many times."""
         return sum(count * of(x, y) for of, count, x, y in self._parts(player, real, fake))
 
-    def _parts(self, player: str, real: Tensor, fake: Tensor) -> Iterator[tuple]:
+    def _parts(self, player: str, real: Tensor, fake: Tensor) -> Iterator[tuple[Any, ...]]:
         counts = [count for _, count in self.groups]
         parts = zip(self.groups, real.split(counts), fake.split(counts), strict=True)
         for (loss, count), x, y in parts:
@@ -90,6 +90,7 @@ class EnsembleTraining(Training):
     """The state of a training of an ensemble."""
 
     settings: EnsembleSettings
+    players: tuple[Stacked, Stacked]
 
     def __init__(
         self,
@@ -126,7 +127,8 @@ class EnsembleTraining(Training):
 
     def step(self) -> dict[str, Tensor]:
         """One iteration."""
-        return self.in_turn() if self.settings.steps else self.together(self.draw())
+        steps = self.settings.steps
+        return self.in_turn(*steps) if steps else self.together(self.draw())
 
     def losses(self, batch: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor, Tensor | float]:
         latents, reals = batch
@@ -136,10 +138,10 @@ class EnsembleTraining(Training):
         loss_g = self.members.each("G", *self.members.for_generators(fakes, *logits))
         return loss_d, loss_g, self.penalty(reals, fakes)
 
-    def in_turn(self) -> dict[str, Tensor]:
+    def in_turn(self, of_d: int, of_g: int) -> dict[str, Tensor]:
         """Steps of D, then steps of G."""
         members, is_drawn = self.members, self.settings.batch is not None
-        for step in range(self.settings.steps[0]):
+        for step in range(of_d):
             if is_drawn or not step:
                 z, x = self.draw()
                 with torch.no_grad():
@@ -150,7 +152,7 @@ class EnsembleTraining(Training):
             real, fake = members.both(x, y, joined)
             self.take_turn(1, members.total("D", real, fake) + self.penalty(x, y))
         loss_d = members.each("D", real.detach(), fake.detach())
-        for step in range(self.settings.steps[1]):
+        for step in range(of_g):
             z, x = self.draw()
             if self.pairs and members.is_joint:
                 y = self.samples(z)
@@ -198,14 +200,15 @@ class EnsembleTraining(Training):
         if size is None:
             return self.latents, self.reals
         members = torch.arange(len(self.streams), device=self.device)[:, None]
-        drawn = []
-        for data in (self.latents, self.reals):
+
+        def of(data: Tensor) -> Tensor:
             rows = [
                 torch.randint(data.shape[1], (size,), generator=stream, device="cpu")
                 for stream in self.streams
             ]
-            drawn.append(data[members, torch.stack(rows).to(self.device)])
-        return tuple(drawn)
+            return data[members, torch.stack(rows).to(self.device)]
+
+        return of(self.latents), of(self.reals)
 
     def states(self) -> list[dict[str, Tensor]]:
         return [each.held | each.parameters for each in self.players]

@@ -107,8 +107,9 @@ class SharpDirections:
         )
         operator = hessian(game, self.player, joint_point(*players), route="retained")
         nudging = self.nudging
-        options = {"tolerance": nudging.tolerance, "chance": None}
-        found = top_eigenpairs(operator, nudging.k, start=before, **options)
+        found = top_eigenpairs(
+            operator, nudging.k, start=before, tolerance=nudging.tolerance, chance=None
+        )
         self.products += found.products
         self.seconds += time.perf_counter() - started
         return found.vectors
@@ -210,5 +211,6 @@ def leading_pairs(
     if before is not None:
         start = start.to(before) + before.sum(dim=-1)
     start = start.to(next(iter(own.values())))
-    options = {"tolerance": nudging.tolerance, "chance": chance}
-    return member_eigenpairs(hessians.product, start, nudging.k, **options)
+    return member_eigenpairs(
+        hessians.product, start, nudging.k, tolerance=nudging.tolerance, chance=chance
+    )

@@ -19,10 +19,10 @@ from helpers.inputs import one_of, shown, whole_number
 Closure = Callable[[], Any]
 
 
-def _passed_on(name: str) -> Callable:
+def _passed_on(name: str) -> Callable[..., Any]:
     """A method that registers a hook with the optimiser inside."""
 
-    def register(self: Wrapper, hook: Callable, prepend: bool = False) -> Any:
+    def register(self: Wrapper, hook: Callable[..., Any], prepend: bool = False) -> Any:
         return getattr(self.optimizer, name)(hook, prepend=prepend)
 
     return register
@@ -41,6 +41,8 @@ class Wrapper(Optimizer):
     """
 
     _kept: tuple[str, ...] = ("optimizer", "held")  # keys of a state
+    optimizer: Optimizer
+    _held: Sequence[Tensor | None] | None
 
     def __init__(self, optimizer: Optimizer) -> None:
         if not isinstance(optimizer, Optimizer) or isinstance(optimizer, Wrapper | LBFGS):
@@ -53,18 +55,19 @@ class Wrapper(Optimizer):
         # As when one is unpickled: hooks and all, but no groups or state of its own.
         self.__setstate__({"optimizer": optimizer, "_held": None})
 
+    # Attributes of torch's optimisers; here they lead to the inner one's, and cannot be replaced.
     @property
-    def param_groups(self) -> list[dict[str, Any]]:
+    def param_groups(self) -> list[dict[str, Any]]:  # type: ignore[override] # read only, see above
         """The inner optimiser's own list of groups."""
         return self.optimizer.param_groups
 
     @property
-    def state(self) -> defaultdict[Tensor, Any]:
+    def state(self) -> defaultdict[Tensor, Any]:  # type: ignore[override] # read only, see above
         """The inner optimiser's state of each weight."""
         return self.optimizer.state
 
     @property
-    def defaults(self) -> dict[str, Any]:
+    def defaults(self) -> dict[str, Any]:  # type: ignore[override] # read only, see above
         """The inner optimiser's settings for new groups."""
         return self.optimizer.defaults
 
@@ -132,6 +135,8 @@ class Extragradient(Wrapper):
     >>> x.item()  # 1 - 0.5 (1 - 0.5)
     0.75
     """
+
+    _held: Sequence[Tensor] | None
 
     @property
     def is_ahead(self) -> bool:
@@ -224,7 +229,7 @@ class Optimistic(Wrapper):
         weights = _weights(self.optimizer)
         slopes = [None if w.grad is None else w.grad.clone() for w in weights]
         held = self._held or slopes
-        held = held + [None] * (len(slopes) - len(held))  # of groups that were added since
+        held = [*held, *[None] * (len(slopes) - len(held))]  # of groups that were added since
         for weight, before in zip(weights, held, strict=True):
             if weight.grad is not None and before is not None:
                 weight.grad.mul_(2).sub_(before)
@@ -298,7 +303,7 @@ class Nudged(Wrapper):
         Args:
             where: what the function that finds them needs: both players, as they are.
         """
-        if not self.is_due:
+        if self.find is None or not self.is_due:
             return
         found = self.find(where, self.directions)
         if self.directions is None:
@@ -329,43 +334,26 @@ class Nudged(Wrapper):
         loss = None if closure is None else _evaluated(closure)
         weights = [w for w in _weights(self.optimizer) if w.grad is not None]
         if self.project == "gradient":
-            slopes = [weight.grad for weight in weights]
+            slopes = [w.grad for w in weights if w.grad is not None]
             if any(slope.layout != torch.strided for slope in slopes):
                 raise ValueError(
                     "directions are taken out of dense gradients, got a sparse one: "
                     'project the step (project="step"), or make the embedding with sparse=False'
                 )
-            torch._foreach_sub_(slopes, self._along(slopes))
+            torch._foreach_sub_(slopes, _along(self.directions, slopes))
             self.optimizer.step()
         else:
             before = [weight.clone() for weight in weights]
             self.optimizer.step()
-            torch._foreach_sub_(weights, self._along(torch._foreach_sub(weights, before)))
+            taken = torch._foreach_sub(weights, before)
+            torch._foreach_sub_(weights, _along(self.directions, taken))
         self.taken += 1
         return loss
 
-    def _along(self, parts: Sequence[Tensor]) -> list[Tensor]:
-        """What of a vector lies in the directions, both in parts as the weights are."""
-        span, members = self.directions, self.directions.shape[:-2]
-        if any(part.shape[: len(members)] != members for part in parts):
-            raise ValueError(
-                f"directions {tuple(span.shape)} are of {list(members)} members, "
-                f"got weights {[tuple(part.shape) for part in parts]}"
-            )
-        sizes = [part.numel() // members.numel() for part in parts]
-        if span.ndim < 2 or span.shape[-2] != sum(sizes):
-            raise ValueError(
-                f"directions of weights with gradients are (..., {sum(sizes)}, k), "
-                f"got {tuple(span.shape)}"
-            )
-        rows = torch.cat([part.reshape(*members, -1) for part in parts], dim=-1)
-        span = span.to(rows)
-        along = span @ (span.mT @ rows[..., None])
-        found = along.split(sizes, dim=-2)
-        return [own.reshape(part.shape) for part, own in zip(parts, found, strict=True)]
-
     def __str__(self) -> str:
-        found = self.find or self.directions.shape[-1]
+        found: Any = self.find
+        if found is None and self.directions is not None:
+            found = self.directions.shape[-1]
         return f"Nudged({found}, {self.project}, every {self.every})"
 
     def state_dict(self) -> dict[str, Any]:
@@ -386,6 +374,27 @@ def _weights(optimizer: Optimizer) -> list[Tensor]:
 def _evaluated(closure: Closure) -> Any:
     with torch.enable_grad():
         return closure()
+
+
+def _along(span: Tensor, parts: Sequence[Tensor]) -> list[Tensor]:
+    """What of a vector lies in the directions, both in parts as the weights are."""
+    members = span.shape[:-2]
+    if any(part.shape[: len(members)] != members for part in parts):
+        raise ValueError(
+            f"directions {tuple(span.shape)} are of {list(members)} members, "
+            f"got weights {[tuple(part.shape) for part in parts]}"
+        )
+    sizes = [part.numel() // members.numel() for part in parts]
+    if span.ndim < 2 or span.shape[-2] != sum(sizes):
+        raise ValueError(
+            f"directions of weights with gradients are (..., {sum(sizes)}, k), "
+            f"got {tuple(span.shape)}"
+        )
+    rows = torch.cat([part.reshape(*members, -1) for part in parts], dim=-1)
+    span = span.to(rows)
+    along = span @ (span.mT @ rows[..., None])
+    found = along.split(sizes, dim=-2)
+    return [own.reshape(part.shape) for part, own in zip(parts, found, strict=True)]
 
 
 def _orthonormal(directions: Tensor) -> Tensor:

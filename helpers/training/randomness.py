@@ -18,9 +18,9 @@ class PrivateRandom:
     def __init__(self, seed: int, device: torch.device) -> None:
         entropy = np.random.SeedSequence([seed, _TAG]).generate_state(1, np.uint64)[0]
         self._cuda = [device] if device.type == "cuda" else []
+        places: list[str | torch.device] = ["cpu", *self._cuda]
         self.states = [
-            torch.Generator(where).manual_seed(int(entropy >> 1)).get_state()
-            for where in ("cpu", *self._cuda)
+            torch.Generator(where).manual_seed(int(entropy >> 1)).get_state() for where in places
         ]
 
     @contextmanager

@@ -32,7 +32,7 @@ class TrainingResult:
 
     players: Players  # as they are at the end
     iterations: NDArray[np.int64]  # (k,) after which records were taken, from 1
-    records: dict[str, NDArray]  # (k, ...) by name
+    records: dict[str, NDArray[Any]]  # (k, ...) by name
     snapshots: dict[int, list[dict[str, Tensor]]]  # iteration: the states of G and of D then
 
     def players_at(self, iteration: int) -> Players:
@@ -54,6 +54,7 @@ class TrainingResult:
 class SingleSettings(Settings):
     """How to train, in the words of `train`."""
 
+    batch: int
     latent: tuple[int, ...]  # shape of one latent
     loss: GanLoss
     logit: Callable[[Any], Tensor] | None
@@ -63,6 +64,7 @@ class SingleTraining(Training):
     """The state of a training of one GAN."""
 
     settings: SingleSettings
+    players: Players
 
     def __init__(
         self,
@@ -78,7 +80,7 @@ class SingleTraining(Training):
         self.labels = None if labels is None else labels.to(device)
         if device.type == "cuda":  # the layout that its convolutions are fastest in
             for net in players:
-                net.to(memory_format=torch.channels_last)
+                net.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # not in torch's stub
             if reals.ndim == 4:
                 self.reals = self.reals.contiguous(memory_format=torch.channels_last)
         weights = [[w for w in net.parameters() if w.requires_grad] for net in players]
@@ -95,7 +97,8 @@ class SingleTraining(Training):
         self.let_capture()
         self.stream = torch.Generator().manual_seed(settings.seed)
         self.epoch_start = self.stream.get_state()
-        self.order, self.used = None, 0
+        self.order: Tensor | None = None
+        self.used = 0
 
     def is_repeated(self) -> bool:
         """Whether every iteration is the same program, apart from those that look for directions.
@@ -136,7 +139,8 @@ class SingleTraining(Training):
 
     def steps_on(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
         """The steps of an iteration on these batches."""
-        return self.in_turn(batches) if self.settings.steps else self.together(batches[0])
+        steps = self.settings.steps
+        return self.in_turn(batches, *steps) if steps else self.together(batches[0])
 
     def losses(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor | float]:
         reals, latents, shares, labels = batch
@@ -149,17 +153,17 @@ class SingleTraining(Training):
         loss_g = of.generator(real, fake)
         return loss_d, loss_g, self.penalty(reals, fakes.detach(), shares, labels)
 
-    def in_turn(self, batches: Sequence[Batch]) -> dict[str, Tensor]:
+    def in_turn(self, batches: Sequence[Batch], of_d: int, of_g: int) -> dict[str, Tensor]:
         """Steps of D, then steps of G, whose first one takes the samples of D's last."""
-        count, of = self.settings.steps[0], self.settings.loss
-        for reals, latents, shares, labels in batches[:count]:
+        of = self.settings.loss
+        for reals, latents, shares, labels in batches[:of_d]:
             fakes = self.generate(latents, labels)
             fixed = fakes.detach()
             loss_d = of.discriminator(*self.logits_of_both(reals, fixed, labels))
             self.take_turn(1, loss_d + self.penalty(reals, fixed, shares, labels))
-        for step in range(self.settings.steps[1]):
+        for step in range(of_g):
             if step:
-                reals, latents, _, labels = batches[count - 1 + step]
+                reals, latents, _, labels = batches[of_d - 1 + step]
                 fakes = self.generate(latents, labels)
             if of.pairs:
                 loss_g = of.generator(*self.logits_of_both(reals, fakes, labels))
@@ -184,6 +188,7 @@ class SingleTraining(Training):
         """The penalty on D's slope, if there is one."""
         if self.settings.penalty is None:
             return 0.0
+        assert shares is not None  # they are drawn where there is a penalty
         judge = partial(self.logits_alone, labels=labels)
         return self.settings.penalty(judge, reals, fakes, shares)
 
@@ -193,15 +198,16 @@ class SingleTraining(Training):
         What is left over at an epoch's end is dropped.
         """
         size = self.settings.batch
-        if self.order is None or self.used + size > len(self.order):
+        order = self.order
+        if order is None or self.used + size > len(order):
             self.epoch_start = self.stream.get_state()
-            self.shuffle()
+            order = self.shuffle()
             self.used = 0
-        rows = self.order[self.used : self.used + size]
+        rows = order[self.used : self.used + size]
         x = self.reals[rows]
         self.used += size
         pinned = self.device.type == "cuda"  # or the copy would wait for all that is under way
-        drawn = {"generator": self.stream, "dtype": torch.float32, "device": "cpu"}
+        drawn: dict[str, Any] = {"generator": self.stream, "dtype": torch.float32, "device": "cpu"}
         z = torch.randn(size, *self.settings.latent, **drawn, pin_memory=pinned)
         z = z.to(self.latent_dtype)
         shares = None
@@ -210,9 +216,11 @@ class SingleTraining(Training):
         labels = None if self.labels is None else self.labels[rows]
         return x, z.to(self.device, non_blocking=pinned), shares, labels
 
-    def shuffle(self) -> None:
+    def shuffle(self) -> Tensor:
+        """The order of an epoch that begins."""
         order = torch.randperm(len(self.reals), generator=self.stream, device="cpu")
         self.order = order.to(self.device)
+        return self.order
 
     def states(self) -> list[dict[str, Tensor]]:
         return [whole_state(net) for net in self.players]

@@ -261,13 +261,13 @@ def _players(players: Any) -> Players:
 
 def _dtype(generator: nn.Module, discriminator: nn.Module) -> torch.dtype:
     """The one that both networks compute with, by their first weights."""
-    found = [
+    of_g, of_d = (
         next((w.dtype for w in net.parameters() if w.is_floating_point()), None)
         for net in (generator, discriminator)
-    ]
-    if None in found or found[0] != found[1]:
-        raise ValueError(f"G and D have real weights of one dtype, got {found[0]} and {found[1]}")
-    return found[0]
+    )
+    if of_g is None or of_g != of_d:
+        raise ValueError(f"G and D have real weights of one dtype, got {of_g} and {of_d}")
+    return of_g
 
 
 def _labels(labels: Any, count: int) -> Tensor:

@@ -15,6 +15,13 @@ class Plain(TrainingSetting):
     METHODS = ("extragradient", "simultaneous")
 
 
+def test_directions_need_a_nudging():
+    """What is left out, and how often it is found again, is the nudging's to say."""
+    make, _ = optimizers_for(TrainingSetting(), {"G": lambda where, before: torch.eye(2, 1)})
+    with pytest.raises(ValueError, match="a setting with nudging"):
+        make([torch.zeros(2, requires_grad=True)])
+
+
 @pytest.mark.parametrize(
     "setting, inner, betas",
     [
