@@ -15,7 +15,7 @@ import copy
 import json
 import subprocess
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime, timezone
 from pathlib import Path
 
 import numpy as np
@@ -345,7 +345,7 @@ def main() -> None:
         ["git", "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
     ).stdout.strip()
     head = {
-        "date": datetime.now(UTC).date().isoformat(), "commit": commit,
+        "date": datetime.now(timezone.utc).date().isoformat(), "commit": commit,
         "seeds": "from 0, one a trial",
         "chance": CHANCE, "missed means": "low by more than 3 tolerances times the largest modulus",
     }  # fmt: skip
