@@ -13,7 +13,6 @@ from typing import Any, ParamSpec
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-from cycler import cycler
 from IPython.display import SVG
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -43,7 +42,7 @@ _OURS: dict[str, Any] = {
     "axes.axisbelow": True,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": cycler(color=PALETTE),
+    "axes.prop_cycle": mpl.rcsetup.cycler(color=PALETTE),
     "font.size": 11,
     "axes.titlesize": 12,
     "axes.labelsize": 11,
