@@ -97,7 +97,10 @@ class Derivative(Operator):
     def _transposed_times(self, u: Tensor) -> Tensor:
         if self.symmetric:
             return self._times(u)
-        return vjp(self.map, self.like)[1](u)[0] if self.route == "recomputed" else self._pull(u)
+        if self.route != "recomputed":
+            return self._pull(u)
+        with torch.inference_mode(False), torch.enable_grad():
+            return vjp(self.map, self.like.clone())[1](u.clone())[0].detach()
 
     def _times_many(self, U: Tensor) -> Tensor:
         if self.route in _TRACED:
@@ -125,7 +128,9 @@ class Derivative(Operator):
         statistics from the batch.
         """
         # A Python number times a float32 scalar has a float64 tangent in torch.
-        return jvp(self.map, (self.like,), (u,))[1].to(self.like)
+        # Where gradients are off some versions of torch find no derivative in a derivative.
+        with torch.inference_mode(False), torch.enable_grad():
+            return jvp(self.map, (self.like.clone(),), (u.clone(),))[1].to(self.like).detach()
 
     @cached_property
     def _kept(self) -> tuple[Tensor, Tensor]:

@@ -96,7 +96,8 @@ class Looks:
         elif room < n or 2 * krylov.known < n:
             span, sizes, _ = np.linalg.svd(np.hstack([S[:, first].real, S[:, first].imag]))
             U = torch.from_numpy(span[:, : len(sizes)][:, sizes > 1e-10 * sizes[0]])
-            left = float(torch.linalg.matrix_norm(krylov.residuals(U), 2))
+            rest = krylov.residuals(U)  # without rows where the span is exhausted
+            left = float(torch.linalg.matrix_norm(rest, 2)) if len(rest) else 0.0
             # With low 0 no product was other than 0, and of random vectors at that.
             return not low or self._look(krylov, U, edge - left**2 / low, low / LOW)
         if krylov.products >= self.most:
