@@ -38,10 +38,7 @@ class Small:
     solve: Callable[[NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]]
     first: Order  # places of the first k values by a size, and of one more rather than split a pair
     # Orthonormal vectors for the room of the first pairs; by default the eigenvectors themselves.
-    schur: (
-        Callable[[NDArray[Any], Callable[[NDArray[Any]], NDArray[Any]], int, float], NDArray[Any]]
-        | None
-    ) = None
+    schur: Order | None = None
     extra: int = 0  # vectors that a pair may take besides
 
 
