@@ -82,7 +82,8 @@ class Derivative(Operator):
     ) -> None:
         check_route(route)
         self.map, self.graph = map, graph or map
-        self.like = at.detach().clone()  # the caller may train on
+        with torch.inference_mode(False):
+            self.like = at.detach().clone()  # the caller may train on
         self.symmetric = symmetric
         self.route = routes_for(len(at))[0] if route == "auto" else route
         self._programs: dict[int, Product] = {}
@@ -100,7 +101,7 @@ class Derivative(Operator):
         if self.route != "recomputed":
             return self._pull(u)
         with torch.inference_mode(False), torch.enable_grad():
-            return vjp(self.map, self.like.clone())[1](u.clone())[0].detach()
+            return vjp(self.map, self.like)[1](u.clone())[0].detach()
 
     def _times_many(self, U: Tensor) -> Tensor:
         if self.route in _TRACED:
@@ -119,7 +120,8 @@ class Derivative(Operator):
         return torch.stack([self._times(u) for u in U.T], dim=1)  # one vector's memory
 
     def _along_many(self, U: Tensor) -> Tensor:
-        return vmap(self._along, in_dims=1, out_dims=1, randomness="same")(U)
+        with torch.inference_mode(False):
+            return vmap(self._along, in_dims=1, out_dims=1, randomness="same")(U.clone())
 
     def _along(self, u: Tensor) -> Tensor:
         """The derivative along u, forward over reverse.
@@ -130,7 +132,7 @@ class Derivative(Operator):
         # A Python number times a float32 scalar has a float64 tangent in torch.
         # Where gradients are off some versions of torch find no derivative in a derivative.
         with torch.inference_mode(False), torch.enable_grad():
-            return jvp(self.map, (self.like.clone(),), (u.clone(),))[1].to(self.like).detach()
+            return jvp(self.map, (self.like,), (u.clone(),))[1].to(self.like).detach()
 
     @cached_property
     def _kept(self) -> tuple[Tensor, Tensor]:

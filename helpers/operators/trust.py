@@ -46,7 +46,8 @@ def trusted(game: Game, kind: str, route: str) -> str:
 def own_derivative(game: Game, player: str, omega: Tensor, route: str) -> Derivative:
     """A player's Hessian at a point, by one route."""
     # The other player's weights stay apart: joined with these, they would have products, of zeros.
-    theta, phi = game.split(omega.clone())  # the caller may train on
+    with torch.inference_mode(False):
+        theta, phi = game.split(omega.clone())  # the caller may train on
 
     def both(own: Tensor) -> tuple[Tensor, Tensor]:
         return (own, phi) if player == "G" else (theta, own)

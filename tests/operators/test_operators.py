@@ -452,6 +452,14 @@ def test_products_without_gradients(route):
             J = jacobian(rotating_saddle(), [1, 1, 0], route=route)
             assert J.matvec(ones).tolist() == [-2, 0, 9]
             assert J.rmatvec(ones).tolist() == [4, 6, -3]
+            assert J.matmat(torch.stack([ones, -ones], dim=1)).T.tolist() == [
+                [-2, 0, 9],
+                [2, 0, -9],
+            ]
+            assert (J.dense() @ ones).tolist() == [-2, 0, 9]
+            H = hessian(rotating_saddle(), "G", [1, 1, 0], route=route)
+            assert torch.equal(H.dense(), H.matmat(torch.eye(2, dtype=torch.float64)))
+            assert H.dense().tolist() == [[-1, 0], [0, 2]]
 
 
 def resident():
