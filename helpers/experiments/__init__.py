@@ -1,11 +1,43 @@
 """The papers' experiments, one a module; the book's chapters call them.
 
-flatness      small classifiers whose steps leave the sharp directions out
-image_epochs  Durall et al. 2021: NSGAN and NuGAN, epoch by epoch, at three scales
-images        Berard et al. 2020: image GANs as games
-mixture       Berard et al. 2020: the mixture of Gaussians
-quadratic     nudged steps down a rotated quadratic
-ring          a ring of eight Gaussians: mode collapse, many seeds at a time
-setting       what the settings of all experiments have in common
-two_clusters  Sun et al. 2020: two clusters, many seeds and settings
+Modules of `ORDER` have the one shape of `protocol`, and are run by `helpers.evidence`.
+
+five_gaussians  Sun et al. 2020, released code: five Gaussians on a circle
+flatness        small classifiers whose steps leave the sharp directions out
+image_epochs    Durall et al. 2021: NSGAN and NuGAN, epoch by epoch, at three scales
+images          Berard et al. 2020: image GANs as games
+mixture         Berard et al. 2020: the mixture of Gaussians
+protocol        the shape of an experiment
+quadratic       nudged steps down a rotated quadratic
+ring            a ring of eight Gaussians: mode collapse, many seeds at a time
+setting         what the settings of all experiments have in common
+two_clusters    Sun et al. 2020: two clusters, many seeds and settings
 """
+
+from importlib import import_module
+from typing import cast
+
+from helpers.experiments.protocol import Experiment
+from helpers.inputs import one_of
+
+# In the order in which they are run: what decides most claims first.
+ORDER = ("two_clusters", "mixture", "five_gaussians")
+
+
+def find(name: str) -> Experiment:
+    """The experiment of this name.
+
+    Raises:
+        ValueError: for a name that is not in `ORDER`.
+
+    >>> find("mixture").VERSION
+    1
+    """
+    one_of("experiment", name, ORDER)
+    return cast(Experiment, import_module(f"helpers.experiments.{name}"))
+
+
+__all__ = [
+    "ORDER",  # the experiments that `helpers.evidence` runs, in this order
+    "find",  # the experiment of a name
+]

@@ -73,7 +73,7 @@ class TrainedRing(TrainedMembers):
     def game(self, member: int, n: int = 1000) -> Game:
         """The game of one member's nets on its first n latents and points."""
         return network_game(
-            *_nets(self.units, 0),
+            *(net.to(self.latents.device) for net in _nets(self.units, 0)),
             self.latents[member, :n],
             self.reals[member, :n],
             loss=self.setting.loss,

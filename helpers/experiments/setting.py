@@ -101,8 +101,8 @@ class TrainedMembers:
         return [m for m in range(len(self.latents)) if m not in self.run.diverged]
 
     def point(self, member: int, iteration: int) -> Tensor:
-        """(p + q,) weights of one member after a kept iteration."""
-        return self.run.snapshots[iteration][member]
+        """(p + q,) weights of one member after a kept iteration, where its data are."""
+        return self.run.snapshots[iteration][member].to(self.latents.device)
 
 
 def late_iterations(iterations: int, count: int, *, odd_steps: bool = False) -> list[int]:

@@ -1,6 +1,6 @@
 """Training: of any two networks, or of an ensemble of seeds at once."""
 
-from helpers.training.core import Diverged, Recording
+from helpers.training.core import Diverged, Paused, Recording
 from helpers.training.ensemble import EnsembleResult, EnsembleTraining
 from helpers.training.nudging import MemberDirections, Nudging, SharpDirections
 from helpers.training.optimizers import PROJECTIONS, Extragradient, Nudged, Optimistic
@@ -17,6 +17,7 @@ __all__ = [
     "Nudged",  # a step that leaves given directions out (Durall et al. 2021)
     "Nudging",  # what is left out of whose steps
     "Optimistic",  # a step along twice the gradient minus the one before; the first is a plain step
+    "Paused",  # a training was asked to stop, and goes on from its checkpoint
     "Recording",  # what a training records, how often, and what it keeps
     "SharpDirections",  # the leading eigenvectors of a player's own Hessian, as they move
     "SingleTraining",  # the state of a training of one GAN

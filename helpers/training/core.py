@@ -6,6 +6,7 @@ what differs: how batches are drawn, what D is shown, and how players take turns
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ from helpers.training.randomness import PrivateRandom
 
 MakeOptimizer = Callable[[Iterable[Tensor]], Optimizer | Wrapper]
 _CHECK = 100  # iterations between checks that losses are finite: each waits for the device
+_LONGEST = 300.0  # seconds between two writings of a checkpoint
 
 
 class Diverged(FloatingPointError):
@@ -47,6 +49,10 @@ class Diverged(FloatingPointError):
         super().__init__(message)
         self.run = run
         self.iteration = iteration  # the one in which it ended
+
+
+class Paused(Exception):
+    """A training was asked to stop; its checkpoint is written, and it goes on from there."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +72,14 @@ class Recording:
             the same result. It belongs to one run, told by settings, networks, optimisers and the
             data's content. The same run with more iterations goes on, with other `snapshots` or
             `every` as well, if nothing is wanted that lies behind and was not recorded.
-        save_every: iterations after which the checkpoint is written; it always is at the end.
+        save_every: iterations after which the checkpoint is written; it always is at the end, and
+            after five minutes.
+        until: asked after each iteration; once it says True, the checkpoint is written and `Paused`
+            is raised.
 
     Raises:
-        ValueError: for counts out of range, an observer that cannot be called, and a checkpoint
-            that is no path of a file.
+        ValueError: for counts out of range, an observer or `until` that cannot be called, a
+            checkpoint that is no path of a file, and `until` without a checkpoint.
 
     >>> Recording(every=10, snapshots=[0, 100]).every
     10
@@ -81,8 +90,14 @@ class Recording:
     snapshots: Collection[int] = frozenset()
     checkpoint: Path | str | None = None
     save_every: int = 500
+    until: Callable[[], bool] | None = None
 
     def __post_init__(self) -> None:
+        if self.until is not None and (not callable(self.until) or self.checkpoint is None):
+            raise ValueError(
+                "until is a function or None, and needs a checkpoint to go on from, got "
+                f"{shown(self.until)} and {shown(self.checkpoint)}"
+            )
         if self.observe is not None and not callable(self.observe):
             raise ValueError(f"observe is a function or None, got {shown(self.observe)}")
         checked = {
@@ -188,13 +203,19 @@ class Training(ABC):
                 self.load(path, iterations)
             if self.done < iterations:
                 try_writing(path)
+        saved, until = time.monotonic(), self.recording.until
         for _ in tqdm(
             range(self.done, iterations), initial=self.done, total=iterations, disable=None
         ):
             self.iterate()
-            is_due = self.done % self.recording.save_every == 0 or self.done == iterations
-            if path is not None and is_due:
+            is_last = self.done == iterations
+            is_asked = until is not None and not is_last and until()
+            is_due = is_last or is_asked or self.done % self.recording.save_every == 0
+            if path is not None and (is_due or time.monotonic() - saved > _LONGEST):
                 self.save(path)
+                saved = time.monotonic()
+            if is_asked:
+                raise Paused(f"stopped after {self.done} of {iterations} iterations")
         self.check_finite()
         return self.result()
 
