@@ -39,7 +39,7 @@ def wanted(
         blocks: these, in place of those that are wanted.
 
     Raises:
-        ValueError: for an unknown experiment, reading, arm or size, and blocks that are not from 0 on.
+        ValueError: for an unknown experiment, reading, arm or size, and blocks below 0.
 
     >>> str(wanted(["mixture"])[0])
     'mixture, as printed, nsgan, full, 100'
@@ -75,8 +75,8 @@ def _chosen(
     for arm in arms:
         one_of("arm", arm, module.ARMS)
     if arms:
-        own = [(each, [arm for arm in arms if arm in each.arms]) for each in chosen]
-        chosen = [replace(each, arms=few) for each, few in own if few]
+        few = {id(each): [arm for arm in arms if arm in each.arms] for each in chosen}
+        chosen = [replace(each, arms=few[id(each)]) for each in chosen if few[id(each)]]
     if reading is not None:
         one_of("reading", reading, module.READINGS)
         own = [replace(each, readings=(reading,)) for each in chosen if reading in each.readings]
