@@ -4,7 +4,8 @@ The executed notebook is the only place where a measurement is kept.
 
 - `claims`: the claims of data/claims.json; `all_claims`, `find`, `changes`, `data_file`, `PAPERS`.
 - `rules`: how a number becomes a verdict; `VERDICTS`.
-- `verdicts`: a claim's rules applied to its numbers; `judge`, `Record`, `PROFILES`.
+- `verdicts`: a claim's rules applied to its numbers; `judge`, `Record`, `Judgement`, `PROFILES`.
+- `standing`: what decides a claim, for box and scoreboard; `standing`, `Standing`, `legacy_runs`.
 - `boxes`: a verdict as HTML and as text; `as_html`, `show_value`, `show_quantities`, `MARKS`.
 - `notebooks`: what a chapter leaves in its notebook, `record`, `glue`, `store_table`, and how it is
   read back, `collect`, `tables`, `recorded`, `show_recorded`.

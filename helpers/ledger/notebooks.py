@@ -16,6 +16,7 @@ from helpers.ledger.boxes import as_html, as_text
 from helpers.ledger.claims import data_file
 from helpers.ledger.columns import Table
 from helpers.ledger.rules import plain_numbers
+from helpers.ledger.standing import Standing
 from helpers.ledger.verdicts import Record, judge
 
 _RECORD, _TABLE = "ganscapes", "ganscapes-table"  # keys in an output's metadata
@@ -37,8 +38,24 @@ def record(
     C14 reproduced: ...
     """
     made = judge(claim_id, values, profile=profile, note=note)
-    box = {"text/plain": as_text(made), "text/html": as_html(made)}
-    publish_display_data(box, {_RECORD: made.as_json()})
+    show_box(Standing(made, ""), made)
+
+
+def show_box(found: Standing, live: Record) -> None:
+    """Show what the book says of a claim, with a page's live run folded inside, which is stored.
+
+    The live run's numbers are those that a later execution is compared with.
+
+    >>> made = judge("C14", 1e6, profile="quick")
+    >>> show_box(Standing(made, ""), made)  # doctest: +ELLIPSIS
+    C14 reproduced: ...
+    """
+    folded = live if live.values and live is not found.record else None
+    box = {
+        "text/plain": as_text(found.record, found.source),
+        "text/html": as_html(found.record, source=found.source, live=folded),
+    }
+    publish_display_data(box, {_RECORD: live.as_json()})
 
 
 def glue(name: str, value: float | int | str) -> None:
