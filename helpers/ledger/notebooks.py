@@ -112,6 +112,17 @@ def collect(notebook: Mapping[str, Any]) -> Iterator[Record]:
     return map(Record.from_json, _stored(notebook, _RECORD))
 
 
+def boxes_of(notebook: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The claim of each verdict box in a notebook, and the line of text that stands for the box.
+
+    >>> list(boxes_of({"cells": []}))
+    []
+    """
+    for output in _outputs(notebook):
+        if stored := output.get("metadata", {}).get(_RECORD):
+            yield stored["claim"], "".join(output["data"]["text/plain"])
+
+
 def tables(notebook: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
     """What `store_table` left in an executed notebook, by name.
 
@@ -160,10 +171,14 @@ def show_recorded(chapter: str) -> None:
 
 
 def _stored(notebook: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
+    for output in _outputs(notebook):
+        if stored := output.get("metadata", {}).get(key):
+            yield stored
+
+
+def _outputs(notebook: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
-            if stored := output.get("metadata", {}).get(key):
-                yield stored
+        yield from cell.get("outputs", [])
 
 
 def _brief(value: float) -> float:

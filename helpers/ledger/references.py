@@ -10,7 +10,6 @@ says so beside the number.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +17,7 @@ import numpy as np
 from scipy.stats import binom
 
 from helpers.ledger.claims import data_file
+from helpers.ledger.verdicts import Record
 
 FACTOR = 10  # times the spread is how far a number may move
 _RELATIVE, _ABSOLUTE = 1e-6, 1e-9  # and never less than this
@@ -68,6 +68,17 @@ class Number:
             return True
         return not np.isclose(entries, before, rtol=0, atol=self.tolerances).all()
 
+    def difference(self, now: Value) -> str:
+        """The number now, the reference and what it may move by, where they are farthest apart."""
+        before, entries = listed(self.value), listed(now)
+        if len(before) != len(entries):
+            return f"{len(entries)} numbers, in the reference {len(before)}"
+        far = int(np.argmax(np.abs(np.subtract(entries, before)) / self.tolerances))
+        return (
+            f"{entries[far]:.7g}, in the reference {before[far]:.7g}, "
+            f"may move by {self.tolerances[far]:.1g}"
+        )
+
 
 @dataclass(frozen=True)
 class Reference:
@@ -88,6 +99,33 @@ def read(path: Path) -> Reference:
         measured = None if spread is None else tuple(map(float, spread))
         numbers.append(Number(n["claim"], n["quantity"], n["value"], measured))
     return Reference(tuple(stored["over"]), tuple(numbers))
+
+
+def compare(chapter: str, record: Record, *, seed: int, device: str) -> tuple[list[str], list[str]]:
+    """A live run's numbers against the reference: what has drifted, and what is not compared.
+
+    Args:
+        chapter: whose reference.
+        record: of the live run.
+        seed, device: of the live run; a reference is of one seed, on the CPU.
+
+    >>> from helpers.ledger.verdicts import judge
+    >>> record = judge("C14", 2e6, profile="quick")
+    >>> compare("two_point_landscape", record, seed=0, device="cpu")
+    (['C14 supremum_to_1e6: 2e+06, in the reference 1e+06, may move by 1'], [])
+    """
+    numbers, drifted, not_compared = reference(chapter), [], []
+    for name, now in record.values.items():
+        label, number = f"{record.claim} {name}", numbers.get((record.claim, name))
+        if (seed, device) != (SEED, DEVICE):
+            not_compared.append(f"{label}: the reference is of seed {SEED}, on {DEVICE}")
+        elif number is None:
+            not_compared.append(f"{label}: not in the reference")
+        elif number.why_not:
+            not_compared.append(f"{label}: {number.why_not}")
+        elif number.drifted(now):
+            drifted.append(f"{label}: {number.difference(now)}")
+    return drifted, not_compared
 
 
 def reference(chapter: str) -> dict[tuple[str, str], Number]:

@@ -23,7 +23,7 @@ class Row:
     ] = ()  # whose boxes the row links to: the claim's home, where it has one
     quick: Record | None = None
     full: tuple[Legacy, ...] = ()  # runs of data/recorded
-    judged: Judgement | None = None  # by evidence, in place of them
+    judged: Judgement | None = None  # on evidence, in place of them
 
 
 def scoreboard(
@@ -52,15 +52,18 @@ def scoreboard(
     judged, legacy = judged or {}, by_claim(full_runs)
     rows = []
     for claim_id, claim in claims.all_claims().items():
-        evidence = judged.get(claim_id)
-        recorded = legacy.get(claim_id, []) if evidence is None else []
+        evidence, recorded = judged.get(claim_id), tuple(legacy.get(claim_id, ()))
         quick = joined(live.get(claim_id, []))
         found = standing(claim_id, judged=evidence, legacy=recorded, live=quick)
         verdict = found.record.verdict if found else rules.NO_RUN
         chapters = tuple(chapter for _, chapter in live.get(claim_id, []))
         if claim.get("home") in chapters:
             chapters = (claim["home"],)
-        rows.append(Row(claim, verdict, chapters, quick, tuple(recorded), evidence))
+        if found and found.legacy:
+            evidence = None
+        elif evidence:
+            recorded = ()
+        rows.append(Row(claim, verdict, chapters, quick, recorded, evidence))
     return rows
 
 

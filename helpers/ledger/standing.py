@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from helpers.ledger import rules
 from helpers.ledger.claims import data_file, find
 from helpers.ledger.verdicts import PROFILES, Judgement, Record, judge, of_evidence
 
@@ -21,6 +20,7 @@ class Standing:
 
     record: Record
     source: str  # as it is printed: size, seeds, device, date; "" for this page's own run
+    legacy: bool = False  # a run of data/recorded, which cannot be split by seed
 
 
 def standing(
@@ -32,8 +32,8 @@ def standing(
 ) -> Standing | None:
     """What decides a claim: evidence, else a run of data/recorded, else the page's own run.
 
-    A claim that names experiments is never decided by a page's own run. None where nothing was
-    measured and no experiment is named.
+    None where there is none of them. Of a claim that names experiments, a run of data/recorded
+    decides only where it has all quantities and the evidence none.
 
     Args:
         claim_id: id in data/claims.json.
@@ -48,16 +48,15 @@ def standing(
     'reproduced'
     """
     claim = find(claim_id)
-    if judged is not None:
-        return Standing(judged.record, judged.source)
     largest = max((PROFILES.index(made.profile) for made, _ in legacy), default=0)
-    deciding = [(m, run["chapter"]) for m, run in legacy if m.profile == PROFILES[largest]]
-    best = joined(deciding)
-    if best and not (of_evidence(claim) and best.missing):
-        where = dict.fromkeys(_where(run) for made, run in legacy if made.profile == best.profile)
-        return Standing(best, f"legacy: {best.profile} profile, {'; '.join(where)}")
-    if of_evidence(claim):
-        return Standing(Record(claim_id, {}, {}, rules.NO_RUN, "full"), "")
+    deciding = [(made, run) for made, run in legacy if made.profile == PROFILES[largest]]
+    best = joined([(made, run["chapter"]) for made, run in deciding])
+    whole = best is not None and not (of_evidence(claim) and best.missing)
+    if judged is not None and (judged.record.values or not whole):
+        return Standing(judged.record, judged.source)
+    if best is not None and whole:
+        where = dict.fromkeys(_where(run) for _, run in deciding)
+        return Standing(best, f"legacy: {best.profile} profile, {'; '.join(where)}", legacy=True)
     return Standing(live, "") if live else None
 
 
