@@ -6,7 +6,6 @@ that ships with the package; or, where it is given a folder, the runs there, whi
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -267,13 +266,10 @@ def _writable(runs: str | Path) -> Path | None:
         raise ValueError(f"runs is a folder, or '' for none, got {shown(runs)}")
     if not str(runs):
         return None
-    folder = Path(runs).expanduser()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        tempfile.TemporaryFile(dir=folder).close()
-    except OSError as error:
-        raise ValueError(f"runs is a folder that can be written, got {folder}: {error}") from None
-    return folder
+        return evidence.Store(runs).folder
+    except evidence.Unwritable as error:
+        raise ValueError(f"runs is a folder that can be written: {error}") from None
 
 
 def _text(name: str, value: str) -> str:

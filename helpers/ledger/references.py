@@ -112,7 +112,7 @@ def compare(chapter: str, record: Record, *, seed: int, device: str) -> tuple[li
     >>> from helpers.ledger.verdicts import judge
     >>> record = judge("C14", 2e6, profile="quick")
     >>> compare("two_point_landscape", record, seed=0, device="cpu")
-    (['C14 supremum_to_1e6: 2e+06, in the reference 1e+06, may move by 1'], [])
+    (['C14 supremum_to_1e6: 2000000, in the reference 1000000, may move by 1'], [])
     """
     numbers, drifted, not_compared = reference(chapter), [], []
     for name, now in record.values.items():
