@@ -91,9 +91,8 @@ def test_the_link_leads_home(layout, monkeypatch):
     write(layout, monkeypatch, "Z1", "Z3", chapter="first", arms=["low"])
     write(layout, monkeypatch, "Z1", "Z3", arms=["high"])
     links = re.findall(r'href="([^"]*)"', board.table(list(rows(layout).values())))
-    assert links == ["first.html#claim-Z1", "two_clusters.html#claim-Z1"] + [
-        "two_clusters.html#claim-Z3"
-    ]
+    assert [link.removesuffix(".html#claim-Z1") for link in links[:2]] == layout.chapters()
+    assert links[2:] == ["two_clusters.html#claim-Z3"]
 
 
 def test_lagging_boxes_are_named(layout, monkeypatch, tmp_path, capsys):
