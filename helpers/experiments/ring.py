@@ -72,8 +72,11 @@ class TrainedRing(TrainedMembers):
 
     def game(self, member: int, n: int = 1000) -> Game:
         """The game of one member's nets on its first n latents and points."""
+        G, D = _nets(self.units, 0)
+        place = self.latents.device
         return network_game(
-            *(net.to(self.latents.device) for net in _nets(self.units, 0)),
+            G.to(place),
+            D.to(place),
             self.latents[member, :n],
             self.reals[member, :n],
             loss=self.setting.loss,

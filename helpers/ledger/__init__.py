@@ -29,7 +29,7 @@ from helpers.ledger.notebooks import (
 )
 from helpers.ledger.scoreboard import Row, count, scoreboard
 from helpers.ledger.timings import timings
-from helpers.ledger.verdicts import PROFILES, Record, judge
+from helpers.ledger.verdicts import PROFILES, Record, judge, judge_part
 
 __all__ = [
     "MARKS",  # mark and colour of each verdict
@@ -48,6 +48,7 @@ __all__ = [
     "find",  # the claim of this id
     "glue",  # name a value, so that a page's prose can print it with ``{glue:text}`name```
     "judge",  # apply a claim's rules to measured numbers, without showing or storing anything
+    "judge_part",  # judge some quantities of a claim, which itself has no run yet
     "record",  # judge a claim, show its verdict box and store the numbers in the executed notebook
     "recorded",  # a chapter's run in data/recorded
     "rules",  # how a number becomes a verdict (a module)

@@ -96,6 +96,24 @@ def judge(
     return Record(claim_id, plain, verdicts, verdict, profile, note)
 
 
+def judge_part(claim_id: str, values: Mapping[str, Any], profile: str) -> Record:
+    """Some quantities of a claim judged one by one; the claim itself has no run yet.
+
+    Raises:
+        ValueError: for an unknown claim or quantity, and NaN.
+
+    >>> part = judge_part("C17", {"js_min_d_loss_median": [0.47]}, "full")
+    >>> part.verdict, part.verdicts
+    ('no run yet', {'js_min_d_loss_median': 'reproduced'})
+    """
+    known = {quantity["name"]: quantity for quantity in find(claim_id)["quantities"]}
+    if set(values) - set(known):
+        raise ValueError(f"{claim_id} has {', '.join(known)}; got {', '.join(map(str, values))}")
+    plain = {name: rules.plain_numbers(value) for name, value in values.items()}
+    verdicts = {name: _verdict(value, known[name]) for name, value in plain.items()}
+    return Record(claim_id, plain, verdicts, rules.NO_RUN, profile)
+
+
 def _verdict(value: rules.Value, quantity: Mapping[str, Any]) -> str:
     if rules.holds(value, quantity):
         return quantity.get("if_holds", rules.REPRODUCED)

@@ -1,0 +1,38 @@
+"""Evidence: runs of experiments, from the one that makes them to the claims that rest on them.
+
+- `identity`: what tells a run from others; `Run`.
+- `lines`: a run as a line of JSON.
+- `store`: runs in a folder while they go on; `Store`.
+- `work`, `gathering`: one run, and all that are lacking; `gather`.
+- `planning`: which are wanted, there, missing; `listing`.
+- `committed`: data/evidence; `merge`, `drop`.
+- `frames`, `judging`: evidence as tidy frames, and the claims judged on it; `runs`, `judged`.
+
+`python -m helpers.evidence` is its command.
+"""
+
+from helpers.evidence.committed import drop, merge
+from helpers.evidence.frames import DECIDING, deciding, runs
+from helpers.evidence.gathering import Gathered, gather
+from helpers.evidence.identity import Run
+from helpers.evidence.judging import Judgement, judged, source_of
+from helpers.evidence.planning import listing, wanted
+from helpers.evidence.store import Store, Unwritable
+
+__all__ = [
+    "DECIDING",  # blocks from here on decide
+    "Gathered",  # what a gather did
+    "Judgement",  # what the evidence says of a claim
+    "Run",  # what one training gives, by what tells it from others
+    "Store",  # runs in a folder while they go on
+    "Unwritable",  # a store cannot be written
+    "deciding",  # the rows that decide
+    "drop",  # take a run out of the evidence, on record
+    "gather",  # do the runs that are lacking
+    "judged",  # a claim judged on the evidence
+    "listing",  # what there is of some runs, and what the others cost
+    "merge",  # bring in runs that were made elsewhere
+    "runs",  # all rows of an experiment
+    "source_of",  # size, seeds, device and date of some rows, as text
+    "wanted",  # the runs that are to be had
+]

@@ -1,0 +1,137 @@
+"""Runs of experiments as evidence: gather what is lacking, export, merge and drop.
+
+python -m helpers.evidence gather --list
+python -m helpers.evidence gather mixture --minutes 60 --workers 2
+python -m helpers.evidence export
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from helpers.evidence import committed, planning
+from helpers.evidence.gathering import gather
+from helpers.evidence.store import DEFAULT, Store, Unwritable
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; 0 if all went well, 1 if a run failed, 2 for what is refused."""
+    options = _parser().parse_args(arguments)
+    try:
+        return int(options.command(options))
+    except (ValueError, Unwritable) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+def _gather(options: argparse.Namespace) -> int:
+    chosen = {"size": options.size, "reading": options.reading, "blocks": options.blocks}
+    chosen["arms"] = options.arm
+    runs = planning.wanted(options.experiments, **chosen)
+    store = Store(options.runs)
+    listing = planning.listing(runs, store, anew=options.anew)
+    print(listing.to_string(index=False, float_format="{:.3g}".format))
+    missing, known = listing["wanted"].sum() - listing["there"].sum(), listing["cost"].sum()
+    unknown = int(listing["cost"].isna().sum())
+    print(f"{missing} runs are missing, {known:.1f} core-hours by what was run before", end="")
+    print(f"; of {unknown} kinds none was run yet" if unknown else "")
+    for damaged in committed.runs_of_store(store)[1]:
+        print(f"damaged, left alone and done again: {damaged}", file=sys.stderr)
+    if options.list or not missing:
+        return 0
+    result = gather(
+        options.experiments,
+        **chosen,
+        minutes=options.minutes,
+        device=options.device,
+        folder=options.runs,
+        data=options.data,
+        workers=options.workers,
+        cluster=options.cluster,
+        anew=options.anew,
+    )
+    print(result)
+    for run, said in result.failed.items():
+        print(f"failed three times: {run} ({run.key}): {said}", file=sys.stderr)
+    return int(bool(result.failed))
+
+
+def _export(options: argparse.Namespace) -> int:
+    found, damaged = committed.runs_of_store(Store(options.runs))
+    print(_counts(committed.merge(found, options.to)))
+    for each in damaged:
+        print(f"damaged, left alone: {each}", file=sys.stderr)
+    return 0
+
+
+def _merge(options: argparse.Namespace) -> int:
+    lines = [line for path in options.files for line in committed.checked(path)]
+    print(_counts(committed.merge(lines, options.to)))
+    return 0
+
+
+def _drop(options: argparse.Namespace) -> int:
+    count = committed.drop(options.key, options.why, options.to, Store(options.runs))
+    print(f"{count} taken out")
+    return 0
+
+
+def _counts(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in counts.items())
+
+
+def _blocks(text: str) -> range:
+    """FIRST:END as in Python, or one number."""
+    first, colon, end = text.partition(":")
+    try:
+        return range(int(first), int(end) if colon else int(first) + 1)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"blocks are FIRST:END, as 100:106, got {text!r}"
+        ) from None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m helpers.evidence",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True)
+    one = commands.add_parser("gather", help="do the runs that are lacking")
+    one.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="all by default")
+    one.add_argument("--size", help="quick, medium or full")
+    one.add_argument("--reading", help="one reading of the paper")
+    one.add_argument("--arm", action="append", default=[], help="one of its arms; can be repeated")
+    one.add_argument("--blocks", type=_blocks, metavar="FIRST:END")
+    one.add_argument("--minutes", type=float, help="stop after so many, to go on another time")
+    one.add_argument("--device", default="auto", help="auto, cpu or cuda")
+    one.add_argument("--runs", type=Path, default=DEFAULT, metavar="FOLDER")
+    one.add_argument("--data", type=Path, metavar="FOLDER", help="of data sets")
+    side = one.add_mutually_exclusive_group()
+    side.add_argument("--workers", type=int, default=1, metavar="N", help="processes side by side")
+    side.add_argument("--cluster", metavar="ADDRESS", help="of a dask scheduler, or local:N")
+    one.add_argument("--anew", action="store_true", help="also what the evidence has")
+    one.add_argument("--list", action="store_true", help="say what there is, and run nothing")
+    one.set_defaults(command=_gather)
+    two = commands.add_parser("export", help="write the runs of a folder to the evidence")
+    two.add_argument("--runs", type=Path, default=DEFAULT, metavar="FOLDER")
+    two.set_defaults(command=_export)
+    three = commands.add_parser("merge", help="bring in evidence that was exported elsewhere")
+    three.add_argument("files", nargs="+", type=Path, metavar="FILE")
+    three.set_defaults(command=_merge)
+    four = commands.add_parser("drop", help="take a run out of the evidence, on record")
+    four.add_argument("key")
+    four.add_argument("--why", required=True)
+    four.add_argument("--runs", type=Path, default=DEFAULT, metavar="FOLDER")
+    four.set_defaults(command=_drop)
+    for each in (two, three, four):
+        each.add_argument("--to", type=Path, metavar="FOLDER", help="of the evidence")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,173 @@
+"""The evidence that ships with the book: data/evidence, a run a line, sorted, without doubles."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from helpers import experiments
+from helpers.evidence.identity import Run
+from helpers.evidence.lines import parsed, rounded, same_numbers, text_of
+from helpers.evidence.store import Store, write_text
+from helpers.inputs import shown
+
+_FILE, _ALL = 2_000_000, 10_000_000  # bytes
+_DROPPED = "dropped.jsonl"
+
+
+class Stale(ValueError):
+    """Evidence of a newer version than this package knows."""
+
+
+def folder() -> Path:
+    """Where evidence is kept: in the package if installed, under data/ in a checkout."""
+    package = Path(__file__).parents[1]
+    return next(
+        (place for place in (package / "evidence_data", package.parent / "data" / "evidence")
+         if place.exists()),
+        package.parent / "data" / "evidence",
+    )  # fmt: skip
+
+
+def read(experiment: str, place: Path | None = None) -> list[dict[str, Any]]:
+    """The runs of an experiment, replicates among them ("replicate" is true there).
+
+    Raises:
+        ValueError: for a line that is no run, which names the file and the line.
+        Stale: for a run of a newer version.
+    """
+    path = (place or folder()) / f"{experiment}.jsonl"
+    if not path.exists():
+        return []
+    return checked(path, experiment)
+
+
+def checked(path: Path, experiment: str | None = None) -> list[dict[str, Any]]:
+    """The lines of a file of evidence."""
+    found = []
+    try:
+        content = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error
+    for number, text in enumerate(content.splitlines(), 1):
+        try:
+            line = parsed(text)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path}, line {number}, is no run: {error}") from error
+        if experiment is not None and line["experiment"] != experiment:
+            raise ValueError(f"{path}, line {number}, is of {line['experiment']!r}")
+        known = experiments.find(line["experiment"]).VERSION
+        if line["version"] > known:
+            raise Stale(
+                f"{path}, line {number}, is of version {line['version']} of {line['experiment']}, "
+                f"and this package knows version {known}; nothing was changed"
+            )
+        found.append(line)
+    return found
+
+
+def merge(lines: Iterable[Mapping[str, Any]], place: Path | None = None) -> dict[str, int]:
+    """Bring runs in: how many were new, the same, and replicates (same key, other numbers).
+
+    Of a key that is there with other numbers, what is there stays, and the other is kept beside it.
+
+    Raises:
+        ValueError: if a file would be larger than 2 MB, or all of them than 10 MB; nothing is
+            written then.
+    """
+    place = place or folder()
+    counts = {"new": 0, "the same": 0, "replicates": 0, "dropped before": 0}
+    by_experiment: dict[str, list[dict[str, Any]]] = {}
+    gone = dropped(place)
+    for given in lines:
+        line = rounded(given)
+        name = line["experiment"]
+        rows = by_experiment.setdefault(name, read(name, place))
+        twins = [row for row in rows if row["key"] == line["key"]]
+        if any(same_numbers(row, line) for row in twins):
+            counts["the same"] += 1
+        elif any(same_numbers(row, line) for row in gone if row["key"] == line["key"]):
+            counts["dropped before"] += 1
+        else:
+            is_twin = any(not row.get("replicate") for row in twins)
+            rows.append({**line, "replicate": True} if is_twin else line)
+            counts["replicates" if is_twin else "new"] += 1
+    texts = {
+        place / f"{name}.jsonl": "".join(sorted(text_of(row) + "\n" for row in rows))
+        for name, rows in by_experiment.items()
+        if rows
+    }
+    _check_sizes(place, texts)
+    for path, text in texts.items():
+        write_text(path, text)
+    return counts
+
+
+def drop(key: str, why: str, place: Path | None = None, store: Store | None = None) -> int:
+    """Take a run out, on record: how many lines of evidence and files of the store are gone.
+
+    Raises:
+        ValueError: for a key that is nowhere, and without a reason.
+    """
+    place = place or folder()
+    if not isinstance(why, str) or not why.strip():
+        raise ValueError(f"a run is taken out for a reason, got {shown(why)}")
+    count = 0
+    record = place / _DROPPED
+    for name in experiments.ORDER:
+        rows = read(name, place)
+        gone = [row for row in rows if row["key"] == key]
+        if gone:
+            today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+            before = record.read_text(encoding="utf-8") if record.exists() else ""
+            new = "".join(text_of({**row, "why": why, "dropped": today}) + "\n" for row in gone)
+            write_text(record, before + new)
+            kept = [row for row in rows if row["key"] != key]
+            write_text(place / f"{name}.jsonl", "".join(text_of(row) + "\n" for row in kept))
+            count += len(gone)
+        if store is not None:
+            path = store.folder / name / f"{key}.json"
+            if path.exists():
+                path.replace(path.with_suffix(".json.dropped"))
+                count += 1
+    if not count:
+        raise ValueError(f"there is no run {shown(key)}")
+    return count
+
+
+def dropped(place: Path | None = None) -> list[dict[str, Any]]:
+    """What was taken out, with the reason."""
+    path = (place or folder()) / _DROPPED
+    return checked(path) if path.exists() else []
+
+
+def runs_of_store(store: Store) -> tuple[list[dict[str, Any]], list[str]]:
+    """What a store has to export, and which files are damaged."""
+    found, damaged = [], []
+    for name in experiments.ORDER:
+        for path, line in store.lines(name):
+            if isinstance(line, str):
+                damaged.append(f"{path}: {line}")
+            elif "failed" not in line:
+                found.append(line)
+    return found, damaged
+
+
+def has(run: Run, place: Path | None = None) -> bool:
+    """Whether the evidence has a run."""
+    return any(row["key"] == run.key for row in read(run.experiment, place))
+
+
+def _check_sizes(place: Path, texts: Mapping[Path, str]) -> None:
+    for path, text in texts.items():
+        if len(text.encode()) > _FILE:
+            raise ValueError(
+                f"{path.name} would have {len(text.encode()):,} bytes, more than {_FILE:,}; "
+                "let the experiment measure less, or in wider steps"
+            )
+    others = sum(p.stat().st_size for p in place.glob("*.jsonl") if p not in texts)
+    total = others + sum(len(text.encode()) for text in texts.values())
+    if total > _ALL:
+        raise ValueError(f"all evidence would have {total:,} bytes, more than {_ALL:,}")

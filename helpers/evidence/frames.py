@@ -1,0 +1,119 @@
+"""Evidence as tidy frames, every row with what its run was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pandas import DataFrame
+
+from helpers import experiments
+from helpers.evidence import committed
+from helpers.evidence.identity import canonical
+from helpers.evidence.lines import decoded, text_of
+from helpers.evidence.store import Store
+from helpers.experiments.protocol import Experiment, setting_of
+from helpers.inputs import one_of
+
+DECIDING = 100  # blocks from here on decide; those before screen
+_RUN = ("experiment", "version", "block", "key", "device", "torch", "commit", "date", "seconds")
+COLUMNS = ("experiment", "version", "reading", "arm", "size", *_RUN[2:])
+
+
+def runs(experiment: str, table: str = "members", *, folder: Path | str | None = None) -> DataFrame:
+    """The rows of all runs of an experiment, replicates left out.
+
+    A run whose setting is that of several readings or arms has rows under each of them; one that no
+    reading has any more is left out.
+
+    Args:
+        experiment: a name of `helpers.experiments.ORDER`.
+        table: "members", or the name of a course.
+        folder: of a store, whose runs are shown in place of the evidence that ships.
+
+    Raises:
+        ValueError: for an unknown experiment, and evidence that is damaged.
+
+    >>> list(runs("two_clusters").columns[:5])
+    ['experiment', 'version', 'reading', 'arm', 'size']
+    """
+    module = experiments.find(experiment)
+    labels, sizes = _labels(module), _sizes(module)
+    parts = []
+    for line in _lines(experiment, folder):
+        if table not in line["tables"]:
+            continue
+        size = sizes.get(text_of(line["size"]))
+        for reading, arm in labels.get(text_of(line["setting"]), []):
+            if size is not None:
+                frame = decoded(line["tables"][table])
+                about = {name: line[name] for name in _RUN}
+                about |= {"reading": reading, "arm": arm, "size": size}
+                parts.append(frame.assign(**about))
+    if not parts:
+        return DataFrame({name: [] for name in COLUMNS})
+    whole = pd.concat(parts, ignore_index=True)
+    order = [*COLUMNS, *(name for name in whole.columns if name not in COLUMNS)]
+    by = [name for name in ("reading", "arm", "size", "block", "member") if name in whole]
+    return whole[order].sort_values(by, kind="stable", ignore_index=True)
+
+
+def deciding(
+    experiment: str,
+    table: str = "members",
+    *,
+    reading: str,
+    arms: Sequence[str] | None = None,
+    folder: Path | str | None = None,
+) -> DataFrame:
+    """The rows that decide: of the largest size at which all arms have blocks from 100 on.
+
+    Args:
+        experiment, table, folder: as in `runs`.
+        reading: whose rows.
+        arms: those that must be there; by default all that have rows at the largest size.
+
+    Raises:
+        ValueError: for an unknown experiment, reading or arm.
+    """
+    module = experiments.find(experiment)
+    one_of("reading", reading, module.READINGS)
+    for arm in arms or ():
+        one_of("arm", arm, module.ARMS)
+    found = runs(experiment, table, folder=folder)
+    found = found[
+        (found["reading"] == reading)
+        & (found["version"] == module.VERSION)
+        & (found["block"] >= DECIDING)
+    ]
+    for size in reversed(list(module.SIZES)):
+        own = found[found["size"] == size]
+        if len(own) and set(arms or ()) <= set(own["arm"]):
+            chosen = own if arms is None else own[own["arm"].isin(list(arms))]
+            return chosen.reset_index(drop=True)
+    return found.iloc[:0]
+
+
+def _lines(experiment: str, folder: Path | str | None) -> Iterator[dict[str, Any]]:
+    if folder is None:
+        yield from (line for line in committed.read(experiment) if not line.get("replicate"))
+        return
+    for _, line in Store(folder).lines(experiment):
+        if isinstance(line, dict) and "failed" not in line:
+            yield line
+
+
+def _labels(module: Experiment) -> dict[str, list[tuple[str, str]]]:
+    """Readings and arms by their setting as text."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for reading in module.READINGS:
+        for arm in module.ARMS:
+            setting = text_of(canonical(setting_of(module, reading, arm)))
+            found.setdefault(setting, []).append((reading, arm))
+    return found
+
+
+def _sizes(module: Experiment) -> dict[str, str]:
+    return {text_of(canonical(size)): name for name, size in module.SIZES.items()}

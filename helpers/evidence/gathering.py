@@ -1,0 +1,278 @@
+"""`gather`: the runs that are lacking, in turn or side by side, each from its checkpoint."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from tqdm import tqdm
+
+from helpers.evidence import planning
+from helpers.evidence.identity import Run
+from helpers.evidence.store import DEFAULT, Store, Unwritable
+from helpers.evidence.work import (
+    BUSY,
+    DONE,
+    FAILED,
+    PAUSED,
+    STOP,
+    THERE,
+    Outcome,
+    Until,
+    record_failure,
+    work,
+)
+from helpers.inputs import real_number, whole_number
+from helpers.machine import pick_device
+
+_TRIES = 3
+
+
+@dataclass
+class Gathered:
+    """What a gather did: runs by how they ended."""
+
+    done: list[Run] = field(default_factory=list)
+    there: list[Run] = field(default_factory=list)  # another gather did them meanwhile
+    busy: list[Run] = field(default_factory=list)  # another gather is at work on them
+    paused: list[Run] = field(default_factory=list)
+    failed: dict[Run, str] = field(default_factory=dict)  # with what was said
+    left: int = 0  # not begun
+
+    def __str__(self) -> str:
+        parts = [f"{len(self.done)} done"]
+        for name in ("there", "busy", "paused", "failed"):
+            count = len(getattr(self, name))
+            parts += [f"{count} {name}"] if count else []
+        return ", ".join([*parts, f"{self.left} not begun"] if self.left else parts)
+
+
+class _InProcess(Executor):
+    """Work where it is asked for, one after another."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def gather(
+    names: Sequence[str] = (),
+    *,
+    size: str | None = None,
+    reading: str | None = None,
+    arms: Sequence[str] = (),
+    blocks: range | None = None,
+    minutes: float | None = None,
+    device: str = "auto",
+    folder: Path | str = DEFAULT,
+    data: Path | str | None = None,
+    workers: int = 1,
+    cluster: str | None = None,
+    anew: bool = False,
+) -> Gathered:
+    """Do the runs that are wanted and not there, each from its checkpoint if it has one.
+
+    Whatever ends it (the time, Ctrl-C, a killed process), the next call goes on. Two may share a
+    folder: no run is done twice. The numbers do not depend on how the runs are carried out.
+
+    Args:
+        names, size, reading, arms, blocks: what is wanted, as `helpers.evidence.planning.wanted`.
+        minutes: after which runs write their checkpoints and stop.
+        device: of every run.
+        folder: of the store.
+        data: folder of data sets, for experiments that need one.
+        workers: processes on this machine, one thread each; 1 works in this one.
+        cluster: address of a dask scheduler whose workers share the folder, or "local:N" for N
+            workers here; needs the extra "cluster".
+        anew: whether runs that the evidence has are done as well.
+
+    Raises:
+        ValueError: for what is unknown or out of range.
+        Unwritable: if the folder cannot be written; what was done stays.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     print(gather(["two_clusters"], minutes=0, folder=folder).done)
+    []
+    """
+    pick_device(device)  # an unknown one is refused before any run
+    workers = whole_number("workers", workers, 1)
+    runs = planning.wanted(names, size=size, reading=reading, arms=arms, blocks=blocks)
+    store = Store(folder)
+    todo = planning.lacking(runs, store, anew=anew)
+    limit = None if minutes is None else 60 * real_number("minutes", minutes, least=0)
+    end = None if limit is None else time.time() + limit
+    with _stopping(store.folder) as stop:
+        task = partial(
+            work,
+            folder=store.folder,
+            device=device,
+            data=None if data is None else str(data),
+            until=Until(end, stop),
+        )
+        return _Gathering(task, store.folder, end, stop).all(todo, _pool(workers, cluster))
+
+
+@dataclass(frozen=True)
+class _Pool:
+    """How to make an executor, and how many runs it takes at once."""
+
+    make: Callable[[], Executor]
+    width: Callable[[], int]
+    close: Callable[[], None] = lambda: None
+
+
+def _pool(workers: int, cluster: str | None) -> _Pool:
+    if cluster is not None:
+        return _dask(cluster)
+    if workers == 1:
+        return _Pool(_InProcess, lambda: 1)
+    make = partial(
+        ProcessPoolExecutor, workers, mp_context=get_context("spawn"), initializer=_in_child
+    )
+    return _Pool(make, lambda: workers)
+
+
+def _in_child() -> None:
+    """Ctrl-C in a terminal reaches the children as well; there the file alone decides."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _dask(address: str) -> _Pool:
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise ValueError("--cluster needs dask: pip install 'ganscapes[cluster]'") from None
+    local, _, count = address.partition(":")
+    cluster = None
+    if local == "local":
+        if not count.isdigit() or not int(count):
+            raise ValueError(f"a cluster here is local:N with N workers, got {address!r}")
+        cluster = LocalCluster(n_workers=int(count), threads_per_worker=1, dashboard_address=None)
+    try:
+        client = Client(cluster or address, timeout=30)
+    except (OSError, ValueError, TypeError) as error:
+        said = " ".join(str(error).split())[:200]
+        raise ValueError(f"no dask scheduler answers at {address!r}: {said}") from error
+
+    def close() -> None:
+        client.close()
+        if cluster is not None:
+            cluster.close()
+
+    # pure=False: the same run may be asked for again after it paused.
+    return _Pool(
+        lambda: client.get_executor(pure=False, retries=0),
+        lambda: max(1, len(client.scheduler_info(n_workers=-1)["workers"])),
+        close,
+    )
+
+
+class _Gathering:
+    """Runs under way, and what became of the others."""
+
+    def __init__(
+        self, task: Callable[[Run], Outcome], folder: Path, end: float | None, stop: Path
+    ) -> None:
+        self.task, self.folder, self.stop = task, folder, stop
+        self.until = Until(end, stop)
+        self.result = Gathered()
+        self.tries: dict[Run, int] = {}
+
+    def all(self, todo: Sequence[Run], pool: _Pool) -> Gathered:
+        """Work off the runs, under a progress bar: done, under way, left, time."""
+        waiting, running = list(todo), dict[Future[Outcome], Run]()
+        executor = pool.make()
+        try:
+            with tqdm(total=len(waiting), unit="run", disable=None, smoothing=0) as bar:
+                while waiting or running:
+                    width = pool.width()
+                    while waiting and len(running) < width and not self.until():
+                        run = waiting.pop(0)
+                        try:
+                            running[executor.submit(self.task, run)] = run
+                        except BrokenProcessPool:
+                            waiting.insert(0, run)
+                            break
+                        bar.set_postfix_str(f"{len(running)} under way, {len(waiting)} waiting")
+                    if not running and self.until():
+                        break
+                    over, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
+                    for future in over:
+                        run = running.pop(future)
+                        again = self._take(run, future)
+                        waiting += [run] if again else []
+                        bar.update(not again)
+                    if any(isinstance(f.exception(), BrokenProcessPool) for f in over):
+                        for future, run in list(running.items()):  # they are lost as well
+                            wait([future])
+                            running.pop(future)
+                            waiting += [run] if self._take(run, future) else []
+                        executor.shutdown(wait=False)
+                        executor = pool.make()
+        except BaseException:
+            with suppress(OSError):
+                self.stop.touch()  # what is under way is to pause, not to be waited for
+            raise
+        finally:
+            executor.shutdown(wait=True, cancel_futures=True)
+            pool.close()
+        self.result.left = len(waiting)
+        return self.result
+
+    def _take(self, run: Run, future: Future[Outcome]) -> bool:
+        """Note how a run ended; whether it is to be tried again."""
+        error = future.exception()
+        if isinstance(error, Unwritable):
+            raise error
+        if error is None:
+            outcome = future.result()
+            kept = {DONE: "done", THERE: "there", BUSY: "busy", PAUSED: "paused"}
+            if outcome.state in kept:
+                getattr(self.result, kept[outcome.state]).append(run)
+                return False
+        else:  # the process was killed, or the worker lost
+            outcome = Outcome(FAILED, 0.0, f"{type(error).__name__}: {error}")
+        self.tries[run] = self.tries.get(run, 0) + 1
+        if self.tries[run] < _TRIES:
+            return True
+        self.result.failed[run] = outcome.message
+        record_failure(run, self.folder, outcome.message)
+        return False
+
+
+@contextmanager
+def _stopping(folder: Path) -> Iterator[Path]:
+    """A file that is there once Ctrl-C was pressed; pressed again, it interrupts at once."""
+    file = folder / f".{STOP}-{uuid4().hex[:8]}"
+    before = None
+    if threading.current_thread() is threading.main_thread():
+
+        def pause(number: int, frame: Any) -> None:
+            if file.exists():
+                raise KeyboardInterrupt
+            file.touch()
+            tqdm.write("stopping: runs write their checkpoints; Ctrl-C again stops at once")
+
+        before = signal.signal(signal.SIGINT, pause)
+    try:
+        yield file
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGINT, before)
+        file.unlink(missing_ok=True)

@@ -1,0 +1,176 @@
+"""Which runs are wanted, and which of them are there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from statistics import median
+from typing import Any
+
+import pandas as pd
+from pandas import DataFrame
+
+from helpers import experiments
+from helpers.evidence import committed
+from helpers.evidence.identity import Run, canonical
+from helpers.evidence.lines import same_numbers
+from helpers.evidence.store import Store
+from helpers.experiments.protocol import Experiment, Wanted, setting_of
+from helpers.inputs import one_of, shown
+
+
+def wanted(
+    names: Sequence[str] = (),
+    *,
+    size: str | None = None,
+    reading: str | None = None,
+    arms: Sequence[str] = (),
+    blocks: range | None = None,
+) -> list[Run]:
+    """The runs that are to be had, in the order in which they are done, none twice.
+
+    Args:
+        names: experiments; all, in the order of `helpers.experiments.ORDER`, if there are none.
+        size: this one, in place of those that are wanted; of a size that nothing is wanted at, one
+            block of each.
+        reading: this one alone.
+        arms: these alone; all that are wanted, if there are none.
+        blocks: these, in place of those that are wanted.
+
+    Raises:
+        ValueError: for an unknown experiment, reading, arm or size, and blocks below 0.
+
+    >>> str(wanted(["mixture"])[0])
+    'mixture, as printed, nsgan, full, 100'
+    """
+    found: dict[str, Run] = {}
+    for name in names or experiments.ORDER:
+        module = experiments.find(name)
+        for each in _chosen(module, size, reading, arms, blocks):
+            for block in each.blocks:
+                for reading_name in each.readings:
+                    for arm in each.arms:
+                        run = run_of(name, reading_name, arm, each.size, block)
+                        found.setdefault(run.key, run)
+    return list(found.values())
+
+
+def run_of(name: str, reading: str, arm: str, size: str, block: int) -> Run:
+    """One run of an experiment, by the names of what it is of."""
+    module = experiments.find(name)
+    one_of("size", size, module.SIZES)
+    setting = setting_of(module, reading, arm)
+    return Run(name, module.VERSION, setting, module.SIZES[size], block, reading, arm, size)
+
+
+def _chosen(
+    module: Experiment,
+    size: str | None,
+    reading: str | None,
+    arms: Sequence[str],
+    blocks: range | None,
+) -> list[Wanted]:
+    chosen = list(module.WANTED)
+    for arm in arms:
+        one_of("arm", arm, module.ARMS)
+    if arms:
+        few = {id(each): [arm for arm in arms if arm in each.arms] for each in chosen}
+        chosen = [replace(each, arms=few[id(each)]) for each in chosen if few[id(each)]]
+    if reading is not None:
+        one_of("reading", reading, module.READINGS)
+        own = [replace(each, readings=(reading,)) for each in chosen if reading in each.readings]
+        first = next(iter(module.WANTED))
+        chosen = own or [replace(first, readings=(reading,), arms=arms or tuple(module.ARMS))]
+    if size is not None:
+        one_of("size", size, module.SIZES)
+        own = [each for each in chosen if each.size == size]
+        chosen = own or [replace(each, size=size, blocks=range(1)) for each in chosen]
+    if blocks is not None:
+        if not len(blocks) or blocks[0] < 0 or blocks.step != 1:
+            raise ValueError(f"blocks are counted from 0 on, as in 100:106, got {shown(blocks)}")
+        chosen = [replace(each, blocks=blocks) for each in chosen]
+    return chosen
+
+
+def lacking(runs: Sequence[Run], store: Store, *, anew: bool = False) -> list[Run]:
+    """Those runs that neither the store nor, unless `anew`, the evidence has."""
+    have: set[str] = set()
+    if not anew:
+        for name in dict.fromkeys(run.experiment for run in runs):
+            have |= {row["key"] for row in committed.read(name)}
+    return [run for run in runs if run.key not in have and store.read(run) is None]
+
+
+def listing(runs: Sequence[Run], store: Store, *, anew: bool = False) -> DataFrame:
+    """What there is of some runs, a row for each reading, arm and size.
+
+    Columns: experiment, reading, arm, size, wanted, there, busy, failed, stale (runs of an earlier
+    version of this setting), seconds (the median of past runs), cost (core-hours of what is
+    missing; of what was never run it is not known), spread (largest relative difference between
+    replicates).
+    """
+    missing = {run.key for run in lacking(runs, store, anew=anew)}
+    past = _past(runs, store)
+    rows: dict[tuple[str, ...], dict[str, Any]] = {}
+    for run in runs:
+        group = (run.experiment, run.reading, run.arm, run.size_name)
+        row = rows.setdefault(
+            group,
+            dict(zip(("experiment", "reading", "arm", "size"), group, strict=True))
+            | dict.fromkeys(("wanted", "there", "busy", "failed"), 0),
+        )
+        row["wanted"] += 1
+        row["there"] += run.key not in missing
+        row["busy"] += store.holder(run) is not None
+        line = store.read(run)
+        row["failed"] += line is not None and "failed" in line
+    for (name, *_), row in rows.items():
+        run = next(r for r in runs if (r.experiment, r.reading, r.arm, r.size_name) ==
+                   (name, row["reading"], row["arm"], row["size"]))  # fmt: skip
+        row |= _history(run, past)
+        left = row["wanted"] - row["there"]
+        row["cost"] = left * row["seconds"] / 3600 if left else 0.0
+    return pd.DataFrame(list(rows.values()))
+
+
+def _past(runs: Sequence[Run], store: Store) -> list[dict[str, Any]]:
+    found = []
+    for name in dict.fromkeys(run.experiment for run in runs):
+        found += committed.read(name)
+        found += [line for _, line in store.lines(name) if isinstance(line, dict)]
+    return [line for line in found if "failed" not in line]
+
+
+def _history(run: Run, past: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    setting, size = canonical(run.setting), canonical(run.size)
+    own = [p for p in past if p["experiment"] == run.experiment and p["size"] == size]
+    same = [p for p in own if p["setting"] == setting]
+    of_setting = [p for p in past if p["experiment"] == run.experiment and p["setting"] == setting]
+    now = [p["seconds"] for p in same if p["version"] == run.version] or [
+        p["seconds"] for p in own if p["version"] == run.version
+    ]
+    return {
+        "stale": len({p["key"] for p in of_setting if p["version"] < run.version}),
+        "seconds": median(now) if now else float("nan"),
+        "spread": _spread([p for p in same if p["version"] == run.version]),
+    }
+
+
+def _spread(lines: Sequence[dict[str, Any]]) -> float:
+    """Largest relative difference of a member's number between runs of one key; NaN if one."""
+    worst = float("nan")
+    by_key: dict[str, list[dict[str, Any]]] = {}
+    for line in lines:
+        twins = by_key.setdefault(line["key"], [])
+        if not any(same_numbers(line, twin) for twin in twins):
+            twins.append(line)
+    for first, *others in by_key.values():
+        for other in others:
+            for column, values in first["tables"]["members"].items():
+                there = other["tables"]["members"].get(column, values)
+                for a, b in zip(values, there, strict=True):
+                    if isinstance(a, int | float) and isinstance(b, int | float):
+                        apart = abs(a - b) / max(abs(a), abs(b), 1e-300)
+                        worst = apart if math.isnan(worst) else max(apart, worst)
+    return worst

@@ -1,0 +1,219 @@
+"""Runs in a folder while they go on: a file each, and a mark for one in work.
+
+Written for folders that several processes share, on one machine or over a network: a result is
+written under another name and renamed, a mark is created exclusively and touched while its run goes
+on. (signac was tried: its jobs have no mark of this kind, and a job of which half was written stops
+the listing of all.)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from helpers.evidence.identity import Run
+from helpers.evidence.lines import parsed, text_of
+from helpers.inputs import shown
+
+DEFAULT = Path("data", "cache", "runs")
+_STALE = 600.0  # seconds without a touch after which a mark counts no longer
+_TOUCH = 30.0
+
+
+class Unwritable(OSError):
+    """A store cannot be written: no folder, no right, or no room."""
+
+
+class Store:
+    """Runs in a folder, by experiment and key.
+
+    Args:
+        folder: made if it is not there.
+
+    Raises:
+        ValueError: for what is no path.
+        Unwritable: if nothing can be written there.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     list(Store(folder).lines("mixture"))
+    []
+    """
+
+    def __init__(self, folder: Path | str = DEFAULT) -> None:
+        if not isinstance(folder, str | Path) or not str(folder):
+            raise ValueError(f"a folder of runs is a path, got {shown(folder)}")
+        self.folder = Path(folder).expanduser().absolute()
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            probe = self.folder / f".{os.getpid()}.{threading.get_ident()}"
+            probe.write_text("room\n", encoding="utf-8")
+            probe.unlink()
+        except OSError as error:
+            raise Unwritable(
+                f"the folder of runs {self.folder} cannot be written: {error}"
+            ) from error
+
+    def path(self, run: Run) -> Path:
+        """The file of a run that is done."""
+        return self.folder / run.experiment / f"{run.key}.json"
+
+    def scratch(self, run: Run) -> Path:
+        """The folder in which a run keeps its checkpoint while it goes on."""
+        return self.folder / run.experiment / run.key
+
+    def read(self, run: Run) -> dict[str, Any] | None:
+        """A run that is done; None if it is not there, or damaged."""
+        try:
+            return parsed(self.path(run).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def write(self, run: Run, line: Mapping[str, Any]) -> None:
+        """Write a run that is done, never half of it; a damaged file is set aside.
+
+        Raises:
+            Unwritable: if that fails; nothing is left behind.
+        """
+        path = self.path(run)
+        if path.exists() and self.read(run) is None:
+            path.replace(path.with_suffix(".json.damaged"))
+        write_text(path, text_of(line) + "\n")
+        shutil.rmtree(self.scratch(run), ignore_errors=True)
+
+    def lines(self, experiment: str) -> Iterator[tuple[Path, dict[str, Any] | str]]:
+        """The files of an experiment, each with its run, or with what is wrong with it."""
+        for path in sorted((self.folder / experiment).glob("*.json")):
+            try:
+                yield path, parsed(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+                yield path, str(error)
+
+    @contextmanager
+    def claimed(self, run: Run) -> Iterator[bool]:
+        """Whether the run is this process's to do, for as long as the block lasts."""
+        mark = self.path(run).with_suffix(".busy")
+        if not _claim(mark):
+            yield False
+            return
+        over = threading.Event()
+        toucher = threading.Thread(target=_keep_touched, args=(mark, over), daemon=True)
+        toucher.start()
+        try:
+            yield True
+        finally:
+            over.set()
+            toucher.join()
+            mark.unlink(missing_ok=True)
+
+    def holder(self, run: Run) -> dict[str, Any] | None:
+        """Who is at work on a run: host, process and time."""
+        mark = self.path(run).with_suffix(".busy")
+        held = _held(mark)
+        return None if held is None or _is_stale(mark, held) else held
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, the whole or nothing.
+
+    Raises:
+        Unwritable: if it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with part.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise Unwritable(f"{path} cannot be written: {error}") from error
+
+
+def _claim(mark: Path) -> bool:
+    held = _held(mark)
+    if held is not None and _is_stale(mark, held):
+        _set_aside(mark, held)
+    own = {"host": socket.gethostname(), "process": os.getpid(), "time": round(time.time())}
+    try:
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        # Linked into place, so that nobody sees a mark without its words; a link fails if there is
+        # one. Folders without links get the exclusive file alone.
+        part = mark.with_name(f".{mark.name}.{os.getpid()}.{threading.get_ident()}")
+        part.write_text(json.dumps(own), encoding="utf-8")
+        try:
+            os.link(part, mark)
+        except FileExistsError:
+            return False
+        except OSError:
+            with mark.open("x", encoding="utf-8") as file:
+                file.write(json.dumps(own))
+        finally:
+            part.unlink(missing_ok=True)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise Unwritable(f"{mark} cannot be written: {error}") from error
+    return True
+
+
+def _set_aside(mark: Path, stale: dict[str, Any]) -> None:
+    """Take a stale mark away; if another process has put a fresh one there, put that back."""
+    aside = mark.with_name(f".{mark.name}.{os.getpid()}.{time.monotonic_ns()}")
+    try:
+        mark.rename(aside)
+    except OSError:  # somebody else did
+        return
+    if _held(aside) != stale:
+        with_link = getattr(os, "link", None)
+        if with_link is not None and not mark.exists():
+            with_link(aside, mark)
+    aside.unlink(missing_ok=True)
+
+
+def _held(mark: Path) -> dict[str, Any] | None:
+    """What a mark says; {} if that cannot be read, None if there is none."""
+    try:
+        found = json.loads(mark.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _is_stale(mark: Path, held: Mapping[str, Any]) -> bool:
+    if held.get("host") == socket.gethostname() and isinstance(held.get("process"), int):
+        return not _is_alive(held["process"])
+    try:
+        return time.time() - mark.stat().st_mtime > _STALE
+    except OSError:
+        return False
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # alive, and another user's
+        return True
+    return True
+
+
+def _keep_touched(mark: Path, over: threading.Event) -> None:
+    while not over.wait(_TOUCH):
+        try:
+            os.utime(mark)
+        except OSError:
+            return

@@ -1,0 +1,140 @@
+"""One run, from its claim to its file; what every executor calls."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from threadpoolctl import threadpool_limits
+
+from helpers import experiments
+from helpers.evidence.identity import Run
+from helpers.evidence.lines import encoded
+from helpers.evidence.store import Store, Unwritable
+from helpers.machine import pick_device, provenance
+from helpers.training import Diverged, Paused
+
+STOP = "stop"  # a file of this name in the store's folder asks all of its gather's runs to pause
+_LOOK = 1.0  # seconds between two looks for that file
+
+DONE, THERE, BUSY, PAUSED, FAILED = "done", "there", "busy", "paused", "failed"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How the work on a run ended."""
+
+    state: str  # done, there (somebody else did it), busy, paused or failed
+    seconds: float = 0.0
+    message: str = ""
+
+
+class Until:
+    """Whether a run is to pause: its time is over, or the file is there. It can be pickled.
+
+    >>> Until(time.time() - 1, None)()
+    True
+    """
+
+    def __init__(self, end: float | None, file: Path | None) -> None:
+        self.end, self.file, self.looked, self.asked = end, file, 0.0, False
+
+    def __call__(self) -> bool:
+        now = time.time()
+        if self.end is not None and now >= self.end:
+            return True
+        if self.file is not None and not self.asked and now - self.looked >= _LOOK:
+            self.looked, self.asked = now, self.file.exists()
+        return self.asked
+
+
+def work(
+    run: Run,
+    folder: Path,
+    *,
+    device: str,
+    data: str | None = None,
+    until: Callable[[], bool] | None = None,
+) -> Outcome:
+    """Do one run and write its file, with one thread, unless it is there or another is at work.
+
+    A run that diverges as a whole is recorded as such. The checkpoint of one that pauses or fails
+    stays, for the next that takes it up.
+
+    Raises:
+        Unwritable: if the store cannot be written.
+    """
+    store = Store(folder)
+    if until is not None and until():
+        return Outcome(PAUSED)
+    with store.claimed(run) as is_ours:
+        if not is_ours:
+            return Outcome(BUSY)
+        if store.read(run) is not None:
+            return Outcome(THERE)
+        start, scratch = time.perf_counter(), store.scratch(run)
+        before = _seconds(scratch)
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            scratch.mkdir(parents=True, exist_ok=True)
+            with threadpool_limits(1):
+                line = _measured(run, scratch, device, data, until)
+        except Paused as paused:
+            _keep_seconds(scratch, before + time.perf_counter() - start)
+            return Outcome(PAUSED, time.perf_counter() - start, str(paused))
+        except OSError as error:
+            raise Unwritable(f"{run}: {error}") from error
+        except Exception as error:  # whatever an experiment raises, the other runs go on
+            said = " ".join(str(error).split())[:300]
+            return Outcome(FAILED, time.perf_counter() - start, f"{type(error).__name__}: {said}")
+        finally:
+            torch.set_num_threads(threads)
+        seconds = time.perf_counter() - start
+        line |= {"seconds": round(before + seconds, 2)}
+        store.write(run, line)
+        return Outcome(DONE, seconds)
+
+
+def record_failure(run: Run, folder: Path, message: str) -> None:
+    """Record that a run failed, so that it is not tried again until it is dropped."""
+    store = Store(folder)
+    if store.read(run) is None:
+        line = run.parameters | {"key": run.key, "tables": {}, "failed": message, "seconds": 0.0}
+        store.write(run, line | provenance() | {"data": None})
+
+
+def _measured(
+    run: Run, scratch: Path, device: str, data: str | None, until: Callable[[], bool] | None
+) -> dict[str, Any]:
+    module, place = experiments.find(run.experiment), pick_device(device)
+    line = run.parameters | {"key": run.key, "data": None} | provenance(place)
+    try:
+        tables = module.measure(
+            run.setting,
+            run.size,
+            seed=run.block,
+            device=place,
+            folder=scratch,
+            data=data,
+            until=until,
+        )
+    except Diverged as end:
+        return line | {"tables": {}, "diverged": end.iteration}
+    return line | {"tables": encoded(tables)}
+
+
+def _seconds(scratch: Path) -> float:
+    """What earlier parts of a run took."""
+    try:
+        return float((scratch / "seconds").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return 0.0
+
+
+def _keep_seconds(scratch: Path, seconds: float) -> None:
+    (scratch / "seconds").write_text(f"{seconds:.2f}", encoding="utf-8")
