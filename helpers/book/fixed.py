@@ -19,8 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from helpers.experiments import find
 from helpers.experiments.images import SETTINGS, Setting, train_images
-from helpers.experiments import mixture
 from helpers.experiments.mixture_training import train_mixture
 from helpers.experiments.protocol import setting_of
 from helpers.experiments.ring import Setting as RingSetting
@@ -58,7 +58,7 @@ def _two_clusters() -> Numbers:
 def _mixture() -> Numbers:
     found = {}
     for name in ("nsgan", "wgan-gp"):
-        setting = setting_of(mixture, "as printed", name)
+        setting = setting_of(find("mixture"), "as printed", name)
         trained = train_mixture(setting, 2, _ITERATIONS, seed=0, n=500, every=1)
         game, start = trained.game(0), trained.point(0, 0)
         J = jacobian(game, start)

@@ -7,7 +7,7 @@ dimension of latents open: `READINGS` are the experiments that were perhaps mean
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ __all__ = [
 
 VERSION = 1
 
+_RECORDS = 3000  # of the field's norms in a training, at most twice as many
 _DRAWN = 50  # places of a course of norms
 
 _PENALTY = 1e-3
@@ -223,6 +224,7 @@ def train(
         size.iterations,
         seed=seed,
         n=size.points,
+        every=max(size.iterations // _RECORDS, 1),
         keep=_ends(setting, size),
         checkpoint=None if folder is None else folder / "training.pt",
         until=until,
@@ -263,11 +265,9 @@ def measure(
     """
     trained = train(setting, size, seed=seed, device=device, folder=folder, until=until)
     how = Looking(ends=_ends(setting, size), alphas=size.alphas, fresh=size.fresh, away=size.away)
-    found = {}
-    for place, member in enumerate(trained.finite):
-        if folder is not None and until is not None and until():
-            raise Paused(f"stopped before the end point of member {member}")
-        found[member] = _looked(trained, member, how, draw=not place, folder=folder)
+    found: dict[int, dict[str, Any]] = {}
+    for member in trained.finite:
+        found[member] = _looked(trained, member, how, draw=not found, folder=folder, until=until)
     members = [
         {
             "member": member,
@@ -295,7 +295,13 @@ def _ends(setting: Setting, size: MixtureSize) -> list[int]:
 
 
 def _looked(
-    trained: TrainedMixture, member: int, how: Looking, *, draw: bool, folder: Path | None
+    trained: TrainedMixture,
+    member: int,
+    how: Looking,
+    *,
+    draw: bool,
+    folder: Path | None,
+    until: Until | None,
 ) -> dict[str, Any]:
     """What `look` finds, from the run's folder if it was found before."""
     if folder is None:
@@ -303,8 +309,9 @@ def _looked(
     path = folder / f"member-{member}.pt"
     run = {"setting": repr(trained.setting), "how": repr(how), "member": member}
     if not path.exists():
-        found = look(trained, member, how, draw=draw)
-        write_state({"run": run, "done": 0, "found": found}, path)
+        write_state({"run": run, "done": 0, "found": look(trained, member, how, draw=draw)}, path)
+        if until is not None and member != trained.finite[-1] and until():
+            raise Paused(f"stopped after the end point of member {member}")
     return read_state(path, run, 0)["found"]
 
 
@@ -325,7 +332,7 @@ def _norms(trained: TrainedMixture) -> DataFrame:
     return concat(parts, ignore_index=True).dropna(ignore_index=True)
 
 
-def _frame(found: Iterable[tuple[int, Course]]) -> DataFrame:
+def _frame(found: Sequence[tuple[int, Course]]) -> DataFrame:
     """Courses of members, one under the other."""
     parts = [DataFrame({"member": member} | course) for member, course in found]
     return concat(parts, ignore_index=True)
@@ -366,10 +373,10 @@ def _finite(rows: Rows) -> list[float]:
     return pairs[["finite_iterations_x", "finite_iterations_y"]].min(axis=1).tolist()
 
 
-def _bump(rows: Rows) -> list[float]:
+def _bump(rows: Rows) -> tuple[float, float]:
     """Height and level of the path-angle, of the loss with the smaller quotient."""
     pairs = zip(_both(rows, "height"), _both(rows, "level"), strict=True)
-    return list(min(pairs, key=lambda pair: pair[0] / pair[1]))
+    return min(pairs, key=lambda pair: pair[0] / pair[1])
 
 
 def _lean(rows: Rows) -> float:

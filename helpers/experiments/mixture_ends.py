@@ -55,7 +55,7 @@ def look(trained: TrainedMixture, member: int, how: Looking, *, draw: bool) -> d
         how: how closely.
         draw: whether "spectrum" and "own" are wanted, which take another spectrum.
 
-    >>> from helpers.experiments.mixture_training import train_mixture
+    >>> from helpers.experiments.mixture_training import Setting, train_mixture
     >>> trained = train_mixture(Setting(), 1, 2, seed=0, n=20)
     >>> how = Looking(ends=[2], alphas=11, fresh=50, away=1)
     >>> sorted(look(trained, 0, how, draw=False))
@@ -206,9 +206,9 @@ def late_norms(trained: TrainedMixture, iterations: int) -> Mapping[str, NDArray
     late = trained.run.iterations > 0.8 * iterations
     found = {}
     for name, norm in courses.items():
-        found[f"{name}_norm"] = np.full(norm.shape[1], np.nan)
-        found[f"{name}_spread"] = np.full(norm.shape[1], np.nan)
-        members = trained.finite
-        found[f"{name}_norm"][members] = np.median(norm[late][:, members], axis=0)
-        found[f"{name}_spread"][members] = norm[late][:, members].std(axis=0)
+        if late.any():
+            found[f"{name}_norm"] = np.median(norm[late], axis=0)
+            found[f"{name}_spread"] = norm[late].std(axis=0)
+        else:  # every member had diverged before
+            found[f"{name}_norm"] = found[f"{name}_spread"] = np.full(norm.shape[1], np.nan)
     return found

@@ -24,6 +24,7 @@ from helpers.experiments.mixture_ends import fresh, late_norms
 from helpers.experiments.protocol import setting_of
 from helpers.ledger.claims import all_claims
 from helpers.losses.penalty import GradientPenalty
+from helpers.operators import jacobian
 from helpers.training import Paused
 
 SMALL = MixtureSize(
@@ -64,14 +65,11 @@ def test_printed_variance():
     assert PRINTED.rates == (0.1, 0.1) and PRINTED.method == "extragradient"
     size = replace(SMALL, iterations=0, points=50_000, members=1)
     points = train(PRINTED, size, seed=0).reals[0, :, 0].double()
-    high = points[points > 3.0] - 2.0  # where the other mode has next to nothing
-    tail = torch.distributions.Normal(0.0, 0.5**0.5)
-    assert len(high) / len(points) == pytest.approx(0.5 * (1 - tail.cdf(torch.tensor(1.0))), rel=0.1)
-    # Both modes together: 4 from the means, and the mean of 0.5 and 1.
-    assert float(points.var()) == pytest.approx(4.75, abs=4 * 3.3 / 50_000**0.5 * 2)
-    assert float((points - 2).abs().lt(0.5).double().mean() * 2) == pytest.approx(
-        float(tail.cdf(torch.tensor(0.5)) - tail.cdf(torch.tensor(-0.5))), abs=0.02
-    )
+    # The outer half of each mode, where the other one has next to nothing.
+    for centre, sign, variance in ((2, 1, 0.5), (-2, -1, 1.0)):
+        outer = (points - centre)[sign * (points - centre) > 0]
+        error = variance * (2 / len(outer)) ** 0.5
+        assert float(outer.square().mean()) == pytest.approx(variance, abs=4 * error)
 
 
 def test_wanted():
@@ -97,8 +95,8 @@ def test_members(penalised):
         game, end = trained.game(member), trained.end(member, 20)
         assert row["norm"] == pytest.approx(float(game.vector_field(end).norm()))
         assert row["loss_d"] == pytest.approx(float(game.losses(end)[1]))
-        H = torch.func.hessian(lambda w, game=game: game.losses(w)[1])(trained.point(member, 0))
-        sharpest = float(torch.linalg.eigvalsh(H[301:, 301:])[-1])
+        J = jacobian(game, trained.point(member, 0)).dense()
+        sharpest = float(torch.linalg.eigvalsh(J[301:, 301:])[-1])
         assert row["first_sharpness"] == pytest.approx(sharpest, rel=1e-2)
         late = trained.norm[trained.run.iterations > 16][:, member]
         assert row["late_norm"] == pytest.approx(np.median(late))
@@ -128,9 +126,8 @@ def test_wide():
     frames = run(setting, replace(SMALL, members=1))
     assert "own" not in frames and "lowest" not in frames["members"]
     assert len(frames["spectrum"]) == 100
-    row = frames["members"].iloc[0]
-    game = train(setting, replace(SMALL, members=1), seed=3).game(0)
-    assert game.dimension == 10_502 and row["modulus"] > 0
+    after = frames["spectrum"]["real_after"] + 1j * frames["spectrum"]["imaginary_after"]
+    assert np.abs(after).max() == pytest.approx(frames["members"]["modulus"][0])
 
 
 def test_descent_has_no_point_ahead():
@@ -159,27 +156,18 @@ class Asked:
         return self.left < 0
 
 
-@pytest.mark.parametrize("arm", ["nsgan", "wgan-gp"])
-def test_paused_run_goes_on(tmp_path, arm):
-    """However often it is stopped, in training and between members, the numbers are the same."""
-    setting = setting_of(mixture, "as printed", arm)
-    whole = run(setting)
-    pauses = 0
-    while True:
+def test_paused_run_goes_on(tmp_path):
+    """Stopped in training and between members, and taken up, a run gives the same bits."""
+    whole, pauses = run(PRINTED), []
+    for calls in (7, 11, 0):  # 19 in training, and one between members
         try:
-            parts = run(setting, folder=tmp_path, until=Asked(8))
-            break
-        except Paused:
-            pauses += 1
-    assert pauses >= 2
+            parts = run(PRINTED, folder=tmp_path, until=Asked(calls))
+        except Paused as pause:
+            pauses.append(str(pause))
+    assert len(pauses) == 2 and "8 of 20" in pauses[0] and "member 0" in pauses[1]
     assert whole.keys() == parts.keys()
     for name in whole:
         assert_frame_equal(whole[name], parts[name], check_exact=True)
-    between = tmp_path / "between"
-    between.mkdir()
-    with pytest.raises(Paused, match="member 1"):
-        run(setting, folder=between, until=Asked(20))  # 19 in training, one before member 0
-    assert_frame_equal(run(setting, folder=between)["members"], whole["members"], check_exact=True)
 
 
 @pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
