@@ -25,7 +25,8 @@ from helpers.experiments.mixture_training import train_mixture
 from helpers.experiments.protocol import setting_of
 from helpers.experiments.ring import Setting as RingSetting
 from helpers.experiments.ring import train_ring
-from helpers.experiments.two_clusters import group, train_groups
+from helpers.experiments.two_cluster_training import Setting as ClusterSetting
+from helpers.experiments.two_cluster_training import Size, train
 from helpers.games import Game
 from helpers.operators import hessian, jacobian
 from helpers.spectra import game_eigenvalues, top_eigenpairs
@@ -50,9 +51,9 @@ def numbers(chapter: str, environment: Mapping[str, str] | None = None) -> Numbe
 
 
 def _two_clusters() -> Numbers:
-    groups = {name: group(name, 4, seed=0) for name in ("js", "rs")}
-    found = train_groups(groups, _ITERATIONS)
-    return {f"{name}: D's loss": _plain(found[name].loss[-1]) for name in groups}
+    size = Size(members=4, iterations=_ITERATIONS, lacks="all but the start")
+    found = {name: train(ClusterSetting(name), size, seed=0) for name in ("js", "rs")}
+    return {f"{name}: D's loss": _plain(trained.loss[-1]) for name, trained in found.items()}
 
 
 def _mixture() -> Numbers:

@@ -37,6 +37,7 @@ from helpers.inputs import real_number, whole_number
 from helpers.machine import pick_device
 
 _TRIES = 3
+_PATIENCE = 30  # seconds for a scheduler to answer
 
 
 @dataclass
@@ -165,7 +166,7 @@ def _dask(address: str) -> _Pool:
             raise ValueError(f"a cluster here is local:N with N workers, got {address!r}")
         cluster = LocalCluster(n_workers=int(count), threads_per_worker=1, dashboard_address=None)
     try:
-        client = Client(cluster or address, timeout=30)
+        client = Client(cluster or address, timeout=_PATIENCE)
     except (OSError, ValueError, TypeError) as error:
         said = " ".join(str(error).split())[:200]
         raise ValueError(f"no dask scheduler answers at {address!r}: {said}") from error

@@ -2,6 +2,7 @@
 
 Modules of `ORDER` have the one shape of `protocol`, and are run by `helpers.evidence`.
 
+ensembles       records of a whole training, and members arm by arm
 five_gaussians  Sun et al. 2020, released code: five Gaussians on a circle
 flatness        small classifiers whose steps leave the sharp directions out
 image_epochs    Durall et al. 2021: NSGAN and NuGAN, epoch by epoch, at three scales
@@ -14,6 +15,7 @@ quadratic       nudged steps down a rotated quadratic
 ring            a ring of eight Gaussians: mode collapse, many seeds at a time
 setting         what the settings of all experiments have in common
 two_clusters    Sun et al. 2020: two clusters, many seeds and settings
+two_cluster_training  and how they are trained
 """
 
 from importlib import import_module

@@ -1,222 +1,345 @@
-"""The two-cluster experiment of Sun et al. 2020, Section 5, for many seeds and settings at once.
+"""The two-cluster experiment of Sun et al. 2020, Section 5: what is run, kept and judged.
 
-Set-up as released: 100 fixed points and 100 fixed latents, full batch, SGD with momentum, ten
-steps of D and ten of G an iteration, a record every second iteration.
+`helpers.experiments.two_cluster_training` trains.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from pandas import DataFrame, concat
+from scipy.special import expit
 
-from helpers.analysis.coverage import Coverage, coverage, least_loss, pair_shares
-from helpers.datasets.synthetic import CENTRES, RADIUS, WIDTH, Samples, two_clusters
-from helpers.inputs import whole_number
-from helpers.losses.table import LOSSES, GanLoss, find_loss
-from helpers.models import Players, mlp, two_cluster_nets
-from helpers.models.stacked import Stacked
-from helpers.training.train import Recording, train_ensemble
+from helpers.analysis.coverage import coverage, least_loss, longest_stays
+from helpers.experiments.ensembles import paired
+from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
+from helpers.experiments.two_cluster_training import (
+    Setting,
+    Size,
+    Trained,
+    collapse_loss,
+    train,
+)
 
-MIDDLES = CENTRES + WIDTH / 2  # of the clusters
-_EVERY_POINT = 5  # one point in so many is recorded, to be drawn
+VERSION = 1
+_EARLY = 1000  # after this iteration the covered clusters are counted once more
+_NEAR = 0.02  # two losses are called the same within this
+_TIMES, _DRAWN = 125, 10  # records and points of a course that is kept
+_CELLS, _TOP = 40, 0.85  # of the counts of losses, along either axis, and where they end
 
-
-@dataclass(frozen=True, eq=False)
-class Group:
-    """Members that share a setting."""
-
-    loss: str
-    players: list[Players]
-    samples: Samples
-    d_weight: float = 1.0  # factor on D's loss
-
-
-@dataclass(frozen=True, eq=False)
-class Outcome:
-    """What a group's S members did, at t records."""
-
-    loss_name: str
-    iterations: NDArray[np.int64]  # (t,)
-    loss: NDArray[np.float32]  # (t, S) of D, the mean over real and generated as in eq. 2
-    pairs: NDArray[np.float32]  # (t, S, 2, 2) share of pairs, real's cluster by point's
-    logits: NDArray[np.float32]  # (t, S, 2) of D in the middle of each cluster
-    points: NDArray[np.float16]  # (t, S, n) some of the generated points
-    real: NDArray[np.float64]  # (2,) share of the real points in each cluster
-
-    @property
-    def shares(self) -> NDArray[np.float32]:
-        """(t, S, 2) share of the generated points at each cluster."""
-        return self.pairs.sum(axis=2)
-
-    def least(self) -> NDArray[np.float64]:
-        """(t, S) D's least loss on the landscape of clusters at each record's points."""
-        return least_loss(self.pairs, self.real, self.loss_name)
-
-    def coverage(self, least: float = 0.1) -> Coverage:
-        """When both clusters were covered, as `helpers.analysis.coverage`."""
-        return coverage(self.shares, self.iterations, least=least)
-
-    def table(self, early: int = 1000) -> dict[str, NDArray[Any]]:
-        """One number a member: when covered, how long collapsed, least loss, shares at the end.
-
-        Args:
-            early: iteration after which the covered clusters are counted once more, or the last.
-        """
-        covered = self.coverage()
-        until = max(int((self.iterations <= early).sum()), 1)
-        return {
-            "first": covered.first,
-            "stable": covered.stable,
-            "collapsed": covered.collapsed,
-            "longest": covered.longest,
-            "covered": covered.at_end,
-            "early": coverage(self.shares[:until], self.iterations[:until]).at_end,
-            "min_loss": np.nanmin(self.loss, axis=0),
-            "at_zero": self.shares[-1, :, 0],
-            "at_four": self.shares[-1, :, 1],
-        }
+READINGS = {
+    "as released": Reading(
+        Setting(), "the released script for two clusters; the text of Section 5 has no details"
+    )
+}
+RATES, SCALES = (0.003, 0.01, 0.03), (0.5, 1.0, 2.0)
 
 
-def group(
-    loss: str,
-    members: int,
+def grid_arm(loss: str, lr: float, scale: float) -> str:
+    """The arm of a loss at a rate and a scale of the weights; the released one has a plain name.
+
+    >>> grid_arm("js", 0.01, 1.0), grid_arm("js", 0.03, 2.0)
+    ('js', 'js lr 0.03 scale 2')
+    """
+    released = READINGS["as released"].setting
+    if (lr, scale) == (released.lr, released.scale):
+        return loss
+    return f"{loss} lr {lr:g} scale {scale:g}"
+
+
+_GRID = {
+    grid_arm(loss, lr, scale): {"loss": loss, "lr": lr, "scale": scale}
+    for loss in ("js", "rs")
+    for lr in RATES
+    for scale in SCALES
+    if grid_arm(loss, lr, scale) != loss
+}
+_OTHER_LOSSES = ("hinge", "hinge-linear", "ls", "rp-hinge", "rp-ls")
+_CHANGES: dict[str, dict[str, Any]] = {  # for both losses
+    "5, 3": {"widths": (5, 3)},
+    "20, 10": {"widths": (20, 10)},
+    "40, 20": {"widths": (40, 20)},
+    "2:1": {"imbalance": 2},
+    "5:1": {"imbalance": 5},
+    "no momentum": {"momentum": 0.0},
+    "5 D steps": {"steps": (5, 10)},
+    "1 step each": {"steps": (1, 1)},
+    "script": {"script_seed": 0},
+}
+ARMS: dict[str, dict[str, Any]] = {
+    **{loss: {"loss": loss} for loss in ("js", "rs", *_OTHER_LOSSES)},
+    **{
+        f"{loss} {label}": {"loss": loss, **change}
+        for label, change in _CHANGES.items()
+        for loss in ("js", "rs")
+    },
+    **_GRID,
+    "js D at RS's rate": {"loss": "js", "d_weight": 2.0},
+    "rs D at JS's rate": {"loss": "rs", "d_weight": 0.5},
+}
+SIZES = {
+    "quick": Size(members=8, iterations=500, lacks="4,500 of 5,000 iterations, most of the seeds"),
+    "full": Size(lacks="nothing"),
+}
+
+
+def _both(*labels: str) -> list[str]:
+    return [f"{loss} {label}" for label in labels for loss in ("js", "rs")]
+
+
+def _wanted(arms: list[str], blocks: range, why: str) -> Wanted:
+    return Wanted(("as released",), arms, "full", blocks, why)
+
+
+# The setting that suits JS best is chosen on the first deciding block and judged on others.
+_CHOICE = 100
+WANTED = [
+    _wanted(["js", "rs"], range(100, 104), "C17 to C20"),
+    _wanted(_both("5, 3", "40, 20", "5:1"), range(100, 101), "C21, C30, C34"),
+    _wanted(
+        [arm for arm in _GRID if arm.startswith("js ")],
+        range(_CHOICE, _CHOICE + 2),
+        "C34: JS's best setting, chosen on the first block and judged on the second",
+    ),
+    _wanted(["js D at RS's rate", "rs D at JS's rate"], range(100, 101), "C20's factor"),
+    _wanted(["js", "rs"], range(104, 108), "C17 to C20: 512 seeds of each"),
+    _wanted(_both("script"), range(100, 101), "the run that the paper shows"),
+    _wanted([*_OTHER_LOSSES], range(100, 101), "other landscapes"),
+    _wanted(_both("20, 10", "2:1"), range(100, 101), "between the extremes"),
+    _wanted(
+        [arm for arm in _GRID if arm.startswith("rs ")],
+        range(100, 101),
+        "is RS the sooner in every setting?",
+    ),
+    _wanted(_both("no momentum", "5 D steps", "1 step each"), range(100, 101), "the same"),
+]
+
+
+def measure(
+    setting: Setting,
+    size: Size,
     *,
     seed: int,
-    widths: tuple[int, int] = (10, 5),
-    scale: float = 1.0,
-    imbalance: int = 1,
-    d_weight: float = 1.0,
-) -> Group:
-    """Members of one setting; the same seed gives every loss the same networks and data.
-
-    Args:
-        loss: a name of `helpers.losses.LOSSES`.
-        members: S, at least 1.
-        seed: of the group; groups of different seeds share nothing.
-        widths: of D's hidden layers and of G's.
-        scale: factor on all initial weights.
-        imbalance: real points at 0 for each at 4.
-        d_weight: factor on D's loss, which is a factor on D's learning rate; with 2 a separable
-            loss is the sum that most code has.
-
-    Raises:
-        ValueError: for an unknown loss, no members, and a cluster that would have no point.
-
-    >>> len(group("rs", 3, seed=0).players)
-    3
-    """
-    find_loss(loss)
-    members, seed = whole_number("members", members, 1), whole_number("seed", seed, 0, 2**40)
-    samples = two_clusters(members, seed=seed, pattern=(0,) * imbalance + (1,))
-    players = [
-        two_cluster_nets(seed=100_000 * seed + number, widths=widths, scale=scale)
-        for number in range(members)
-    ]
-    return Group(loss, players, samples, d_weight)
-
-
-def released(loss: str, *, seed: int = 0) -> Group:
-    """One member with the data, latents and networks that the released script draws.
-
-    The script seeds numpy for the data, torch for the latents, and torch again for D and then G.
-
-    >>> released("js").samples.reals[0, :2, 0]
-    tensor([0.1646, 4.2146])
-    """
-    uniform = np.random.RandomState(seed).rand(100)[:, None]
-    reals = CENTRES.numpy()[np.arange(100) % 2] + WIDTH * uniform
-    latents = 10 * (
-        torch.rand(100, 1, generator=torch.Generator().manual_seed(seed), device="cpu") - 0.5
-    )
-    # D's three layers and then G's, from one stream.
-    linear = list(mlp([1, 10, 10, 1, 5, 5, 1], seed=seed))[::2]
-    D, G = (
-        nn.Sequential(a, activation(), b, activation(), c)
-        for (a, b, c), activation in ((linear[:3], nn.Sigmoid), (linear[3:], nn.Tanh))
-    )
-    samples = Samples(latents[None], torch.from_numpy(reals)[None].float(), CENTRES)
-    return Group(loss, [Players(G, D)], samples)
-
-
-def train_groups(
-    groups: Mapping[str, Group],
-    iterations: int,
-    *,
-    lr: float = 1e-2,
-    momentum: float = 0.9,
-    steps: tuple[int, int] = (10, 10),
-    checkpoint: Path | None = None,
     device: torch.device | str = "cpu",
-) -> dict[str, Outcome]:
-    """Train groups of one size of networks side by side.
+    folder: Path | None = None,
+    data: Path | str | None = None,
+    until: Until | None = None,
+) -> Measured:
+    """What the evidence keeps: "members", and of the paper's own two GANs "course" and "reached".
 
-    D's part of a separable loss is the mean over real and generated, as in the paper and its code.
+    >>> found = measure(Setting("ls"), Size(members=2, iterations=4, lacks="most"), seed=0)
+    >>> found["members"]["first"].tolist()
+    [4, 4]
+    """
+    trained = train(setting, size, seed=seed, device=device, folder=folder, until=until)
+    found = {"members": members_of(trained)}
+    if setting in (Setting("js"), Setting("rs")):
+        found |= {"course": course_of(trained), "reached": reached_by(trained)}
+    return found
 
-    Args:
-        groups: by name.
-        iterations: 2 or more.
-        lr, momentum: of SGD, for both players.
-        steps: of D and of G in an iteration.
-        checkpoint: as in `helpers.training.Recording`.
-        device: where to train.
+
+def members_of(trained: Trained) -> DataFrame:
+    """A row per member; times are iterations, the run's length stands for never.
+
+    first, stable: both clusters covered for the first time, and from which on they stay so; at
+        other thresholds than a tenth of the fair share, "_point" a fiftieth, one point in a
+        hundred, and "_half" a half.
+    collapsed, longest: iterations with exactly one cluster covered, and their longest run.
+    covered, early: clusters covered at the end, and after iteration 1,000.
+    min_loss: D's lowest loss. at_zero, at_four: share of the points at each cluster at the end.
+    stay: the longest stay of nine tenths of the points at one cluster; occupied, abandoned: D on
+        either cluster at the lowest loss of that stay.
+    at_collapse, at_best: share of records in a state whose least loss is that of collapse, and of
+        records in such a state with D at this loss.
+    """
+    columns: dict[str, Any] = {"member": range(trained.loss.shape[1])}
+    columns["diverged"] = [trained.diverged.get(member, 0) for member in columns["member"]]
+    covered = trained.coverage()
+    columns |= {name: getattr(covered, name) for name in ("first", "stable", "collapsed")}
+    columns |= {"longest": covered.longest, "covered": covered.at_end}
+    until = max(int((trained.iterations <= _EARLY).sum()), 1)
+    columns["early"] = coverage(trained.shares[:until], trained.iterations[:until]).at_end
+    for label, least in (("point", 0.02), ("half", 0.5)):
+        found = trained.coverage(least)
+        columns |= {f"{n}_{label}": getattr(found, n) for n in ("first", "stable", "longest")}
+    columns["min_loss"] = np.fmin.reduce(trained.loss, axis=0)
+    columns["at_zero"], columns["at_four"] = trained.shares[-1].T
+    return DataFrame(columns | _longest_stay(trained) | _places(trained))
+
+
+def _longest_stay(trained: Trained) -> dict[str, Any]:
+    stays = longest_stays(trained.shares, trained.iterations)
+    D = np.full((len(stays.length), 2), np.nan)
+    for member in np.flatnonzero(stays.length):
+        start, end, mode = stays.start[member], stays.end[member], stays.mode[member]
+        when = start + trained.loss[start:end, member].argmin()
+        D[member] = expit(trained.logits[when, member, [mode, 1 - mode]])
+    return {"stay": stays.length, "occupied": D[:, 0], "abandoned": D[:, 1]}
+
+
+def _places(trained: Trained) -> dict[str, Any]:
+    least = trained.least()
+    there = np.abs(least - collapse_loss(trained.setting)) <= _NEAR
+    best = there & (trained.loss <= least + _NEAR)
+    return {"at_collapse": there.mean(axis=0), "at_best": best.mean(axis=0)}
+
+
+def course_of(trained: Trained) -> DataFrame:
+    """Three members by when they cover both clusters for good: points and D's loss over time.
+
+    A row per "seed" (the best, the typical or the worst), its "member" and an "iteration"; columns
+    "loss" and "point 0" on.
+    """
+    order = np.argsort(trained.coverage().stable, kind="stable")
+    few = slice(None, None, -(-len(trained.iterations) // _TIMES))
+    parts = []
+    for seed, member in zip(
+        ("best", "typical", "worst"), order[[0, len(order) // 2, -1]], strict=True
+    ):
+        points = trained.points[few, member].astype(float)
+        drawn = points[:, :: points.shape[1] // _DRAWN].round(2)
+        columns: dict[str, Any] = {"seed": seed, "member": int(member)}
+        columns["iteration"] = trained.iterations[few]
+        columns["loss"] = trained.loss[few, member].astype(float).round(3)
+        parts.append(DataFrame(columns | {f"point {k}": line for k, line in enumerate(drawn.T)}))
+    return concat(parts, ignore_index=True)
+
+
+def reached_by(trained: Trained) -> DataFrame:
+    """How many records had D's loss in a cell when the least loss was in another; none left out.
+
+    A row per pair of cells with records: "least" and "loss" are the middles of the cells.
+    """
+    is_there = np.isfinite(trained.loss)
+    edges = np.linspace(0, _TOP, _CELLS + 1)
+    least, loss = (
+        np.clip(losses[is_there].astype(float), 0, _TOP)
+        for losses in (trained.least(), trained.loss)
+    )
+    counts, _, _ = np.histogram2d(least, loss, bins=[edges, edges])
+    rows, columns = np.nonzero(counts)
+    middles = ((edges[1:] + edges[:-1]) / 2).round(4)
+    return DataFrame(
+        {
+            "least": middles[rows],
+            "loss": middles[columns],
+            "records": counts[rows, columns].astype(int),
+        }
+    )
+
+
+def sitting(rows: DataFrame) -> DataFrame:
+    """The members with a stay of 100 iterations or more; of shorter runs, with the longest stay.
 
     Raises:
-        ValueError: for no groups and fewer than 2 iterations; and as `train_ensemble`.
-
-    >>> two = {name: group(name, 2, seed=0) for name in ("js", "rs")}
-    >>> train_groups(two, 4)["rs"].loss.shape
-    (2, 2)
+        KeyError: if there is no stay at all.
     """
-    iterations = whole_number("iterations", iterations, 2)
-    if not groups:
-        raise ValueError("at least one group is needed, got none")
-    run = train_ensemble(
-        [players for group in groups.values() for players in group.players],
-        torch.cat([group.samples.latents for group in groups.values()]),
-        torch.cat([group.samples.reals for group in groups.values()]),
-        loss=[loss for group in groups.values() for loss in [_loss(group)] * len(group.players)],
-        optimizer=partial(torch.optim.SGD, lr=lr, momentum=momentum),
-        iterations=iterations,
-        steps=steps,
-        recording=Recording(every=2, observe=_observe, checkpoint=checkpoint),
-        device=device,
-    )
-    outcomes, start = {}, 0
-    for name, group in groups.items():
-        members = slice(start, start + len(group.players))
-        at_four = float((group.samples.reals[0] > MIDDLES.mean()).double().mean())
-        outcomes[name] = Outcome(
-            group.loss,
-            run.iterations,
-            run.records["loss_d"][:, members],
-            run.records["pairs"][:, members],
-            run.records["logits"][:, members],
-            run.records["points"][:, members],
-            np.array([1 - at_four, at_four]),
-        )
-        start = members.stop
-    return outcomes
+    least = min(100, rows["stay"].max())
+    if not least > 0:
+        raise KeyError("a member that stays at one cluster")
+    return rows[rows["stay"] >= least]
 
 
-def _loss(group: Group) -> GanLoss:
-    loss = LOSSES[group.loss]
-    weight = group.d_weight if loss.pairs else group.d_weight / 2
-    return loss if weight == 1 else loss.weighted(weight)
+def tuned_arm(rows: Rows) -> str:
+    """JS's arm of a rate and a scale that covers both clusters for good soonest, on one block.
+
+    Raises:
+        KeyError: for an arm without that block.
+    """
+
+    def median(arm: str) -> float:
+        own = rows[arm]
+        chosen = own.loc[own["block"] == _CHOICE, "stable"]
+        if not len(chosen):
+            raise KeyError(f"block {_CHOICE} of {arm}")
+        return float(chosen.median())
+
+    return min((grid_arm("js", lr, scale) for lr in RATES for scale in SCALES), key=median)
 
 
-def _observe(G: Stacked, D: Stacked, latents: Tensor, reals: Tensor) -> dict[str, Tensor]:
-    points = G(latents)
-    middles = MIDDLES.to(points).expand(len(points), -1, -1)
-    return {
-        "pairs": pair_shares(points, reals, CENTRES, RADIUS),
-        "logits": D(middles)[..., 0],
-        "points": points[:, ::_EVERY_POINT, 0].half(),
-    }
+def _medians(rows: Rows, column: str, *arms: str) -> list[float]:
+    return [float(rows[arm][column].median()) for arm in arms]
+
+
+def _saved(rows: Rows) -> float:
+    narrow, wide = _medians(rows, "collapsed", "js 5, 3", "js 40, 20")
+    return narrow - wide
+
+
+def _covering(rows: Rows, arm: str, column: str) -> float:
+    return float((rows[arm][column] == 2).mean())
+
+
+def _gap(rows: Rows) -> list[float]:
+    long = sitting(rows["js"])
+    return (long["occupied"] - long["abandoned"]).tolist()
+
+
+def _longer(rows: Rows) -> list[float]:
+    both = paired(rows, "js", "rs", "longest")
+    return (both["one"] - both["other"]).tolist()
+
+
+def _deeper(rows: Rows) -> float:
+    """The outer objective at collapse, at 5:1 minus at 1:1, for reals in exact proportion."""
+    values = []
+    for share in (5, 1):
+        real = np.array([share, 1]) / (share + 1)
+        values.append(-float(least_loss([[real[0], 0], [real[1], 0]], real, "js")))
+    return values[0] - values[1]
+
+
+def _tuned(rows: Rows) -> list[float]:
+    found = []
+    for arm in ("js", tuned_arm(rows)):
+        judged = rows[arm].loc[rows[arm]["block"] != _CHOICE, "stable"]
+        if not len(judged):
+            raise KeyError(f"a second block of {arm}")
+        found.append(float(judged.median()))
+    return found
+
+
+QUANTITIES: dict[str, dict[str, Quantity]] = {
+    "C17": {
+        "js_min_d_loss_share": lambda rows: rows["js"]["min_loss"].tolist(),
+        "js_min_d_loss_median": lambda rows: rows["js"]["min_loss"].tolist(),
+        "js_longest_collapse": lambda rows: rows["js"]["longest"].tolist(),
+    },
+    "C18": {
+        "d_on_occupied_cluster": lambda rows: sitting(rows["js"])["occupied"].tolist(),
+        "d_on_abandoned_cluster": lambda rows: sitting(rows["js"])["abandoned"].tolist(),
+        "d_occupied_minus_abandoned": _gap,
+    },
+    "C19": {
+        "rs_min_d_loss_share": lambda rows: rows["rs"]["min_loss"].tolist(),
+        "rs_min_d_loss_median": lambda rows: rows["rs"]["min_loss"].tolist(),
+        "collapse_js_minus_rs": _longer,
+    },
+    "C20": {
+        "rs_first_cover": lambda rows: rows["rs"]["first"].tolist(),
+        "first_cover_js_over_rs": lambda rows: _medians(rows, "first", "js", "rs"),
+        "stable_cover_js_over_rs": lambda rows: _medians(rows, "stable", "js", "rs"),
+    },
+    "C21": {
+        "js_speedup_with_width": lambda rows: _medians(rows, "stable", "js 5, 3", "js 40, 20"),
+        "rs_speedup_with_width": lambda rows: _medians(rows, "stable", "rs 5, 3", "rs 40, 20"),
+        "js_collapse_time_saved": _saved,
+    },
+    "C30": {
+        "js_minor_share": lambda rows: rows["js 5:1"]["at_four"].tolist(),
+        "rs_proportion_error": lambda rows: (rows["rs 5:1"]["at_four"] - 1 / 6).abs().tolist(),
+        "js_collapse_value_change": _deeper,
+    },
+    "C34": {
+        "cover_gain_with_time": lambda rows: (
+            _covering(rows, "js", "covered") - _covering(rows, "js", "early")
+        ),
+        "cover_gain_with_width": lambda rows: (
+            _covering(rows, "js 40, 20", "early") - _covering(rows, "js 5, 3", "early")
+        ),
+        "tuned_stable_cover": _tuned,
+    },
+}

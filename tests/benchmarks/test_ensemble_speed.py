@@ -2,7 +2,7 @@
 
 import pytest
 
-from helpers.experiments.two_clusters import group, released, train_groups
+from helpers.experiments.two_cluster_training import Setting, Size, draw, train
 from tests.benchmarks.workload import FULL
 from tests.oracles.released import released_loop
 
@@ -11,18 +11,18 @@ PAPER = 5000  # iterations of the released script
 
 def script(name, iterations):
     """The released script without its pictures."""
-    own = released(name)
-    released_loop(name, *own.players[0], own.samples.latents[0], own.samples.reals[0], iterations)
+    (players,), samples = draw(Setting(name, script_seed=0), 1, seed=0)
+    released_loop(name, *players, samples.latents[0], samples.reals[0], iterations)
 
 
 @pytest.mark.parametrize("name", ["js", "rs"])
 def test_ensemble(in_turn, ensemble_rows, name):
     """Ten steps of D and ten of G an iteration, 100 points: seconds for 5,000 iterations."""
     sizes, count = ((1, 8, 64, 512), 40) if FULL else ((1, 8, 64), 10)
-    groups = {size: {name: group(name, size, seed=0)} for size in sizes}
     works = {"script": lambda: script(name, count)}
     for size in sizes:
-        works[size] = lambda size=size: train_groups(groups[size], count)
+        much = Size(members=size, iterations=count, lacks="all but the start")
+        works[size] = lambda much=much: train(Setting(name), much, seed=0)
     for work in works.values():
         work()
     times = in_turn(works, 5 if FULL else 3)

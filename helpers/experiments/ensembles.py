@@ -1,0 +1,58 @@
+"""What experiments with ensembles share: records of a whole training, and members arm by arm."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pandas import DataFrame, concat
+
+from helpers.experiments.protocol import Rows
+from helpers.training.train import Diverged, EnsembleResult
+
+
+def records_of(
+    train: Callable[..., EnsembleResult],
+    iterations: int,
+    every: int,
+    shapes: Mapping[str, tuple[int, ...]],
+) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]], dict[int, int]]:
+    """A training's records over all iterations, NaN from where a member diverged.
+
+    Args:
+        train: from the number of iterations, by name, to the result.
+        iterations, every: of the training and between records.
+        shapes: of the records at one time, by name.
+
+    Returns:
+        The iterations (t,), the records (t, ...) by name, and the iterations in which members
+        diverged, by member.
+    """
+    try:
+        run = train(iterations=iterations)
+    except Diverged as every_member:
+        run = every_member.run
+    times, done = np.arange(every, iterations + 1, every), len(run.iterations)
+    records = {}
+    for name, shape in shapes.items():
+        kept = run.records[name] if done else np.zeros((0, *shape), dtype=np.float32)
+        records[name] = np.full((len(times), *shape), np.nan, dtype=kept.dtype)
+        records[name][:done] = kept
+    return times, records, run.diverged
+
+
+def paired(rows: Rows, one: str, other: str, column: str) -> DataFrame:
+    """Values of two arms for the members that both have, in columns "one" and "other".
+
+    Raises:
+        KeyError: for an arm that is not there.
+
+    >>> js = DataFrame({"block": [0, 0], "member": [0, 1], "first": [7, 8]})
+    >>> paired({"js": js, "rs": js.tail(1)}, "js", "rs", "first").values.tolist()
+    [[8, 8]]
+    """
+    named = (("one", rows[one]), ("other", rows[other]))
+    parts = [own.set_index(["block", "member"])[column].rename(name) for name, own in named]
+    return concat(parts, axis=1, join="inner").sort_index()

@@ -1,0 +1,226 @@
+"""Five Gaussians on a circle, an experiment that Sun et al. 2020 released and did not print.
+
+Nets of 128 units, Adam, batches of 128. D's loss is the sum, as in the released code, and each
+step draws its batch with replacement.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pandas import DataFrame
+from torch import Tensor
+
+from helpers.analysis.coverage import coverage, shares_near
+from helpers.datasets.synthetic import circle_of_gaussians
+from helpers.experiments import protocol
+from helpers.experiments.ensembles import paired, records_of
+from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
+from helpers.inputs import one_of, whole_number
+from helpers.losses.table import LOSSES
+from helpers.models import gaussians_nets
+from helpers.models.stacked import Stacked
+from helpers.training.train import Recording, train_ensemble
+
+VERSION = 1
+MODES = 5
+_EVERY = 20  # iterations between records
+_LEAST = 0.1  # of a mode's fair share of the points: what covers it
+_TIMES = 100  # records of the course that is kept
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is trained; the defaults are those of the released script for JS.
+
+    Raises:
+        ValueError: for an unknown loss.
+
+    >>> Setting("rs").lr
+    0.0001
+    """
+
+    loss: str = "js"  # a name of `helpers.losses.LOSSES`
+    normalised: bool = False  # whether D's last layer is scaled to norm 1 after each step of D
+    lr: float = 1e-4  # of Adam, for both players
+    betas: tuple[float, float] = (0.0, 0.9)
+    batch: int = 128
+
+    def __post_init__(self) -> None:
+        one_of("loss", self.loss, LOSSES)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size(protocol.Size):
+    """How much is run."""
+
+    members: int = 16
+    iterations: int = 20_000
+
+
+READINGS = {"as released": Reading(Setting(), "the released script for five Gaussians")}
+ARMS: dict[str, dict[str, Any]] = {
+    "js": {"loss": "js"},
+    "rs": {"loss": "rs"},
+    "rs, normalised": {"loss": "rs", "normalised": True},
+}
+SIZES = {
+    "quick": Size(members=2, iterations=100, lacks="19,900 of 20,000 iterations, most seeds"),
+    "full": Size(lacks="nothing"),
+}
+WANTED = [
+    Wanted(("as released",), tuple(ARMS), "full", range(100, 101), "C35"),
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What the S members of a setting did, at t records; NaN from where a member diverged."""
+
+    setting: Setting
+    iterations: NDArray[np.int64]  # (t,)
+    near: NDArray[np.float32]  # (t, S, 5) share of the generated points near each mode
+    diverged: dict[int, int]  # member: the iteration in which its loss ceased to be finite
+
+    @property
+    def modes(self) -> NDArray[np.int64]:
+        """(t, S) modes covered."""
+        return (self.near >= _LEAST / MODES).sum(axis=2)
+
+
+def train(
+    setting: Setting,
+    size: Size,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    folder: Path | None = None,
+    until: Until | None = None,
+) -> Trained:
+    """Train the members of a setting side by side.
+
+    Args:
+        setting, size: what to train, and how many members and iterations (20 or more).
+        seed: of the block, from which the members are drawn: the same ones for every setting.
+        device: where to train.
+        folder: of the checkpoint; none is written without.
+        until: as in `helpers.training.Recording`.
+
+    Raises:
+        ValueError: for fewer than 20 iterations; and as `train_ensemble`.
+        Paused: once `until` says so.
+
+    >>> size = Size(members=1, iterations=20, lacks="most")
+    >>> train(Setting("rs"), size, seed=0).near.shape
+    (1, 1, 5)
+    """
+    iterations, members = whole_number("iterations", size.iterations, _EVERY), size.members
+    data = circle_of_gaussians(members, seed=seed, modes=MODES)
+    times, records, diverged = records_of(
+        partial(
+            train_ensemble,
+            [gaussians_nets(seed=100_000 * seed + member) for member in range(members)],
+            data.latents,
+            data.reals,
+            loss=LOSSES[setting.loss],
+            optimizer=partial(torch.optim.Adam, lr=setting.lr, betas=setting.betas),
+            batch_with_replacement=setting.batch,
+            constrain=_normalise if setting.normalised else None,
+            seed=seed,
+            recording=Recording(
+                every=_EVERY,
+                observe=partial(_observe, centres=data.centres),
+                checkpoint=None if folder is None else folder / "training.pt",
+                until=until,
+            ),
+            device=device,
+        ),
+        iterations,
+        _EVERY,
+        {"near": (members, MODES)},
+    )
+    return Trained(setting, times, records["near"], diverged)
+
+
+def _observe(
+    G: Stacked, D: Stacked, latents: Tensor, reals: Tensor, *, centres: Tensor
+) -> dict[str, Tensor]:
+    return {"near": shares_near(G(latents[:, :500]), centres, 3 * 0.002**0.5)}
+
+
+def _normalise(discriminators: Stacked) -> None:
+    """What the released code does to D's last layer."""
+    last = discriminators.parameters["4.weight"]
+    last /= last.norm(dim=2, keepdim=True)
+
+
+def measure(
+    setting: Setting,
+    size: Size,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    folder: Path | None = None,
+    data: Path | str | None = None,
+    until: Until | None = None,
+) -> Measured:
+    """What the evidence keeps: "members", and "course", quartiles over members along training.
+
+    Members have the mean number of "modes" covered over training, and in iterations when all five
+    were covered for the "first" time and from when on for good ("stable"), the run's length for
+    never; "at_end" is how many were covered then. A course has the quartiles "low", "median" and
+    "high" of the modes covered at an "iteration".
+
+    >>> found = measure(Setting(), Size(members=2, iterations=20, lacks="most"), seed=0)
+    >>> found["members"]["stable"].tolist()
+    [20, 20]
+    """
+    trained = train(setting, size, seed=seed, device=device, folder=folder, until=until)
+    return {"members": members_of(trained), "course": course_of(trained)}
+
+
+def members_of(trained: Trained) -> DataFrame:
+    """A row per member, as `measure` says."""
+    found = coverage(trained.near, trained.iterations, least=_LEAST)
+    members = range(trained.near.shape[1])
+    return DataFrame(
+        {
+            "member": members,
+            "diverged": [trained.diverged.get(member, 0) for member in members],
+            "modes": trained.modes.mean(axis=0),
+            "first": found.first,
+            "stable": found.stable,
+            "at_end": found.at_end,
+        }
+    )
+
+
+def course_of(trained: Trained) -> DataFrame:
+    """A row per time, as `measure` says."""
+    few = slice(None, None, -(-len(trained.iterations) // _TIMES))
+    low, median, high = np.percentile(trained.modes[few], [25, 50, 75], axis=1)
+    return DataFrame(
+        {"iteration": trained.iterations[few], "low": low, "median": median, "high": high}
+    )
+
+
+def _difference(rows: Rows, one: str, other: str) -> list[float]:
+    both = paired(rows, one, other, "modes")
+    return (both["one"] - both["other"]).tolist()
+
+
+QUANTITIES: dict[str, dict[str, Quantity]] = {
+    "C35": {
+        "modes_rs_minus_js": lambda rows: _difference(rows, "rs", "js"),
+        "all_modes_js_over_rs": lambda rows: [
+            float(rows[arm]["first"].median()) for arm in ("js", "rs")
+        ],
+        "effect_of_normalised_head": lambda rows: _difference(rows, "rs, normalised", "rs"),
+    }
+}

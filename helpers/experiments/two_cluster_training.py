@@ -1,0 +1,248 @@
+"""Training on the two clusters of Sun et al. 2020, Section 5, many members of a setting at a time.
+
+Set-up as released: 100 fixed points and 100 fixed latents, full batch, SGD with momentum, ten
+steps of D and ten of G per iteration, a record every second iteration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from helpers.analysis.coverage import Coverage, coverage, least_loss, pair_shares
+from helpers.datasets.synthetic import CENTRES, RADIUS, WIDTH, Samples, two_clusters
+from helpers.experiments import protocol
+from helpers.experiments.ensembles import records_of
+from helpers.experiments.protocol import Until
+from helpers.inputs import whole_number
+from helpers.losses.scalars import check_loss
+from helpers.losses.table import GanLoss, find_loss
+from helpers.models import Players, mlp, two_cluster_nets
+from helpers.models.stacked import Stacked
+from helpers.training.train import Recording, train_ensemble
+
+MIDDLES = CENTRES + WIDTH / 2  # of the clusters
+POINTS = 100
+_EVERY = 2  # iterations between records
+_EVERY_POINT = 5  # one point in so many is recorded, to be drawn
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is trained, and how; the defaults are those of the released script.
+
+    Raises:
+        ValueError: for a loss that is unknown, or that has no exact landscape.
+
+    >>> Setting("rs", widths=(40, 20)).momentum
+    0.9
+    """
+
+    loss: str = "js"  # a name of `helpers.losses.LOSSES`
+    widths: tuple[int, int] = (10, 5)  # of D's hidden layers and of G's
+    scale: float = 1.0  # factor on all initial weights
+    imbalance: int = 1  # real points at 0 for each at 4
+    # Factor on D's loss: under SGD, on D's learning rate. D's part of a separable loss is the mean
+    # over real and generated, as in the paper and its code; with 2 it is the sum.
+    d_weight: float = 1.0
+    lr: float = 1e-2  # of both players
+    momentum: float = 0.9
+    steps: tuple[int, int] = (10, 10)  # of D and of G in an iteration
+    # The first member's seed where data, latents and networks are drawn as the script draws them;
+    # the block's seed plays no part then. None: members are drawn from the block's seed.
+    script_seed: int | None = None
+
+    def __post_init__(self) -> None:
+        find_loss(self.loss)
+        check_loss(self.landscape)
+
+    @property
+    def landscape(self) -> str:
+        """The loss by which D is judged, whatever form G's has."""
+        return self.loss.removesuffix("-linear")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size(protocol.Size):
+    """How much is run."""
+
+    members: int = 64
+    iterations: int = 5000
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What the S members of a setting did, at t records; NaN from where a member diverged."""
+
+    setting: Setting
+    iterations: NDArray[np.int64]  # (t,)
+    loss: NDArray[np.float32]  # (t, S) of D, the mean over real and generated as in eq. 2
+    pairs: NDArray[np.float32]  # (t, S, 2, 2) share of pairs, real's cluster by point's
+    logits: NDArray[np.float32]  # (t, S, 2) of D in the middle of each cluster
+    points: NDArray[np.float16]  # (t, S, n) some of the generated points
+    diverged: Mapping[int, int]  # member: the iteration in which its loss ceased to be finite
+
+    @property
+    def shares(self) -> NDArray[np.float32]:
+        """(t, S, 2) share of the generated points at each cluster."""
+        return self.pairs.sum(axis=2)
+
+    def least(self) -> NDArray[np.float64]:
+        """(t, S) D's least loss on the landscape of clusters at each record's points."""
+        setting, pairs = self.setting, np.nan_to_num(self.pairs)
+        return setting.d_weight * least_loss(pairs, real_shares(setting), setting.landscape)
+
+    def coverage(self, least: float = 0.1) -> Coverage:
+        """When both clusters were covered, as `helpers.analysis.coverage`."""
+        return coverage(self.shares, self.iterations, least=least)
+
+
+def real_shares(setting: Setting) -> NDArray[np.float64]:
+    """(2,) share of the real points in each cluster.
+
+    >>> real_shares(Setting(imbalance=5))
+    array([0.84, 0.16])
+    """
+    small = POINTS // (setting.imbalance + 1)  # the last of each full turn of the pattern
+    return np.array([POINTS - small, small]) / POINTS
+
+
+def collapse_loss(setting: Setting) -> float:
+    """D's least loss with all points at the cluster at 0, the larger one if there is one.
+
+    >>> round(collapse_loss(Setting("js")), 4), round(collapse_loss(Setting("rs")), 4)
+    (0.4774, 0.3466)
+    """
+    real = real_shares(setting)
+    all_at_one = np.stack([real, np.zeros(2)], axis=1)
+    return setting.d_weight * float(least_loss(all_at_one, real, setting.landscape))
+
+
+def draw(setting: Setting, members: int, *, seed: int) -> tuple[list[Players], Samples]:
+    """Networks, latents and points of each member; the same ones for every loss.
+
+    Args:
+        setting: what to draw.
+        members: S, at least 1.
+        seed: of the block; members of different blocks share nothing, unless the script draws.
+
+    Raises:
+        ValueError: for no members, and a cluster that would have no point.
+
+    >>> len(draw(Setting("rs"), 3, seed=0)[0])
+    3
+    """
+    members, seed = whole_number("members", members, 1), whole_number("seed", seed, 0, 2**40)
+    pattern = (0,) * setting.imbalance + (1,)
+    if setting.script_seed is not None:
+        drawn = [_script_draws(setting.script_seed + number) for number in range(members)]
+        players, latents, reals = zip(*drawn, strict=True)
+        return list(players), Samples(torch.stack(latents), torch.stack(reals), CENTRES)
+    samples = two_clusters(members, seed=seed, n=POINTS, pattern=pattern)
+    nets = [
+        two_cluster_nets(seed=100_000 * seed + number, widths=setting.widths, scale=setting.scale)
+        for number in range(members)
+    ]
+    return nets, samples
+
+
+def _script_draws(seed: int) -> tuple[Players, Tensor, Tensor]:
+    """Networks, latents and points as the released script draws them.
+
+    It seeds numpy for the data, torch for the latents, and torch again for D and then G.
+    """
+    uniform = np.random.RandomState(seed).rand(POINTS)[:, None]
+    reals = CENTRES.numpy()[np.arange(POINTS) % 2] + WIDTH * uniform
+    latents = 10 * (
+        torch.rand(POINTS, 1, generator=torch.Generator().manual_seed(seed), device="cpu") - 0.5
+    )
+    # D's three layers and then G's, from one stream.
+    linear = list(mlp([1, 10, 10, 1, 5, 5, 1], seed=seed))[::2]
+    D, G = (
+        nn.Sequential(a, activation(), b, activation(), c)
+        for (a, b, c), activation in ((linear[:3], nn.Sigmoid), (linear[3:], nn.Tanh))
+    )
+    return Players(G, D), latents, torch.from_numpy(reals).float()
+
+
+def train(
+    setting: Setting,
+    size: Size,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    folder: Path | None = None,
+    until: Until | None = None,
+) -> Trained:
+    """Train the members of a setting side by side.
+
+    Args:
+        setting, size: what to train, and how many members and iterations (2 or more).
+        seed: of the block, from which the members are drawn.
+        device: where to train.
+        folder: of the checkpoint; none is written without.
+        until: as in `helpers.training.Recording`.
+
+    Raises:
+        ValueError: for fewer than 2 iterations; and as `draw` and `train_ensemble`.
+        Paused: once `until` says so.
+
+    >>> train(Setting("rs"), Size(members=2, iterations=4, lacks="most"), seed=0).loss.shape
+    (2, 2)
+    """
+    iterations = whole_number("iterations", size.iterations, _EVERY)
+    players, samples = draw(setting, size.members, seed=seed)
+    checkpoint = None if folder is None else folder / "training.pt"
+    times, records, diverged = records_of(
+        partial(
+            train_ensemble,
+            players,
+            samples.latents,
+            samples.reals,
+            loss=_loss(setting),
+            optimizer=partial(torch.optim.SGD, lr=setting.lr, momentum=setting.momentum),
+            steps=setting.steps,
+            recording=Recording(every=_EVERY, observe=_observe, checkpoint=checkpoint, until=until),
+            device=device,
+        ),
+        iterations,
+        _EVERY,
+        {
+            "loss_d": (size.members,),
+            "pairs": (size.members, 2, 2),
+            "logits": (size.members, 2),
+            "points": (size.members, POINTS // _EVERY_POINT),
+        },
+    )
+    return Trained(
+        setting,
+        times,
+        loss=records["loss_d"],
+        pairs=records["pairs"],
+        logits=records["logits"],
+        points=records["points"],
+        diverged=diverged,
+    )
+
+
+def _loss(setting: Setting) -> GanLoss:
+    loss = find_loss(setting.loss)
+    weight = setting.d_weight if loss.pairs else setting.d_weight / 2
+    return loss if weight == 1 else loss.weighted(weight)
+
+
+def _observe(G: Stacked, D: Stacked, latents: Tensor, reals: Tensor) -> dict[str, Tensor]:
+    points = G(latents)
+    middles = MIDDLES.to(points).expand(len(points), -1, -1)
+    return {
+        "pairs": pair_shares(points, reals, CENTRES, RADIUS),
+        "logits": D(middles)[..., 0],
+        "points": points[:, ::_EVERY_POINT, 0].half(),
+    }
