@@ -18,8 +18,10 @@ that. Each package lists its public names. From the bottom up:
  7 analysis     what is read off a game or a run: stability, paths, ends, surfaces, dynamics
  7 scores       judges of images, and scores
  8 experiments  the papers' experiments, one a module
+ 9 evidence     runs of experiments: which are wanted, how they are done, kept and judged
  9 figures      the book's figures: they draw what they are given
 10 book         the tool behind make; nothing imports it
+10 chapter      what a chapter calls: its live run, the evidence, figures, verdict boxes
 """
 
 __version__ = "0.1.0"

@@ -1,4 +1,7 @@
-"""Command line of the book: ``python -m helpers.book {sync,run,check,regress,spread,site}``."""
+"""Command line of the book: ``python -m helpers.book COMMAND``.
+
+COMMAND is sync, run, check, regress, spread, site or gather.
+"""
 
 from __future__ import annotations
 
@@ -17,12 +20,16 @@ import nbformat
 import torch
 
 from helpers import ledger
-from helpers.book import execute, pairing, parameters, readme, regress, site, spread
+from helpers.book import board, execute, pairing, parameters, readme, regress, site, spread
 from helpers.book.layout import Layout, checkout
+from helpers.evidence.__main__ import main as evidence
 
 
 def main(arguments: list[str] | None = None, layout: Layout | None = None) -> int:
     """Run one command; the exit code says whether all went well."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["gather"]:  # whose options are its own
+        return evidence(arguments)
     options = _parser().parse_args(arguments)
     try:
         return options.command(layout or checkout(), options)
@@ -47,6 +54,10 @@ def _run(layout: Layout, options: argparse.Namespace) -> int:
         raise ValueError("--record is for runs with --profile full or medium")
     if options.record:
         for chapter in [options.chapter] if options.chapter else layout.chapters():
+            if "runs" in parameters.declared(pairing.to_notebook(layout, chapter)):
+                raise ValueError(
+                    f"{chapter} rests on evidence, which `python -m helpers.evidence export` writes"
+                )
             _target(layout, chapter, options.profile)  # or hours would be lost
     results = execute.run(
         layout,
@@ -69,6 +80,11 @@ def _run(layout: Layout, options: argparse.Namespace) -> int:
 def _check(layout: Layout, options: argparse.Namespace) -> int:
     faults = pairing.check(layout) + readme.check(layout)
     print("\n".join(faults) or "pairs and README are in order")
+    for chapter, claims in board.lagging(layout).items():
+        print(
+            f"warning: {chapter}: the evidence says more than the stored boxes of "
+            f"{', '.join(claims)}; run `make notebooks`"
+        )
     return int(bool(faults))
 
 
@@ -186,6 +202,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     far.add_argument("--write", action="store_true", help="put the spread into data/references")
     add("site", _site, "build the site from the last execution")
+    # Handed on before its options are read.
+    commands.add_parser("gather", help="do the runs of experiments that are lacking")
     return parser
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 
-from helpers import ledger
+from helpers import evidence, ledger
 from helpers.book import pairing
 from helpers.book.layout import Layout
 
@@ -18,7 +18,29 @@ def rows(layout: Layout, *, committed: bool) -> list[ledger.Row]:
     paths = {name: folder / f"{name}.ipynb" for name in layout.chapters()}
     executed = {name: pairing.read(path) for name, path in paths.items() if path.exists()}
     runs = [json.loads(path.read_text("utf-8")) for path in sorted(layout.recorded.glob("*.json"))]
-    return ledger.scoreboard(executed, runs)
+    judged = {claim: evidence.judged(claim) for claim in ledger.all_claims()}
+    return ledger.scoreboard(executed, runs, {c: j for c, j in judged.items() if j is not None})
+
+
+def lagging(layout: Layout) -> dict[str, list[str]]:
+    """Claims whose box in a committed notebook says something else than the evidence, by chapter.
+
+    Of a claim with a home, only the box there; a line of text stands for each box.
+    """
+    found: dict[str, list[str]] = {}
+    for chapter in layout.chapters():
+        path = layout.notebook(chapter)
+        if not path.exists():
+            continue
+        for claim, text in ledger.boxes_of(pairing.read(path)):
+            judged = evidence.judged(claim)
+            if judged is None or ledger.find(claim).get("home", chapter) != chapter:
+                continue
+            legacy = ledger.legacy_runs().get(claim, [])
+            now = ledger.standing(claim, judged=judged, legacy=legacy)
+            if now and text != ledger.as_text(now.record, now.source):
+                found.setdefault(chapter, []).append(claim)
+    return found
 
 
 def counts_line(board: list[ledger.Row]) -> str:

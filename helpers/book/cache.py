@@ -13,12 +13,13 @@ from helpers.book.layout import Layout
 
 
 def key(layout: Layout, notebook: NotebookNode, parameters: dict[str, Any]) -> str:
-    """Hash of a chapter, its parameters, the package, claims, recorded runs, timings and pins."""
+    """Hash of a chapter, its parameters, the package, claims, evidence, timings and pins."""
     cells = [(cell.cell_type, cell.source, dict(cell.metadata)) for cell in notebook.cells]
     digest = hashlib.sha256(json.dumps([cells, parameters], sort_keys=True).encode())
     digest.update(platform.python_version().encode())
     files = [layout.root / "requirements.txt", *(layout.root / "helpers").rglob("*.py")]
-    for path in sorted([*files, *(layout.root / "data").rglob("*.json")]):
+    kept = [p for end in ("json", "jsonl") for p in (layout.root / "data").rglob(f"*.{end}")]
+    for path in sorted([*files, *(p for p in kept if not p.is_relative_to(layout.cache))]):
         # The references are compared with a result, which does not depend on them.
         if not path.is_relative_to(layout.references):
             digest.update(f"\0{path.relative_to(layout.root)}\0".encode() + path.read_bytes())

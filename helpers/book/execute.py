@@ -100,11 +100,18 @@ def chosen_values(
     """Parameters of a run that differ from the chapter's defaults."""
     if profile is not None and profile not in TIME_LIMITS:
         raise ValueError(f"unknown profile {profile!r}; there are: {', '.join(TIME_LIMITS)}")
-    if profile == "medium" and not any('"medium"' in cell.source for cell in notebook.cells):
-        raise ValueError("there is no medium profile here; quick and full are in every chapter")
     known = parameters.declared(notebook)
     wanted = [*([f"profile={profile}"] if profile else []), *settings]
     values = parameters.parse(wanted, known)
+    if "runs" in known:
+        if profile not in (None, "quick") and not values.get("runs"):
+            raise ValueError(
+                f"profile {profile!r} needs --set runs=FOLDER, where its runs are done"
+            )
+        if values.get("runs"):  # a chapter runs in a folder of its own
+            values["runs"] = str(Path(str(values["runs"])).expanduser().absolute())
+    elif profile == "medium" and not any('"medium"' in cell.source for cell in notebook.cells):
+        raise ValueError("there is no medium profile here; quick and full are in every chapter")
     return {name: value for name, value in values.items() if value != known[name]}
 
 

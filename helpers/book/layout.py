@@ -29,6 +29,7 @@ class Layout:
     html = _path("_build", "html")
     references = _path("data", "references")
     recorded = _path("data", "recorded")
+    cache = _path("data", "cache")  # downloads, and runs under way
 
     def source(self, chapter: str) -> Path:
         return self.book / f"{chapter}.md"

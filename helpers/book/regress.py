@@ -1,11 +1,8 @@
 """The regression check: every recorded number against the one committed in data/references.
 
-How far a number may move follows from how far it was seen to move where nothing but rounding
-differs (`helpers.book.spread`): ten times that, since a few executions may lie close together by
-chance, and never less than what another order of additions does to a number that depends on little.
-What moves by more than a twentieth of itself says nothing about drift and is not compared; the file
-says so beside the number. `helpers.book.fixed` holds instead what it came from, at a fixed state or
-over a short horizon.
+`helpers.ledger.references` says how far each may move, and what is not compared because it depends
+on chaos; `helpers.book.fixed` holds instead what that came from, at a fixed state or over a short
+horizon.
 """
 
 from __future__ import annotations
@@ -18,56 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-import numpy as np
 
 from helpers import ledger
 from helpers.book import fixed
 from helpers.book.layout import Layout
-
-FACTOR = 10  # times the spread is how far a number may move
-_RELATIVE, _ABSOLUTE = 1e-6, 1e-9  # and never less than this
-MOST = 0.05  # spread, as a share of the largest entry, of a number that is compared
+from helpers.ledger import references
+from helpers.ledger.references import Number, Reference, Value, listed
 
 FIXED = "fixed"  # stands for the claim of `helpers.book.fixed`'s numbers
-
-Value = float | list[float]
-
-
-@dataclass(frozen=True)
-class Number:
-    """A recorded number, and how far it moves where nothing but rounding differs."""
-
-    claim: str
-    quantity: str
-    value: Value
-    spread: tuple[float, ...] | None = None  # of each entry; None: not measured
-
-    @property
-    def tolerances(self) -> list[float]:
-        """How far each entry may move."""
-        entries = listed(self.value)
-        spread = self.spread or [0.0] * len(entries)
-        least = (max(_RELATIVE * abs(v), _ABSOLUTE) for v in entries)
-        return [max(FACTOR * s, low) for s, low in zip(spread, least, strict=True)]
-
-    @property
-    def why_not(self) -> str:
-        """Why the number is not compared; empty where it is."""
-        if self.spread is None:
-            return ""
-        largest = max((abs(v) for v in listed(self.value)), default=0.0)
-        worst = max(self.spread, default=0.0)
-        if FACTOR * worst <= _ABSOLUTE or worst <= MOST * largest:
-            return ""
-        return f"moves by {worst:.2g} where nothing but rounding differs"
-
-
-@dataclass(frozen=True)
-class Reference:
-    """The numbers of a chapter, and over what their spread was measured."""
-
-    over: tuple[str, ...] = ()
-    numbers: tuple[Number, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,12 +39,7 @@ class Comparison:
     def drifted(self) -> bool:
         if self.reference is None or self.now is None:
             return True
-        if self.reference.why_not:
-            return False
-        before, now = listed(self.reference.value), listed(self.now)
-        if len(before) != len(now):
-            return True
-        return not np.isclose(now, before, rtol=0, atol=self.reference.tolerances).all()
+        return self.reference.drifted(self.now)
 
 
 def compare(layout: Layout, chapter: str) -> list[Comparison]:
@@ -114,16 +64,7 @@ def accept(layout: Layout, chapter: str) -> None:
 
 def load(layout: Layout, chapter: str) -> Reference:
     """The committed reference of a chapter; an empty one where there is none."""
-    path = layout.references / f"{chapter}.json"
-    if not path.exists():
-        return Reference()
-    stored = json.loads(path.read_text(encoding="utf-8"))
-    numbers = []
-    for n in stored["numbers"]:
-        spread = n.get("spread")
-        measured = None if spread is None else tuple(map(float, spread))
-        numbers.append(Number(n["claim"], n["quantity"], n["value"], measured))
-    return Reference(tuple(stored["over"]), tuple(numbers))
+    return references.read(layout.references / f"{chapter}.json")
 
 
 def save(layout: Layout, chapter: str, reference: Reference) -> None:
@@ -167,11 +108,6 @@ def _now(layout: Layout, chapter: str) -> Iterator[tuple[tuple[str, str], Value]
     yield from numbers(layout.executed / f"{chapter}.ipynb")
     for name, value in fixed.numbers(chapter).items():
         yield (FIXED, name), value
-
-
-def listed(value: Value) -> list[float]:
-    """The entries of a value; a single number is one."""
-    return value if isinstance(value, list) else [value]
 
 
 def _shown(value: Value | None) -> str:

@@ -21,6 +21,7 @@ import torch
 
 from helpers.book import cache, execute, fixed, pairing, regress
 from helpers.book.layout import Layout
+from helpers.ledger.references import Number, Reference, Value, listed
 
 _ONE = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 VARIANTS: Mapping[str, Mapping[str, str]] = {
@@ -67,7 +68,7 @@ def measure(layout: Layout, chapters: Iterable[str], variants: Iterable[str]) ->
     return failed
 
 
-def write(layout: Layout, chapter: str) -> regress.Reference:
+def write(layout: Layout, chapter: str) -> Reference:
     """Put the spread over all executions that are there beside each number of a reference.
 
     The reference's own value is that of one execution more; a number that it does not have yet gets
@@ -86,23 +87,23 @@ def write(layout: Layout, chapter: str) -> regress.Reference:
     known = {(n.claim, n.quantity): n for n in regress.load(layout, chapter).numbers}
     numbers = []
     for (claim, quantity), values in executions.items():
-        n = known.pop((claim, quantity), regress.Number(claim, quantity, values[0]))
+        n = known.pop((claim, quantity), Number(claim, quantity, values[0]))
         spread = spread_of([n.value, *values]) if len(values) == len(runs) else None
-        if spread and len(spread) == len(regress.listed(n.value)):
+        if spread and len(spread) == len(listed(n.value)):
             n = replace(n, spread=spread)
         numbers.append(n)
     numbers += known.values()  # no longer recorded, which the regression check says
-    reference = regress.Reference(tuple(run["variant"] for run in runs), tuple(numbers))
+    reference = Reference(tuple(run["variant"] for run in runs), tuple(numbers))
     regress.save(layout, chapter, reference)
     return reference
 
 
-def spread_of(values: list[regress.Value]) -> tuple[float, ...]:
+def spread_of(values: list[Value]) -> tuple[float, ...]:
     """Largest less smallest of several executions, entry by entry of the first.
 
     Infinite where the executions do not even agree on how many entries there are.
     """
-    rows = [regress.listed(value) for value in values]
+    rows = [listed(value) for value in values]
     if len({len(row) for row in rows}) > 1:
         return (math.inf,) * len(rows[0])
     return tuple(float(f"{max(entry) - min(entry):.2g}") for entry in zip(*rows, strict=True))

@@ -7,11 +7,13 @@
 - `planning`: which are wanted, there, missing; `listing`.
 - `committed`: data/evidence; `merge`, `drop`.
 - `frames`, `judging`: evidence as tidy frames, and the claims judged on it; `runs`, `judged`.
+- `comparing`: runs of a folder against the evidence; `compare`.
 
 `python -m helpers.evidence` is its command.
 """
 
 from helpers.evidence.committed import drop, merge
+from helpers.evidence.comparing import Compared, compare, quantities
 from helpers.evidence.frames import DECIDING, deciding, runs
 from helpers.evidence.gathering import Gathered, gather
 from helpers.evidence.identity import Run
@@ -21,17 +23,20 @@ from helpers.evidence.store import Store, Unwritable
 
 __all__ = [
     "DECIDING",  # blocks from here on decide
+    "Compared",  # a quantity in a folder's runs and in the evidence
     "Gathered",  # what a gather did
     "Judgement",  # what the evidence says of a claim
     "Run",  # what one training gives, by what tells it from others
     "Store",  # runs in a folder while they go on
     "Unwritable",  # a store cannot be written
+    "compare",  # a folder's runs against the evidence, quantity by quantity
     "deciding",  # the rows that decide
     "drop",  # take a run out of the evidence, on record
     "gather",  # do the runs that are lacking
     "judged",  # a claim judged on the evidence
     "listing",  # what there is of some runs, and what the others cost
     "merge",  # bring in runs that were made elsewhere
+    "quantities",  # a claim's quantities of some rows
     "runs",  # all rows of an experiment
     "source_of",  # size, seeds, device and date of some rows, as text
     "wanted",  # the runs that are to be had

@@ -1,5 +1,6 @@
 """The book's figures. Each function draws what it is given; `show` puts it on the page."""
 
+from helpers.figures.captions import as_table, captioned
 from helpers.figures.densities import clouds, densities, staircases
 from helpers.figures.endpoints import bands, histograms, own_spectra, related
 from helpers.figures.epochs import curvature_and_score, lenses, loss_planes, told_and_true
@@ -17,8 +18,10 @@ __all__ = [
     "PLAYER_COLOURS",  # the colours of G and D
     "Course",  # one training as it is drawn
     "archetypes",  # fields with a path above, path-angle and path-norm below
+    "as_table",  # a frame as a table with a caption, its headings tied to rows and columns
     "bands",  # median and quartiles over seeds along a training
     "basin_maps",  # where descent ends, start by start
+    "captioned",  # a figure with its caption, and a text for those who do not see it
     "clouds",  # densities in the complex plane, with the exact eigenvalues
     "courses",  # generated points and D's loss, a column a seed
     "cumulative",  # the share of seeds at or below a value

@@ -72,6 +72,15 @@ def show(figure: Figure) -> SVG:
     >>> show(Figure()).data[:4]
     '<svg'
     """
+    return SVG(svg(figure))
+
+
+def svg(figure: Figure) -> str:
+    """What `show` shows, as text.
+
+    >>> svg(Figure())[-6:]
+    '</svg>'
+    """
     with mpl.style.context(_STYLE), io.StringIO() as buffer:
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
         picture = buffer.getvalue()
@@ -82,9 +91,9 @@ def show(figure: Figure) -> SVG:
         for kind in ("fill", "stroke")
     )
     sheet = f"<style>@media (prefers-color-scheme: dark){{{swaps}}}</style>"
-    picture = picture[picture.index("<svg") :]
+    picture = picture[picture.index("<svg") :].strip()
     end = picture.index(">") + 1
-    return SVG(picture[:end] + sheet + picture[end:])
+    return picture[:end] + sheet + picture[end:]
 
 
 def panel_rows(count: int, columns: int, *, width: float) -> tuple[Figure, NDArray[Any]]:

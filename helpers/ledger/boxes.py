@@ -52,16 +52,25 @@ def show_quantities(made: Record) -> Iterator[tuple[dict[str, Any], str, str]]:
             yield quantity, rules.describe(quantity), ours
 
 
-def as_html(made: Record, *, anchor: bool = True) -> str:
+def as_html(
+    made: Record, *, anchor: bool = True, source: str = "", live: Record | None = None
+) -> str:
     """The verdict box: its styles are inline, its colours translucent, so it reads anywhere.
 
-    With an anchor, links can lead to it; a page holds one such box per claim.
+    Args:
+        made: what is judged.
+        anchor: links can lead to the box; a page holds one such box per claim.
+        source: of the numbers, below them.
+        live: what the page itself has measured beside them, folded.
+
+    >>> from helpers.ledger import judge
+    >>> "<details>" in as_html(judge("C14", 2e6, profile="quick"))
+    False
     """
     claim = find(made.claim)
     mark, colour = MARKS[made.verdict]
     place = f' id="claim-{made.claim}"' if anchor else ""
-    rows = [_row(made.verdicts[q["name"]], q, ours) for q, _, ours in show_quantities(made)]
-    rows += [_row(rules.NO_RUN, quantity, "not in this run") for quantity in made.missing]
+    absent = "not in this run" if made.values else "no run yet"
     return (
         f'<div class="verdict"{place} style="border-left:.3rem solid {colour};'
         f'background:{colour}1c;border-radius:.25rem;padding:.6rem 1rem;margin:.5rem 0">'
@@ -69,16 +78,36 @@ def as_html(made: Record, *, anchor: bool = True) -> str:
         f"{escape(claim['claim'])} <em>({PAPERS[claim['paper']]}, {escape(claim['place'])})</em>"
         + (f"<br><small>Measured {escape(made.note)}.</small>" if made.note else "")
         + "".join(f"<br><small>{escape(line)}</small>" for line in changes(claim))
-        + '<div style="overflow-x:auto"><table style="margin:.4rem 0 0;border:0;font-size:.92em">'
-        f"<tr><th {_CELL}>measured</th><th {_CELL}>the paper's</th><th {_CELL}>ours</th></tr>"
-        f"{''.join(rows)}</table></div></div>"
+        + _table(made, absent)
+        + (f"<small>{escape(source)}</small>" if source else "")
+        + (
+            f"<details><summary>this page's live run</summary>{_table(live)}</details>"
+            if live
+            else ""
+        )
+        + "</div>"
     )
 
 
-def as_text(made: Record) -> str:
-    """The verdict and its numbers on one line."""
+def as_text(made: Record, source: str = "") -> str:
+    """The verdict and its numbers on one line.
+
+    >>> from helpers.ledger import judge
+    >>> as_text(judge("C14", 2e6, profile="quick"))
+    'C14 reproduced: supremum_to_1e6 = 2e+06 [≥ 1e+06]'
+    """
     shown = (f"{q['name']} = {ours} [{asked}]" for q, asked, ours in show_quantities(made))
-    return f"{made.claim} {made.verdict}: " + "; ".join(shown)
+    return f"{made.claim} {made.verdict}: " + "; ".join(shown) + (f" ({source})" if source else "")
+
+
+def _table(made: Record, absent: str = "not in this run") -> str:
+    rows = [_row(made.verdicts[q["name"]], q, ours) for q, _, ours in show_quantities(made)]
+    rows += [_row(rules.NO_RUN, quantity, absent) for quantity in made.missing]
+    return (
+        '<div style="overflow-x:auto"><table style="margin:.4rem 0 0;border:0;font-size:.92em">'
+        f"<tr><th {_CELL}>measured</th><th {_CELL}>the paper's</th><th {_CELL}>ours</th></tr>"
+        f"{''.join(rows)}</table></div>"
+    )
 
 
 def _row(verdict: str, quantity: Mapping[str, Any], ours: str) -> str:

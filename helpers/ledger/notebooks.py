@@ -16,6 +16,7 @@ from helpers.ledger.boxes import as_html, as_text
 from helpers.ledger.claims import data_file
 from helpers.ledger.columns import Table
 from helpers.ledger.rules import plain_numbers
+from helpers.ledger.standing import Standing
 from helpers.ledger.verdicts import Record, judge
 
 _RECORD, _TABLE = "ganscapes", "ganscapes-table"  # keys in an output's metadata
@@ -37,8 +38,24 @@ def record(
     C14 reproduced: ...
     """
     made = judge(claim_id, values, profile=profile, note=note)
-    box = {"text/plain": as_text(made), "text/html": as_html(made)}
-    publish_display_data(box, {_RECORD: made.as_json()})
+    show_box(Standing(made, ""), made)
+
+
+def show_box(found: Standing, live: Record) -> None:
+    """Show what the book says of a claim, with a page's live run folded inside, which is stored.
+
+    The live run's numbers are those that a later execution is compared with.
+
+    >>> made = judge("C14", 1e6, profile="quick")
+    >>> show_box(Standing(made, ""), made)  # doctest: +ELLIPSIS
+    C14 reproduced: ...
+    """
+    folded = live if live.values and live is not found.record else None
+    box = {
+        "text/plain": as_text(found.record, found.source),
+        "text/html": as_html(found.record, source=found.source, live=folded),
+    }
+    publish_display_data(box, {_RECORD: live.as_json()})
 
 
 def glue(name: str, value: float | int | str) -> None:
@@ -95,6 +112,17 @@ def collect(notebook: Mapping[str, Any]) -> Iterator[Record]:
     return map(Record.from_json, _stored(notebook, _RECORD))
 
 
+def boxes_of(notebook: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The claim of each verdict box in a notebook, and the line of text that stands for the box.
+
+    >>> list(boxes_of({"cells": []}))
+    []
+    """
+    for output in _outputs(notebook):
+        if stored := output.get("metadata", {}).get(_RECORD):
+            yield stored["claim"], "".join(output["data"]["text/plain"])
+
+
 def tables(notebook: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
     """What `store_table` left in an executed notebook, by name.
 
@@ -143,10 +171,14 @@ def show_recorded(chapter: str) -> None:
 
 
 def _stored(notebook: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
+    for output in _outputs(notebook):
+        if stored := output.get("metadata", {}).get(key):
+            yield stored
+
+
+def _outputs(notebook: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     for cell in notebook["cells"]:
-        for output in cell.get("outputs", []):
-            if stored := output.get("metadata", {}).get(key):
-                yield stored
+        yield from cell.get("outputs", [])
 
 
 def _brief(value: float) -> float:

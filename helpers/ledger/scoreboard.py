@@ -8,7 +8,8 @@ from typing import Any
 
 from helpers.ledger import claims, rules
 from helpers.ledger.notebooks import collect
-from helpers.ledger.verdicts import PROFILES, Record, judge
+from helpers.ledger.standing import Legacy, by_claim, joined, standing
+from helpers.ledger.verdicts import Judgement, Record
 
 
 @dataclass(frozen=True)
@@ -17,13 +18,18 @@ class Row:
 
     claim: Mapping[str, Any]
     verdict: str
-    chapters: tuple[str, ...] = ()  # that recorded it
+    chapters: tuple[
+        str, ...
+    ] = ()  # whose boxes the row links to: the claim's home, where it has one
     quick: Record | None = None
-    full: tuple[tuple[Record, Mapping[str, Any]], ...] = ()  # with the run: device, date and so on
+    full: tuple[Legacy, ...] = ()  # runs of data/recorded
+    judged: Judgement | None = None  # on evidence, in place of them
 
 
 def scoreboard(
-    executed: Mapping[str, Mapping[str, Any]], full_runs: Sequence[Mapping[str, Any]] = ()
+    executed: Mapping[str, Mapping[str, Any]],
+    full_runs: Sequence[Mapping[str, Any]] = (),
+    judged: Mapping[str, Judgement] | None = None,
 ) -> list[Row]:
     """All claims with what the book measured for them, in the order of data/claims.json.
 
@@ -31,6 +37,7 @@ def scoreboard(
         executed: executed notebooks by chapter name.
         full_runs: the files of data/recorded, each with "chapter" and "records", of full or medium
             runs; where a claim has one, it gives the verdict.
+        judged: what evidence makes of claims; it goes before all runs.
 
     Raises:
         ValueError: if a quantity is recorded twice.
@@ -42,34 +49,22 @@ def scoreboard(
     for chapter, notebook in executed.items():
         for made in collect(notebook):
             live.setdefault(made.claim, []).append((made, chapter))
-    full: dict[str, list[tuple[Record, Mapping[str, Any]]]] = {}
-    for run in full_runs:
-        for made in map(Record.from_json, run["records"]):
-            full.setdefault(made.claim, []).append((made, run))
+    judged, legacy = judged or {}, by_claim(full_runs)
     rows = []
     for claim_id, claim in claims.all_claims().items():
-        quick, recorded = _joined(live.get(claim_id, [])), full.get(claim_id, [])
-        # A medium run's numbers stand beside a full one's of another chapter, and decide nothing.
-        largest = max((PROFILES.index(made.profile) for made, _ in recorded), default=0)
-        deciding = [(m, run["chapter"]) for m, run in recorded if m.profile == PROFILES[largest]]
-        best = _joined(deciding) or quick
-        verdict = best.verdict if best else rules.NO_RUN
+        evidence, recorded = judged.get(claim_id), tuple(legacy.get(claim_id, ()))
+        quick = joined(live.get(claim_id, []))
+        found = standing(claim_id, judged=evidence, legacy=recorded, live=quick)
+        verdict = found.record.verdict if found else rules.NO_RUN
         chapters = tuple(chapter for _, chapter in live.get(claim_id, []))
-        rows.append(Row(claim, verdict, chapters, quick, tuple(recorded)))
+        if claim.get("home") in chapters:
+            chapters = (claim["home"],)
+        if found and found.legacy:
+            evidence = None
+        elif evidence:
+            recorded = ()
+        rows.append(Row(claim, verdict, chapters, quick, recorded, evidence))
     return rows
-
-
-def _joined(parts: Sequence[tuple[Record, str]]) -> Record | None:
-    """What several chapters measured for one claim, as one record."""
-    if len(parts) < 2:
-        return parts[0][0] if parts else None
-    records, chapters = zip(*parts, strict=True)
-    names = [name for made in records for name in made.values]
-    if len(set(names)) < len(names):
-        raise ValueError(f"{records[0].claim} is recorded twice, by {' and '.join(chapters)}")
-    values = {name: value for made in records for name, value in made.values.items()}
-    note = "; ".join(dict.fromkeys(made.note for made in records if made.note))
-    return judge(records[0].claim, values, profile=records[0].profile, note=note)
 
 
 def count(rows: Sequence[Row]) -> dict[str, int]:

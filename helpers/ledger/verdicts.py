@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from helpers.inputs import shown
 from helpers.ledger import rules
@@ -21,7 +21,7 @@ class Record:
     claim: str
     values: Mapping[str, float | list[float]]  # by quantity; lists hold one number per seed
     verdicts: Mapping[str, str]  # by quantity
-    verdict: str  # the worst of them, or "needs the full profile"
+    verdict: str  # the worst of them, "needs the full profile" or "no run yet"
     profile: str
     note: str = ""  # what the numbers were measured on, where that is not what the claim names
 
@@ -41,6 +41,16 @@ class Record:
         return judge(stored["claim"], stored["values"], profile=stored["profile"], note=note)
 
 
+class Judgement(Protocol):
+    """What evidence makes of a claim; `helpers.evidence.judged` gives it."""
+
+    @property
+    def record(self) -> Record: ...
+
+    @property
+    def source(self) -> str: ...  # size, seeds, device, date, as a page prints them
+
+
 def judge(
     claim_id: str,
     values: float | Sequence[float] | Mapping[str, Any],
@@ -58,7 +68,8 @@ def judge(
         profile: "quick", "medium" or "full". A claim that needs the full profile gets no other
             verdict from another run, unless a quantity that needs "quick" refutes it; such a run
             may also lack quantities. While quantities are missing from a full one, the others can
-            refute the claim and no more: it still needs the rest.
+            refute the claim and no more: it still needs the rest. A claim that names experiments
+            is not decided by a part: whatever its quantities say, it has "no run yet".
         note: what the numbers were measured on, where that is not what the claim names.
 
     Raises:
@@ -80,7 +91,7 @@ def judge(
             raise ValueError(f"{claim_id} has {len(known)} quantities: {', '.join(known)}")
         values = {next(iter(known)): values}
     undecided = claim["needs"] == "full" and profile != "full"
-    may_lack = undecided or (values and len(claim["chapters"]) > 1)
+    may_lack = undecided or of_evidence(claim) or (values and len(claim["chapters"]) > 1)
     if set(values) - set(known) or (len(values) < len(known) and not may_lack):
         got = ", ".join(map(str, values))
         raise ValueError(f"{claim_id} wants {', '.join(known)}; got {got}")
@@ -93,7 +104,18 @@ def judge(
         verdict = rules.worst(at_any_scale)
     elif undecided or (len(plain) < len(known) and verdict not in _REFUTING):
         verdict = rules.NEEDS_FULL
+    if of_evidence(claim) and len(plain) < len(known):
+        verdict = rules.NO_RUN
     return Record(claim_id, plain, verdicts, verdict, profile, note)
+
+
+def of_evidence(claim: Mapping[str, Any]) -> bool:
+    """Whether experiments decide a claim, so that its verdict comes from evidence alone.
+
+    >>> of_evidence(find("C14"))
+    False
+    """
+    return any("experiment" in quantity for quantity in claim["quantities"])
 
 
 def judge_part(claim_id: str, values: Mapping[str, Any], profile: str) -> Record:

@@ -22,6 +22,7 @@ from helpers.book import (
 )
 from helpers.book.__main__ import main
 from helpers.book.layout import Layout, checkout
+from helpers.ledger.references import Number
 
 HEADER = "---\njupytext:\n  text_representation:\n    format_name: myst\n---\n\n"
 CHAPTER = (
@@ -367,9 +368,9 @@ def test_regress_catches_a_changed_number(book, capsys):
 
 def test_each_entry_has_a_tolerance_of_its_own():
     """Ten times the spread of that entry; a millionth of it, or 1e-9, at the least."""
-    number = regress.Number("C14", "q", [1.0, 100.0, 0.0], (0.01, 0.0, 0.0))
+    number = Number("C14", "q", [1.0, 100.0, 0.0], (0.01, 0.0, 0.0))
     assert number.tolerances == pytest.approx([0.1, 1e-4, 1e-9])
-    assert regress.Number("C14", "q", 5.0).tolerances == pytest.approx([5e-6])
+    assert Number("C14", "q", 5.0).tolerances == pytest.approx([5e-6])
 
 
 def test_chaos_is_not_compared(book, capsys):
@@ -396,7 +397,7 @@ def test_chaos_is_not_compared(book, capsys):
 
 def test_rounding_of_nothing_is_compared():
     """A gap of 1e-14 may be twice as large elsewhere, and still is none."""
-    number = regress.Number("B04", "gap", 1e-14, (3e-14,))
+    number = Number("B04", "gap", 1e-14, (3e-14,))
     assert number.why_not == ""
     assert regress.Comparison("c", "B04", "gap", number, 1e-10).drifted is False
     assert regress.Comparison("c", "B04", "gap", number, 1e-8).drifted is True

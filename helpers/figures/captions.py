@@ -1,0 +1,103 @@
+"""Figures and tables as a page shows them: with a caption, and readable without seeing them.
+
+They are HTML, so that what is said of a figure is beside it in every reader of notebooks.
+"""
+
+from __future__ import annotations
+
+import numbers
+from html import escape
+from typing import Any
+from urllib.parse import quote
+
+from IPython.display import HTML
+from matplotlib.figure import Figure
+from pandas import DataFrame, MultiIndex, RangeIndex
+
+from helpers.figures.style import svg
+from helpers.inputs import shown
+
+_PLAIN = " '/:;,()!*?@$+|="  # what a quoted address may hold as it is
+_CELL = "text-align:left;padding:.15rem .9rem .15rem 0"
+
+
+class Captioned(HTML):
+    """HTML for pages, and its caption for terminals."""
+
+    def __init__(self, page: str, text: str) -> None:
+        super().__init__(page)
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def captioned(figure: Figure | HTML, caption: str, alt: str) -> Captioned:
+    """A figure with its caption below it.
+
+    Args:
+        figure: of matplotlib, shown as a picture that follows the reader's theme; or one that is
+            HTML already, such as `turnable_surfaces`.
+        caption: what it shows.
+        alt: the same for those who do not see it.
+
+    Raises:
+        ValueError: for what is no figure.
+
+    >>> captioned(Figure(), "A line. Live.", "A rising line.")
+    A line. Live.
+    """
+    if isinstance(figure, Figure):
+        address = f"data:image/svg+xml;charset=utf-8,{quote(svg(figure), safe=_PLAIN)}"
+        inside = f'<img src="{address}" alt="{escape(alt)}" style="max-width:100%">'
+        page = f'<figure style="margin:0">{inside}'
+    elif isinstance(figure, HTML):
+        label = f'role="group" aria-label="{escape(alt)}"'
+        page = f'<figure {label} style="margin:0">{figure.data}'
+    else:
+        raise ValueError(f"a figure is one of matplotlib's, or HTML, got {shown(figure)}")
+    return Captioned(f"{page}<figcaption>{escape(caption)}</figcaption></figure>", caption)
+
+
+def as_table(frame: DataFrame, caption: str) -> Captioned:
+    """A frame as a table whose headings are tied to their rows and columns.
+
+    The index is printed where it says something: where it has a name or is not a count from 0.
+
+    Raises:
+        ValueError: for what is no frame, and for columns with several levels.
+
+    >>> as_table(DataFrame({"loss": [0.25]}, index=["js"]), "Losses. Live.").text
+    'Losses. Live.\\n    loss\\njs  0.25'
+    """
+    if not isinstance(frame, DataFrame) or isinstance(frame.columns, MultiIndex):
+        raise ValueError(f"a table is a frame with columns of one level, got {shown(frame)}")
+    if isinstance(frame.index, MultiIndex):
+        frame = frame.reset_index()
+    plain = isinstance(frame.index, RangeIndex) and frame.index.name is None
+    names = [] if plain else [frame.index.name or ""]
+    head = "".join(
+        f'<th scope="col" style="{_CELL}">{escape(str(name))}</th>'
+        for name in [*names, *frame.columns]
+    )
+    body = "".join(
+        f"<tr>{_row(row, heading=not plain)}</tr>" for row in frame.itertuples(not plain)
+    )
+    page = (
+        '<div style="overflow-x:auto"><table class="measured">'
+        f'<caption style="caption-side:bottom;text-align:left">{escape(caption)}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+    return Captioned(page, f"{caption}\n{frame.to_string(index=not plain)}")
+
+
+def _row(cells: tuple[Any, ...], *, heading: bool) -> str:
+    first = f'<th scope="row" style="{_CELL}">{_shown(cells[0])}</th>' if heading else ""
+    rest = cells[1:] if heading else cells
+    return first + "".join(f'<td style="{_CELL}">{_shown(cell)}</td>' for cell in rest)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral | bool):
+        return f"{value:.4g}"
+    return escape(str(value))

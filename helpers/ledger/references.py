@@ -1,0 +1,163 @@
+"""Reference numbers: what a page's live run gave, and how far each may move.
+
+How far a number may move follows from how far it was seen to move where nothing but rounding
+differs (`helpers.book.spread`): ten times that, since a few executions may lie close together by
+chance, and never less than what another order of additions does to a number that depends on little.
+What moves by more than a twentieth of itself says nothing about drift and is not compared; the file
+says so beside the number.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import binom
+
+from helpers.ledger.claims import data_file
+from helpers.ledger.verdicts import Record
+
+FACTOR = 10  # times the spread is how far a number may move
+_RELATIVE, _ABSOLUTE = 1e-6, 1e-9  # and never less than this
+MOST = 0.05  # spread, as a share of the largest entry, of a number that is compared
+SEED, DEVICE = 0, "cpu"  # of the runs that references are made from
+
+Value = float | list[float]
+
+
+@dataclass(frozen=True)
+class Number:
+    """A recorded number, and how far it moves where nothing but rounding differs.
+
+    >>> Number("C14", "supremum_to_1e6", [100.0, 0.0], (0.01, 0.0)).tolerances
+    [0.1, 1e-09]
+    """
+
+    claim: str
+    quantity: str
+    value: Value
+    spread: tuple[float, ...] | None = None  # of each entry; None: not measured
+
+    @property
+    def tolerances(self) -> list[float]:
+        """How far each entry may move."""
+        entries = listed(self.value)
+        spread = self.spread or [0.0] * len(entries)
+        least = (max(_RELATIVE * abs(v), _ABSOLUTE) for v in entries)
+        return [max(FACTOR * s, low) for s, low in zip(spread, least, strict=True)]
+
+    @property
+    def why_not(self) -> str:
+        """Why the number is not compared; empty where it is."""
+        if self.spread is None:
+            return ""
+        largest = max((abs(v) for v in listed(self.value)), default=0.0)
+        worst = max(self.spread, default=0.0)
+        if FACTOR * worst <= _ABSOLUTE or worst <= MOST * largest:
+            return ""
+        return f"moves by {worst:.2g} where nothing but rounding differs"
+
+    def drifted(self, now: Value) -> bool:
+        """Whether a number is another one than this; never where it is not compared."""
+        if self.why_not:
+            return False
+        before, entries = listed(self.value), listed(now)
+        if len(before) != len(entries):
+            return True
+        return not np.isclose(entries, before, rtol=0, atol=self.tolerances).all()
+
+    def difference(self, now: Value) -> str:
+        """The number now, the reference and what it may move by, where they are farthest apart."""
+        before, entries = listed(self.value), listed(now)
+        if len(before) != len(entries):
+            return f"{len(entries)} numbers, in the reference {len(before)}"
+        far = int(np.argmax(np.abs(np.subtract(entries, before)) / self.tolerances))
+        return (
+            f"{entries[far]:.7g}, in the reference {before[far]:.7g}, "
+            f"may move by {self.tolerances[far]:.1g}"
+        )
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The numbers of a chapter, and over what their spread was measured."""
+
+    over: tuple[str, ...] = ()
+    numbers: tuple[Number, ...] = ()
+
+
+def read(path: Path) -> Reference:
+    """The reference in a file; an empty one where there is none."""
+    if not path.exists():
+        return Reference()
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    numbers = []
+    for n in stored["numbers"]:
+        spread = n.get("spread")
+        measured = None if spread is None else tuple(map(float, spread))
+        numbers.append(Number(n["claim"], n["quantity"], n["value"], measured))
+    return Reference(tuple(stored["over"]), tuple(numbers))
+
+
+def compare(chapter: str, record: Record, *, seed: int, device: str) -> tuple[list[str], list[str]]:
+    """A live run's numbers against the reference: what has drifted, and what is not compared.
+
+    Args:
+        chapter: whose reference.
+        record: of the live run.
+        seed, device: of the live run; a reference is of one seed, on the CPU.
+
+    >>> from helpers.ledger.verdicts import judge
+    >>> record = judge("C14", 2e6, profile="quick")
+    >>> compare("two_point_landscape", record, seed=0, device="cpu")
+    (['C14 supremum_to_1e6: 2000000, in the reference 1000000, may move by 1'], [])
+    """
+    numbers, drifted, not_compared = reference(chapter), [], []
+    for name, now in record.values.items():
+        label, number = f"{record.claim} {name}", numbers.get((record.claim, name))
+        if (seed, device) != (SEED, DEVICE):
+            not_compared.append(f"{label}: the reference is of seed {SEED}, on {DEVICE}")
+        elif number is None:
+            not_compared.append(f"{label}: not in the reference")
+        elif number.why_not:
+            not_compared.append(f"{label}: {number.why_not}")
+        elif number.drifted(now):
+            drifted.append(f"{label}: {number.difference(now)}")
+    return drifted, not_compared
+
+
+def reference(chapter: str) -> dict[tuple[str, str], Number]:
+    """The numbers of a chapter as they came with the package, by claim and quantity.
+
+    >>> reference("two_point_landscape")["C14", "supremum_to_1e6"].value
+    1000000.0
+    """
+    try:
+        path = data_file(f"references/{chapter}.json")
+    except FileNotFoundError:
+        return {}
+    return {(n.claim, n.quantity): n for n in read(path).numbers}
+
+
+def listed(value: Value) -> list[float]:
+    """The entries of a value; a single number is one.
+
+    >>> listed(2.0)
+    [2.0]
+    """
+    return value if isinstance(value, list) else [value]
+
+
+def median_interval(values: Value) -> tuple[float, float] | None:
+    """The 95% interval of a median by order statistics; None for fewer than six numbers.
+
+    >>> median_interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    (1.0, 6.0)
+    >>> median_interval([1.0, 2.0]) is None
+    True
+    """
+    ordered = sorted(listed(values))
+    low = int(binom.ppf(0.025, len(ordered), 0.5))
+    return (ordered[low - 1], ordered[-low]) if low else None
