@@ -101,6 +101,7 @@ def test_claims_have_what_they_need():
         names = [quantity["name"] for quantity in claim["quantities"]]
         assert len(names) == len(set(names)), claim["id"]
         assert bool(names) != bool(claim.get("untestable")), claim["id"]
+        assert claim.get("home") in (None, *claim["chapters"]), claim["id"]
         assert claim["claim"] and claim["place"] and type(claim["chapters"]) is list, claim["id"]
 
 
