@@ -19,9 +19,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from helpers.experiments import find
 from helpers.experiments.images import SETTINGS, Setting, train_images
-from helpers.experiments.mixture import SETTINGS as MIXTURES
-from helpers.experiments.mixture import train_mixture
+from helpers.experiments.mixture_training import train_mixture
+from helpers.experiments.protocol import setting_of
 from helpers.experiments.ring import Setting as RingSetting
 from helpers.experiments.ring import train_ring
 from helpers.experiments.two_cluster_training import Setting as ClusterSetting
@@ -58,7 +59,8 @@ def _two_clusters() -> Numbers:
 def _mixture() -> Numbers:
     found = {}
     for name in ("nsgan", "wgan-gp"):
-        trained = train_mixture(MIXTURES[name], 2, _ITERATIONS, seed=0, n=500, every=1)
+        setting = setting_of(find("mixture"), "as printed", name)
+        trained = train_mixture(setting, 2, _ITERATIONS, seed=0, n=500, every=1)
         game, start = trained.game(0), trained.point(0, 0)
         J = jacobian(game, start)
         found[f"{name}: norm of the field"] = _plain(trained.norm[-1])

@@ -82,14 +82,15 @@ def mixture_of_gaussians(
     *,
     seed: int,
     n: int = 10_000,
-    sigmas: tuple[float, float] = (0.5, 1.0),
+    sigmas: tuple[float, float] = (0.5**0.5, 1.0),
     latent: int = 1,
 ) -> Samples:
     """n points of N(2, s1^2) / 2 + N(-2, s2^2) / 2, and n latents of N(0, I).
 
-    Berard et al. 2020, Appendix C.1; the script that they released has sigmas (1, 1) and 100
-    latent dimensions. Latents of one dimension come in rising order, in which `LineNet` is quicker;
-    the points do not, since losses that pair samples would see the order.
+    Berard et al. 2020, Appendix C.1, print N(2, 0.5) and N(-2, 1), whose second arguments are
+    variances; the script that they released has sigmas (1, 1) and 100 latent dimensions. Latents
+    of one dimension come in rising order, in which `LineNet` is quicker; the points do not, since
+    losses that pair samples would see the order.
 
     Args:
         members: S; each draws from a stream of its own.

@@ -8,6 +8,8 @@ flatness              small classifiers whose steps leave the sharp directions o
 image_epochs          Durall et al. 2021: NSGAN and NuGAN, epoch by epoch, at three scales
 images                Berard et al. 2020: image GANs as games
 mixture               Berard et al. 2020: the mixture of Gaussians
+mixture_ends          the mixture: what is measured of a trained member
+mixture_training      the mixture: how a block is trained
 protocol              the shape of an experiment
 quadratic             nudged steps down a rotated quadratic
 ring                  a ring of eight Gaussians: mode collapse, many seeds at a time

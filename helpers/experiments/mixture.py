@@ -1,241 +1,419 @@
-"""The mixture-of-Gaussians experiment of Berard et al. 2020 (Section 5, Appendix C), seed by seed.
+"""The mixture-of-Gaussians experiment of Berard et al. 2020 (Section 5, Appendix C).
 
-Both nets have one hidden layer of 100 ReLU units. All points and latents are fixed, so that field,
-path and Jacobian are exact and belong to the very game that was trained. The paper's text and the
-script that was released contradict each other; a `Setting` holds what they leave open.
+The paper's text and the script that was released contradict each other, and the text leaves the
+dimension of latents open: `READINGS` are the experiments that were perhaps meant.
+`mixture_training` trains one, `mixture_ends` looks at where it ended.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn.utils import vector_to_parameters
+from pandas import DataFrame, concat
 
-from helpers.datasets.synthetic import mixture_of_gaussians
-from helpers.experiments.setting import TrainedMembers, TrainingSetting, optimizers_for
-from helpers.games.game import Game
-from helpers.games.networks import network_game
-from helpers.inputs import whole_number, whole_numbers
+from helpers.checkpoints import read_state, write_state
+from helpers.experiments.mixture_ends import Course, Looking, late_norms, look
+from helpers.experiments.mixture_training import Setting, TrainedMixture, train_mixture
+from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Size, Until, Wanted
+from helpers.experiments.setting import late_iterations
 from helpers.losses.penalty import GradientPenalty
-from helpers.losses.table import find_loss
-from helpers.models import Players, mlp
-from helpers.models.line import LineNet
-from helpers.models.stacked import Stacked
-from helpers.training.train import Diverged, Recording, train_ensemble
+from helpers.training import Paused
 
-UNITS = 100
+__all__ = [
+    "ARMS",  # what the paper compares, and what we put beside it
+    "DEFAULTS",  # what the text and the released script say of one training
+    "QUANTITIES",  # what claims are judged on
+    "READINGS",  # what the paper may have meant
+    "SIZES",  # how much is run
+    "VERSION",  # of a run's numbers
+    "WANTED",  # which runs are to be had
+    "MixtureSize",  # how much is trained, and how closely its end is looked at
+    "Setting",  # what to train
+    "measure",  # the numbers of a run
+    "train",  # the training of a run
+]
+
+VERSION = 1
+
+_RECORDS = 3000  # of the field's norms in a training, at most twice as many
+_DRAWN = 50  # places of a course of norms
+
+_PENALTY = 1e-3
+_SLOW = (1e-2, 1e-2)
+_RELEASED = Setting("js-saturating", rates=(1e-2, 1e-1), sigmas=(1.0, 1.0), latent=100)
+
+READINGS = {
+    "as printed": Reading(
+        Setting(),
+        "Appendix C.1, where the second argument of N(2, 0.5) is a variance; the dimension of "
+        "latents is left open, and is 1 here",
+    ),
+    "as released": Reading(
+        _RELEASED,
+        "the released script's defaults: loss, rates, both deviations 1, latents of dimension 100",
+        stated=False,
+    ),
+    "printed, latent 100": Reading(
+        Setting(latent=100),
+        "Appendix C.1, with the dimension of latents that the released script has",
+    ),
+    "released, latent 1": Reading(
+        Setting("js-saturating", rates=(1e-2, 1e-1), sigmas=(1.0, 1.0)),
+        "the released script's defaults, with latents so few that the whole spectrum can be had",
+        stated=False,
+    ),
+    "printed, slow steps": Reading(
+        Setting(rates=_SLOW),
+        "ours: a tenth of the printed rates for NSGAN, at which extragradient is stable",
+        stated=False,
+    ),
+    "printed, sigma 0.5": Reading(
+        Setting(sigmas=(0.5, 1.0)),
+        "ours, in error: what this book ran as long as it took the printed variance for a "
+        "deviation",
+        stated=False,
+    ),
+}
+
+# What the text says of training a GAN on the mixture, and the released script by default.
+DEFAULTS: dict[str, tuple[Any, Any]] = {
+    "loss": (Setting().loss, _RELEASED.loss),
+    "rates of G and D": (Setting().rates, _RELEASED.rates),
+    "deviations of the modes": (Setting().sigmas, _RELEASED.sigmas),
+    "iterations": (30_000, 50_000),  # 100,000 passes, two in a step of extragradient
+}
+
+# Rates of the text and of the script for WGAN-GP are the same. The penalty is taken at the data, as
+# in the released training. The losses of "nsgan" are those of the reading.
+_WGAN: dict[str, Any] = {
+    "loss": "wgan",
+    "rates": (1e-2, 1e-1),
+    "penalty": GradientPenalty(_PENALTY, "data"),
+}
+_DESCENT = {"method": "simultaneous"}
+ARMS: dict[str, dict[str, Any]] = {
+    "nsgan": {},
+    "nsgan descent": _DESCENT,
+    "wgan-gp": _WGAN,
+    "wgan-gp interpolates": _WGAN | {"penalty": GradientPenalty(_PENALTY, "interpolates")},
+    "rsgan": {"loss": "rs"},
+}
+RATES = (0.05, 0.03, 0.02, 0.01)  # of both players, beside the printed 0.1
+for _rate in RATES:
+    ARMS[f"nsgan, rate {_rate}"] = {"rates": (_rate, _rate)}
+    ARMS[f"nsgan descent, rate {_rate}"] = {"rates": (_rate, _rate)} | _DESCENT
+_SWEEP = tuple(arm for arm in ARMS if "rate" in arm)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting(TrainingSetting):
-    """What to train, both players at once. The defaults are those of the paper's text for NSGAN.
+class MixtureSize(Size):
+    """How much is trained, and how closely its end is looked at."""
 
-    >>> Setting("wgan", rates=(1e-2, 1e-1), penalty=GradientPenalty(1e-3, "data")).method
-    'extragradient'
-    """
-
-    METHODS = ("extragradient", "simultaneous")
-
-    method: str = "extragradient"
-    rates: tuple[float, float] = (1e-1, 1e-1)
-    sigmas: tuple[float, float] = (0.5, 1.0)  # of the modes at 2 and at -2
-    clip: float | None = None  # bound on D's weights
-    latent: int = 1  # dimension of a latent
+    iterations: int  # one of extragradient takes two gradients
+    points: int  # of the data, and latents
+    ends: int = 20  # of a path, from the last tenth of a training
+    alphas: int = 73  # positions on a path
+    fresh: int = 10_000  # points for the distance to the data
+    away: int = 300  # steps away from the end point
 
 
-# Rates of the text for WGAN-GP, its penalty's weight, and the modes of the released script.
-_WEIGHT = 1e-3
-_WASSERSTEIN: dict[str, Any] = {"rates": (1e-2, 1e-1)}
-_RELEASED: dict[str, Any] = {"sigmas": (1.0, 1.0)}
-# What the text says, what the released script does, and slower steps of the same.
-SETTINGS: dict[str, Setting] = {
-    "nsgan": Setting(),
-    "nsgan-descent": Setting(method="simultaneous"),
-    "nsgan-slow": Setting(rates=(1e-2, 1e-2)),
-    "nsgan-slow-descent": Setting(rates=(1e-2, 1e-2), method="simultaneous"),
-    "gan-released": Setting("js-saturating", rates=(1e-2, 1e-1), **_RELEASED),
-    "gan-released-descent": Setting(
-        "js-saturating", rates=(1e-2, 1e-1), method="simultaneous", **_RELEASED
+SIZES = {
+    "quick": MixtureSize(
+        members=2,
+        iterations=100,
+        points=300,
+        ends=5,
+        alphas=37,
+        fresh=1000,
+        away=30,
+        lacks="29,900 of 30,000 iterations, 9,700 of 10,000 points",
     ),
-    "wgan-gp": Setting("wgan", penalty=GradientPenalty(_WEIGHT, "data"), **_WASSERSTEIN),
-    "wgan-gp-released": Setting(
-        "wgan", penalty=GradientPenalty(_WEIGHT, "data"), **_WASSERSTEIN, **_RELEASED
+    "medium": MixtureSize(
+        members=4,
+        iterations=3000,
+        points=2000,
+        lacks="27,000 of 30,000 iterations, 8,000 of 10,000 points",
     ),
-    "wgan-gp-interpolates": Setting(
-        "wgan", penalty=GradientPenalty(_WEIGHT, "interpolates"), **_WASSERSTEIN, **_RELEASED
-    ),
-    "rsgan-slow": Setting("rs", rates=(1e-2, 1e-2)),
+    "full": MixtureSize(members=4, iterations=30_000, points=10_000, lacks="nothing"),
 }
 
-
-@dataclass(frozen=True, eq=False)
-class TrainedMixture(TrainedMembers):
-    """S members of one setting, and the games that their networks play."""
-
-    setting: Setting
-
-    def game(
-        self, member: int, *, latents: Tensor | None = None, penalty: GradientPenalty | None = None
-    ) -> Game:
-        """The game of one member, as it was trained, or with other latents or another penalty."""
-        return network_game(
-            *_nets(self.setting.latent, 0),
-            self.latents[member] if latents is None else latents,
-            self.reals[member],
-            loss=self.setting.loss,
-            penalty=penalty or self.setting.penalty,
-        )
-
-    def point(self, member: int, iteration: int) -> Tensor:
-        """(p + q,) weights of one member in double precision, as kept in training."""
-        return super().point(member, iteration).double()
-
-    def ahead(self, member: int, iteration: int) -> Tensor:
-        """(p + q,) the point to which a step of extragradient from a kept one extrapolates."""
-        point, game = self.point(member, iteration), self.game(member)
-        parts = zip(
-            game.split(point), game.split(game.vector_field(point)), self.setting.rates, strict=True
-        )
-        return torch.cat([part - rate * field for part, field, rate in parts])
-
-    def end(self, member: int, iteration: int) -> Tensor:
-        """(p + q,) what the script of Berard et al. 2020 saves as a training's end.
-
-        Of extragradient that is the point `ahead`, of descent the `point`.
-        """
-        find = self.ahead if self.setting.method == "extragradient" else self.point
-        return find(member, iteration)
-
-    def samples(self, point: Tensor, latents: Tensor) -> Tensor:
-        """(n,) what a generator with the weights of a point makes of latents (n, latent)."""
-        generator = _nets(self.setting.latent, 0).generator.to(point.dtype)
-        count = sum(weight.numel() for weight in generator.parameters())
-        vector_to_parameters(point[:count].clone(), generator.parameters())
-        with torch.no_grad():
-            return generator(latents.to(point.dtype))[:, 0]
-
-    def lasted(self, member: int, iterations: int) -> int:
-        """The iteration in which a member diverged, or all that there are."""
-        return self.run.diverged.get(member, iterations)
-
-    @property
-    def norm(self) -> NDArray[np.float64]:
-        """(t, S) norm of the field at the start of each recorded step."""
-        return self._norm_of("norm")
-
-    @property
-    def norm_ahead(self) -> NDArray[np.float64]:
-        """(t, S) norm of the field at the point to which extragradient extrapolates."""
-        return self._norm_of("ahead")
-
-    def _norm_of(self, where: str) -> NDArray[np.float64]:
-        records = self.run.records
-        return np.hypot(records[f"{where}_g"], records[f"{where}_d"], dtype=np.float64)
+WANTED = (
+    Wanted(
+        ("as printed",),
+        ("nsgan", "nsgan descent", "wgan-gp"),
+        "full",
+        range(100, 104),
+        "B16, B30 and the mixture's part of B17 and B19 to B24, 16 seeds",
+    ),
+    Wanted(
+        ("as released",),
+        ("nsgan", "nsgan descent"),
+        "full",
+        range(100, 102),
+        "the released experiment beside it, 8 seeds",
+    ),
+    Wanted(
+        ("printed, slow steps",),
+        ("nsgan", "nsgan descent", "rsgan"),
+        "full",
+        range(100, 102),
+        "whether the printed rates are to blame; RS beside NSGAN",
+    ),
+    Wanted(
+        ("released, latent 1",),
+        ("nsgan", "nsgan descent", "wgan-gp", "wgan-gp interpolates"),
+        "full",
+        range(100, 102),
+        "the whole spectrum of what was released, and of a WGAN-GP on its mixture",
+    ),
+    Wanted(
+        ("as printed",),
+        ("nsgan", "nsgan descent", *_SWEEP),
+        "medium",
+        range(100, 102),
+        "at which rates extragradient rests on a stationary point",
+    ),
+    Wanted(
+        ("printed, sigma 0.5",),
+        ("nsgan", "nsgan descent", "wgan-gp"),
+        "full",
+        range(100, 102),
+        "what the wrong deviation made of it",
+    ),
+    Wanted(
+        ("printed, latent 100",),
+        ("nsgan", "nsgan descent"),
+        "full",
+        range(1),
+        "whether the dimension of latents matters, one block to screen",
+    ),
+    Wanted(
+        ("as released",),
+        ("wgan-gp",),
+        "full",
+        range(1),
+        "the released WGAN-GP, one block to screen",
+    ),
+)
 
 
-def train_mixture(
+def train(
     setting: Setting,
-    members: int,
-    iterations: int,
+    size: MixtureSize,
     *,
     seed: int,
-    n: int = 10_000,
-    every: int = 10,
-    keep: Collection[int] = (),
-    checkpoint: Path | None = None,
     device: torch.device | str = "cpu",
+    folder: Path | None = None,
+    until: Until | None = None,
 ) -> TrainedMixture:
-    """Train members of one setting on all their points at once.
+    """Train the members of a block.
 
-    If every member diverges, the result is what there was until then: see `TrainedMixture.finite`.
+    >>> tiny = MixtureSize(members=1, iterations=3, points=20, lacks="nearly all")
+    >>> train(Setting(), tiny, seed=0).finite
+    [0]
+    """
+    return train_mixture(
+        setting,
+        size.members,
+        size.iterations,
+        seed=seed,
+        n=size.points,
+        every=max(size.iterations // _RECORDS, 1),
+        keep=_ends(setting, size),
+        checkpoint=None if folder is None else folder / "training.pt",
+        until=until,
+        device=device,
+    )
+
+
+def measure(
+    setting: Setting,
+    size: MixtureSize,
+    *,
+    seed: int,
+    device: torch.device | str,
+    folder: Path | None = None,
+    data: Path | str | None = None,
+    until: Until | None = None,
+) -> Measured:
+    """Train the members of a block, and look at where each of them ended.
+
+    The frame "members" has norms late in training, and numbers at the end point that
+    `helpers.analysis.EndPoint.summary` and `helpers.experiments.mixture_ends` name; NaN where a
+    member diverged, and in what a setting has not. "norms" are those along the training; "path"
+    and "density" are of the first two finite members, "spectrum" and "own" of the first.
 
     Args:
-        setting: what to train.
-        members: S; the same seed gives the same points, latents and nets to every setting that has
-            room for them.
-        iterations: an iteration of extragradient takes two gradients.
-        seed: of the points, latents and nets.
-        n: points and latents of a member.
-        every: iterations between records.
-        keep: iterations after which weights are kept; the start and the end always are.
-        checkpoint: as in `helpers.training.Recording`.
-        device: where to train.
+        setting, size, seed: what, how much, and the block.
+        device: where to train; all else is done on the CPU.
+        folder: of this run, for its checkpoints.
+        data: not needed; the points are drawn.
+        until: asked in training, and between members.
 
     Raises:
-        ValueError: as `train_ensemble` and `helpers.datasets.mixture_of_gaussians`.
+        Paused: once `until` says so.
 
-    >>> train_mixture(Setting(), 2, 3, seed=0, n=50).point(1, 3).shape
-    torch.Size([602])
+    >>> tiny = MixtureSize(members=1, iterations=3, points=20, ends=1, fresh=50, lacks="much")
+    >>> float(measure(Setting(), tiny, seed=0, device="cpu")["members"]["finite_iterations"][0])
+    3.0
     """
-    iterations = whole_number("iterations", iterations, 0)
-    members, seed = whole_number("members", members, 1), whole_number("seed", seed, 0, 2**40)
-    loss, penalty = find_loss(setting.loss), setting.penalty
-    samples = mixture_of_gaussians(
-        members, seed=seed, n=n, sigmas=setting.sigmas, latent=setting.latent
-    )
-    reals = samples.reals
-    if not loss.pairs and (penalty is None or penalty.where == "data"):
-        reals = reals.sort(dim=1).values  # nothing but speed depends on the order
-    try:
-        run = train_ensemble(
-            [_nets(setting.latent, 100_000 * seed + number) for number in range(members)],
-            samples.latents,
-            reals,
-            loss=loss,
-            optimizer=optimizers_for(setting),
-            iterations=iterations,
-            steps=None,
-            penalty=penalty,
-            constrain=None if setting.clip is None else partial(clip_weights, bound=setting.clip),
-            seed=seed,
-            recording=Recording(
-                every=every,
-                snapshots={0, *whole_numbers("keep", keep, 0), iterations},
-                checkpoint=checkpoint,
-            ),
-            device=device,
+    trained = train(setting, size, seed=seed, device=device, folder=folder, until=until)
+    how = Looking(ends=_ends(setting, size), alphas=size.alphas, fresh=size.fresh, away=size.away)
+    found: dict[int, dict[str, Any]] = {}
+    for member in trained.finite:
+        found[member] = _looked(trained, member, how, draw=not found, folder=folder, until=until)
+    members = [
+        {
+            "member": member,
+            "diverged": trained.run.diverged.get(member, 0),
+            "finite_iterations": trained.lasted(member, size.iterations),
+        }
+        for member in range(size.members)
+    ]
+    late = late_norms(trained, size.iterations)
+    for row in members:
+        member = row["member"]
+        row |= {name: values[member] for name, values in late.items()}
+        row |= found.get(member, {}).get("numbers", {})
+    frames = {"members": DataFrame(members), "norms": _norms(trained)}
+    for name in ("path", "density", "spectrum", "own"):
+        drawn = [(m, each[name]) for m, each in list(found.items())[:2] if name in each]
+        frames |= {name: _frame(drawn)} if drawn else {}
+    return frames
+
+
+def _ends(setting: Setting, size: MixtureSize) -> list[int]:
+    """The iterations of a path's end points; fewer where each costs seconds."""
+    count = size.ends if setting.latent == 1 else max(size.ends // 4, 1)
+    return late_iterations(size.iterations, count, odd_steps=True)
+
+
+def _looked(
+    trained: TrainedMixture,
+    member: int,
+    how: Looking,
+    *,
+    draw: bool,
+    folder: Path | None,
+    until: Until | None,
+) -> dict[str, Any]:
+    """What `look` finds, from the run's folder if it was found before."""
+    if folder is None:
+        return look(trained, member, how, draw=draw)
+    path = folder / f"member-{member}.pt"
+    run = {"setting": repr(trained.setting), "how": repr(how), "member": member}
+    if not path.exists():
+        write_state({"run": run, "done": 0, "found": look(trained, member, how, draw=draw)}, path)
+        if until is not None and member != trained.finite[-1] and until():
+            raise Paused(f"stopped after the end point of member {member}")
+    return read_state(path, run, 0)["found"]
+
+
+def _norms(trained: TrainedMixture) -> DataFrame:
+    """The field's norms along a training, of the first four members as long as they are finite."""
+    iterations = trained.run.iterations
+    picked = np.unique(np.linspace(0, len(iterations) - 1, _DRAWN).astype(int))
+    courses = {"norm": trained.norm}
+    if trained.setting.method == "extragradient":
+        courses["ahead"] = trained.norm_ahead
+    parts = [
+        DataFrame(
+            {"member": member, "iteration": iterations[picked]}
+            | {name: norm[picked, member] for name, norm in courses.items()}
         )
-    except Diverged as every_member:
-        run = every_member.run
-    return TrainedMixture(setting, samples.latents, samples.reals, run)
+        for member in range(min(len(trained.latents), 4))
+    ]
+    return concat(parts, ignore_index=True).dropna(ignore_index=True)
 
 
-@torch.no_grad()
-def clip_weights(discriminators: Stacked, bound: float) -> None:
-    """Put every weight into [-bound, bound] (Arjovsky et al. 2017).
-
-    >>> clip_weights(Stacked([mlp([1, 1], seed=0)]), bound=1e-3)
-    """
-    for weight in discriminators.parameters.values():
-        weight.clamp_(-bound, bound)
+def _frame(found: Sequence[tuple[int, Course]]) -> DataFrame:
+    """Courses of members, one under the other."""
+    parts = [DataFrame({"member": member} | course) for member, course in found]
+    return concat(parts, ignore_index=True)
 
 
-def clipping_filter(phi: Tensor, gradient: Tensor, bound: float) -> Tensor:
-    """(q,) true where a step down the gradient and clipping leave D's weight in its place.
-
-    The condition of Berard et al. 2020, eq. 24: the weight sits at the bound, and its gradient has
-    the other sign. The gradient of the constrained player is zero there, so these are the
-    coordinates to leave out; the indicator of the paper, multiplied with the gradient, would leave
-    out the others.
-
-    >>> clipping_filter(torch.tensor([1.0, 1.0, 0.5]), torch.tensor([-2.0, 2.0, 2.0]), 1.0)
-    tensor([ True, False, False])
-    """
-    return (phi.abs() == bound) & (gradient.sign() == -phi.sign())
+def _seeds(rows: Rows, arm: str, column: str) -> NDArray[np.float64]:
+    """A column of an arm's members that did not diverge."""
+    values = rows[arm][column].dropna().to_numpy(dtype=np.float64)
+    if not len(values):
+        raise KeyError(f"every member of {arm} has diverged")
+    return values
 
 
-def _nets(latent: int, seed: int) -> Players:
-    generator: nn.Module
-    if latent == 1:
-        generator = LineNet(UNITS, seed=2 * seed)
-    else:
-        generator = mlp([latent, UNITS, 1], seed=2 * seed)
-    return Players(generator, LineNet(UNITS, seed=2 * seed + 1))
+def _median(rows: Rows, arm: str, column: str) -> float:
+    return float(np.median(_seeds(rows, arm, column)))
+
+
+def _both(rows: Rows, column: str) -> list[float]:
+    """Medians over seeds of NSGAN and of WGAN-GP."""
+    return [_median(rows, arm, column) for arm in ("nsgan", "wgan-gp")]
+
+
+def _settled(rows: Rows) -> str:
+    """The norm of extragradient that serves the paper best: of the iterate, or one step ahead."""
+    return min(("late", "ahead"), key=lambda where: _median(rows, "nsgan", f"{where}_norm"))
+
+
+def _late(rows: Rows, what: str) -> list[float]:
+    """Medians over seeds of descent's late norm (or its spread), and extragradient's."""
+    mine = f"{_settled(rows)}_{what}"
+    return [_median(rows, "nsgan descent", f"late_{what}"), _median(rows, "nsgan", mine)]
+
+
+def _finite(rows: Rows) -> list[float]:
+    """Iterations that both losses lasted, by seed."""
+    columns = ["block", "member", "finite_iterations"]
+    pairs = rows["nsgan"][columns].merge(rows["wgan-gp"][columns], on=columns[:2])
+    return pairs[["finite_iterations_x", "finite_iterations_y"]].min(axis=1).tolist()
+
+
+def _bump(rows: Rows) -> tuple[float, float]:
+    """Height and level of the path-angle, of the loss with the smaller quotient."""
+    pairs = zip(_both(rows, "height"), _both(rows, "level"), strict=True)
+    return min(pairs, key=lambda pair: pair[0] / pair[1])
+
+
+def _lean(rows: Rows) -> float:
+    """WGAN-GP's minus NSGAN's."""
+    nsgan, wgan = _both(rows, "lean")
+    return wgan - nsgan
+
+
+QUANTITIES: dict[str, dict[str, Quantity]] = {
+    "B16": {
+        "extragradient_final_norm": lambda rows: _seeds(
+            rows, "nsgan", f"{_settled(rows)}_norm"
+        ).tolist(),
+        "late_norm": lambda rows: _late(rows, "norm"),
+        "late_norm_spread": lambda rows: _late(rows, "spread"),
+    },
+    "B17": {
+        "mog_bump": _bump,
+        "mog_nsgan_sign_switches": lambda rows: _seeds(rows, "nsgan", "switches").tolist(),
+        "mog_wgan_gp_sign_switches": lambda rows: _seeds(rows, "wgan-gp", "switches").tolist(),
+    },
+    "B19": {"mog_relative_norm": lambda rows: max(_both(rows, "relative_norm"))},
+    "B20": {"mog_imaginary_share": lambda rows: min(_both(rows, "imaginary_share"))},
+    "B21": {
+        "mog_nsgan_top_real_part": lambda rows: _seeds(rows, "nsgan", "lowest_leading").tolist(),
+        "mog_nsgan_full_real_part": lambda rows: _seeds(rows, "nsgan", "lowest").tolist(),
+        "mog_wgan_gp_top_real_part": lambda rows: _seeds(
+            rows, "wgan-gp", "lowest_leading"
+        ).tolist(),
+    },
+    "B22": {"mog_lean": _lean},
+    "B23": {"mog_negative_curvature": lambda rows: max(_both(rows, "negative_curvature"))},
+    "B24": {"mog_sharpness": lambda rows: _both(rows, "sharpness")},
+    "B30": {
+        "finite_iterations": _finite,
+        "defaults_off_table": lambda rows: len(
+            [name for name, (text, script) in DEFAULTS.items() if text != script]
+        ),
+    },
+}

@@ -32,7 +32,7 @@ __all__ = [
     "leading",  # leading eigenvalues of games in the complex plane
     "lenses",  # a table with a colour: GANs in rows, measurements in columns
     "loss_planes",  # a loss over planes, and on each a training
-    "own_spectra",  # eigenvalues of the players' own Hessians by rank
+    "own_spectra",  # quantiles of the eigenvalues of the players' own Hessians
     "path_profiles",  # path-angle and path-norm side by side
     "pictures",  # rows of images, each named on its left
     "ranges",  # median and quartiles over seeds, by setting

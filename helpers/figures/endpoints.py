@@ -9,17 +9,17 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from pandas import DataFrame
 
 from helpers.figures.style import INK, PLAYER_COLOURS, styled
-from helpers.ledger.columns import Table
 
 
 @styled
-def bands(panels: Mapping[str, Mapping[str, Table]], *, x: str, ylabel: str) -> Figure:
+def bands(panels: Mapping[str, Mapping[str, DataFrame]], *, x: str, ylabel: str) -> Figure:
     """Median and quartiles over seeds along a training, on a logarithmic axis: a panel a setting.
 
     Args:
-        panels: tables with columns `x`, "low" and "high" (the quartiles) and "middle" (the
+        panels: frames with columns `x`, "low" and "high" (the quartiles) and "middle" (the
             median), by setting and name of the line.
         x: the column of positions, and the name of its axis.
         ylabel: name of the other axis.
@@ -90,23 +90,24 @@ def histograms(
 
 
 @styled
-def own_spectra(panels: Mapping[str, Table]) -> Figure:
-    """Eigenvalues of the players' own Hessians by rank, on an axis with a sign and logarithms.
+def own_spectra(panels: Mapping[str, DataFrame]) -> Figure:
+    """Quantiles of the players' own eigenvalues, on an axis with a sign and logarithms.
 
     Args:
-        panels: tables with columns "G" and "D", the eigenvalues of either player, by title.
+        panels: frames with columns "share", of the eigenvalues that lie below, and "g" and "d", the
+            eigenvalues of either player there, by title.
     """
     figure, axes_row = plt.subplots(
         1, len(panels), figsize=(3.4 * len(panels), 3.2), squeeze=False, sharey=True
     )
-    for axes, (title, table) in zip(axes_row[0], panels.items(), strict=True):
+    for axes, (title, frame) in zip(axes_row[0], panels.items(), strict=True):
         axes.axhline(0, color=INK, linewidth=1)
         for player, line in (("G", "-"), ("D", "--")):
-            ordered = np.sort(table[player])[::-1]
-            axes.plot(ordered, color=PLAYER_COLOURS[player], linestyle=line, label=player)
+            look = {"color": PLAYER_COLOURS[player], "linestyle": line}
+            axes.plot(frame["share"], frame[player.lower()], label=player, **look)
         axes.set_yscale("symlog", linthresh=1e-4)
         axes.set_yticks([-1, -1e-2, 0, 1e-2, 1, 100])
-        axes.set(title=title, xlabel="rank")
+        axes.set(title=title, xlabel="share below")
     axes_row[0, 0].set_ylabel("eigenvalue")
     axes_row[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

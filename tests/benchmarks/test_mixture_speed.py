@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from helpers.datasets.synthetic import mixture_of_gaussians
-from helpers.experiments.mixture import SETTINGS, train_mixture
+from helpers.experiments.mixture_training import Setting, train_mixture
 from helpers.games.networks import joint_point, network_game
 from helpers.losses.table import LOSSES
 from helpers.models import Players, mlp
@@ -51,7 +51,7 @@ def test_step(in_turn, mixture_rows, seeds):
 def test_jacobian(in_turn, mixture_rows):
     """The Jacobian of one GAN on its points as a matrix, in single precision."""
     torch.set_num_threads(1)
-    trained = train_mixture(SETTINGS["nsgan"], 1, 1, seed=0)
+    trained = train_mixture(Setting(), 1, 1, seed=0)
     n = 10_000 if FULL else 1_000
     data = trained.latents[0, :n], trained.reals[0, :n].sort(dim=0).values
     works = {}

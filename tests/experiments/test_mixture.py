@@ -1,194 +1,274 @@
-"""The mixture experiment against a plain loop over layers, and against the games it is read as."""
+"""The mixture experiment: what its readings are, what a run gives, what claims are judged on."""
 
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from pandas import DataFrame
+from pandas.testing import assert_frame_equal
 
-from helpers.analysis.dynamics import iterate
+from helpers.experiments import find, mixture
 from helpers.experiments.mixture import (
-    SETTINGS,
-    Setting,
-    clip_weights,
-    clipping_filter,
-    train_mixture,
+    ARMS,
+    DEFAULTS,
+    QUANTITIES,
+    READINGS,
+    SIZES,
+    WANTED,
+    MixtureSize,
+    measure,
+    train,
 )
-from helpers.games.networks import joint_point, network_game
+from helpers.experiments.mixture_ends import fresh, late_norms
+from helpers.experiments.protocol import setting_of
+from helpers.ledger.claims import all_claims
 from helpers.losses.penalty import GradientPenalty
-from helpers.losses.table import LOSSES
-from helpers.models import mlp
-from helpers.models.stacked import Stacked
+from helpers.operators import jacobian
+from helpers.training import Paused
 
-SMALL = {"seed": 0, "n": 60}
-WASSERSTEIN = Setting("wgan", rates=(1e-2, 1e-2), penalty=GradientPenalty(1e-3, "data"))
-
-
-def layers(latent=1):
-    return mlp([latent, 100, 1], seed=0), mlp([1, 100, 1], seed=1)
-
-
-@pytest.mark.parametrize("method", ["extragradient", "simultaneous"])
-@pytest.mark.parametrize("loss", ["js", "js-saturating", "rs"])
-def test_steps_are_those_of_the_game(method, loss):
-    """The ensemble in single precision, against steps of the game of layers in double."""
-    setting = Setting(loss, rates=(0.02, 0.02), method=method)
-    trained = train_mixture(setting, 2, 8, keep=range(9), **SMALL)
-    for member in range(2):
-        game = network_game(*layers(), trained.latents[member], trained.reals[member], loss=loss)
-        path = iterate(game, trained.point(member, 0), method, size=0.02, steps=8)
-        for iteration, omega in enumerate(path):
-            assert torch.allclose(omega, trained.point(member, iteration), atol=2e-6)
-
-
-@pytest.mark.parametrize("penalty", ["data", "interpolates"])
-@pytest.mark.parametrize("latent", [1, 3])
-def test_against_a_plain_loop(penalty, latent):
-    """WGAN-GP with extragradient and a rate for each player, by autograd and a loop."""
-    at = GradientPenalty(1e-3, penalty)
-    setting = replace(WASSERSTEIN, penalty=at, latent=latent, rates=(0.02, 0.05))
-    trained = train_mixture(setting, 2, 5, keep=[3], **SMALL)
-    G, D = layers(latent)
-    z, x = trained.latents[1], trained.reals[1]
-    torch.nn.utils.vector_to_parameters(
-        trained.run.snapshots[0][1], [*G.parameters(), *D.parameters()]
-    )
-    share = GradientPenalty(1.0).shares(60)[:, None]
-    for _ in range(3):
-        past = [[w.detach().clone() for w in net.parameters()] for net in (G, D)]
-        for _ in range(2):
-            y = G(z)
-            between = (x if penalty == "data" else share * x + (1 - share) * y).detach()
-            between.requires_grad_()
-            slope = torch.autograd.grad(D(between).sum(), between, create_graph=True)[0]
-            loss_d = D(y).mean() - D(x).mean() + 1e-3 * (slope.abs() - 1).square().mean()
-            slopes = (
-                torch.autograd.grad(-D(y).mean(), G.parameters(), retain_graph=True),
-                torch.autograd.grad(loss_d, D.parameters(), allow_unused=True),
-            )
-            for net, start, own, rate in zip((G, D), past, slopes, setting.rates, strict=True):
-                with torch.no_grad():
-                    for w, before, g in zip(net.parameters(), start, own, strict=True):
-                        w.copy_(before if g is None else before - rate * g)
-    assert torch.allclose(joint_point(G, D), trained.run.snapshots[3][1], atol=2e-6)
-
-
-@pytest.mark.parametrize("where", [None, "data", "interpolates"])
-def test_game_is_the_trained_one(where):
-    """The recorded norms at the start are those of the game that is analysed."""
-    penalty = where and GradientPenalty(1e-3, where)
-    trained = train_mixture(replace(WASSERSTEIN, penalty=penalty), 2, 1, every=1, **SMALL)
-    for member in range(2):
-        field = trained.game(member).vector_field(trained.point(member, 0))
-        assert trained.norm[0, member] == pytest.approx(float(field.norm()), rel=1e-5)
-
-
-def test_game_with_changes():
-    """Other latents and another penalty change the field, the data stay."""
-    trained = train_mixture(WASSERSTEIN, 1, 1, **SMALL)
-    omega = trained.point(0, 1)
-    own = trained.game(0).vector_field(omega)
-    assert torch.equal(own, trained.game(0, latents=trained.latents[0]).vector_field(omega))
-    other = GradientPenalty(1e-3, "interpolates")
-    others = [trained.game(0, penalty=other), trained.game(0, latents=torch.zeros(60, 1))]
-    for game in others:
-        assert not torch.allclose(own, game.vector_field(omega))
-
-
-def test_members_keep_their_data():
-    """More members leave the first ones as they were, and every setting sees the same points."""
-    two = train_mixture(Setting(), 2, 2, **SMALL)
-    three = train_mixture(Setting("rs"), 3, 2, **SMALL)
-    assert torch.equal(two.reals, three.reals[:2]) and torch.equal(two.latents, three.latents[:2])
-    assert torch.equal(two.run.snapshots[0], three.run.snapshots[0][:2])
-
-
-def test_samples():
-    """What the trained generator makes of latents, by its layers."""
-    trained = train_mixture(Setting(), 2, 3, **SMALL)
-    G, D = layers()
-    weights = [*G.parameters(), *D.parameters()]
-    torch.nn.utils.vector_to_parameters(trained.run.snapshots[3][1], weights)
-    z = torch.linspace(-2, 2, 9)[:, None]
-    assert torch.allclose(trained.samples(trained.point(1, 3), z).float(), G(z)[:, 0], atol=1e-5)
-
-
-def test_ahead():
-    """The point where extragradient takes its second gradient, and the norm recorded there."""
-    setting = Setting(rates=(0.05, 0.02))
-    trained = train_mixture(setting, 2, 3, every=1, keep=[2], **SMALL)
-    for member in range(2):
-        game, point = trained.game(member), trained.point(member, 2)
-        rates = torch.tensor([0.05] * 301 + [0.02] * 301)
-        wanted = point - rates * game.vector_field(point)
-        assert torch.allclose(trained.ahead(member, 2), wanted, atol=1e-12)
-        norm = float(game.vector_field(wanted).norm())
-        assert trained.norm_ahead[2, member] == pytest.approx(norm, rel=1e-4)
-        assert torch.equal(trained.end(member, 2), trained.ahead(member, 2))
-    plain = train_mixture(replace(setting, method="simultaneous"), 1, 1, **SMALL)
-    assert torch.equal(plain.end(0, 1), plain.point(0, 1))
-
-
-@pytest.mark.filterwarnings("ignore:overflow")
-def test_divergence_is_told():
-    """Who has diverged is known, also if everybody has; a member's own count is at hand."""
-    wild = replace(WASSERSTEIN, rates=(1e3, 1e3))
-    trained = train_mixture(wild, 2, 30, every=1, **SMALL)
-    assert trained.finite == [] and set(trained.run.diverged) == {0, 1}
-    assert trained.lasted(0, 30) == trained.run.diverged[0] < 30
-    assert len(trained.norm) == max(trained.run.diverged.values()) - 1
-    calm = train_mixture(WASSERSTEIN, 2, 3, **SMALL)
-    assert calm.finite == [0, 1] and calm.lasted(0, 3) == 3
-
-
-def test_resumed(tmp_path):
-    """From its checkpoint a training goes on to the same bits, kept weights included."""
-    options = {**SMALL, "keep": [300], "every": 100}
-    whole = train_mixture(Setting(), 2, 510, **options)
-    options["checkpoint"] = tmp_path / "state.pt"  # written after 500 iterations
-    train_mixture(Setting(), 2, 510, **options)
-    again = train_mixture(Setting(), 2, 510, **options)
-    assert np.array_equal(whole.norm, again.norm)
-    assert all(torch.equal(whole.run.snapshots[i], again.run.snapshots[i]) for i in (0, 300, 510))
-
-
-def test_settings():
-    """What the settings say of losses and methods exists."""
-    assert {each.loss for each in SETTINGS.values()} <= set(LOSSES)
-    assert SETTINGS["nsgan"] == Setting(
-        "js", rates=(0.1, 0.1), sigmas=(0.5, 1.0), method="extragradient"
-    )
-    for name in ("nsgan", "nsgan-slow", "gan-released"):
-        twin = replace(SETTINGS[name], method="simultaneous")
-        assert SETTINGS[f"{name}-descent"] == twin
-
-
-@pytest.mark.parametrize(
-    "change, match", [({"loss": "no"}, "unknown loss"), ({"method": "no"}, "method is one of")]
+SMALL = MixtureSize(
+    members=2, iterations=20, points=40, ends=2, alphas=19, fresh=60, away=2, lacks="nearly all"
 )
-def test_unknown(change, match):
-    with pytest.raises(ValueError, match=match):
-        train_mixture(replace(Setting(), **change), 1, 1, **SMALL)
+PRINTED = READINGS["as printed"].setting
 
 
-def test_clip_weights():
-    stacked = Stacked([mlp([1, 3, 1], seed=seed) for seed in range(2)])
-    clip_weights(stacked, bound=0.2)
-    largest = max(float(weight.detach().abs().max()) for weight in stacked.parameters.values())
-    assert largest == pytest.approx(0.2)
+def run(setting, size=SMALL, seed=3, **options):
+    return measure(setting, size, seed=seed, device="cpu", **options)
 
 
-def test_clipping_filter():
-    """Against a step and the clipping itself, for every place and every sign."""
-    phi = torch.tensor([1.0, 1.0, -1.0, -1.0, 0.3, -0.3]).repeat(2)
-    slope = torch.tensor([2.0, -2.0]).repeat_interleave(6)
-    still = (phi - 1e-3 * slope).clamp(-1, 1) == phi
-    assert torch.equal(clipping_filter(phi, slope, 1.0), still) and still.sum() == 4
+@pytest.fixture(scope="module")
+def penalised():
+    """A run of the printed WGAN-GP."""
+    return run(setting_of(mixture, "as printed", "wgan-gp"))
 
 
-def test_clipped_training():
-    """Weights stay within the bound, in the extrapolation as well."""
-    setting = replace(WASSERSTEIN, penalty=None, clip=0.05, rates=(0.1, 0.5))
-    trained = train_mixture(setting, 2, 5, keep=range(6), **SMALL)
-    for iteration in range(1, 6):
-        assert trained.run.snapshots[iteration][:, 301:].abs().max() <= 0.05
+def test_every_arm_of_every_reading():
+    """All are valid, an arm's method, loss and penalty are its own, six readings at most."""
+    assert find("mixture") is mixture and len(READINGS) <= 6
+    for reading in READINGS:
+        released = reading in ("as released", "released, latent 1")
+        for arm in ARMS:
+            setting = setting_of(mixture, reading, arm)
+            assert ("descent" in arm) == (setting.method == "simultaneous")
+            assert ("wgan-gp" in arm) == (setting.penalty is not None) == (setting.loss == "wgan")
+            if arm in ("nsgan", "nsgan descent"):
+                assert setting.loss == ("js-saturating" if released else "js")
+    assert setting_of(mixture, "as printed", "wgan-gp").rates == (0.01, 0.1)
+    assert setting_of(mixture, "as printed", "wgan-gp").penalty == GradientPenalty(1e-3, "data")
+    assert READINGS["as released"].setting.latent == 100
+
+
+def test_printed_variance():
+    """N(2, 0.5) has a variance of 0.5: the setting says so, and the points have it."""
+    assert PRINTED.sigmas[0] ** 2 == pytest.approx(0.5) and PRINTED.sigmas[1] == 1
+    assert PRINTED.rates == (0.1, 0.1) and PRINTED.method == "extragradient"
+    size = replace(SMALL, iterations=0, points=50_000, members=1)
+    points = train(PRINTED, size, seed=0).reals[0, :, 0].double()
+    # The outer half of each mode, where the other one has next to nothing.
+    for centre, sign, variance in ((2, 1, 0.5), (-2, -1, 1.0)):
+        outer = (points - centre)[sign * (points - centre) > 0]
+        error = variance * (2 / len(outer)) ** 0.5
+        assert float(outer.square().mean()) == pytest.approx(variance, abs=4 * error)
+
+
+def test_wanted():
+    """What is wanted exists; blocks below 100 screen; what decides claims comes first."""
+    for each in WANTED:
+        assert set(each.readings) <= set(READINGS) and set(each.arms) <= set(ARMS)
+        assert each.size in SIZES and each.why and (each.blocks.start in (0, 100))
+    first = WANTED[0]
+    assert first.readings == ("as printed",) and first.size == "full"
+    assert len(first.blocks) * SIZES["full"].members == 16
+    released = next(each for each in WANTED if each.readings == ("as released",))
+    assert len(released.blocks) * SIZES["full"].members == 8
+    full = SIZES["full"]
+    assert (full.iterations, full.points, full.lacks) == (30_000, 10_000, "nothing")
+
+
+def test_members(penalised):
+    """A row a member, and the numbers of its end point are those of the trained game."""
+    members = penalised["members"]
+    assert members["member"].tolist() == [0, 1] and members["diverged"].tolist() == [0, 0]
+    trained = train(setting_of(mixture, "as printed", "wgan-gp"), SMALL, seed=3)
+    for member, row in members.iterrows():
+        game, end = trained.game(member), trained.end(member, 20)
+        assert row["norm"] == pytest.approx(float(game.vector_field(end).norm()))
+        assert row["loss_d"] == pytest.approx(float(game.losses(end)[1]))
+        J = jacobian(game, trained.point(member, 0)).dense()
+        sharpest = float(torch.linalg.eigvalsh(J[301:, 301:])[-1])
+        assert row["first_sharpness"] == pytest.approx(sharpest, rel=1e-2)
+        late = trained.norm[trained.run.iterations > 16][:, member]
+        assert row["late_norm"] == pytest.approx(np.median(late))
+        assert row["late_spread"] == pytest.approx(late.std())
+    assert (members[["norm_other_penalty", "norm_other_latents"]] > 0).all(axis=None)
+
+
+def test_courses(penalised):
+    """Courses have named columns, and no more members than say something new."""
+    columns = {
+        "norms": ["member", "iteration", "norm", "ahead"],
+        "path": ["member", "alpha", "angle", "norm"],
+        "density": ["member", "x", "density"],
+        "spectrum": ["member", "real_before", "imaginary_before", "real_after", "imaginary_after"],
+        "own": ["member", "share", "g", "d"],
+    }
+    assert {name: list(penalised[name]) for name in columns} == columns
+    assert set(penalised["spectrum"]["member"]) == {0} and len(penalised["spectrum"]) == 100
+    assert np.isclose(penalised["path"]["alpha"], 1.1).sum() == 2
+    own = penalised["own"]["g"].to_numpy()
+    assert np.allclose(own, -own[::-1], atol=1e-6)  # G's loss is linear in each of its layers
+
+
+def test_wide():
+    """Latents of a hundred dimensions have leading eigenvalues, and no whole spectrum."""
+    setting = READINGS["as released"].setting
+    frames = run(setting, replace(SMALL, members=1))
+    assert "own" not in frames and "lowest" not in frames["members"]
+    assert len(frames["spectrum"]) == 100
+    after = frames["spectrum"]["real_after"] + 1j * frames["spectrum"]["imaginary_after"]
+    assert np.abs(after).max() == pytest.approx(frames["members"]["modulus"][0])
+
+
+def test_descent_has_no_point_ahead():
+    members = run(setting_of(mixture, "as printed", "nsgan descent"))["members"]
+    assert "ahead_norm" not in members and "norm_extragradient_from" not in members
+    assert np.allclose(members["norm"], members["norm_iterate"])
+
+
+def test_fresh_points():
+    """They are none of the training's, of its law, and the same for every member's number."""
+    trained = train(PRINTED, SMALL, seed=3)
+    reals, latents = fresh(trained, 1, 30)
+    assert reals.shape == (30, 1) and latents.shape == (30, 1)
+    assert not np.isin(reals.numpy(), trained.reals.numpy()).any()
+    assert torch.equal(fresh(trained, 1, 30)[0], reals)
+
+
+class Asked:
+    """True from a number of questions on."""
+
+    def __init__(self, calls):
+        self.left = calls
+
+    def __call__(self):
+        self.left -= 1
+        return self.left < 0
+
+
+def test_paused_run_goes_on(tmp_path):
+    """Stopped in training and between members, and taken up, a run gives the same bits."""
+    whole, pauses = run(PRINTED), []
+    for calls in (7, 11, 0):  # 19 in training, and one between members
+        try:
+            parts = run(PRINTED, folder=tmp_path, until=Asked(calls))
+        except Paused as pause:
+            pauses.append(str(pause))
+    assert len(pauses) == 2 and "8 of 20" in pauses[0] and "member 0" in pauses[1]
+    assert whole.keys() == parts.keys()
+    for name in whole:
+        assert_frame_equal(whole[name], parts[name], check_exact=True)
+
+
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
+def test_diverged_members():
+    """They keep their row, with the iteration and no numbers of an end point."""
+    wild = replace(setting_of(mixture, "as printed", "wgan-gp"), rates=(1e3, 1e3))
+    members = run(wild, replace(SMALL, iterations=60))["members"]
+    assert (members["diverged"] > 0).all() and members["late_norm"].isna().all()
+    assert (members["finite_iterations"] == members["diverged"]).all()
+    assert "norm" not in members
+
+
+def test_late_norms_of_the_last_fifth():
+    trained = train(PRINTED, SMALL, seed=0)
+    found = late_norms(trained, 20)
+    assert set(found) == {"late_norm", "late_spread", "ahead_norm", "ahead_spread"}
+    records = trained.run.iterations > 16
+    assert np.allclose(found["ahead_norm"], np.median(trained.norm_ahead[records], axis=0))
+
+
+def rows(**columns):
+    """Rows of three seeds, as evidence gives them."""
+    return DataFrame({"block": [100, 100, 101], "member": [0, 1, 0]} | columns)
+
+
+def test_quantities_are_those_of_claims():
+    """Each is a quantity of its claim, that names this experiment."""
+    claims = all_claims()
+    for claim, quantities in QUANTITIES.items():
+        known = {q["name"]: q for q in claims[claim]["quantities"]}
+        ours = {name for name, q in known.items() if q.get("experiment") == "mixture"}
+        assert set(quantities) == ours
+
+
+def test_methods_are_compared():
+    """B16 takes the point of extragradient that serves the paper best."""
+    found = {
+        "nsgan": rows(
+            late_norm=[7.0, 7.1, 7.2],
+            late_spread=[0.1] * 3,
+            ahead_norm=[0.01, 0.03, 0.02],
+            ahead_spread=[0.004, 0.005, 0.006],
+        ),
+        "nsgan descent": rows(late_norm=[0.2, 0.4, 0.3], late_spread=[0.05, 0.07, 0.06]),
+    }
+    values = {name: of(found) for name, of in QUANTITIES["B16"].items()}
+    assert values["extragradient_final_norm"] == [0.01, 0.03, 0.02]
+    assert values["late_norm"] == [0.3, 0.02] and values["late_norm_spread"] == [0.06, 0.005]
+    found["nsgan"]["late_norm"] = 0.001
+    assert QUANTITIES["B16"]["late_norm"](found) == [0.3, 0.001]
+    del found["nsgan descent"]
+    with pytest.raises(KeyError):
+        QUANTITIES["B16"]["late_norm"](found)
+
+
+def test_finite_iterations_by_seed():
+    """The fewer of both losses, seed by seed, in whatever order the rows are."""
+    found = {
+        "nsgan": rows(finite_iterations=[30_000, 30_000, 30_000]),
+        "wgan-gp": rows(finite_iterations=[500, 30_000, 700]).iloc[::-1],
+    }
+    assert QUANTITIES["B30"]["finite_iterations"](found) == [500, 30_000, 700]
+    assert QUANTITIES["B30"]["defaults_off_table"]({}) == len(DEFAULTS) == 4
+
+
+def test_end_points_are_compared():
+    """The loss that serves the paper less decides; members that diverged have no say."""
+    missing = float("nan")
+    columns = {
+        "relative_norm": ([0.1, 0.2, 0.3], [0.5, missing, 0.7]),
+        "imaginary_share": ([0.3, 0.2, 0.1], [0.9, missing, 0.9]),
+        "negative_curvature": ([-0.1, -0.2, -0.3], [-1.0, missing, -1.0]),
+        "sharpness": ([10.0, 20.0, 30.0], [0.1, missing, 0.3]),
+        "lean": ([0.9, 0.8, 0.7], [0.0, missing, 0.2]),
+        "height": ([0.6, 0.6, 0.6], [0.1, missing, 0.1]),
+        "level": ([0.1, 0.1, 0.1], [0.2, missing, 0.2]),
+        "switches": ([1.0, 1.0, 2.0], [0.0, missing, 0.0]),
+        "lowest": ([-0.1, -0.2, -0.3], [-0.4, missing, -0.5]),
+        "lowest_leading": ([0.1, 0.2, 0.3], [-0.4, missing, -0.6]),
+    }
+    found = {
+        arm: rows(**{name: values[place] for name, values in columns.items()})
+        for place, arm in enumerate(("nsgan", "wgan-gp"))
+    }
+    wanted = {
+        "mog_relative_norm": 0.6,
+        "mog_imaginary_share": 0.2,
+        "mog_negative_curvature": -0.2,
+        "mog_sharpness": [20.0, 0.2],
+        "mog_lean": 0.1 - 0.8,
+        "mog_bump": [0.1, 0.2],
+        "mog_nsgan_sign_switches": [1.0, 1.0, 2.0],
+        "mog_wgan_gp_sign_switches": [0.0, 0.0],
+        "mog_nsgan_full_real_part": [-0.1, -0.2, -0.3],
+        "mog_nsgan_top_real_part": [0.1, 0.2, 0.3],
+        "mog_wgan_gp_top_real_part": [-0.4, -0.6],
+    }
+    for claim in ("B17", "B19", "B20", "B21", "B22", "B23", "B24"):
+        for name, of in QUANTITIES[claim].items():
+            assert of(found) == pytest.approx(wanted.pop(name))
+    assert not wanted
+    found["wgan-gp"] = found["wgan-gp"].iloc[[1]]
+    with pytest.raises(KeyError, match="diverged"):
+        QUANTITIES["B22"]["mog_lean"](found)

@@ -14,7 +14,6 @@ from helpers.analysis.paths import path_profile
 from helpers.analysis.surfaces import ProjectedPath
 from helpers.figures import style
 from helpers.games.closed_form import rotating_saddle
-from helpers.ledger.columns import Table
 from helpers.operators import Matrix
 from helpers.spectra import blurred, ritz_cloud, slq_density
 
@@ -124,7 +123,7 @@ PATH = ProjectedPath(
     *(abs(VALUES) + 1,) * 3,
 )
 TOPS = np.stack([abs(VALUES) + 0.1, VALUES], axis=1)
-QUARTILES = Table(
+QUARTILES = DataFrame(
     {"iteration": [1, 2], "low": [0.1, 1.0], "middle": [0.2, 2.0], "high": [0.3, 3.0]}
 )
 TURNING = np.array([[0.0, 1.0], [-1.0, 0.0]])
@@ -194,7 +193,9 @@ DRAWN = {
         VALUES,
         {"a": abs(VALUES), "b": abs(VALUES)},
     ),
-    "own_spectra": lambda: figures.own_spectra({"a": Table({"G": VALUES, "D": VALUES})}),
+    "own_spectra": lambda: figures.own_spectra(
+        {"a": DataFrame({"share": abs(VALUES), "g": VALUES, "d": VALUES})}
+    ),
     "path_profiles": lambda: figures.path_profiles({"a": PROFILE, "b": PROFILE}),
     "pictures": lambda: figures.pictures({"a": np.zeros((2, 1, 4, 4)), "b": np.ones((2, 1, 4, 4))}),
     "colour pictures": lambda: figures.pictures({"a": np.zeros((2, 3, 4, 4))}),
