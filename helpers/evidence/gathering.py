@@ -231,7 +231,9 @@ class _Gathering:
                 self.stop.touch()  # what is under way is to pause, not to be waited for
             raise
         finally:
-            executor.shutdown(wait=True, cancel_futures=True)
+            for future in running:
+                future.cancel()
+            executor.shutdown(wait=True)
             pool.close()
         self.result.left = len(waiting)
         return self.result

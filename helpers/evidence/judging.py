@@ -23,7 +23,7 @@ class Judgement:
     """What the evidence says of a claim."""
 
     record: Record
-    source: str  # size, seeds, device and date, as text
+    source: str  # size, seeds, device, date and reading, as text
     size: str  # the smallest of its experiments', or ""
 
 
@@ -56,8 +56,9 @@ def judged(claim_id: str, *, folder: Path | str | None = None) -> Judgement | No
             continue
         own, rows, size = _values(name, claim_id, wanted, folder)
         values |= own
+        if len(rows):  # some quantities are arithmetic, and rest on no run
+            sources.append(f"{source_of(rows)}, reading: {rows['reading'].iloc[0]}")
         if size:
-            sources.append(source_of(rows))
             used.append(size)
     size = min(used, key=_rank, default="")
     whole = len(values) == len(claim["quantities"])

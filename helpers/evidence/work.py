@@ -82,8 +82,12 @@ def work(
         torch.set_num_threads(1)
         try:
             scratch.mkdir(parents=True, exist_ok=True)
+            place = pick_device(device)
+            made = provenance(place)
+            made["device"] = _all_devices(scratch, made["device"])
             with threadpool_limits(1):
-                line = _measured(run, scratch, device, data, until)
+                line = run.parameters | {"key": run.key, "data": None} | made
+                line |= _measured(run, scratch, place, data, until)
         except Paused as paused:
             _keep_seconds(scratch, before + time.perf_counter() - start)
             return Outcome(PAUSED, time.perf_counter() - start, str(paused))
@@ -109,23 +113,35 @@ def record_failure(run: Run, folder: Path, message: str) -> None:
 
 
 def _measured(
-    run: Run, scratch: Path, device: str, data: str | None, until: Callable[[], bool] | None
+    run: Run,
+    scratch: Path,
+    device: torch.device,
+    data: str | None,
+    until: Callable[[], bool] | None,
 ) -> dict[str, Any]:
-    module, place = experiments.find(run.experiment), pick_device(device)
-    line = run.parameters | {"key": run.key, "data": None} | provenance(place)
+    module = experiments.find(run.experiment)
     try:
         tables = module.measure(
             run.setting,
             run.size,
             seed=run.block,
-            device=place,
+            device=device,
             folder=scratch,
             data=data,
             until=until,
         )
     except Diverged as end:
-        return line | {"tables": {}, "diverged": end.iteration}
-    return line | {"tables": encoded(tables)}
+        return {"tables": {}, "diverged": end.iteration}
+    return {"tables": encoded(tables)}
+
+
+def _all_devices(scratch: Path, device: str) -> str:
+    """The devices on which a run was done, this one the last: it may go on elsewhere."""
+    file = scratch / "devices"
+    before = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    devices = list(dict.fromkeys([*before, device]))
+    file.write_text("\n".join(devices), encoding="utf-8")
+    return ", then ".join(devices)
 
 
 def _seconds(scratch: Path) -> float:

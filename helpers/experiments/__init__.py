@@ -1,21 +1,21 @@
 """The papers' experiments, one a module; the book's chapters call them.
 
-Modules of `ORDER` have the one shape of `protocol`, and are run by `helpers.evidence`.
+`ORDER` lists those that have the one shape of `protocol`, which `helpers.evidence` runs.
 
-ensembles       records of a whole training, and members arm by arm
-five_gaussians  Sun et al. 2020, released code: five Gaussians on a circle
-flatness        small classifiers whose steps leave the sharp directions out
-image_epochs    Durall et al. 2021: NSGAN and NuGAN, epoch by epoch, at three scales
-images          Berard et al. 2020: image GANs as games
-mixture         Berard et al. 2020: the mixture of Gaussians
-mixture_ends    the mixture: what is measured of a trained member
-mixture_training  the mixture: how a block is trained
-protocol        the shape of an experiment
-quadratic       nudged steps down a rotated quadratic
-ring            a ring of eight Gaussians: mode collapse, many seeds at a time
-setting         what the settings of all experiments have in common
-two_clusters    Sun et al. 2020: two clusters, many seeds and settings
-two_cluster_training  and how they are trained
+ensembles             records of a whole training, and members arm by arm
+five_gaussians        Sun et al. 2020, released code: five Gaussians on a circle
+flatness              small classifiers whose steps leave the sharp directions out
+image_epochs          Durall et al. 2021: NSGAN and NuGAN, epoch by epoch, at three scales
+images                Berard et al. 2020: image GANs as games
+mixture               Berard et al. 2020: the mixture of Gaussians
+mixture_ends          the mixture: what is measured of a trained member
+mixture_training      the mixture: how a block is trained
+protocol              the shape of an experiment
+quadratic             nudged steps down a rotated quadratic
+ring                  a ring of eight Gaussians: mode collapse, many seeds at a time
+setting               what the settings of all experiments have in common
+two_cluster_training  two clusters: what is drawn, trained and recorded
+two_clusters          Sun et al. 2020: two clusters, many seeds and settings
 """
 
 from importlib import import_module

@@ -70,7 +70,7 @@ def as_html(
     claim = find(made.claim)
     mark, colour = MARKS[made.verdict]
     place = f' id="claim-{made.claim}"' if anchor else ""
-    absent = "not in this run" if made.values else "no run yet"
+    absent = rules.NO_RUN if made.verdict == rules.NO_RUN else "not in this run"
     return (
         f'<div class="verdict"{place} style="border-left:.3rem solid {colour};'
         f'background:{colour}1c;border-radius:.25rem;padding:.6rem 1rem;margin:.5rem 0">'

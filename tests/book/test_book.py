@@ -225,6 +225,56 @@ def test_refused_before_anything_runs(book, capsys, arguments, words):
     assert not book.build.exists()
 
 
+# A chapter whose runs are evidence.
+OF_EVIDENCE = (
+    chapter()
+    .replace("scale = 1.0\n", 'device = "auto"\nruns = ""\ncheck = False\n')
+    .replace("1e6 * scale", "1e6")
+    .replace(", profile=profile", "")
+)
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--profile", "full"], "profile 'full' needs --set runs=FOLDER"),
+        (["--profile", "medium", "--set", "runs="], "profile 'medium' needs --set runs=FOLDER"),
+        (["--set", "check=1"], "parameter 'check' takes bool, got '1'"),
+        (["--set", "checkpoints=x"], "unknown parameter 'checkpoints'"),
+        (["--profile", "full", "--record", "--set", "runs=x"], "`python -m helpers.evidence expo"),
+    ],
+)
+def test_a_chapter_of_evidence_refuses(book, capsys, arguments, words):
+    """A profile without a folder, and to be recorded in a file of its own."""
+    write(book, good=OF_EVIDENCE)
+    assert main(["run", *arguments], book) == 1
+    assert words in capsys.readouterr().err
+    assert not book.build.exists()
+
+
+def test_a_chapter_of_evidence_takes_every_profile(book, tmp_path, monkeypatch):
+    """And its folder means the same wherever the chapter runs."""
+    write(book, good=OF_EVIDENCE)
+    notebook = pairing.to_notebook(book, "good")
+    monkeypatch.chdir(tmp_path)
+    chosen = execute.chosen_values(notebook, "medium", ["runs=own", "check=True"])
+    assert chosen == {"profile": "medium", "runs": str(tmp_path / "own"), "check": True}
+    assert execute.chosen_values(notebook, None, ["runs=/a"]) == {"runs": "/a"}
+
+
+def test_gather_is_evidences(book, capsys):
+    """All its options are handed on; the list runs nothing."""
+    assert main(["gather", "no_such_experiment", "--list"], book) == 2
+    assert "experiment is one of" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as stopped:
+        main(["gather", "--help"], book)
+    assert stopped.value.code == 0
+    assert "--cluster ADDRESS" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        main(["--help"], book)
+    assert "gather" in capsys.readouterr().out
+
+
 def test_parameter_types():
     """Each value takes the type of the default; an int will do for a float, not a bool."""
     known = {"a": 1, "b": 1.0, "c": "x", "d": True}
@@ -316,10 +366,11 @@ def test_byte_order_marks(book):
 
 
 def test_cache_key_covers_what_a_chapter_depends_on(book):
-    """The package, claims, recorded runs, timings and pins are in the key, references are not."""
+    """The package, claims, evidence, timings and pins are in it; references and caches are not."""
     package, data = book.root / "helpers", book.root / "data"
     files = [package / "ledger.py", package / "drawn" / "lines.py", data / "claims.json"]
     files += [book.recorded / "some.json", data / "benchmarks" / "some.json"]
+    files += [data / "evidence" / "some.jsonl"]
 
     def key(parameters=()):
         return cache.key(book, pairing.to_notebook(book, "good"), dict(parameters))
@@ -337,6 +388,8 @@ def test_cache_key_covers_what_a_chapter_depends_on(book):
     assert len(set(keys)) == len(keys)
     book.references.mkdir()
     (book.references / "good.json").write_text("{}")
+    (book.cache / "runs").mkdir(parents=True)
+    (book.cache / "runs" / "one.json").write_text("{}")
     assert key() == keys[-1]
 
 

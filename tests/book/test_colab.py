@@ -128,14 +128,16 @@ def test_a_narrow_requirement_would_be_seen(colab, index, tmp_path):
 
 
 def test_the_wheel_holds_all_that_chapters_read(wheel):
-    """Modules, claims, timings and recorded runs; nothing of the tests or the book."""
+    """Modules, claims, evidence, references, timings and recorded runs; nothing of the tests."""
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
     paths = [p for end in ("py", "html") for p in (ROOT / "helpers").rglob(f"*.{end}")]
     modules = {path.relative_to(ROOT).as_posix() for path in paths}
     data = {"helpers/claims.json"}
-    for folder in ("benchmarks", "recorded"):
-        files = {f"helpers/{folder}/{path.name}" for path in (ROOT / "data" / folder).iterdir()}
+    # Beside the modules; those of the package `evidence` are in a folder of that name already.
+    names = {name: name for name in ("benchmarks", "recorded", "references")}
+    for folder, inside in (names | {"evidence": "evidence_data"}).items():
+        files = {f"helpers/{inside}/{path.name}" for path in (ROOT / "data" / folder).iterdir()}
         assert files
         data |= files
     assert held == modules | data

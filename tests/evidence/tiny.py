@@ -11,7 +11,7 @@ from helpers.experiments.protocol import Wanted, setting_of
 READING = next(iter(two_clusters.READINGS))
 SIZES = {
     "tiny": replace(two_clusters.SIZES["quick"], members=2, iterations=60),
-    "long": replace(two_clusters.SIZES["quick"], members=4, iterations=1500),
+    "long": replace(two_clusters.SIZES["quick"], members=2, iterations=400),
 }
 ARMS = ("js", "rs")
 

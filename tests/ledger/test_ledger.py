@@ -94,12 +94,14 @@ def test_claims_have_what_they_need():
     table = json.loads(path.read_text(encoding="utf-8"))
     assert len(table) == len({claim["id"] for claim in table}) == len(ledger.all_claims()) == 100
     for claim in table:
-        assert set(claim) - {"untestable", "history"} == KEYS, claim["id"]
+        assert set(claim) - {"untestable", "history", "home"} == KEYS, claim["id"]
+        assert claim.get("home", "two_clusters") in checkout().chapters(), claim["id"]
         assert claim["id"][0] == claim["paper"] and claim["paper"] in ledger.PAPERS
         assert claim["needs"] in ("quick", "full"), claim["id"]
         names = [quantity["name"] for quantity in claim["quantities"]]
         assert len(names) == len(set(names)), claim["id"]
         assert bool(names) != bool(claim.get("untestable")), claim["id"]
+        assert claim.get("home") in (None, *claim["chapters"]), claim["id"]
         assert claim["claim"] and claim["place"] and type(claim["chapters"]) is list, claim["id"]
 
 
@@ -142,7 +144,7 @@ def test_quantities(claim_id, quantity):
     """Rules are complete and satisfiable, verdicts are judgements, nothing is misspelt."""
     rules.check_rule(quantity)
     needs = {"equal": {"within"}, "sign": {"margin"}, "fraction": {"each"}}
-    allowed = {"name", "what", "rule", "paper", "if_holds", "if_fails", "needs"}
+    allowed = {"name", "what", "rule", "paper", "if_holds", "if_fails", "needs", "experiment"}
     assert set(quantity) <= allowed | needs.get(quantity["rule"], set())
     assert quantity.get("needs", "quick") == "quick"
     assert {quantity.get("if_holds", rules.REPRODUCED)} <= set(rules.VERDICTS[:4])

@@ -1,0 +1,125 @@
+"""The scoreboard and the verdict boxes of the chapters: two views of one thing."""
+
+import re
+
+import nbformat
+import pytest
+
+from helpers import evidence, ledger
+from helpers.book import board, pairing
+from helpers.book.__main__ import main
+from helpers.book.layout import Layout, checkout
+from helpers.chapter import Chapter
+from tests import toy
+
+
+@pytest.fixture
+def layout(monkeypatch, tmp_path):
+    """A book of two chapters, of which one is the home of the toy's claims."""
+    toy.install(monkeypatch, tmp_path / "evidence")
+    found = Layout(tmp_path)
+    entries = "".join(f"  - file: book/{name}.ipynb\n" for name in ("first", "two_clusters"))
+    (tmp_path / "_toc.yml").write_text(f"format: jb-book\nroot: book/x\nchapters:\n{entries}")
+    found.book.mkdir()
+    return found
+
+
+def write(layout, monkeypatch, *claims, chapter="two_clusters", arms=("low", "high")):
+    """A committed notebook with the boxes of some claims, made by a chapter."""
+    published = []
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            "helpers.ledger.notebooks.publish_display_data", lambda *given: published.append(given)
+        )
+        page = Chapter("two_clusters", device="cpu")
+        page.live("toy", arms, reading="as printed")
+        for claim in claims:
+            page.record(claim, {"exact": 0.5} if claim == "Z4" else None)
+    outputs = [
+        nbformat.v4.new_output("display_data", data=data, metadata=metadata)
+        for data, metadata in published
+    ]
+    cell = nbformat.v4.new_code_cell("record", outputs=outputs)
+    pairing.write(nbformat.v4.new_notebook(cells=[cell]), layout.notebook(chapter))
+
+
+def rows(layout):
+    return {row.claim["id"]: row for row in board.rows(layout, committed=True)}
+
+
+def test_board_and_boxes_agree(layout, monkeypatch, tmp_path):
+    """With evidence, with a part of it, with none, and where the page computes the value."""
+    toy.make_evidence(tmp_path / "evidence", tmp_path / "runs")
+    write(layout, monkeypatch, "Z1", "Z2", "Z3", "Z4")
+    found = rows(layout)
+    boxes = dict(ledger.boxes_of(pairing.read(layout.notebook("two_clusters"))))
+    assert {claim: row.verdict for claim, row in found.items()} == {
+        "Z1": "reproduced",
+        "Z2": "no run yet",
+        "Z3": "no run yet",
+        "Z4": "reproduced",
+    }
+    for claim, row in found.items():
+        assert boxes[claim].startswith(f"{claim} {row.verdict}: ")
+    assert found["Z2"].judged.record.values.keys() == {"low_value"}
+    html = board.table(list(found.values()))
+    assert "full size, 32 seeds of each" in html and "no run yet of the rest" in html
+    assert html.count("<summary>live run</summary>") == 3
+
+
+def test_evidence_goes_before_a_recorded_run(layout, monkeypatch, tmp_path):
+    """Of which there is nothing on the board then; without evidence it decides, as legacy."""
+    made = ledger.judge("Z1", {"low_value": [9.0], "high_value": [9.0]}, profile="full")
+    run = {"chapter": "two_clusters", "records": [made.as_json()]}
+    run |= {"device": "CPU", "date": "2026-01-02", "commit": "abc", "seeds": "0"}
+    rows = {}
+    for there in (False, True):
+        if there:
+            toy.make_evidence(tmp_path / "evidence", tmp_path / "runs")
+        judged = {"Z1": evidence.judged("Z1")}
+        rows[there] = {r.claim["id"]: r for r in ledger.scoreboard({}, [run], judged)}["Z1"]
+    assert rows[False].verdict == "not reproduced" and rows[False].judged is None
+    assert "legacy: full profile (CPU" in board.table([rows[False]])
+    assert rows[True].verdict == "reproduced" and rows[True].full == ()
+    assert "legacy" not in board.table([rows[True]])
+
+
+def test_the_link_leads_home(layout, monkeypatch):
+    """A claim that two chapters show is linked once, to its home; one without a home to both."""
+    monkeypatch.delitem(toy.CLAIMS[0], "home")
+    # Each chapter measures what the other does not.
+    write(layout, monkeypatch, "Z1", "Z3", chapter="first", arms=["low"])
+    write(layout, monkeypatch, "Z1", "Z3", arms=["high"])
+    links = re.findall(r'href="([^"]*)"', board.table(list(rows(layout).values())))
+    assert [link.removesuffix(".html#claim-Z1") for link in links[:2]] == layout.chapters()
+    assert links[2:] == ["two_clusters.html#claim-Z3"]
+
+
+def test_lagging_boxes_are_named(layout, monkeypatch, tmp_path, capsys):
+    """With the command that refreshes them, and without failing the check."""
+    write(layout, monkeypatch, "Z1", "Z2", "Z4")
+    write(layout, monkeypatch, "Z1", chapter="first")  # not its home
+    assert board.lagging(layout) == {}
+    toy.make_evidence(tmp_path / "evidence", tmp_path / "runs")
+    assert board.lagging(layout) == {"two_clusters": ["Z1", "Z2"]}
+    for part in ("pairing", "readme"):
+        monkeypatch.setattr(f"helpers.book.__main__.{part}.check", lambda layout: [])
+    assert main(["check"], layout) == 0
+    said = capsys.readouterr().out
+    assert "two_clusters: the evidence says more than the stored boxes of Z1, Z2" in said
+    assert "`make notebooks`" in said
+    write(layout, monkeypatch, "Z1", "Z2", "Z4")
+    assert board.lagging(layout) == {}
+
+
+@pytest.mark.parametrize("chapter", checkout().chapters())
+def test_executed_boxes_say_what_the_board_says(chapter):
+    """For each claim with evidence, at its home."""
+    layout = checkout()
+    path = layout.executed / f"{chapter}.ipynb"
+    if not path.exists():
+        pytest.skip("not executed; run `make book`")
+    found = {row.claim["id"]: row for row in board.rows(layout, committed=False)}
+    for claim, text in ledger.boxes_of(pairing.read(path)):
+        if found[claim].claim.get("home") == chapter:
+            assert text.startswith(f"{claim} {found[claim].verdict}: ")
