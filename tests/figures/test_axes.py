@@ -129,14 +129,14 @@ def test_bands_want_the_columns_by_name():
 @pytest.mark.parametrize("order", [("share", "g", "d"), ("d", "share", "g")])
 def test_own_spectra(order):
     values = {"share": [0.0, 0.5, 1.0], "g": [-2.0, 1.0, 3.0], "d": [-5.0, 40.0, 60.0]}
-    figure = figures.own_spectra({"a": DataFrame({name: values[name] for name in order})})
-    axes = panel(figure, "a")
+    frame = DataFrame({"block": 0, "member": 0} | {name: values[name] for name in order})
+    axes = panel(figures.own_spectra({"a": concat([frame, frame.assign(block=1)])}), "a")
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("share below", "eigenvalue")
     for player in "GD":
         x, y = line(axes, player)
         assert x.tolist() == values["share"] and y.tolist() == values[player.lower()]
-        (drawn,) = (each for each in axes.lines if each.get_label() == player)
-        assert drawn.get_color() == PLAYER_COLOURS[player]
+        drawn = [each for each in axes.lines if each.get_color() == PLAYER_COLOURS[player]]
+        assert len(drawn) == 2
 
 
 @checks("courses")
@@ -390,16 +390,22 @@ def test_related(some):
 
 @checks("histograms")
 def test_histograms(some):
-    grid, truth = some(4), {"a": some(4), "b": some(4)}
-    found = {"a": some(3, 4), "b": [some(4)]}
-    figure = figures.histograms(found, grid, truth)
+    truth = DataFrame({"x": some(4), "density": some(4)})
+    found = {
+        title: DataFrame(
+            {"block": 0, "member": np.repeat(np.arange(seeds), 4), "density": some(4 * seeds)}
+        ).assign(x=np.tile(truth["x"], seeds))
+        for title, seeds in (("a", 3), ("b", 1))
+    }
+    figure = figures.histograms(found, truth)
     assert figure.axes[0].get_ylabel() == "density"
-    for title in found:
+    for title, frame in found.items():
         axes = panel(figure, title)
         assert axes.get_xlabel() == "x"
-        assert [each.get_ydata().tolist() for each in axes.lines] == np.array(found[title]).tolist()
-        assert all(each.get_xdata().tolist() == grid.tolist() for each in axes.lines)
-        assert edges(axes.collections[0], grid[2]) == (0, truth[title][2])
+        drawn = [each.get_ydata().tolist() for each in axes.lines]
+        assert drawn == [seed["density"].tolist() for _, seed in frame.groupby("member")]
+        assert all(each.get_xdata().tolist() == truth["x"].tolist() for each in axes.lines)
+        assert edges(axes.collections[0], truth["x"][2]) == (0, truth["density"][2])
 
 
 @checks("pictures")

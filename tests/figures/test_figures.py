@@ -123,6 +123,9 @@ PATH = ProjectedPath(
     *(abs(VALUES) + 1,) * 3,
 )
 TOPS = np.stack([abs(VALUES) + 0.1, VALUES], axis=1)
+SEEDS = DataFrame({"block": 0, "member": 0, "x": VALUES, "density": abs(VALUES)}).assign(
+    share=abs(VALUES), g=VALUES, d=VALUES
+)
 QUARTILES = DataFrame(
     {"iteration": [1, 2], "low": [0.1, 1.0], "middle": [0.2, 2.0], "high": [0.3, 3.0]}
 )
@@ -188,14 +191,8 @@ DRAWN = {
     "related": lambda: figures.related(
         {"a": (abs(VALUES), abs(VALUES)), "b": (abs(VALUES), abs(VALUES))}, xlabel="x", ylabel="y"
     ),
-    "histograms": lambda: figures.histograms(
-        {"a": [abs(VALUES), abs(VALUES)], "b": []},
-        VALUES,
-        {"a": abs(VALUES), "b": abs(VALUES)},
-    ),
-    "own_spectra": lambda: figures.own_spectra(
-        {"a": DataFrame({"share": abs(VALUES), "g": VALUES, "d": VALUES})}
-    ),
+    "histograms": lambda: figures.histograms({"a": SEEDS, "b": SEEDS.iloc[:0]}, SEEDS),
+    "own_spectra": lambda: figures.own_spectra({"a": SEEDS}),
     "path_profiles": lambda: figures.path_profiles({"a": PROFILE, "b": PROFILE}),
     "pictures": lambda: figures.pictures({"a": np.zeros((2, 1, 4, 4)), "b": np.ones((2, 1, 4, 4))}),
     "colour pictures": lambda: figures.pictures({"a": np.zeros((2, 3, 4, 4))}),
