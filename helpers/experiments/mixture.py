@@ -110,6 +110,7 @@ for _rate in RATES:
     ARMS[f"nsgan, rate {_rate}"] = {"rates": (_rate, _rate)}
     ARMS[f"nsgan descent, rate {_rate}"] = {"rates": (_rate, _rate)} | _DESCENT
 _SWEEP = tuple(arm for arm in ARMS if "rate" in arm)
+ARMS["rsgan, rate 0.01"] = {"loss": "rs", "rates": _SLOW}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +158,13 @@ WANTED = (
         "medium",
         range(100, 101),
         "at which rates extragradient rests on a stationary point; minutes",
+    ),
+    Wanted(
+        ("as printed",),
+        ("nsgan, rate 0.01", "rsgan, rate 0.01"),
+        "medium",
+        range(100, 102),
+        "RS beside NSGAN, 8 seeds; minutes",
     ),
     Wanted(
         ("as released",),
