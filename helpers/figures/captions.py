@@ -18,6 +18,8 @@ from helpers.figures.style import svg
 from helpers.inputs import shown
 
 _PLAIN = " '/:;,()!*?@$+|="  # what a quoted address may hold as it is
+# Themes of pages make captions grey, and centre them.
+_CAPTION = "text-align:left;color:inherit;font-weight:normal"
 _CELL = "text-align:left;padding:.15rem .9rem .15rem 0"
 
 
@@ -56,7 +58,8 @@ def captioned(figure: Figure | HTML, caption: str, alt: str) -> Captioned:
         page = f'<figure {label} style="margin:0">{figure.data}'
     else:
         raise ValueError(f"a figure is one of matplotlib's, or HTML, got {shown(figure)}")
-    return Captioned(f"{page}<figcaption>{escape(caption)}</figcaption></figure>", caption)
+    text = f'<figcaption style="{_CAPTION}">{escape(caption)}</figcaption>'
+    return Captioned(f"{page}{text}</figure>", caption)
 
 
 def as_table(frame: DataFrame, caption: str) -> Captioned:
@@ -85,7 +88,7 @@ def as_table(frame: DataFrame, caption: str) -> Captioned:
     )
     page = (
         '<div style="overflow-x:auto"><table class="measured">'
-        f'<caption style="caption-side:bottom;text-align:left">{escape(caption)}</caption>'
+        f'<caption style="caption-side:bottom;{_CAPTION}">{escape(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
     return Captioned(page, f"{caption}\n{frame.to_string(index=not plain)}")

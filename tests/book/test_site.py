@@ -207,6 +207,7 @@ def test_text_is_legible(site, browser, theme):
     """
     for page, selector in (
         ("two_point_landscape", ".verdict td, .verdict strong, article p"),
+        ("two_clusters", ".verdict td, .verdict summary, figcaption, .measured caption"),
         ("scoreboard", "#scoreboard td, #scoreboard th, #scoreboard td a"),
     ):
         visit(browser, f"{site}/book/{page}.html", theme=theme)
