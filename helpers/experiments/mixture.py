@@ -150,7 +150,8 @@ WANTED = (
         ("nsgan", "nsgan descent", "wgan-gp", "wgan-gp, sigma 1"),
         "full",
         range(100, 104),
-        "B16, B30 and the mixture's part of B17 and B19 to B24, 16 seeds",
+        "B16, B30 and the mixture's part of B17 and B19 to B24, 16 seeds; 6 to 15 minutes a block "
+        "on one core",
     ),
     Wanted(
         ("as printed",),
@@ -171,7 +172,7 @@ WANTED = (
         ("nsgan", "nsgan descent"),
         "full",
         range(100, 102),
-        "the released experiment beside it, 8 seeds",
+        "the released experiment beside it, 8 seeds; 80 and 40 minutes a block on one core",
     ),
     Wanted(
         ("printed, slow steps",),
