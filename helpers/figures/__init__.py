@@ -11,19 +11,18 @@ from helpers.figures.lines import curves, shares
 from helpers.figures.planes import basin_maps, landscapes, turning_contours
 from helpers.figures.style import PALETTE, PLAYER_COLOURS, show
 from helpers.figures.surfaces import sliding_surface, turnable_surfaces
-from helpers.figures.trainings import Course, courses, cumulative, ranges, reached, scattered
+from helpers.figures.trainings import courses, cumulative, ranges, reached, scattered
 
 __all__ = [
     "PALETTE",  # colours that are told apart
     "PLAYER_COLOURS",  # the colours of G and D
-    "Course",  # one training as it is drawn
     "archetypes",  # fields with a path above, path-angle and path-norm below
     "as_table",  # a frame as a table with a caption, its headings tied to rows and columns
     "bands",  # median and quartiles over seeds along a training
     "basin_maps",  # where descent ends, start by start
     "captioned",  # a figure with its caption, and a text for those who do not see it
     "clouds",  # densities in the complex plane, with the exact eigenvalues
-    "courses",  # generated points and D's loss, a column a seed
+    "courses",  # generated points and D's loss, a column per seed
     "cumulative",  # the share of seeds at or below a value
     "curvature_and_score",  # leading eigenvalues of both players, and a score
     "curves",  # named curves over one axis

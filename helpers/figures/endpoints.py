@@ -65,25 +65,21 @@ def related(
 
 
 @styled
-def histograms(
-    panels: Mapping[str, Sequence[NDArray[np.float64]]],
-    grid: NDArray[np.float64],
-    truth: Mapping[str, NDArray[np.float64]],
-) -> Figure:
+def histograms(panels: Mapping[str, DataFrame], truth: DataFrame) -> Figure:
     """Histograms of generated points, a thin line a seed, over the true density (shaded).
 
     Args:
-        panels: densities (b,) on the bins, one a seed, by title.
-        grid: (b,) middles of the bins.
-        truth: (b,) the true density by title.
+        panels: frames with columns "block" and "member" (the seed), "x" and "density", by title.
+        truth: a frame with columns "x" and "density".
     """
     figure, axes_row = plt.subplots(
         1, len(panels), figsize=(3.2 * len(panels), 3), sharey=True, squeeze=False
     )
-    for axes, (title, lines) in zip(axes_row[0], panels.items(), strict=True):
-        axes.fill_between(grid, truth[title], color=INK, alpha=0.22, linewidth=0)
-        for line in lines:
-            axes.step(grid, line, where="mid", color=PLAYER_COLOURS["G"], linewidth=0.9, alpha=0.8)
+    for axes, (title, frame) in zip(axes_row[0], panels.items(), strict=True):
+        axes.fill_between(truth["x"], truth["density"], color=INK, alpha=0.22, linewidth=0)
+        look = {"color": PLAYER_COLOURS["G"], "linewidth": 0.9, "alpha": 0.8}
+        for _, seed in frame.groupby(["block", "member"]):
+            axes.step(seed["x"], seed["density"], where="mid", **look)
         axes.set(title=title, xlabel="x")
     axes_row[0, 0].set_ylabel("density")
     return figure
@@ -91,20 +87,22 @@ def histograms(
 
 @styled
 def own_spectra(panels: Mapping[str, DataFrame]) -> Figure:
-    """Quantiles of the players' own eigenvalues, on an axis with a sign and logarithms.
+    """Quantiles of the players' own eigenvalues, a thin line a seed, logarithmic with a sign.
 
     Args:
-        panels: frames with columns "share", of the eigenvalues that lie below, and "g" and "d", the
-            eigenvalues of either player there, by title.
+        panels: frames with columns "block" and "member" (the seed), "share", of the eigenvalues
+            that lie below, and "g" and "d", the eigenvalues of either player there, by title.
     """
     figure, axes_row = plt.subplots(
         1, len(panels), figsize=(3.4 * len(panels), 3.2), squeeze=False, sharey=True
     )
     for axes, (title, frame) in zip(axes_row[0], panels.items(), strict=True):
         axes.axhline(0, color=INK, linewidth=1)
-        for player, line in (("G", "-"), ("D", "--")):
-            look = {"color": PLAYER_COLOURS[player], "linestyle": line}
-            axes.plot(frame["share"], frame[player.lower()], label=player, **look)
+        for number, (_, seed) in enumerate(frame.groupby(["block", "member"])):
+            for player, line in (("G", "-"), ("D", "--")):
+                look = {"color": PLAYER_COLOURS[player], "linestyle": line, "linewidth": 0.9}
+                name = None if number else player
+                axes.plot(seed["share"], seed[player.lower()], label=name, **look)
         axes.set_yscale("symlog", linthresh=1e-4)
         axes.set_yticks([-1, -1e-2, 0, 1e-2, 1, 100])
         axes.set(title=title, xlabel="share below")

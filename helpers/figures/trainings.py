@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -11,63 +10,46 @@ import seaborn as sns
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from pandas import DataFrame
 
 from helpers.figures.style import INK, PLAYER_COLOURS, panel_rows, styled
 
-_TIMES = 150  # of a line: what a screen shows, and pages stay small
 _TOP = 0.85  # of axes for losses: log 2 and some more
-
-
-@dataclass(frozen=True, eq=False)
-class Course:
-    """One training as it is drawn."""
-
-    iterations: NDArray[np.int64]  # (t,)
-    points: NDArray[np.float64]  # (t, n) generated
-    loss: NDArray[np.float64]  # (t,) of D
 
 
 @styled
 def courses(
-    found: Mapping[str, Mapping[str, Course]],
-    *,
-    bands: Sequence[tuple[float, float]],
-    levels: Mapping[str, float],
+    found: DataFrame, *, bands: Sequence[tuple[float, float]], levels: Mapping[str, float]
 ) -> Figure:
-    """Generated points and, below them, D's loss: a pair of rows a GAN, a column a seed.
+    """Generated points and, below them, D's loss: a pair of rows per arm, a column per seed.
 
     Args:
-        found: by name of the GAN (row) and of the seed (column).
+        found: with columns "arm", "seed", "iteration", "loss" and "point 0" on; arms and seeds are
+            drawn in the order in which they come.
         bands: where the real points are.
-        levels: of D's loss, by name of the GAN: its value at collapse, drawn as a line.
+        levels: of D's loss, by arm: its value at collapse, drawn as a line.
     """
-    names, seeds = list(found), list(next(iter(found.values())))
+    arms, seeds = list(dict.fromkeys(found["arm"])), list(dict.fromkeys(found["seed"]))
+    points = [column for column in found if str(column).startswith("point ")]
     figure, panels = plt.subplots(
-        2 * len(names),
+        2 * len(arms),
         len(seeds),
-        figsize=(3.1 * len(seeds), 4.1 * len(names)),
+        figsize=(3.1 * len(seeds), 4.1 * len(arms)),
         sharex=True,
         sharey="row",
         squeeze=False,
-        height_ratios=[3, 2] * len(names),
+        height_ratios=[3, 2] * len(arms),
     )
-    for number, name in enumerate(names):
+    for number, arm in enumerate(arms):
         for column, seed in enumerate(seeds):
-            course = found[name][seed]
-            few = slice(None, None, -(-len(course.iterations) // _TIMES))
+            own = found[(found["arm"] == arm) & (found["seed"] == seed)]
             above, below = panels[2 * number : 2 * number + 2, column]
             for low, high in bands:
                 above.axhspan(low, high, color=INK, alpha=0.18, linewidth=0)
-            above.plot(
-                course.iterations[few],
-                course.points[few],
-                color=PLAYER_COLOURS["G"],
-                lw=0.7,
-                alpha=0.6,
-            )
-            above.set(title=f"{name}, {seed}", ylim=(-2.5, 6.5))
-            below.plot(course.iterations[few], course.loss[few], color=PLAYER_COLOURS["D"], lw=1.2)
-            below.axhline(levels[name], color=INK, lw=1, ls="--")
+            above.plot(own["iteration"], own[points], color=PLAYER_COLOURS["G"], lw=0.7, alpha=0.6)
+            above.set(title=f"{arm}, {seed}", ylim=(-2.5, 6.5))
+            below.plot(own["iteration"], own["loss"], color=PLAYER_COLOURS["D"], lw=1.2)
+            below.axhline(levels[arm], color=INK, lw=1, ls="--")
             below.axhline(np.log(2), color=INK, lw=1, ls=":")
             below.set_ylim(0.2, _TOP)
         panels[2 * number, 0].set_ylabel("points")
@@ -104,33 +86,33 @@ def cumulative(
 
 
 @styled
-def reached(
-    found: Mapping[str, tuple[NDArray[np.float64], NDArray[np.float64]]],
-    *,
-    marks: Mapping[str, float],
-) -> Figure:
+def reached(found: DataFrame, *, marks: Mapping[str, float]) -> Figure:
     """How often training was at which pair of D's loss and of the least loss that there is.
 
     Args:
-        found: least losses and reached ones, two arrays of one shape, by name of the GAN (panel).
-        marks: the value at collapse, by name of the GAN.
+        found: with columns "arm" (a panel each), "least", "loss" and "records", the number of
+            records with a pair of losses.
+        marks: the value at collapse, by arm.
     """
+    arms = list(dict.fromkeys(found["arm"]))
     figure, panels = plt.subplots(
-        1, len(found), figsize=(4.2 * len(found), 3.8), sharey=True, squeeze=False
+        1, len(arms), figsize=(4.2 * len(arms), 3.8), sharey=True, squeeze=False
     )
-    for axes, (name, (least, loss)) in zip(panels[0], found.items(), strict=True):
+    for axes, arm in zip(panels[0], arms, strict=True):
+        own = found[found["arm"] == arm]
         *_, mesh = axes.hist2d(
-            least.ravel(),
-            loss.ravel(),
-            bins=60,
+            own["least"],
+            own["loss"],
+            weights=own["records"],
+            bins=40,
             range=[(0, _TOP), (0, _TOP)],
             norm=LogNorm(),
             cmap="viridis",
             rasterized=True,
         )
         axes.plot([0, _TOP], [0, _TOP], color=INK, lw=1)
-        axes.plot(marks[name], marks[name], "o", mfc="none", mec=PLAYER_COLOURS["D"], ms=13, mew=2)
-        axes.set(title=name, xlabel="least loss on the landscape")
+        axes.plot(marks[arm], marks[arm], "o", mfc="none", mec=PLAYER_COLOURS["D"], ms=13, mew=2)
+        axes.set(title=arm, xlabel="least loss on the landscape")
         figure.colorbar(mesh, ax=axes, label="records" if axes is panels[0, -1] else None)
     panels[0, 0].set_ylabel("D's loss")
     return figure
@@ -147,7 +129,7 @@ def scattered(
     ylabel: str,
     label: str,
 ) -> Figure:
-    """A point a seed, coloured by a value, and a ring around where theory puts them all.
+    """A point per seed, coloured by a value, and a ring around where theory puts them all.
 
     Args:
         x, y, value: (S,) of the seeds.

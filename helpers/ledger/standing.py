@@ -33,7 +33,7 @@ def standing(
     """What decides a claim: evidence, else a run of data/recorded, else the page's own run.
 
     None where there is none of them. Of a claim that names experiments, a run of data/recorded
-    decides only where it has all quantities and the evidence none.
+    decides only where it has all quantities and the evidence has not.
 
     Args:
         claim_id: id in data/claims.json.
@@ -52,7 +52,7 @@ def standing(
     deciding = [(made, run) for made, run in legacy if made.profile == PROFILES[largest]]
     best = joined([(made, run["chapter"]) for made, run in deciding])
     whole = best is not None and not (of_evidence(claim) and best.missing)
-    if judged is not None and (judged.record.values or not whole):
+    if judged is not None and not (judged.record.missing and whole):
         return Standing(judged.record, judged.source)
     if best is not None and whole:
         where = dict.fromkeys(_where(run) for _, run in deciding)

@@ -250,8 +250,10 @@ def test_end_points_are_compared():
     }
     found = {
         arm: rows(**{name: values[place] for name, values in columns.items()})
-        for place, arm in enumerate(("nsgan", "wgan-gp"))
+        for place, arm in enumerate(("nsgan", "wgan-gp, sigma 1"))
     }
+    found["wgan-gp, sigma 1"]["diverged"] = [0, 300, 0]
+    found["wgan-gp"] = found["nsgan"].assign(diverged=[200, 300, 400])
     wanted = {
         "mog_relative_norm": 0.6,
         "mog_imaginary_share": 0.2,
@@ -269,6 +271,10 @@ def test_end_points_are_compared():
         for name, of in QUANTITIES[claim].items():
             assert of(found) == pytest.approx(wanted.pop(name))
     assert not wanted
-    found["wgan-gp"] = found["wgan-gp"].iloc[[1]]
+    found["wgan-gp, sigma 1"] = found["wgan-gp, sigma 1"].iloc[[1]]
     with pytest.raises(KeyError, match="diverged"):
-        QUANTITIES["B22"]["mog_lean"](found)
+        QUANTITIES["B22"]["mog_lean"](found | {"wgan-gp": found["wgan-gp, sigma 1"]})
+    whole = found["nsgan"].assign(diverged=0)  # the printed one is taken where it lasts
+    assert QUANTITIES["B22"]["mog_lean"](found | {"wgan-gp": whole}) == 0
+    with pytest.raises(KeyError):
+        QUANTITIES["B22"]["mog_lean"]({name: found[name] for name in ("nsgan", "wgan-gp")})

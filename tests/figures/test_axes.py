@@ -11,7 +11,7 @@ from itertools import count
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from pandas import DataFrame
+from pandas import DataFrame, concat
 
 from helpers import figures
 from helpers.analysis.paths import PathProfile
@@ -129,34 +129,37 @@ def test_bands_want_the_columns_by_name():
 @pytest.mark.parametrize("order", [("share", "g", "d"), ("d", "share", "g")])
 def test_own_spectra(order):
     values = {"share": [0.0, 0.5, 1.0], "g": [-2.0, 1.0, 3.0], "d": [-5.0, 40.0, 60.0]}
-    figure = figures.own_spectra({"a": DataFrame({name: values[name] for name in order})})
-    axes = panel(figure, "a")
+    frame = DataFrame({"block": 0, "member": 0} | {name: values[name] for name in order})
+    axes = panel(figures.own_spectra({"a": concat([frame, frame.assign(block=1)])}), "a")
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("share below", "eigenvalue")
     for player in "GD":
         x, y = line(axes, player)
         assert x.tolist() == values["share"] and y.tolist() == values[player.lower()]
-        (drawn,) = (each for each in axes.lines if each.get_label() == player)
-        assert drawn.get_color() == PLAYER_COLOURS[player]
+        drawn = [each for each in axes.lines if each.get_color() == PLAYER_COLOURS[player]]
+        assert len(drawn) == 2
 
 
 @checks("courses")
-def test_courses(some):
-    found = {
-        name: {
-            seed: figures.Course(np.arange(3) + 10 * (k + 1), some(3, 2), some(3))
-            for k, seed in enumerate(("best", "worst"))
-        }
-        for name in ("JS", "RS")
-    }
+@pytest.mark.parametrize("order", [1, -1])
+def test_courses(some, order):
+    """Columns in any order."""
+    parts = []
+    for arm in ("JS", "RS"):
+        for k, seed in enumerate(("best", "worst")):
+            columns = {"arm": arm, "seed": seed, "iteration": np.arange(3) + 10 * (k + 1)}
+            columns |= {"loss": some(3), "point 0": some(3), "point 1": some(3)}
+            parts.append(DataFrame(columns)[list(columns)[::order]])
+    found = concat(parts)
     figure = figures.courses(found, bands=[(0, 1)], levels={"JS": 0.4, "RS": 0.3})
-    for row, name in enumerate(found):
-        for column, seed in enumerate(found[name]):
-            above, below = panel(figure, f"{name}, {seed}"), figure.axes[4 * row + 2 + column]
-            course = found[name][seed]
-            assert [each.get_ydata().tolist() for each in above.lines] == course.points.T.tolist()
-            assert below.lines[0].get_xdata().tolist() == course.iterations.tolist()
-            assert below.lines[0].get_ydata().tolist() == course.loss.tolist()
-            assert below.lines[1].get_ydata()[0] == {"JS": 0.4, "RS": 0.3}[name]
+    for row, arm in enumerate(("JS", "RS")):
+        for column, seed in enumerate(("best", "worst")):
+            above, below = panel(figure, f"{arm}, {seed}"), figure.axes[4 * row + 2 + column]
+            own = found[(found["arm"] == arm) & (found["seed"] == seed)]
+            drawn = {tuple(each.get_ydata()) for each in above.lines}
+            assert drawn == {tuple(own["point 0"]), tuple(own["point 1"])}
+            assert below.lines[0].get_xdata().tolist() == own["iteration"].tolist()
+            assert below.lines[0].get_ydata().tolist() == own["loss"].tolist()
+            assert below.lines[1].get_ydata()[0] == {"JS": 0.4, "RS": 0.3}[arm]
             if not column:
                 assert (above.get_ylabel(), below.get_ylabel()) == ("points", "D's loss")
     assert figure.axes[-1].get_xlabel() == "iteration"
@@ -184,23 +187,28 @@ def test_cumulative(some):
 
 @checks("reached")
 def test_reached():
-    found = {
-        "JS": (np.full((2, 2), 0.1), np.full((2, 2), 0.6)),
-        "RS": (np.ones(3) / 5, np.ones(3) / 3),
-    }
-    figure = figures.reached(found, marks={"JS": 0.48, "RS": 0.35})
-    for name, mark in (("JS", 0.48), ("RS", 0.35)):
+    """A cell's records are those of all its rows; two blocks may have the same cell."""
+    places = {"JS": (0.1, 0.6), "RS": (0.2, 1 / 3)}
+    found = DataFrame(
+        [
+            {"records": records, "loss": loss, "least": least, "arm": arm}
+            for arm, (least, loss) in places.items()
+            for records in (3, 4)
+        ]
+    )
+    marks = {"JS": 0.48, "RS": 0.35}
+    figure = figures.reached(found, marks=marks)
+    for name, (least, loss) in places.items():
         axes = panel(figure, name)
         assert axes.get_xlabel() == "least loss on the landscape"
         mesh = axes.collections[0]
-        counts = np.ma.filled(mesh.get_array(), 0).reshape(60, 60)
+        counts = np.ma.filled(mesh.get_array(), 0).reshape(40, 40)
         y, x = np.unravel_index(counts.argmax(), counts.shape)
         corners = mesh.get_coordinates()
-        least, loss = (values.flat[0] for values in found[name])
         assert corners[y, x, 0] <= least <= corners[y, x + 1, 0]
         assert corners[y, x, 1] <= loss <= corners[y + 1, x, 1]
-        assert counts.sum() == counts.max() == found[name][0].size
-        assert [each.get_xydata().tolist() for each in axes.lines][1] == [[mark, mark]]
+        assert counts.sum() == counts.max() == 7
+        assert [each.get_xydata().tolist() for each in axes.lines][1] == [[marks[name]] * 2]
     assert figure.axes[0].get_ylabel() == "D's loss"
     assert figure.axes[-1].get_ylabel() == "records"
 
@@ -382,16 +390,22 @@ def test_related(some):
 
 @checks("histograms")
 def test_histograms(some):
-    grid, truth = some(4), {"a": some(4), "b": some(4)}
-    found = {"a": some(3, 4), "b": [some(4)]}
-    figure = figures.histograms(found, grid, truth)
+    truth = DataFrame({"x": some(4), "density": some(4)})
+    found = {
+        title: DataFrame(
+            {"block": 0, "member": np.repeat(np.arange(seeds), 4), "density": some(4 * seeds)}
+        ).assign(x=np.tile(truth["x"], seeds))
+        for title, seeds in (("a", 3), ("b", 1))
+    }
+    figure = figures.histograms(found, truth)
     assert figure.axes[0].get_ylabel() == "density"
-    for title in found:
+    for title, frame in found.items():
         axes = panel(figure, title)
         assert axes.get_xlabel() == "x"
-        assert [each.get_ydata().tolist() for each in axes.lines] == np.array(found[title]).tolist()
-        assert all(each.get_xdata().tolist() == grid.tolist() for each in axes.lines)
-        assert edges(axes.collections[0], grid[2]) == (0, truth[title][2])
+        drawn = [each.get_ydata().tolist() for each in axes.lines]
+        assert drawn == [seed["density"].tolist() for _, seed in frame.groupby("member")]
+        assert all(each.get_xdata().tolist() == truth["x"].tolist() for each in axes.lines)
+        assert edges(axes.collections[0], truth["x"][2]) == (0, truth["density"][2])
 
 
 @checks("pictures")

@@ -123,24 +123,34 @@ PATH = ProjectedPath(
     *(abs(VALUES) + 1,) * 3,
 )
 TOPS = np.stack([abs(VALUES) + 0.1, VALUES], axis=1)
+SEEDS = DataFrame({"block": 0, "member": 0, "x": VALUES, "density": abs(VALUES)}).assign(
+    share=abs(VALUES), g=VALUES, d=VALUES
+)
 QUARTILES = DataFrame(
     {"iteration": [1, 2], "low": [0.1, 1.0], "middle": [0.2, 2.0], "high": [0.3, 3.0]}
 )
 TURNING = np.array([[0.0, 1.0], [-1.0, 0.0]])
-COURSE = figures.Course(np.arange(1, 400), np.tile(VALUES, (399, 1)), np.linspace(0.7, 0.5, 399))
+COURSES = DataFrame(
+    [
+        {"arm": arm, "seed": seed, "iteration": k, "loss": 0.6, "point 0": v, "point 1": 1 - v}
+        for arm in ("JS", "RS")
+        for seed in ("best", "worst")
+        for k, v in enumerate(VALUES)
+    ]
+)
+REACHED = DataFrame(
+    [
+        {"arm": arm, "least": v / 2, "loss": v, "records": 1 + k}
+        for arm in ("JS", "RS")
+        for k, v in enumerate(abs(VALUES))
+    ]
+)
 DRAWN = {
-    "courses": lambda: figures.courses(
-        {"JS": {"best": COURSE, "worst": COURSE}, "RS": {"best": COURSE, "worst": COURSE}},
-        bands=[(0, 0.3)],
-        levels={"JS": 0.48, "RS": 0.35},
-    ),
+    "courses": lambda: figures.courses(COURSES, bands=[(0, 0.3)], levels={"JS": 0.48, "RS": 0.35}),
     "cumulative": lambda: figures.cumulative(
         {"a": {"JS": VALUES, "RS": VALUES + 1}, "b": {"JS": VALUES}}, marks={"JS": 0.5}
     ),
-    "reached": lambda: figures.reached(
-        {"JS": (abs(VALUES) / 2, abs(VALUES)), "RS": (abs(VALUES), abs(VALUES))},
-        marks={"JS": 0.48, "RS": 0.35},
-    ),
+    "reached": lambda: figures.reached(REACHED, marks={"JS": 0.48, "RS": 0.35}),
     "scattered": lambda: figures.scattered(
         VALUES, VALUES, VALUES, star=(1 / 3, 1), xlabel="x", ylabel="y", label="z"
     ),
@@ -181,14 +191,8 @@ DRAWN = {
     "related": lambda: figures.related(
         {"a": (abs(VALUES), abs(VALUES)), "b": (abs(VALUES), abs(VALUES))}, xlabel="x", ylabel="y"
     ),
-    "histograms": lambda: figures.histograms(
-        {"a": [abs(VALUES), abs(VALUES)], "b": []},
-        VALUES,
-        {"a": abs(VALUES), "b": abs(VALUES)},
-    ),
-    "own_spectra": lambda: figures.own_spectra(
-        {"a": DataFrame({"share": abs(VALUES), "g": VALUES, "d": VALUES})}
-    ),
+    "histograms": lambda: figures.histograms({"a": SEEDS, "b": SEEDS.iloc[:0]}, SEEDS),
+    "own_spectra": lambda: figures.own_spectra({"a": SEEDS}),
     "path_profiles": lambda: figures.path_profiles({"a": PROFILE, "b": PROFILE}),
     "pictures": lambda: figures.pictures({"a": np.zeros((2, 1, 4, 4)), "b": np.ones((2, 1, 4, 4))}),
     "colour pictures": lambda: figures.pictures({"a": np.zeros((2, 3, 4, 4))}),
@@ -331,16 +335,6 @@ def test_ranges_show_median_and_quartiles():
     (bars,) = js.lines[2]
     assert bars.get_segments()[0][:, 0].tolist() == [2, 4]
     assert abs(js.lines[0].get_ydata()[0]) < 0.5 < rs.lines[0].get_ydata()[0]
-    plt.close(drawn)
-
-
-def test_courses_are_thinned():
-    """A page holds some hundred points of each line, the first among them."""
-    drawn = figures.courses({"JS": {"a": COURSE}}, bands=[], levels={"JS": 0.5})
-    above, below = drawn.axes
-    assert len(above.lines) == COURSE.points.shape[1]
-    assert all(50 < len(line.get_xdata()) <= 150 for line in [*above.lines, below.lines[0]])
-    assert below.lines[0].get_xydata()[0].tolist() == [1, 0.7]
     plt.close(drawn)
 
 
