@@ -3,6 +3,7 @@
 import json
 import math
 from datetime import date
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -330,6 +331,22 @@ def test_record_is_shown(shown):
     }
     for part in ('id="claim-C14"', "✓ C14: reproduced", "Sun et al. 2020", "2e+06", "≥ 1e+06"):
         assert part in data["text/html"]
+
+
+def test_record_beside_evidence(shown):
+    """The box is of the evidence, here of a part; what is stored are the page's own numbers."""
+    part = SimpleNamespace(
+        record=judge("B24", MIXTURE, profile="full"), source="full size, 8 seeds"
+    )
+    record("B24", IMAGES, judged=part)
+    ((data, metadata),) = shown
+    assert (
+        data["text/plain"]
+        == "B24 no run yet: mog_sharpness = 20 / 1 [ratio ≥ 10] (full size, 8 seeds)"
+    )
+    own, folded = data["text/html"].split("<details>")
+    assert own.count(">no run yet</td>") == 3 and "30 / 1" in folded and "30 / 1" not in own
+    assert set(metadata["ganscapes"]["values"]) == set(IMAGES)
 
 
 def test_html_is_escaped(made_up):
