@@ -65,8 +65,10 @@ class Chapter:
         runs: str | Path = "",
         check: bool = False,
     ) -> None:
-        claims = ledger.all_claims().values()
-        known = {c for claim in claims for c in [*claim["chapters"], claim.get("home")] if c}
+        known = {path.stem for path in ledger.data_file("references").glob("*.json")}
+        known |= {
+            chapter for claim in ledger.all_claims().values() for chapter in claim["chapters"]
+        }
         self.name = one_of("chapter", name, sorted(known))
         self.profile = one_of("profile", profile, ledger.PROFILES)
         self.seed = checked_seed(seed)

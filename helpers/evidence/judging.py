@@ -14,7 +14,7 @@ from helpers import experiments
 from helpers.evidence.frames import DECIDING, runs
 from helpers.experiments.protocol import Experiment
 from helpers.inputs import one_of
-from helpers.ledger import PROFILES, Record, judge, judge_part
+from helpers.ledger import PROFILES, Record, judge
 from helpers.ledger.claims import find
 
 
@@ -61,8 +61,7 @@ def judged(claim_id: str, *, folder: Path | str | None = None) -> Judgement | No
         if size:
             used.append(size)
     size = min(used, key=_rank, default="")
-    whole = len(values) == len(claim["quantities"])
-    record = judge(claim_id, values, profile=size) if whole else judge_part(claim_id, values, size)
+    record = judge(claim_id, values, profile=size or PROFILES[0])
     return Judgement(record, "; ".join(sources), size)
 
 

@@ -38,7 +38,6 @@ from helpers.ledger.verdicts import (
     Judgement,
     Record,
     judge,
-    judge_part,
     of_evidence,
 )
 
@@ -63,7 +62,6 @@ __all__ = [
     "find",  # the claim of this id
     "glue",  # name a value, so that a page's prose can print it with ``{glue:text}`name```
     "judge",  # apply a claim's rules to measured numbers, without showing or storing anything
-    "judge_part",  # judge some quantities of a claim, which itself has no run yet
     "legacy_runs",  # the records of data/recorded by claim
     "of_evidence",  # whether experiments decide a claim
     "record",  # judge a claim, show its verdict box and store the numbers in the executed notebook

@@ -17,7 +17,7 @@ from helpers.ledger.claims import data_file
 from helpers.ledger.columns import Table
 from helpers.ledger.rules import plain_numbers
 from helpers.ledger.standing import Standing
-from helpers.ledger.verdicts import Record, judge
+from helpers.ledger.verdicts import Judgement, Record, judge
 
 _RECORD, _TABLE = "ganscapes", "ganscapes-table"  # keys in an output's metadata
 _GLUED = "application/papermill.record/"
@@ -29,16 +29,18 @@ def record(
     *,
     profile: str = "quick",
     note: str = "",
+    judged: Judgement | None = None,
 ) -> None:
     """Judge a claim, show its verdict box and store the numbers in the executed notebook.
 
-    Arguments and errors as `judge`.
+    Arguments and errors as `judge`; `judged` is what evidence makes of the claim, of which the box
+    then is, with these numbers folded inside.
 
     >>> record("C14", 1e6)  # doctest: +ELLIPSIS
     C14 reproduced: ...
     """
     made = judge(claim_id, values, profile=profile, note=note)
-    show_box(Standing(made, ""), made)
+    show_box(Standing(judged.record, judged.source) if judged else Standing(made, ""), made)
 
 
 def show_box(found: Standing, live: Record) -> None:

@@ -63,13 +63,11 @@ def judge(
     Args:
         claim_id: id in data/claims.json.
         values: by quantity of the claim; a bare number or list where it has just one. A list holds
-            one number per seed (or the pair of a ratio). Of a claim that several chapters share,
-            each may bring its own quantities.
+            one number per seed (or the pair of a ratio). Of a claim that experiments decide, some
+            may be missing: it then has "no run yet", whatever the others say.
         profile: "quick", "medium" or "full". A claim that needs the full profile gets no other
             verdict from another run, unless a quantity that needs "quick" refutes it; such a run
-            may also lack quantities. While quantities are missing from a full one, the others can
-            refute the claim and no more: it still needs the rest. A claim that names experiments
-            is not decided by a part: whatever its quantities say, it has "no run yet".
+            may also lack quantities.
         note: what the numbers were measured on, where that is not what the claim names.
 
     Raises:
@@ -91,7 +89,7 @@ def judge(
             raise ValueError(f"{claim_id} has {len(known)} quantities: {', '.join(known)}")
         values = {next(iter(known)): values}
     undecided = claim["needs"] == "full" and profile != "full"
-    may_lack = undecided or of_evidence(claim) or (values and len(claim["chapters"]) > 1)
+    may_lack = undecided or of_evidence(claim)
     if set(values) - set(known) or (len(values) < len(known) and not may_lack):
         got = ", ".join(map(str, values))
         raise ValueError(f"{claim_id} wants {', '.join(known)}; got {got}")
@@ -100,12 +98,12 @@ def judge(
     verdict = rules.worst(list(verdicts.values())) if verdicts else rules.NEEDS_FULL
     # What is wrong at any scale, printed numbers that contradict each other, is wrong at this one.
     at_any_scale = [v for name, v in verdicts.items() if known[name].get("needs") == "quick"]
-    if undecided and at_any_scale and rules.worst(at_any_scale) in _REFUTING:
-        verdict = rules.worst(at_any_scale)
-    elif undecided or (len(plain) < len(known) and verdict not in _REFUTING):
-        verdict = rules.NEEDS_FULL
     if of_evidence(claim) and len(plain) < len(known):
         verdict = rules.NO_RUN
+    elif undecided and at_any_scale and rules.worst(at_any_scale) in _REFUTING:
+        verdict = rules.worst(at_any_scale)
+    elif undecided:
+        verdict = rules.NEEDS_FULL
     return Record(claim_id, plain, verdicts, verdict, profile, note)
 
 
@@ -116,24 +114,6 @@ def of_evidence(claim: Mapping[str, Any]) -> bool:
     False
     """
     return any("experiment" in quantity for quantity in claim["quantities"])
-
-
-def judge_part(claim_id: str, values: Mapping[str, Any], profile: str) -> Record:
-    """Some quantities of a claim judged one by one; the claim itself has no run yet.
-
-    Raises:
-        ValueError: for an unknown claim or quantity, and NaN.
-
-    >>> part = judge_part("C17", {"js_min_d_loss_median": [0.47]}, "full")
-    >>> part.verdict, part.verdicts
-    ('no run yet', {'js_min_d_loss_median': 'reproduced'})
-    """
-    known = {quantity["name"]: quantity for quantity in find(claim_id)["quantities"]}
-    if set(values) - set(known):
-        raise ValueError(f"{claim_id} has {', '.join(known)}; got {', '.join(map(str, values))}")
-    plain = {name: rules.plain_numbers(value) for name, value in values.items()}
-    verdicts = {name: _verdict(value, known[name]) for name, value in plain.items()}
-    return Record(claim_id, plain, verdicts, rules.NO_RUN, profile)
 
 
 def _verdict(value: rules.Value, quantity: Mapping[str, Any]) -> str:

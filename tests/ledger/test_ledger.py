@@ -3,6 +3,7 @@
 import json
 import math
 from datetime import date
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -103,6 +104,8 @@ def test_claims_have_what_they_need():
         assert bool(names) != bool(claim.get("untestable")), claim["id"]
         assert claim.get("home") in (None, *claim["chapters"]), claim["id"]
         assert claim["claim"] and claim["place"] and type(claim["chapters"]) is list, claim["id"]
+        # Evidence judges a claim as a whole.
+        assert len({"experiment" in q for q in claim["quantities"]}) <= 1, claim["id"]
 
 
 def test_changed_rules_say_so():
@@ -330,6 +333,22 @@ def test_record_is_shown(shown):
         assert part in data["text/html"]
 
 
+def test_record_beside_evidence(shown):
+    """The box is of the evidence, here of a part; what is stored are the page's own numbers."""
+    part = SimpleNamespace(
+        record=judge("B24", MIXTURE, profile="full"), source="full size, 8 seeds"
+    )
+    record("B24", IMAGES, judged=part)
+    ((data, metadata),) = shown
+    assert (
+        data["text/plain"]
+        == "B24 no run yet: mog_sharpness = 20 / 1 [ratio ≥ 10] (full size, 8 seeds)"
+    )
+    own, folded = data["text/html"].split("<details>")
+    assert own.count(">no run yet</td>") == 3 and "30 / 1" in folded and "30 / 1" not in own
+    assert set(metadata["ganscapes"]["values"]) == set(IMAGES)
+
+
 def test_html_is_escaped(made_up):
     """Claims, places and quantities may hold < and &: they print, and are no markup."""
     values = {"one": 1, "two": 1, "pair": [2, 1]}
@@ -410,9 +429,9 @@ MIXTURE, IMAGES = (
 @pytest.mark.parametrize(
     "parts, profile, verdict",
     [
-        ([MIXTURE], "full", rules.NEEDS_FULL),  # what holds so far shows nothing yet
-        ([{"mog_sharpness": [2.0, 1.0]}], "full", rules.NOT_REPRODUCED),
-        ([{"mog_sharpness": [2.0, 1.0]}], "quick", rules.NEEDS_FULL),
+        ([MIXTURE], "full", rules.NO_RUN),
+        ([{"mog_sharpness": [2.0, 1.0]}], "full", rules.NO_RUN),  # a part refutes nothing
+        ([{"mog_sharpness": [2.0, 1.0]}], "quick", rules.NO_RUN),
         ([MIXTURE, IMAGES], "full", rules.CAVEAT),
         ([IMAGES, {"mog_sharpness": [2.0, 1.0]}], "full", rules.NOT_REPRODUCED),
     ],
@@ -440,16 +459,17 @@ def test_a_medium_part_does_not_decide(chapter):
         for profile, name, values in (parts if chapter == parts[0][1] else parts[::-1])
     ]
     row = {r.claim["id"]: r for r in scoreboard({}, runs)}["B24"]
-    assert row.verdict == rules.NEEDS_FULL
+    assert row.verdict == rules.NO_RUN
     assert {made.profile for made, _ in row.full} == {"full", "medium"}
 
 
 def test_missing_quantities():
-    """The box of a part says what is not in it; only a claim of several chapters has parts."""
+    """The box of a part says what is missing; only a claim that experiments decide has parts."""
     part = judge("B24", MIXTURE, profile="full")
     assert [q["name"] for q in part.missing] == list(IMAGES)
-    assert ledger.as_html(part).count("not in this run") == 3
-    for claim, values in (("B24", {}), ("B24", {"sharpness": 1.0}), ("C03", {"no_such": 1.0})):
+    assert ledger.as_html(part).count(">no run yet</td>") == 3
+    assert judge("B24", {}, profile="full").verdict == rules.NO_RUN
+    for claim, values in (("B24", {"sharpness": 1.0}), ("C03", {"s0": 1.0}), ("C14", {})):
         with pytest.raises(ValueError, match=f"{claim} wants"):
             judge(claim, values, profile="full")
 

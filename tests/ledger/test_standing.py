@@ -1,0 +1,71 @@
+"""What decides a claim: evidence, a run of data/recorded, or a page's own."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from helpers.ledger import Standing, judge, legacy_runs, rules, standing
+
+# C17 names an experiment for each of its quantities, C14 none.
+WHOLE = {
+    "js_min_d_loss_share": [0.48, 0.47],
+    "js_min_d_loss_median": [0.48, 0.47],
+    "js_longest_collapse": [900.0, 800.0],
+}
+PART = {"js_min_d_loss_median": [0.48, 0.47]}
+
+
+def judged(values):
+    return SimpleNamespace(record=judge("C17", values, profile="full"), source="full size, 2 seeds")
+
+
+def legacy(claim, values, profile="full", chapter="two_clusters"):
+    run = {"chapter": chapter, "seeds": "0", "device": "CPU", "date": "2026-01-02"}
+    return judge(claim, values, profile=profile), run
+
+
+@pytest.mark.parametrize(
+    "evidence, before, verdict, source",
+    [
+        (WHOLE, WHOLE, rules.REPRODUCED, "full size, 2 seeds"),
+        (PART, WHOLE, rules.NO_RUN, "full size, 2 seeds"),
+        ({}, WHOLE, rules.REPRODUCED, "legacy: full profile, seeds 0, CPU, 2026-01-02"),
+        ({}, PART, rules.NO_RUN, "full size, 2 seeds"),
+        ({}, None, rules.NO_RUN, "full size, 2 seeds"),
+    ],
+)
+def test_a_claim_of_experiments(evidence, before, verdict, source):
+    """Evidence goes first, a part of it leaves the claim open; a page's own run decides nothing."""
+    runs = [] if before is None else [legacy("C17", before)]
+    live = judge("C17", WHOLE, profile="full")
+    found = standing("C17", judged=judged(evidence), legacy=runs, live=live)
+    assert (found.record.verdict, found.source) == (verdict, source)
+    assert found.legacy == source.startswith("legacy")
+
+
+def test_a_claim_that_pages_compute():
+    """A recorded run decides, of the largest profile there is; else the page; else nothing."""
+    live = judge("C14", 2e6, profile="quick")
+    assert standing("C14") is None
+    assert standing("C14", live=live) == Standing(live, "")
+    runs = [legacy("C14", 1.0, "medium", "a"), legacy("C14", 3e6, "full", "b")]
+    found = standing("C14", legacy=runs, live=live)
+    assert found.record.values == {"supremum_to_1e6": 3e6} and found.legacy
+
+
+def test_recorded_twice():
+    """Two runs of one profile with the same quantity do not both decide."""
+    with pytest.raises(ValueError, match="C14 is recorded twice, by a and b"):
+        standing("C14", legacy=[legacy("C14", 1.0, chapter=name) for name in "ab"])
+
+
+def test_an_unknown_claim():
+    with pytest.raises(ValueError, match="unknown claim"):
+        standing("C99")
+
+
+def test_legacy_runs_are_those_of_the_package():
+    """By claim, each with the chapter that made it."""
+    found = legacy_runs()
+    assert {run["chapter"] for _, run in found["C01"]} == {"two_point_landscape"}
+    assert all(made.claim == claim for claim, runs in found.items() for made, _ in runs)
