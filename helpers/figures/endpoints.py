@@ -25,7 +25,7 @@ def bands(panels: Mapping[str, Mapping[str, DataFrame]], *, x: str, ylabel: str)
         ylabel: name of the other axis.
     """
     figure, axes_row = plt.subplots(
-        1, len(panels), figsize=(3.2 * len(panels), 3.4), sharey=True, squeeze=False
+        1, len(panels), figsize=(2.4 + 3.2 * len(panels), 3.4), sharey=True, squeeze=False
     )
     for axes, (title, groups) in zip(axes_row[0], panels.items(), strict=True):
         for number, (name, table) in enumerate(groups.items()):
@@ -94,7 +94,7 @@ def own_spectra(panels: Mapping[str, DataFrame]) -> Figure:
             that lie below, and "g" and "d", the eigenvalues of either player there, by title.
     """
     figure, axes_row = plt.subplots(
-        1, len(panels), figsize=(3.4 * len(panels), 3.2), squeeze=False, sharey=True
+        1, len(panels), figsize=(0.6 + 3.4 * len(panels), 3.2), squeeze=False, sharey=True
     )
     for axes, (title, frame) in zip(axes_row[0], panels.items(), strict=True):
         axes.axhline(0, color=INK, linewidth=1)
