@@ -128,10 +128,18 @@ class Chapter:
     ) -> DataFrame:
         """The rows that decide: of the evidence, or of the page's folder.
 
-        Arguments and errors as `helpers.evidence.deciding`.
+        Members of arms that the evidence has no rows of are those of data/recorded, if there are
+        any; their "size" is "legacy". Arguments and errors as `helpers.evidence.deciding`.
         """
         self._gather(experiment)
-        return evidence.deciding(experiment, table, reading=reading, arms=arms, folder=self.folder)
+        rows = evidence.deciding(experiment, table, reading=reading, folder=self.folder)
+        is_first = reading == next(iter(experiments.find(experiment).READINGS))
+        if self.folder is None and table == "members" and is_first:
+            wanted = experiments.find(experiment).ARMS if arms is None else arms
+            lacking = [arm for arm in wanted if arm not in set(rows["arm"])]
+            older = evidence.legacy_rows(experiment, lacking)
+            rows = pd.concat([rows, older], ignore_index=True) if len(older) else rows
+        return rows if arms is None else rows[rows["arm"].isin(list(arms))].reset_index(drop=True)
 
     def figure(
         self, figure: Figure | HTML, caption: str, alt: str, rows: DataFrame | None = None
@@ -207,10 +215,12 @@ class Chapter:
         if "size" not in rows:
             return f"Live, {_seeds(rows)}."
         sources = []
-        for experiment, own in rows.groupby("experiment"):
+        older = rows[rows["size"] == evidence.LEGACY]
+        for experiment, own in rows.drop(older.index).groupby("experiment"):
             members = evidence.runs(str(experiment), folder=self.folder)
             same = [members[name].isin(own[name]) for name in ("key", "reading", "arm")]
             sources.append(evidence.source_of(members[same[0] & same[1] & same[2]]))
+        sources += [evidence.source_of(older)] if len(older) else []
         return f"Recorded: {'; '.join(sources)}."
 
     def _measured(self, claim_id: str) -> dict[str, Any]:

@@ -18,11 +18,13 @@ from helpers.evidence.frames import DECIDING, deciding, runs
 from helpers.evidence.gathering import Gathered, gather
 from helpers.evidence.identity import Run
 from helpers.evidence.judging import Judgement, judged, source_of
+from helpers.evidence.legacy import LEGACY, legacy_rows
 from helpers.evidence.planning import listing, wanted
 from helpers.evidence.store import Store, Unwritable
 
 __all__ = [
     "DECIDING",  # blocks from here on decide
+    "LEGACY",  # the size of rows that were recorded before there was evidence
     "Compared",  # a quantity in a folder's runs and in the evidence
     "Gathered",  # what a gather did
     "Judgement",  # what the evidence says of a claim
@@ -34,6 +36,7 @@ __all__ = [
     "drop",  # take a run out of the evidence, on record
     "gather",  # do the runs that are lacking
     "judged",  # a claim judged on the evidence
+    "legacy_rows",  # those rows
     "listing",  # what there is of some runs, and what the others cost
     "merge",  # bring in runs that were made elsewhere
     "quantities",  # a claim's quantities of some rows

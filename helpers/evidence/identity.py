@@ -124,7 +124,7 @@ def key_of(parameters: Mapping[str, Any]) -> str:
     """The key of a run from its parameters as plain JSON.
 
     >>> key_of({"experiment": "mixture", "version": 1, "setting": {}, "size": {}, "block": 0})
-    'a10bd54e11a7ec04'
+    '9f35494f703164a6'
     """
     names = ("experiment", "version", "setting", "size", "block")
     text = json.dumps({n: parameters[n] for n in names}, sort_keys=True, allow_nan=False)

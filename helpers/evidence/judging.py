@@ -79,8 +79,8 @@ def source_of(rows: DataFrame) -> str:
     dates = sorted(set(rows["date"]))
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     devices = " and ".join(sorted(set(rows["device"])))
-    sizes = " and ".join(dict.fromkeys(rows["size"]))
-    return f"{sizes} size, {count}{one}{each}, {devices}, {when}"
+    sizes = " and ".join("legacy run" if s == "legacy" else f"{s} size" for s in set(rows["size"]))
+    return f"{sizes}, {count}{one}{each}, {devices}, {when}"
 
 
 def _values(

@@ -28,14 +28,15 @@ def legacy(claim, values, profile="full", chapter="two_clusters"):
     "evidence, before, verdict, source",
     [
         (WHOLE, WHOLE, rules.REPRODUCED, "full size, 2 seeds"),
-        (PART, WHOLE, rules.NO_RUN, "full size, 2 seeds"),
+        (PART, WHOLE, rules.REPRODUCED, "legacy: full profile, seeds 0, CPU, 2026-01-02"),
+        (PART, PART, rules.NO_RUN, "full size, 2 seeds"),
         ({}, WHOLE, rules.REPRODUCED, "legacy: full profile, seeds 0, CPU, 2026-01-02"),
         ({}, PART, rules.NO_RUN, "full size, 2 seeds"),
         ({}, None, rules.NO_RUN, "full size, 2 seeds"),
     ],
 )
 def test_a_claim_of_experiments(evidence, before, verdict, source):
-    """Evidence goes first, a part of it leaves the claim open; a page's own run decides nothing."""
+    """Whole evidence goes first, then a whole legacy run; a page's own run decides nothing."""
     runs = [] if before is None else [legacy("C17", before)]
     live = judge("C17", WHOLE, profile="full")
     found = standing("C17", judged=judged(evidence), legacy=runs, live=live)

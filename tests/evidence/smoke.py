@@ -1,0 +1,110 @@
+"""A few iterations of every experiment: whoever changes a run's numbers counts its VERSION up.
+
+`python -m tests.evidence.smoke --write` stores the numbers, and how far they move with kernels and
+with the size of a block, in smoke.json beside this file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from helpers import experiments
+from helpers.experiments.protocol import setting_of
+
+FILE = Path(__file__).with_name("smoke.json")
+SMALL = {
+    "two_clusters": {"iterations": 40},
+    "mixture": {"iterations": 4, "points": 30, "ends": 1, "alphas": 5, "fresh": 30, "away": 1},
+    "five_gaussians": {"iterations": 40},
+}
+KERNELS = {"OPENBLAS_CORETYPE": "Haswell", "ATEN_CPU_CAPABILITY": "default"}
+_FACTOR, _RELATIVE, _ABSOLUTE = 10, 1e-4, 1e-6  # of the spread; float32 trainings
+
+
+def pairs(name):
+    """Every reading with its first arm, and every arm in the first reading."""
+    module = experiments.find(name)
+    first, arm = next(iter(module.READINGS)), next(iter(module.ARMS))
+    return list(
+        dict.fromkeys([(r, arm) for r in module.READINGS] + [(first, a) for a in module.ARMS])
+    )
+
+
+def numbers(name, members=2):
+    """The first two members' numbers of each pair, by reading, arm and column."""
+    module, found = experiments.find(name), {}
+    size = replace(module.SIZES["quick"], members=members, **SMALL[name])
+    for reading, arm in pairs(name):
+        setting = setting_of(module, reading, arm)
+        rows = module.measure(setting, size, seed=0, device="cpu")["members"]
+        for column in rows.columns.drop("member"):
+            values = rows.loc[rows["member"] < 2, column].astype(float)
+            found[f"{reading} | {arm} | {column}"] = values.tolist()
+    return found
+
+
+def spread(runs):
+    """By name, the largest difference of a number between runs."""
+    return {
+        key: float(np.nan_to_num(np.ptp([run[key] for run in runs], axis=0)).max())
+        for key in runs[0]
+    }
+
+
+def moved(name, now, stored):
+    """What moved further than rounding does, a line each."""
+    version = experiments.find(name).VERSION
+    if stored["version"] != version:
+        return [f"{name} is of version {version}, smoke.json of {stored['version']}: write it anew"]
+    lines = [f"{name}: {key} is new or gone" for key in now.keys() ^ stored["numbers"].keys()]
+    for key in now.keys() & stored["numbers"].keys():
+        before, spread_of = stored["numbers"][key], stored["spread"].get(key, 0.0)
+        allowed = max(_FACTOR * spread_of, _ABSOLUTE, *(_RELATIVE * abs(b) for b in before))
+        if not np.allclose(now[key], before, rtol=0, atol=allowed, equal_nan=True):
+            lines.append(f"{name}: {key} was {before} and is {now[key]}, allowed {allowed:.1g}")
+    return lines
+
+
+def main():
+    """Write the numbers and their spread, or print those of one experiment."""
+    ask = argparse.ArgumentParser()
+    ask.add_argument("--write", action="store_true")
+    ask.add_argument("--only")
+    ask.add_argument("--members", type=int, default=2)
+    given = ask.parse_args()
+    torch.set_num_threads(1)
+    if not given.write:
+        print(json.dumps(numbers(given.only, given.members)))
+        return
+    found = {}
+    for name in experiments.ORDER:
+        runs = [numbers(name), numbers(name, members=5)]
+        command = [sys.executable, "-m", "tests.evidence.smoke", "--only", name]
+        said = subprocess.run(
+            command, env=os.environ | KERNELS, capture_output=True, text=True, check=True
+        )
+        runs.append(json.loads(said.stdout.splitlines()[-1]))
+        apart = {key: float(f"{value:.3g}") for key, value in spread(runs).items() if value}
+        rounded = {key: [float(f"{v:.9g}") for v in values] for key, values in runs[0].items()}
+        version = experiments.find(name).VERSION
+        found[name] = {"version": version, "spread": apart, "numbers": rounded}
+        print(name, len(rounded), "numbers", max(apart.values(), default=0.0), flush=True)
+    text = (
+        json.dumps(found, sort_keys=True)
+        .replace('"numbers"', '\n"numbers"')
+        .replace('], "', '],\n"')
+    )
+    FILE.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
