@@ -128,11 +128,14 @@ class Chapter:
     ) -> DataFrame:
         """The rows that decide: of the evidence, or of the page's folder.
 
+        They are of the largest size at which all arms have some, or else at which any arm has.
         Members of arms that the evidence has no rows of are those of data/recorded, if there are
         any; their "size" is "legacy". Arguments and errors as `helpers.evidence.deciding`.
         """
         self._gather(experiment)
-        rows = evidence.deciding(experiment, table, reading=reading, folder=self.folder)
+        rows = evidence.deciding(experiment, table, reading=reading, arms=arms, folder=self.folder)
+        if not len(rows):  # not all arms have rows of one size: those that have, of the largest
+            rows = evidence.deciding(experiment, table, reading=reading, folder=self.folder)
         is_first = reading == next(iter(experiments.find(experiment).READINGS))
         if self.folder is None and table == "members" and is_first:
             wanted = experiments.find(experiment).ARMS if arms is None else arms

@@ -267,6 +267,18 @@ def test_box_of_a_legacy_run(book, shown, monkeypatch):
     assert "legacy: full profile, seeds 0, CPU, 2026-01-02" in data["text/html"]
 
 
+def test_rows_of_one_size(book, tmp_path):
+    """Of the largest at which all arms have rows; where there is none, of those arms that have."""
+    committed(tmp_path, arms=["low"])
+    committed(tmp_path, arms=["high", "low"], size="quick", blocks=range(100, 101))
+    chapter = page()
+    both = chapter.runs("toy", reading=READING, arms=["low", "high"])
+    assert set(both["size"]) == {"quick"} and set(both["arm"]) == {"low", "high"}
+    assert set(chapter.runs("toy", reading=READING, arms=["low"])["size"]) == {"full"}
+    partly = chapter.runs("toy", reading=READING, arms=["low", "rare"])
+    assert set(partly["size"]) == {"full"} and set(partly["arm"]) == {"low"}
+
+
 def test_members_that_measure_nothing(book, shown):
     """A quantity that no member of the live run has is missing from it, and no error."""
     book.QUANTITIES["Z3"]["rare_value"] = lambda rows: rows["rare"].query("value > 99")["value"]
