@@ -151,9 +151,9 @@ def test_a_full_disk_ends_it_and_loses_nothing(tmp_path, quiet):
     """Files can have 2 kB at the most: no checkpoint can be written."""
     code = (
         "import resource, signal, sys; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-        "from tests.evidence.tiny import main\n"
+        "from tests.evidence.tiny import command\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, resource.RLIM_INFINITY))\n"
-        "sys.exit(main(sys.argv[1:]))"
+        "sys.exit(command(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", code, "gather", "two_clusters", "--size", "tiny"]
     command += ["--anew", "--device", "cpu", "--runs", str(tmp_path)]

@@ -30,7 +30,12 @@ def runs(size="tiny", blocks=range(100, 102)):
     ]  # fmt: skip
 
 
-if __name__ == "__main__":
+def command(arguments=None):
+    """The command with these sizes, and nothing else wanted."""
     two_clusters.SIZES |= SIZES
     two_clusters.WANTED = WANTED
-    sys.exit(main())
+    return main(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(command())
