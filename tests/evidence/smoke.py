@@ -34,9 +34,8 @@ def pairs(name):
     """Every reading with its first arm, and every arm in the first reading."""
     module = experiments.find(name)
     first, arm = next(iter(module.READINGS)), next(iter(module.ARMS))
-    return list(
-        dict.fromkeys([(r, arm) for r in module.READINGS] + [(first, a) for a in module.ARMS])
-    )
+    arms = [a for a in module.ARMS if "rate" not in a]  # another rate is another number alone
+    return list(dict.fromkeys([(r, arm) for r in module.READINGS] + [(first, a) for a in arms]))
 
 
 def numbers(name, members=2):
