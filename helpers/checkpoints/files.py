@@ -73,14 +73,19 @@ def write_state(state: dict[str, Any], path: Path) -> None:
     ...     read_state(Path(folder) / "a.pt", {}, 5)["done"]
     3
     """
-    part = _part(path)
-    torch.save({"format": _FORMAT, **_plain(state)}, part)
-    with part.open("rb+") as file:
-        found = hashlib.sha256()
-        while block := file.read(2**20):
-            found.update(block)
-        file.write(_MARK + found.digest())  # torch's own sums leave parts of a file unguarded
-    part.replace(path)
+    part, content = _part(path), io.BytesIO()
+    # By way of memory: where there is no room for a file, torch's own writing does not say so.
+    torch.save({"format": _FORMAT, **_plain(state)}, content)
+    body = content.getbuffer()
+    try:
+        with part.open("wb") as file:
+            file.write(body)
+            # torch's own sums leave parts of a file unguarded
+            file.write(_MARK + hashlib.sha256(body).digest())
+        part.replace(path)
+    except OSError:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def read_state(path: Path, run: dict[str, Any], iterations: int) -> dict[str, Any]:
