@@ -110,22 +110,26 @@ def test_killed_at_random_moments(tmp_path, quiet, end):
     assert not [p for p in tmp_path.rglob("*") if p.is_file() and p.suffix != ".json"]
 
 
-def test_time_over_and_on(tmp_path, quiet, sizes):
-    """Many short looks at one run are the one run."""
-    runs, ends = tiny.runs("long", range(100, 101)), 0
-    while lacking(runs, Store(tmp_path), anew=True):
-        done = gather(
-            ["two_clusters"], size="long", blocks=range(100, 101), minutes=0.03, anew=True,
-            device="cpu", folder=tmp_path,
-        )  # fmt: skip
-        assert not done.failed and len(done.done) + len(done.paused) + done.left <= 2
-        ends += 1
-        assert ends < 60
-    assert ends > 1
-    found = numbers(tmp_path)
-    assert found == {key: quiet[key] for key in found} and len(found) == 2
-    seconds = [line["seconds"] for _, line in Store(tmp_path).lines("two_clusters")]
-    assert sum(seconds) > (ends - 1) * 1.0  # those of all parts
+def test_many_short_parts_are_one_run(tmp_path, quiet):
+    """Paused after every 90 iterations, and taken up again."""
+    (run, _), seconds = tiny.runs("long", range(100, 101)), []
+    while True:
+        outcome = work(run, tmp_path, device="cpu", until=Counter(90))
+        seconds.append(outcome.seconds)
+        assert outcome.state in (PAUSED, DONE)
+        if outcome.state == DONE:
+            break
+        assert list(Store(tmp_path).scratch(run).glob("*.pt"))
+    assert len(seconds) == 5
+    assert numbers(tmp_path) == {run.key: quiet[run.key]}
+    told = Store(tmp_path).read(run)["seconds"]
+    assert told == pytest.approx(sum(seconds), rel=0.2)  # those of all parts
+
+
+def test_no_time_no_run(tmp_path, sizes):
+    done = gather(["two_clusters"], size="long", minutes=0, anew=True, folder=tmp_path)
+    assert str(done) == "0 done, 4 not begun"
+    assert not list(tmp_path.rglob("*.json"))
 
 
 def test_two_gathers_on_one_store_do_nothing_twice(tmp_path, quiet):
