@@ -16,6 +16,8 @@ from helpers.evidence.frames import COLUMNS
 from helpers.ledger import recorded
 
 LEGACY = "legacy"  # in the column "size"
+_TABLES = {"five_gaussians": ("two_clusters", "ring ")}  # the chapter, and how labels begin
+_LABELS = {"js script": "js released", "rs script": "rs released"}  # where an arm had another name
 
 
 def legacy_rows(experiment: str, arms: Sequence[str] | None = None) -> DataFrame:
@@ -28,11 +30,13 @@ def legacy_rows(experiment: str, arms: Sequence[str] | None = None) -> DataFrame
     {'legacy'}
     """
     module = experiments.find(experiment)
-    run = recorded(experiment)
+    chapter, prefix = _TABLES.get(experiment, (experiment, ""))
+    run = recorded(chapter)
     parts = []
     for arm in module.ARMS if arms is None else arms:
-        if run is not None and arm in run["tables"]:
-            table = run["tables"][arm]
+        label = prefix + _LABELS.get(arm, arm)
+        if run is not None and label in run["tables"]:
+            table = run["tables"][label]
             about = {name: run[name] for name in ("device", "torch", "commit", "date")}
             about |= {"experiment": experiment, "version": 0, "block": -1, "key": LEGACY}
             about |= {"reading": next(iter(module.READINGS)), "arm": arm, "size": LEGACY}

@@ -85,6 +85,8 @@ def test_rows_of_before_are_named_and_decide_nothing():
     assert (rows["block"] < evidence.DECIDING).all()
     assert "legacy run, 32 seeds of each" in evidence.source_of(rows)
     assert not len(evidence.legacy_rows("mixture"))
+    ring = evidence.legacy_rows("five_gaussians")
+    assert ring.groupby("arm").size().to_dict() == {"js": 16, "rs": 16, "rs, normalised": 16}
 
 
 @pytest.mark.parametrize(
