@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import math
+import sys
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ def canonical(value: Any) -> dict[str, Any]:
     >>> canonical(GradientPenalty(1, "data"))
     {'weight': 1.0, 'where': 'data'}
     """
-    declared = get_type_hints(type(value))
+    declared = _declared(type(value))
     found = {}
     for field in dataclasses.fields(value):
         if field.name == "lacks":  # words about a size
@@ -39,6 +40,18 @@ def canonical(value: Any) -> dict[str, Any]:
         own = _cast(field.name, getattr(value, field.name), declared[field.name])
         if not _is_default(field, declared[field.name], own):
             found[field.name] = own
+    return found
+
+
+def _declared(kind: type) -> dict[str, Any]:
+    """The types of a dataclass's fields, of them alone: KW_ONLY is no type to Python 3.10."""
+    fields = {field.name for field in dataclasses.fields(kind)}
+    found: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):
+        own = vars(base).get("__annotations__", {})
+        of_fields = {name: text for name, text in own.items() if name in fields}
+        holder = type("Holder", (), {"__annotations__": of_fields})
+        found |= get_type_hints(holder, vars(sys.modules[base.__module__]))
     return found
 
 
