@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from helpers import experiments
-from helpers.evidence.identity import Run
 from helpers.evidence.lines import parsed, rounded, same_numbers, text_of
 from helpers.evidence.store import Store, write_text
 from helpers.inputs import shown
+from helpers.machine import provenance
 
 _FILE, _ALL = 2_000_000, 10_000_000  # bytes
 _DROPPED = "dropped.jsonl"
-
-
-class Stale(ValueError):
-    """Evidence of a newer version than this package knows."""
 
 
 def folder() -> Path:
@@ -35,8 +30,8 @@ def read(experiment: str, place: Path | None = None) -> list[dict[str, Any]]:
     """The runs of an experiment, replicates among them ("replicate" is true there).
 
     Raises:
-        ValueError: for a line that is no run, which names the file and the line.
-        Stale: for a run of a newer version.
+        ValueError: for a line that is no run, and a run of a newer version than this package
+            knows; it names the file and the line.
     """
     path = (place or folder()) / f"{experiment}.jsonl"
     if not path.exists():
@@ -60,7 +55,7 @@ def checked(path: Path, experiment: str | None = None) -> list[dict[str, Any]]:
             raise ValueError(f"{path}, line {number}, is of {line['experiment']!r}")
         known = experiments.find(line["experiment"]).VERSION
         if line["version"] > known:
-            raise Stale(
+            raise ValueError(
                 f"{path}, line {number}, is of version {line['version']} of {line['experiment']}, "
                 f"and this package knows version {known}; nothing was changed"
             )
@@ -120,7 +115,7 @@ def drop(key: str, why: str, place: Path | None = None, store: Store | None = No
         rows = read(name, place)
         gone = [row for row in rows if row["key"] == key]
         if gone:
-            today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
+            today = provenance()["date"]
             before = record.read_text(encoding="utf-8") if record.exists() else ""
             new = "".join(text_of({**row, "why": why, "dropped": today}) + "\n" for row in gone)
             write_text(record, before + new)
@@ -153,11 +148,6 @@ def runs_of_store(store: Store) -> tuple[list[dict[str, Any]], list[str]]:
             elif "failed" not in line:
                 found.append(line)
     return found, damaged
-
-
-def has(run: Run, place: Path | None = None) -> bool:
-    """Whether the evidence has a run."""
-    return any(row["key"] == run.key for row in read(run.experiment, place))
 
 
 def _check_sizes(place: Path, texts: Mapping[Path, str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pandas import DataFrame
 
 from helpers import experiments
-from helpers.evidence.frames import DECIDING, runs
+from helpers.evidence.frames import by_arm, fresh, runs
 from helpers.inputs import one_of
 from helpers.ledger import rules
 from helpers.ledger.references import Value, listed, median_interval
@@ -101,10 +101,8 @@ def quantities(experiment: str, claim: str, rows: Mapping[str, DataFrame]) -> di
 def _decided(
     experiment: str, reading: str, size: str, folder: Path | str | None
 ) -> dict[str, DataFrame]:
-    rows, version = runs(experiment, folder=folder), experiments.find(experiment).VERSION
-    rows = rows[(rows["reading"] == reading) & (rows["size"] == size)]
-    rows = rows[(rows["version"] == version) & (rows["block"] >= DECIDING)]
-    return {str(arm): own.reset_index(drop=True) for arm, own in rows.groupby("arm")}
+    rows = fresh(runs(experiment, folder=folder), experiment)
+    return by_arm(rows[(rows["reading"] == reading) & (rows["size"] == size)])
 
 
 def _compared(claim: str, name: str, reading: str, new: Value, shipped: Value | None) -> Compared:

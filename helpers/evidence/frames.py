@@ -82,18 +82,25 @@ def deciding(
     one_of("reading", reading, module.READINGS)
     for arm in arms or ():
         one_of("arm", arm, module.ARMS)
-    found = runs(experiment, table, folder=folder)
-    found = found[
-        (found["reading"] == reading)
-        & (found["version"] == module.VERSION)
-        & (found["block"] >= DECIDING)
-    ]
+    found = fresh(runs(experiment, table, folder=folder), experiment)
+    found = found[found["reading"] == reading]
     for size in reversed(list(module.SIZES)):
         own = found[found["size"] == size]
         if len(own) and set(arms or ()) <= set(own["arm"]):
             chosen = own if arms is None else own[own["arm"].isin(list(arms))]
             return chosen.reset_index(drop=True)
     return found.iloc[:0]
+
+
+def fresh(rows: DataFrame, experiment: str) -> DataFrame:
+    """Those rows of an experiment that may decide: of its present version, from block 100 on."""
+    version = experiments.find(experiment).VERSION
+    return rows[(rows["version"] == version) & (rows["block"] >= DECIDING)]
+
+
+def by_arm(rows: DataFrame) -> dict[str, DataFrame]:
+    """Rows by their arm."""
+    return {str(arm): own.reset_index(drop=True) for arm, own in rows.groupby("arm")}
 
 
 def _lines(experiment: str, folder: Path | str | None) -> Iterator[dict[str, Any]]:

@@ -22,12 +22,8 @@ from helpers.evidence import planning
 from helpers.evidence.identity import Run
 from helpers.evidence.store import DEFAULT, Store, Unwritable
 from helpers.evidence.work import (
-    BUSY,
-    DONE,
     FAILED,
-    PAUSED,
     STOP,
-    THERE,
     Outcome,
     Until,
     record_failure,
@@ -245,9 +241,8 @@ class _Gathering:
             raise error
         if error is None:
             outcome = future.result()
-            kept = {DONE: "done", THERE: "there", BUSY: "busy", PAUSED: "paused"}
-            if outcome.state in kept:
-                getattr(self.result, kept[outcome.state]).append(run)
+            if outcome.state != FAILED:
+                getattr(self.result, outcome.state).append(run)
                 return False
         else:  # the process was killed, or the worker lost
             outcome = Outcome(FAILED, 0.0, f"{type(error).__name__}: {error}")

@@ -11,8 +11,7 @@ import pandas as pd
 from pandas import DataFrame
 
 from helpers import experiments
-from helpers.evidence.frames import DECIDING, runs
-from helpers.experiments.protocol import Experiment
+from helpers.evidence.frames import by_arm, fresh, runs
 from helpers.inputs import one_of
 from helpers.ledger import PROFILES, Record, judge
 from helpers.ledger.claims import find
@@ -91,9 +90,11 @@ def _values(
     functions = module.QUANTITIES.get(claim_id, {})
     for quantity in wanted:
         one_of(f"quantity of {claim_id} in {name}", quantity, functions)
+    found = fresh(runs(name, folder=folder), name)
+    found = found[found["reading"] == next(iter(module.READINGS))]
     best: tuple[dict[str, Any], DataFrame, str] = ({}, DataFrame(), "")
     for size in reversed(list(module.SIZES)):
-        rows = _rows(module, name, size, folder)
+        rows = by_arm(found[found["size"] == size])
         values, used = {}, set()
         for quantity in wanted:
             watched = _Watched(rows)
@@ -108,19 +109,6 @@ def _values(
         if len(values) > len(best[0]):
             best = values, own, size
     return best
-
-
-def _rows(
-    module: Experiment, name: str, size: str, folder: Path | str | None
-) -> dict[str, DataFrame]:
-    found = runs(name, folder=folder)
-    found = found[
-        (found["reading"] == next(iter(module.READINGS)))
-        & (found["version"] == module.VERSION)
-        & (found["block"] >= DECIDING)
-        & (found["size"] == size)
-    ]
-    return {str(arm): rows.reset_index(drop=True) for arm, rows in found.groupby("arm")}
 
 
 class _Watched(Mapping[str, DataFrame]):

@@ -56,7 +56,6 @@ def _column(values: list[Any]) -> Series:
                  for v in values]  # fmt: skip
         if all(isinstance(v, int | float) for v in plain):
             return Series(plain, dtype=float)
-        return Series(values)
     return Series(values)
 
 

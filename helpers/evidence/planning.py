@@ -113,6 +113,7 @@ def listing(runs: Sequence[Run], store: Store, *, anew: bool = False) -> DataFra
     missing = {run.key for run in lacking(runs, store, anew=anew)}
     past = _past(runs, store)
     rows: dict[tuple[str, ...], dict[str, Any]] = {}
+    first: dict[tuple[str, ...], Run] = {}
     for run in runs:
         group = (run.experiment, run.reading, run.arm, run.size_name)
         row = rows.setdefault(
@@ -120,15 +121,14 @@ def listing(runs: Sequence[Run], store: Store, *, anew: bool = False) -> DataFra
             dict(zip(("experiment", "reading", "arm", "size"), group, strict=True))
             | dict.fromkeys(("wanted", "there", "busy", "failed"), 0),
         )
+        first.setdefault(group, run)
         row["wanted"] += 1
         row["there"] += run.key not in missing
         row["busy"] += store.holder(run) is not None
         line = store.read(run)
         row["failed"] += line is not None and "failed" in line
-    for (name, *_), row in rows.items():
-        run = next(r for r in runs if (r.experiment, r.reading, r.arm, r.size_name) ==
-                   (name, row["reading"], row["arm"], row["size"]))  # fmt: skip
-        row |= _history(run, past)
+    for kind, row in rows.items():
+        row |= _history(first[kind], past)
         left = row["wanted"] - row["there"]
         row["cost"] = left * row["seconds"] / 3600 if left else 0.0
     return pd.DataFrame(list(rows.values()))
