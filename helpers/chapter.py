@@ -129,18 +129,18 @@ class Chapter:
         """The rows that decide: of the evidence, or of the page's folder.
 
         They are of the largest size at which all arms have some, or else at which any arm has.
-        Members of arms that the evidence has no rows of are those of data/recorded, if there are
-        any; their "size" is "legacy". Arguments and errors as `helpers.evidence.deciding`.
+        Rows of arms that the evidence has none of are those of data/recorded, if there are any;
+        their "size" is "legacy". Arguments and errors as `helpers.evidence.deciding`.
         """
         self._gather(experiment)
         rows = evidence.deciding(experiment, table, reading=reading, arms=arms, folder=self.folder)
         if not len(rows):  # not all arms have rows of one size: those that have, of the largest
             rows = evidence.deciding(experiment, table, reading=reading, folder=self.folder)
         is_first = reading == next(iter(experiments.find(experiment).READINGS))
-        if self.folder is None and table == "members" and is_first:
+        if self.folder is None and is_first:
             wanted = experiments.find(experiment).ARMS if arms is None else arms
             lacking = [arm for arm in wanted if arm not in set(rows["arm"])]
-            older = evidence.legacy_rows(experiment, lacking)
+            older = evidence.legacy_rows(experiment, lacking, table)
             rows = pd.concat([rows, older], ignore_index=True) if len(older) else rows
         return rows if arms is None else rows[rows["arm"].isin(list(arms))].reset_index(drop=True)
 

@@ -6,22 +6,30 @@ nothing here: their members were drawn in another number, so that they are no bl
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import pandas as pd
 from pandas import DataFrame
 
 from helpers import experiments
 from helpers.evidence.frames import COLUMNS
-from helpers.ledger import recorded
+from helpers.evidence.lines import decoded
+from helpers.ledger import data_file, recorded
 
 LEGACY = "legacy"  # in the column "size"
 _TABLES = {"five_gaussians": ("two_clusters", "ring ")}  # the chapter, and how labels begin
 _LABELS = {"js script": "js released", "rs script": "rs released"}  # where an arm had another name
 
 
-def legacy_rows(experiment: str, arms: Sequence[str] | None = None) -> DataFrame:
+def legacy_rows(
+    experiment: str, arms: Sequence[str] | None = None, table: str = "members"
+) -> DataFrame:
     """The rows of some arms in the experiment's first reading; none where nothing was recorded.
+
+    They are of data/recorded/EXPERIMENT.jsonl, whose lines are like those of the evidence: an arm,
+    where it was made, and tables by name.
 
     Raises:
         ValueError: for an unknown experiment.
@@ -30,20 +38,40 @@ def legacy_rows(experiment: str, arms: Sequence[str] | None = None) -> DataFrame
     {'legacy'}
     """
     module = experiments.find(experiment)
-    chapter, prefix = _TABLES.get(experiment, (experiment, ""))
-    run = recorded(chapter)
     parts = []
-    for arm in module.ARMS if arms is None else arms:
-        label = prefix + _LABELS.get(arm, arm)
-        if run is not None and label in run["tables"]:
-            table = run["tables"][label]
-            about = {name: run[name] for name in ("device", "torch", "commit", "date")}
-            about |= {"experiment": experiment, "version": 0, "block": -1, "key": LEGACY}
-            about |= {"reading": next(iter(module.READINGS)), "arm": arm, "size": LEGACY}
-            columns = {name: table[name] for name in table.names}
-            frame = DataFrame(columns).assign(seconds=float("nan"), **about)
-            parts.append(frame.assign(member=range(len(frame))))
+    for about, frame in (*_lines(experiment, table), *_of_chapter(experiment, table)):
+        if about["arm"] in (module.ARMS if arms is None else arms):
+            known = {"experiment": experiment, "version": 0, "block": -1, "key": LEGACY}
+            known |= {"reading": next(iter(module.READINGS)), "size": LEGACY}
+            parts.append(frame.assign(**{"seconds": float("nan")} | about | known))
     if not parts:
         return DataFrame({name: [] for name in COLUMNS})
     whole = pd.concat(parts, ignore_index=True)
     return whole[[*COLUMNS, *(name for name in whole.columns if name not in COLUMNS)]]
+
+
+def _lines(experiment: str, table: str) -> Iterator[tuple[dict[str, Any], DataFrame]]:
+    """Of data/recorded: what a line is of, and its table."""
+    try:
+        text = data_file(f"recorded/{experiment}.jsonl").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    for line in map(json.loads, text.splitlines()):
+        tables = line.pop("tables")
+        if table in tables:
+            yield line, decoded(tables[table])
+
+
+def _of_chapter(experiment: str, table: str) -> Iterator[tuple[dict[str, Any], DataFrame]]:
+    """A chapter's tables, where a label is an arm and a row a member."""
+    chapter, prefix = _TABLES.get(experiment, (experiment, ""))
+    run = recorded(chapter)
+    if run is None or table != "members":
+        return
+    about = {name: run[name] for name in ("device", "torch", "commit", "date")}
+    for arm in experiments.find(experiment).ARMS:
+        label = prefix + _LABELS.get(arm, arm)
+        if label in run["tables"]:
+            found = run["tables"][label]
+            frame = DataFrame({name: found[name] for name in found.names})
+            yield {**about, "arm": arm}, frame.assign(member=range(len(frame)))

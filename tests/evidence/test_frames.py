@@ -1,10 +1,13 @@
 """Evidence as frames: what decides, under which names, and what stands beside it."""
 
+import json
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
 from helpers import evidence, ledger
-from helpers.evidence import committed
+from helpers.evidence import committed, legacy
 from helpers.evidence.identity import key_of
 from helpers.evidence.lines import encoded
 from helpers.evidence.planning import run_of
@@ -87,6 +90,19 @@ def test_rows_of_before_are_named_and_decide_nothing():
     assert not len(evidence.legacy_rows("mixture"))
     ring = evidence.legacy_rows("five_gaussians")
     assert ring.groupby("arm").size().to_dict() == {"js": 16, "rs": 16, "rs, normalised": 16}
+
+
+def test_a_course_of_before(tmp_path, monkeypatch):
+    about = {"device": "CPU", "torch": "2.9", "commit": "a", "date": "2026-11-01"}
+    course = {"member": [0, 0], "iteration": [1, 2], "loss": [0.5, None]}
+    text = json.dumps({**about, "arm": "nsgan", "tables": {"course": course}}) + "\n"
+    (tmp_path / "mixture.jsonl").write_text(text)
+    monkeypatch.setattr(legacy, "data_file", lambda name: tmp_path / Path(name).name)
+    rows = evidence.legacy_rows("mixture", ["nsgan", "nsgan descent"], "course")
+    assert set(rows["reading"]) == {"as printed"} and set(rows["size"]) == {evidence.LEGACY}
+    assert rows["iteration"].tolist() == [1, 2] and rows["loss"].isna().tolist() == [False, True]
+    assert not len(evidence.legacy_rows("mixture", ["nsgan descent"], "course"))
+    assert not len(evidence.legacy_rows("mixture", ["nsgan"]))
 
 
 @pytest.mark.parametrize(
