@@ -5,7 +5,8 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 # Chapters whose printed numbers are the same on every machine; nbval compares them to the letter.
-DETERMINISTIC := $(addprefix book/,two_point_landscape.ipynb rotating_saddle.ipynb path_angle.ipynb)
+DETERMINISTIC := two_point_landscape slope_limit rotating_saddle stable_or_nash linear_dynamics path_angle
+DETERMINISTIC := $(patsubst %,book/%.ipynb,$(DETERMINISTIC))
 # Tests of what rounding can spoil: they must pass whatever the kernels and the number of threads.
 NUMERICAL := tests/spectra tests/analysis/test_stability.py
 KERNELS ?= Haswell

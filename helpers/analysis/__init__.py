@@ -12,6 +12,7 @@ from helpers.analysis.coverage import (
 from helpers.analysis.curves import correlations, lagged, rank_correlation, rising_together, turning
 from helpers.analysis.dynamics import STEPS, Flow, flow, iterate, largest_stable_step, play
 from helpers.analysis.endpoints import Bump, EndPoint, bump, end_point, leading_end_point
+from helpers.analysis.linear import Decoupled, decoupled, evenness, linear_orbit, rotation
 from helpers.analysis.paths import PathProfile, path_profile, sign_switches
 from helpers.analysis.stability import Classification, classify
 from helpers.analysis.surfaces import (
@@ -28,6 +29,7 @@ __all__ = [
     "Bump",  # what the path-angle does near the end point, seen in the median over the end points
     "Classification",  # a point of a game and the numbers that say what it is
     "Coverage",  # when the members of an ensemble had found the modes
+    "Decoupled",  # the parts into which a linear game falls
     "EigenPlane",  # two orthonormal directions, and the curvature along each
     "EndPoint",  # a point of a game after training, and the field's norm before
     "Flow",  # solutions of the gradient flow from several starts, at common times
@@ -39,14 +41,17 @@ __all__ = [
     "classify",  # say whether a point is stationary, an LSSP, a DNE, and by what margins
     "correlations",  # how two curves go together, in the readings a paper may have meant
     "coverage",  # when all modes were covered, from the shares of points near each over a training
+    "decoupled",  # eigenvalues of a linear game, and the real basis in which it falls apart
     "eigen_plane",  # the plane of two leading eigenvectors
     "end_point",  # look at the end of a training by the full spectra there
+    "evenness",  # how evenly a linear game attracts, 1 where all directions do alike
     "flow",  # follow d omega / dt = -v(omega) from many starts, by scipy's solve_ivp (DOP853)
     "iterate",  # iterates of a plain method from one start or many: `play` with steps of one size
     "lagged",  # rank correlation at each lag
     "largest_stable_step",  # the size below which a method is drawn to a point
     "leading_end_point",  # the same for nets too large for a matrix
     "least_loss",  # D's least loss for points at two clusters and astray
+    "linear_orbit",  # points of the flow of a linear game
     "longest_stays",  # how long nearly all points stayed at one mode
     "loss_plane",  # a player's loss at omega + x d1 + y d2, the other player held
     "pair_shares",  # share of the pairs by the modes of the real and of the point
@@ -55,6 +60,7 @@ __all__ = [
     "projected",  # a training on a plane, and what the plane leaves out
     "rank_correlation",  # Spearman's correlation of two curves, NaN where one does not change
     "rising_together",  # share of the windows in which one curve rises where the other does
+    "rotation",  # norm of the antisymmetric part of J over that of the symmetric one
     "shares_near",  # share of each member's points near each mode
     "sign_switches",  # how often a row of numbers changes sign; zeros and NaN count as neither sign
     "turning",  # place of the minimum of a curve's running mean over five records

@@ -62,6 +62,22 @@ class Classification:
         """Whether the point is a differential Nash equilibrium."""
         return self._holds(self.nash_margin, self.nash_resolution)
 
+    def summary(self) -> dict[str, Any]:
+        """The margins and what follows from them, by name, as a row of a table.
+
+        >>> from helpers.games.closed_form import quadratic_game
+        >>> pull = quadratic_game([[1.0]], [[2.0]], [[0.0]], [[0.0]])
+        >>> classify(pull, [0.0, 0.0]).summary()["smallest own curvature"]
+        1.0
+        """
+        return {
+            "stationary": self.is_stationary,
+            "smallest real part": self.stability_margin,
+            "LSSP": self.is_lssp,
+            "smallest own curvature": self.nash_margin,
+            "DNE": self.is_dne,
+        }
+
     def _holds(self, margin: float, resolution: float) -> bool | None:
         if not self.is_stationary or margin < -resolution:
             return False

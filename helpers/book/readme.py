@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from helpers import figures
 from helpers.book import board, pairing
 from helpers.book.layout import Layout
 
@@ -64,7 +65,7 @@ def _figures(layout: Layout) -> dict[Path, str]:
         for cell in pairing.read(layout.notebook(chapter)).cells:
             if FIGURE_TAG in cell.metadata.get("tags", []):
                 for output in cell.outputs:
-                    picture = output.get("data", {}).get("image/svg+xml")
+                    picture = figures.picture(output.get("data", {}).get("text/html", ""))
                     if picture:
                         pictures[layout.book / "_static" / f"{chapter}.svg"] = picture
     return pictures

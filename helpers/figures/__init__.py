@@ -1,6 +1,6 @@
 """The book's figures. Each function draws what it is given; `show` puts it on the page."""
 
-from helpers.figures.captions import as_table, captioned
+from helpers.figures.captions import as_table, captioned, picture
 from helpers.figures.densities import clouds, densities, staircases
 from helpers.figures.endpoints import bands, histograms, own_spectra, related
 from helpers.figures.epochs import curvature_and_score, lenses, loss_planes, told_and_true
@@ -34,6 +34,7 @@ __all__ = [
     "loss_planes",  # a loss over planes, and on each a training
     "own_spectra",  # quantiles of the eigenvalues of the players' own Hessians
     "path_profiles",  # path-angle and path-norm side by side
+    "picture",  # the picture in a captioned figure, as SVG
     "pictures",  # rows of images, each named on its left
     "ranges",  # median and quartiles over seeds, by setting
     "reached",  # how often training was at which pair of losses

@@ -6,9 +6,10 @@ They are HTML, so that what is said of a figure is beside it in every reader of 
 from __future__ import annotations
 
 import numbers
+import re
 from html import escape
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from IPython.display import HTML
 from matplotlib.figure import Figure
@@ -17,6 +18,7 @@ from pandas import DataFrame, MultiIndex, RangeIndex
 from helpers.figures.style import svg
 from helpers.inputs import shown
 
+_ADDRESS = "data:image/svg+xml;charset=utf-8,"
 _PLAIN = " '/:;,()!*?@$+|="  # what a quoted address may hold as it is
 # Themes of pages make captions grey, and centre them.
 _CAPTION = "text-align:left;color:inherit;font-weight:normal"
@@ -50,7 +52,7 @@ def captioned(figure: Figure | HTML, caption: str, alt: str) -> Captioned:
     A line. Live.
     """
     if isinstance(figure, Figure):
-        address = f"data:image/svg+xml;charset=utf-8,{quote(svg(figure), safe=_PLAIN)}"
+        address = f"{_ADDRESS}{quote(svg(figure), safe=_PLAIN)}"
         inside = f'<img src="{address}" alt="{escape(alt)}" style="max-width:100%">'
         page = f'<figure style="margin:0">{inside}'
     elif isinstance(figure, HTML):
@@ -60,6 +62,18 @@ def captioned(figure: Figure | HTML, caption: str, alt: str) -> Captioned:
         raise ValueError(f"a figure is one of matplotlib's, or HTML, got {shown(figure)}")
     text = f'<figcaption style="{_CAPTION}">{escape(caption)}</figcaption>'
     return Captioned(f"{page}{text}</figure>", caption)
+
+
+def picture(page: str) -> str | None:
+    """The picture in the HTML of `captioned`, as SVG; None where there is none.
+
+    >>> picture(captioned(Figure(), "A line. Live.", "A rising line.").data)[:4]
+    '<svg'
+    >>> picture("<p>") is None
+    True
+    """
+    found = re.search(f'src="{re.escape(_ADDRESS)}([^"]*)"', page)
+    return unquote(found[1]) if found else None
 
 
 def as_table(frame: DataFrame, caption: str) -> Captioned:

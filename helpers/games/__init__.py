@@ -9,8 +9,10 @@ from helpers.games.closed_form import (
 )
 from helpers.games.game import PLAYERS, Game, average, check_player
 from helpers.games.networks import joint_point, network_game, spectral_norms
+from helpers.games.sampling import KINDS, stable_jacobian
 
 __all__ = [
+    "KINDS",  # of random stable games: zero-sum or free
     "PLAYERS",  # G and D
     "Game",  # two losses of one point ``omega = (theta, phi)``, both minimised
     "average",  # the game whose losses are weighted sums of those of others
@@ -22,5 +24,6 @@ __all__ = [
     "quadratic_game",  # the game whose field is linear
     "rotating_saddle",  # a saddle that D turns while G slides down it
     "spectral_norms",  # the norm that each layer is divided by, and its two largest singular values
+    "stable_jacobian",  # the Jacobian of a random linear game that is stable at 0
     "unstable_nash",  # a Nash equilibrium that repels, and a stable point that is none
 ]

@@ -138,8 +138,6 @@ def tables(notebook: Mapping[str, Any]) -> dict[str, dict[str, list[float]]]:
 def recorded(chapter: str) -> dict[str, Any] | None:
     """A chapter's run in data/recorded, or None: when, where, "records" and "tables", by name.
 
-    >>> recorded("two_point_landscape")["parameters"]
-    {'profile': 'full'}
     >>> recorded("two_clusters")["tables"]["js"]["first"].shape
     (512,)
     """
@@ -153,8 +151,8 @@ def recorded(chapter: str) -> dict[str, Any] | None:
 def show_recorded(chapter: str) -> None:
     """Show the verdict boxes of a chapter's recorded run, with where and when it ran.
 
-    >>> show_recorded("two_point_landscape")
-    Full profile, seeds 0, CPU ...
+    >>> show_recorded("path_angle")
+    No run is recorded yet.
     """
     run = recorded(chapter)
     if run is None:

@@ -100,8 +100,8 @@ def by_claim(runs: Sequence[Mapping[str, Any]]) -> dict[str, list[Legacy]]:
 def legacy_runs() -> dict[str, list[Legacy]]:
     """The records of data/recorded by claim, as they came with the package.
 
-    >>> {run["chapter"] for _, run in legacy_runs()["C01"]}
-    {'two_point_landscape'}
+    >>> all(made.claim == claim for claim, runs in legacy_runs().items() for made, _ in runs)
+    True
     """
     paths = sorted(data_file("recorded").glob("*.json"))
     return by_claim([json.loads(path.read_text(encoding="utf-8")) for path in paths])

@@ -3,11 +3,13 @@
 from helpers.outer.basins import Basins, find_basins
 from helpers.outer.exact import phi_js, phi_pairing, phi_rs, phi_separable, xi
 from helpers.outer.lipschitz import phi_lipschitz
+from helpers.outer.places import Places
 from helpers.outer.states import StateGraph, stuck_states
 from helpers.outer.wide_generator import WideGenerator
 
 __all__ = [
     "Basins",  # local minima of a grid of values, and which of them each node descends to
+    "Places",  # a place for each state of points, and walks between states
     "StateGraph",  # states of points on modes, and where each can go without rising
     "WideGenerator",  # g_w(z) = [tanh(z A + b), 1] w, of which the last layer w is free
     "find_basins",  # where steepest descent on a grid ends, node by node

@@ -8,6 +8,7 @@ the last layer that moves the outputs as wanted is the pseudo-inverse of the fea
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,6 +68,34 @@ class WideGenerator:
         if w.ndim < 2 or w.shape[-2] != width + 1:
             raise ValueError(f"last layers are (..., {width + 1}, d), got {w.shape}")
         return self.features @ w
+
+    def objectives(
+        self,
+        phi: Callable[[NDArray[np.float64], NDArray[np.float64]], float],
+        real: ArrayLike,
+        ws: ArrayLike,
+    ) -> NDArray[np.float64]:
+        """(k,) outer values of last layers: those of the points that they put out.
+
+        Args:
+            phi: an outer objective of real and generated points, such as `helpers.outer.phi_js`.
+            real: (n, d) real points.
+            ws: (k, width + 1, d) last layers.
+
+        Raises:
+            ValueError: for other shapes, and what phi refuses.
+
+        >>> from helpers.outer.exact import phi_js
+        >>> G, real = WideGenerator.random(2, 8, seed=0), np.array([[0.0], [4.0]])
+        >>> ws = G.follow(np.zeros((9, 1)), [real, 0 * real])
+        >>> G.objectives(phi_js, real, ws).round(4)
+        array([-0.6931, -0.4774])
+        """
+        # Rounded, so that an output equal to a real point up to rounding errors sits on it.
+        real, outputs = real_array("real", real).round(9), self.outputs(ws).round(9)
+        if outputs.ndim != 3:
+            raise ValueError(f"last layers are (k, width + 1, d), got {np.shape(ws)}")
+        return np.array([phi(real, points) for points in outputs])
 
     def follow(self, w: ArrayLike, path: ArrayLike) -> NDArray[np.float64]:
         """Last layers that put out a path of points, from w on, changing as little as possible.

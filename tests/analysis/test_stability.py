@@ -436,3 +436,14 @@ def test_largest_top():
 def test_top_is_a_number_of_eigenvalues(top):
     with pytest.raises(ValueError, match=f"top in .* is a whole number, from 1 to .*, got {top!r}"):
         classify(*hidden(-0.5, 15), top=top)
+
+
+def test_summary_is_a_row():
+    """Margins and answers by name."""
+    assert classify(rotating_saddle(), [1, 1, 0]).summary() == {
+        "stationary": True,
+        "smallest real part": pytest.approx(0.184, abs=1e-3),
+        "LSSP": True,
+        "smallest own curvature": pytest.approx(-1),
+        "DNE": False,
+    }

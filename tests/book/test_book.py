@@ -8,8 +8,9 @@ import sys
 
 import nbformat
 import pytest
+from matplotlib.figure import Figure
 
-from helpers import evidence, ledger
+from helpers import evidence, figures, ledger
 from helpers.book import (
     cache,
     execute,
@@ -606,6 +607,25 @@ def test_readme_parts_follow_the_book(book):
     decided = sum(each.record.verdict != ledger.rules.NO_RUN for each in judged)
     assert f"{100 - decided} no run yet" in text  # evidence alone decides in a book of one page
     assert readme.check(book) == []
+
+
+def test_readme_figure_is_that_of_the_tagged_cell(book):
+    """The picture inside the captioned figure, and no other cell's."""
+    pairing.sync(book)
+    notebook = nbformat.read(book.notebook("good"), as_version=4)
+    for number, cell in enumerate(cell for cell in notebook.cells if cell.cell_type == "code"):
+        figure = Figure()
+        figure.text(0.5, 0.5, str(number))
+        page = {"text/html": figures.captioned(figure, "c", "a").data}
+        output = {"output_type": "display_data", "data": page, "metadata": {}}
+        cell.outputs = [nbformat.from_dict(output)]
+        if number == 1:
+            cell.metadata["tags"] = [readme.FIGURE_TAG]
+            wanted = figures.picture(page["text/html"])
+    book.notebook("good").write_text(pairing.dump(notebook))
+    (book.book / "_static").mkdir()
+    assert readme.sync(book)
+    assert (book.book / "_static" / "good.svg").read_text("utf-8") == wanted
 
 
 def test_site_needs_executed_chapters(book):

@@ -280,7 +280,7 @@ def test_figures_follow_the_theme(site, browser, tmp_path):
 
 def test_surface_turns(site, browser):
     """The surfaces are drawn once the reader gets there, from the site's own files."""
-    visit(browser, f"{site}/book/two_point_landscape.html")
+    visit(browser, f"{site}/book/slope_limit.html")
     box = browser.find_element("css selector", ".turnable")
     assert not box.find_elements("css selector", "canvas")
     browser.execute_script("arguments[0].scrollIntoView()", box)

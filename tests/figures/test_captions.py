@@ -51,6 +51,7 @@ def test_the_picture_is_the_one_that_show_gives():
     assert kind == "data:image/svg+xml;charset=utf-8"
     assert unquote(picture) == svg(drawn()) and "prefers-color-scheme: dark" in unquote(picture)
     assert not set(picture) & set('<>"#\n')
+    assert figures.picture(figures.captioned(drawn(), "c", "a").data) == svg(drawn())
 
 
 def test_texts_are_no_markup():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from helpers.outer.exact import phi_js
 from helpers.outer.wide_generator import WideGenerator
 
 
@@ -55,3 +56,14 @@ def test_shapes_are_not_broadcast():
         WideGenerator(np.zeros((2, 4)), np.zeros((4, 1)), np.zeros((3, 2)))
     with pytest.raises(ValueError, match="path are finite numbers, got nan"):
         G.follow(w, np.full((1, 3, 2), np.nan))
+
+
+def test_objectives_see_points_that_meet_up_to_rounding():
+    """Outputs miss the real points by rounding errors, which an exact value would not forgive."""
+    G, real = WideGenerator.random(3, 16, seed=0), np.random.default_rng(0).normal(size=(3, 2))
+    path = [real, np.stack([real[0], real[0], real[2]]), real + 5]
+    ws = G.follow(np.ones((17, 2)), path)
+    wanted = [phi_js(real, points) for points in path]
+    assert G.objectives(phi_js, real, ws) == pytest.approx(wanted, abs=1e-12)
+    with pytest.raises(ValueError, match="last layers are"):
+        G.objectives(phi_js, real, ws[0])

@@ -1,0 +1,139 @@
+"""Linear games, v = J omega: their flow in parts that do not interact, rotation and evenness.
+
+Near a stationary point every game is one of these. Berard et al. 2020, Proposition 1: in a real
+basis of eigenvectors the flow exp(-tJ) is block diagonal, with a decay for each real eigenvalue
+and a rotation, damped or not, for each complex pair.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.linalg import block_diag
+
+from helpers.inputs import real_array, real_number
+
+
+@dataclass(frozen=True, eq=False)
+class Decoupled:
+    """The parts into which a linear game falls."""
+
+    values: NDArray[np.complex128]  # (m,): real eigenvalues of J, and of each pair the upper one
+    vectors: NDArray[np.complex128]  # (m, n): their eigenvectors, one per row
+
+    @property
+    def basis(self) -> NDArray[np.float64]:
+        """(n, n) columns: u of a real eigenvalue, (Im u, Re u) of a pair, in this order."""
+        pairs = zip(self.values, self.vectors, strict=True)
+        columns = [[u.imag, u.real] if v.imag else [u.real] for v, u in pairs]
+        return np.concatenate(columns).T
+
+    @property
+    def blocks(self) -> NDArray[np.float64]:
+        """(n, n) J in the basis: [[Re, -Im], [Im, Re]] for a pair."""
+        return block_diag(
+            *([[v.real, -v.imag], [v.imag, v.real]] if v.imag else v.real for v in self.values)
+        )
+
+    def flow(self, t: float) -> NDArray[np.float64]:
+        """(n, n) exp(-tJ) in the basis, as Proposition 1 states its blocks.
+
+        Raises:
+            ValueError: for a time that is no finite number.
+
+        >>> quarter = decoupled([[0.0, 1.0], [-1.0, 0.0]]).flow(np.pi / 2)
+        >>> quarter.round(6) + 0.0
+        array([[ 0.,  1.],
+               [-1.,  0.]])
+        """
+        t, parts = real_number("t", t), []
+        for value in self.values:
+            decay = np.exp(-value.real * t)
+            c, s = np.cos(value.imag * t), np.sin(value.imag * t)
+            parts.append(decay * (np.array([[c, s], [-s, c]]) if value.imag else np.eye(1)))
+        return block_diag(*parts)
+
+
+def decoupled(J: ArrayLike) -> Decoupled:
+    """The eigenvalues of J and its eigenvectors, of which `basis` is made (Proposition 1).
+
+    Args:
+        J: (n, n); diagonalisable, or else the basis is singular or nearly so.
+
+    Raises:
+        ValueError: for what is no square matrix of finite numbers.
+
+    >>> decoupled([[2.0, 0.0], [0.0, 3.0]]).values.real
+    array([2., 3.])
+    """
+    values, vectors = np.linalg.eig(_square(J))
+    upper = values.imag >= 0
+    return Decoupled(values[upper].astype(complex), vectors.T[upper].astype(complex))
+
+
+def linear_orbit(J: ArrayLike, start: ArrayLike, times: ArrayLike) -> NDArray[np.float64]:
+    """Points exp(-tJ) start of the gradient flow of a linear game, from its eigenvectors.
+
+    Args:
+        J: (n, n), diagonalisable.
+        start: (n,).
+        times: (T,).
+
+    Returns:
+        (T, n).
+
+    Raises:
+        ValueError: for shapes that do not fit, and entries that are not finite.
+        LinAlgError: for a J whose eigenvectors do not span the space.
+
+    >>> linear_orbit([[1.0, 0.0], [0.0, 2.0]], [1.0, 1.0], [0.0, 1.0]).round(4)
+    array([[1.    , 1.    ],
+           [0.3679, 0.1353]])
+    """
+    J, start, times = _square(J), real_array("start", start), real_array("times", times)
+    if start.shape != J.shape[:1] or times.ndim != 1:
+        raise ValueError(f"start ({len(J)},) and times (T,), got {start.shape} and {times.shape}")
+    values, vectors = np.linalg.eig(J)
+    parts = np.linalg.solve(vectors, start.astype(complex))
+    return ((np.exp(-np.outer(times, values)) * parts) @ vectors.T).real
+
+
+def rotation(J: ArrayLike) -> float:
+    """Norm of the antisymmetric part of J over that of its symmetric part.
+
+    Infinite for a J that only rotates.
+
+    Raises:
+        ValueError: for what is no square matrix of finite numbers.
+
+    >>> round(rotation([[1.0, -3.0], [3.0, 1.0]]), 9)
+    3.0
+    """
+    J = _square(J)
+    symmetric = float(np.linalg.norm(J + J.T))
+    return float(np.linalg.norm(J - J.T)) / symmetric if symmetric else np.inf
+
+
+def evenness(J: ArrayLike) -> float:
+    """``tr S / (sqrt(n) |S|)`` of the symmetric part S of J: 1 where all directions attract alike.
+
+    NaN for a J that only rotates.
+
+    Raises:
+        ValueError: for what is no square matrix of finite numbers.
+
+    >>> round(evenness([[2.0, -1.0], [1.0, 2.0]]), 9)
+    1.0
+    """
+    J = _square(J)
+    symmetric = float(np.linalg.norm(J + J.T))
+    return float(2 * np.trace(J) / np.sqrt(len(J))) / symmetric if symmetric else np.nan
+
+
+def _square(J: ArrayLike) -> NDArray[np.float64]:
+    J = real_array("J", J)
+    if J.ndim != 2 or not len(J) or J.shape[0] != J.shape[1]:
+        raise ValueError(f"J is square (n, n), got {J.shape}")
+    return J
