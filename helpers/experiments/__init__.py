@@ -2,6 +2,7 @@
 
 `ORDER` lists those that have the one shape of `protocol`, which `helpers.evidence` runs.
 
+densities             Durall et al. 2021: spectral densities of GANs small enough to know them
 ensembles             records of a whole training, and members arm by arm
 five_gaussians        Sun et al. 2020, released code: five Gaussians on a circle
 flatness              small classifiers whose steps leave the sharp directions out
@@ -14,6 +15,7 @@ protocol              the shape of an experiment
 quadratic             nudged steps down a rotated quadratic
 ring                  a ring of eight Gaussians: mode collapse, many seeds at a time
 setting               what the settings of all experiments have in common
+surfaces              Durall et al. 2021: loss surfaces of an NSGAN, and its path on them
 two_cluster_training  two clusters: what is drawn, trained and recorded
 two_clusters          Sun et al. 2020: two clusters, many seeds and settings
 """
@@ -25,7 +27,7 @@ from helpers.experiments.protocol import Experiment
 from helpers.inputs import one_of
 
 # In the order in which they are run: what decides most claims first.
-ORDER = ("two_clusters", "mixture", "five_gaussians")
+ORDER = ("two_clusters", "mixture", "five_gaussians", "densities", "surfaces")
 
 
 def find(name: str) -> Experiment:

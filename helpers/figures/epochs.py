@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from textwrap import fill
 
 import matplotlib.pyplot as plt
@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import ScalarFormatter
 from numpy.typing import NDArray
+from pandas import DataFrame
 from scipy.stats import rankdata
 
-from helpers.analysis.surfaces import ProjectedPath
 from helpers.figures.style import INK, PALETTE, PLAYER_COLOURS, WHITE, panel_rows, styled
 
 Numbers = NDArray[np.float64]
@@ -22,56 +22,65 @@ Numbers = NDArray[np.float64]
 
 @styled
 def loss_planes(
-    panels: Mapping[str, tuple[Numbers, Numbers, Numbers, ProjectedPath]],
-    labels: Mapping[str, tuple[str, str]],
-    *,
-    bar: str,
+    surface: DataFrame, path: DataFrame, planes: DataFrame, *, titles: Mapping[str, str]
 ) -> Figure:
     """A loss over planes, and on each a training on its way to (0, 0), which has the star.
 
     Args:
-        panels: x (a,), y (b,), heights (a, b) and the path, by title.
-        labels: names of both axes, by title.
-        bar: name of the heights.
+        surface, path, planes: as `helpers.experiments.surfaces.measure`, of one training; a panel
+            per player and plane.
+        titles: of the planes, by name.
     """
-    figure, axes_rows = panel_rows(len(panels), 2, width=4.3)
-    for axes, (title, (x, y, heights, path)) in zip(axes_rows.flat, panels.items(), strict=False):
+    groups = list(surface.groupby(["player", "plane"], sort=False))
+    figure, axes_rows = panel_rows(len(groups), 2, width=4.3)
+    for axes, ((player, plane), own) in zip(axes_rows.flat, groups, strict=False):
+        heights = own.filter(regex="^at ").dropna(axis=1).to_numpy()
+        x, reach = own["x"].to_numpy(), own["reach"].iloc[0]
+        y = np.linspace(-reach, reach, heights.shape[1])
         filled = axes.contourf(x, y, heights.T, levels=24, cmap="viridis")
         axes.contour(x, y, heights.T, levels=12, colors=[WHITE], linewidths=0.4, alpha=0.5)
-        axes.plot(*path.places.T, color=WHITE, marker=".", markersize=6, linewidth=1.2)
+        way = _of(path, player, plane)
+        axes.plot(way["first"], way["second"], color=WHITE, marker=".", markersize=6, linewidth=1.2)
         axes.plot(0, 0, "*", color=WHITE, markersize=14, markeredgecolor="#000")
-        axes.set(title=title, xlabel=labels[title][0], ylabel=labels[title][1])
-        axes.set(xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+        curved = _of(planes, player, plane).iloc[0]
+        axes.set(title=f"{player}: {titles[plane]}", xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
+        axes.set_xlabel(f"along eigenvalue {curved['first']:.3g}")
+        axes.set_ylabel(f"along eigenvalue {curved['second']:.3g}")
         axes.grid(visible=False)
         # As many digits as tell the ticks apart.
-        figure.colorbar(filled, ax=axes, label=bar, format=ScalarFormatter(useOffset=False))
+        digits = ScalarFormatter(useOffset=False)
+        figure.colorbar(filled, ax=axes, label="log10 of the loss", format=digits)
     return figure
 
 
 @styled
-def told_and_true(panels: Mapping[str, tuple[Numbers, ProjectedPath]], *, xlabel: str) -> Figure:
+def told_and_true(path: DataFrame, *, titles: Mapping[str, str]) -> Figure:
     """What a plane says of a training's loss beside what it was, and the share it holds (dotted).
 
     Args:
-        panels: positions (m,) and the path, by title.
-        xlabel: name of the positions.
+        path: as `helpers.experiments.surfaces.measure`, of one training; a panel per player and
+            plane.
+        titles: of the planes, by name.
     """
-    figure, axes_rows = panel_rows(len(panels), 2, width=4.3)
-    last = [*axes_rows[:, -1], axes_rows.flat[len(panels) - 1]]  # of each row
-    for axes, (title, (place, path)) in zip(axes_rows.flat, panels.items(), strict=False):
-        for number, (name, values) in enumerate(
+    groups = list(path.groupby(["player", "plane"], sort=False))
+    figure, axes_rows = panel_rows(len(groups), 2, width=4.3)
+    last = [*axes_rows[:, -1], axes_rows.flat[len(groups) - 1]]  # of each row
+    for axes, ((player, plane), own) in zip(axes_rows.flat, groups, strict=False):
+        for number, (name, column) in enumerate(
             {
-                "on the plane": path.plane_loss,
-                "own weights as they were": path.held_loss,
-                "both as they were": path.true_loss,
+                "on the plane": "plane_loss",
+                "own weights as they were": "held_loss",
+                "both as they were": "true_loss",
             }.items()
         ):
             look = {"color": PALETTE[number], "linestyle": ("-", "--", "-.")[number]}
-            axes.plot(place, values, marker="os^"[number], markersize=4, label=name, **look)
+            look |= {"marker": "os^"[number], "label": name}
+            axes.plot(own["epoch"], own[column], markersize=4, **look)
         share = _right_axis(axes)
-        share.plot(place, path.share, ":", color=INK, linewidth=1.4, label="share held (right)")
+        look = {"color": INK, "linestyle": ":", "label": "share held (right)"}
+        share.plot(own["epoch"], own["share"], linewidth=1.4, **look)
         share.set(ylim=(0, 1))
-        axes.set(title=title, xlabel=xlabel, yscale="log")
+        axes.set(title=f"{player}: {titles[plane]}", xlabel="epoch", yscale="log")
         if axes in last:
             share.set_ylabel("share of the displacement")
     for axes in axes_rows[:, 0]:
@@ -123,21 +132,19 @@ def curvature_and_score(
 
 
 @styled
-def lenses(
-    rows: Sequence[str], columns: Mapping[str, Sequence[float]], *, shown: Mapping[str, str]
-) -> Figure:
+def lenses(found: DataFrame, *, shown: Mapping[str, str]) -> Figure:
     """A table with a colour: GANs in rows, measurements in columns, each column ranked apart.
 
     Args:
-        rows: names of the GANs.
-        columns: a number a row, by name of the measurement; NaN where there is none.
+        found: a row per GAN, a column per measurement; NaN where there is none.
         shown: format of each measurement.
     """
-    figure, axes = plt.subplots(figsize=(1.5 + 1.2 * len(columns), 1.1 + 0.36 * len(rows)))
-    ranks = np.full((len(rows), len(columns)), np.nan)
+    figure, axes = plt.subplots(figsize=(1.5 + 1.2 * found.shape[1], 1.1 + 0.36 * len(found)))
+    ranks = np.full(found.shape, np.nan)
+    columns = {str(name): found[name].to_numpy() for name in found}
     for number, values in enumerate(columns.values()):
         known = np.isfinite(values)
-        order = rankdata(np.asarray(values)[known], method="dense") - 1  # equals share a colour
+        order = rankdata(values[known], method="dense") - 1  # equals share a colour
         ranks[known, number] = order / max(order.max(initial=0), 1)
     axes.imshow(ranks, cmap="viridis", aspect="auto", vmin=-0.15, vmax=1.15)
     for number, (name, values) in enumerate(columns.items()):
@@ -147,11 +154,15 @@ def lenses(
             color = WHITE if dark else "#000000"
             axes.text(number, row, text, ha="center", va="center", color=color, fontsize=10)
     axes.set_xticks(range(len(columns)), [fill(name, 13) for name in columns])
-    axes.set_yticks(range(len(rows)), rows)
+    axes.set_yticks(range(len(found)), found.index)
     axes.xaxis.tick_top()
     axes.tick_params(length=0)
     axes.grid(visible=False)
     return figure
+
+
+def _of(rows: DataFrame, player: str, plane: str) -> DataFrame:
+    return rows[(rows["player"] == player) & (rows["plane"] == plane)]
 
 
 def _right_axis(axes: Axes) -> Axes:

@@ -25,6 +25,8 @@ SMALL = {
     "two_clusters": {"iterations": 16},
     "mixture": {"iterations": 4, "points": 30, "ends": 1, "alphas": 5, "fresh": 30, "away": 1},
     "five_gaussians": {"iterations": 40},
+    "densities": {"iterations": 4, "points": 30, "probes": 1, "steps": 10},
+    "surfaces": {"images": 100, "epochs": 1, "kept": 1, "places": 3},
 }
 KERNELS = {"OPENBLAS_CORETYPE": "Haswell", "ATEN_CPU_CAPABILITY": "default"}
 _FACTOR, _RELATIVE, _ABSOLUTE = 10, 1e-4, 1e-6  # of the spread; float32 trainings

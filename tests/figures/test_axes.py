@@ -10,12 +10,12 @@ from itertools import count
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
 from pandas import DataFrame, concat
 
 from helpers import figures
 from helpers.analysis.paths import PathProfile
-from helpers.analysis.surfaces import ProjectedPath
 from helpers.figures.style import BAD, GOOD, INK, PLAYER_COLOURS
 from helpers.spectra import RitzCloud, SpectralDensity
 
@@ -469,34 +469,57 @@ def test_spectra(some):
         assert marks(axes, name).tolist() == np.stack([values.real, values.imag], 1).tolist()
 
 
+TITLES = {"top": "two largest", "ends": "largest and smallest"}
+PLANES = pd.DataFrame({"player": "G", "plane": ["top"], "first": 2.5, "second": -0.125})
+
+
+def surface_of(x, reach, heights):
+    """Heights (a, b) on G's plane of the two largest."""
+    columns = {f"at {k:02d}": column for k, column in enumerate(heights.T)}
+    return pd.DataFrame({"player": "G", "plane": "top", "x": x, "reach": reach} | columns)
+
+
 def projected(some, steps=3):
-    return ProjectedPath(some(steps, 2), some(steps) / 100, *(some(steps) for _ in range(3)))
+    names = ("first", "second", "plane_loss", "held_loss", "true_loss")
+    columns = {"epoch": some(steps), "share": some(steps) / 100} | {n: some(steps) for n in names}
+    return pd.DataFrame({"player": "G", "plane": "top"} | columns)
 
 
 @checks("loss_planes")
 def test_loss_planes(some):
-    x, y = np.array([-2.0, 0.0, 2.0, 4.0]), np.array([-10.0, 0.0, 10.0])
-    heights, path = np.zeros((4, 3)), projected(some)
+    x, path = np.array([-2.0, 0.0, 2.0, 4.0]), projected(some)
+    heights = np.zeros((4, 3))
     heights[3, 0] = 1.0  # at (4, -10): the first axis is x
-    figure = figures.loss_planes(
-        {"a": (x, y, heights, path)}, {"a": ("first", "second")}, bar="loss"
-    )
-    axes = panel(figure, "a")
-    assert (axes.get_xlabel(), axes.get_ylabel()) == ("first", "second")
+    figure = figures.loss_planes(surface_of(x, 10.0, heights), path, PLANES, titles=TITLES)
+    axes = panel(figure, "G: two largest")
+    wanted = ("along eigenvalue 2.5", "along eigenvalue -0.125")
+    assert (axes.get_xlabel(), axes.get_ylabel()) == wanted
     top = axes.collections[0].get_paths()[-1].vertices
     assert (np.abs(top - [4, -10]) < [1, 5]).all()
-    assert axes.lines[0].get_xydata().tolist() == path.places.tolist()
+    assert axes.lines[0].get_xydata().tolist() == path[["first", "second"]].to_numpy().tolist()
     assert axes.lines[1].get_xydata().tolist() == [[0, 0]]
-    assert figure.axes[-1].get_ylabel() == "loss"
+    assert figure.axes[-1].get_ylabel() == "log10 of the loss"
 
 
-def test_ticks_of_a_bar_differ():
+def test_planes_are_told_apart(some):
+    """Each panel has its own surface, path and curvatures, and no column of another's places."""
+    both = [surface_of(np.arange(3.0), 1.0, np.outer(np.arange(3.0), np.ones(n))) for n in (3, 5)]
+    other = {"player": "D", "plane": "ends"}
+    surface = pd.concat([both[0], both[1].assign(**other)], ignore_index=True)
+    path = pd.concat([projected(some), projected(some).assign(**other)], ignore_index=True)
+    planes = pd.concat([PLANES, PLANES.assign(**other, first=7.0)], ignore_index=True)
+    figure = figures.loss_planes(surface, path, planes, titles=TITLES)
+    axes = panel(figure, "D: largest and smallest")
+    assert axes.get_xlabel() == "along eigenvalue 7"
+    drawn = axes.lines[0].get_xydata().tolist()
+    assert drawn == path[["first", "second"]].tail(3).to_numpy().tolist()
+
+
+def test_ticks_of_a_bar_differ(some):
     """Losses that hardly differ: no two ticks say the same."""
     heights = -0.12 + 1e-3 * np.outer(np.arange(4.0), np.ones(3))
-    path = ProjectedPath(np.zeros((2, 2)), np.zeros(2), *(np.ones(2),) * 3)
-    figure = figures.loss_planes(
-        {"a": (np.arange(4.0), np.arange(3.0), heights, path)}, {"a": ("x", "y")}, bar="loss"
-    )
+    surface = surface_of(np.arange(4.0), 1.0, heights)
+    figure = figures.loss_planes(surface, projected(some), PLANES, titles=TITLES)
     figure.canvas.draw()
     labels = [text.get_text().replace("−", "-") for text in figure.axes[-1].get_yticklabels()]
     assert len(set(labels)) == len(labels) > 3
@@ -505,20 +528,20 @@ def test_ticks_of_a_bar_differ():
 
 @checks("told_and_true")
 def test_told_and_true(some):
-    place, path = some(3), projected(some)
-    figure = figures.told_and_true({"a": (place, path)}, xlabel="epoch")
-    axes = panel(figure, "a")
+    path = projected(some)
+    figure = figures.told_and_true(path, titles=TITLES)
+    axes = panel(figure, "G: two largest")
     right = twin(figure, axes, "share of the displacement")
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("epoch", "loss")
     told = {
-        "on the plane": path.plane_loss,
-        "own weights as they were": path.held_loss,
-        "both as they were": path.true_loss,
+        "on the plane": "plane_loss",
+        "own weights as they were": "held_loss",
+        "both as they were": "true_loss",
     }
-    for name, values in told.items():
+    for name, column in told.items():
         x, y = line(axes, name)
-        assert x.tolist() == place.tolist() and y.tolist() == values.tolist()
-    assert line(right, "share held (right)")[1].tolist() == path.share.tolist()
+        assert x.tolist() == path["epoch"].tolist() and y.tolist() == path[column].tolist()
+    assert line(right, "share held (right)")[1].tolist() == path["share"].tolist()
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [*told, "share held (right)"]
 
@@ -555,10 +578,8 @@ def test_curvature_and_score(some):
 
 @checks("lenses")
 def test_lenses():
-    figure = figures.lenses(
-        ["a", "b", "c"], {"one": [1.0, 3.0, 2.0], "two": [5.0, 4.0, 4.0]},
-        shown={"one": ".1f", "two": ".2f"},
-    )  # fmt: skip
+    found = pd.DataFrame({"one": [1.0, 3.0, 2.0], "two": [5.0, 4.0, 4.0]}, index=[*"abc"])
+    figure = figures.lenses(found, shown={"one": ".1f", "two": ".2f"})
     (axes,) = figure.axes
     columns, rows = ticks(axes.xaxis), ticks(axes.yaxis)
     said = {text.get_position(): text.get_text() for text in axes.texts}

@@ -11,7 +11,6 @@ from pandas import DataFrame
 
 from helpers import figures
 from helpers.analysis.paths import path_profile
-from helpers.analysis.surfaces import ProjectedPath
 from helpers.figures import style
 from helpers.games.closed_form import rotating_saddle
 from helpers.operators import Matrix
@@ -117,10 +116,13 @@ PROFILE = path_profile(
 VALUES = np.linspace(-1, 1, 9)
 DENSITY = slq_density(Matrix(np.diag(VALUES)), 2, 9, seed=0)
 EXACT = blurred(VALUES, DENSITY.grid, DENSITY.sigma)
-PATH = ProjectedPath(
-    np.stack([VALUES, VALUES], axis=1),
-    np.where(VALUES > 0, VALUES, np.nan),
-    *(abs(VALUES) + 1,) * 3,
+ON_PLANE = {"player": "G", "plane": "top", "first": VALUES, "second": VALUES}
+LOSSES = dict.fromkeys(("plane_loss", "held_loss", "true_loss"), abs(VALUES) + 1)
+PATH = DataFrame(ON_PLANE | LOSSES | {"epoch": range(9), "share": abs(VALUES)})
+PATH.loc[8, "share"] = np.nan  # the end is not displaced
+SURFACE = DataFrame(
+    {"player": "G", "plane": "top", "x": VALUES, "reach": 1.0}
+    | {f"at {k}": VALUES * VALUES[k] for k in range(5)}
 )
 TOPS = np.stack([abs(VALUES) + 0.1, VALUES], axis=1)
 SEEDS = DataFrame({"block": 0, "member": 0, "x": VALUES, "density": abs(VALUES)}).assign(
@@ -208,20 +210,15 @@ DRAWN = {
     ),
     "spectra": lambda: figures.spectra({"all": np.array([1 + 1j, -1.0]), "top": np.array([1j])}),
     "loss_planes": lambda: figures.loss_planes(
-        {"a": (VALUES, VALUES[::2], np.outer(VALUES, VALUES[::2]), PATH)},
-        {"a": ("x", "y")},
-        bar="loss",
+        SURFACE, PATH, PATH.head(1), titles={"top": "two largest"}
     ),
-    "told_and_true": lambda: figures.told_and_true(
-        {"a": (VALUES, PATH), "b": (VALUES, PATH)}, xlabel="epoch"
-    ),
+    "told_and_true": lambda: figures.told_and_true(PATH, titles={"top": "two largest"}),
     "curvature_and_score": lambda: figures.curvature_and_score(
         {"a": (VALUES, TOPS, TOPS, abs(VALUES)), "b": (VALUES, TOPS, TOPS, abs(VALUES))},
         ceiling={"a": 2.0, "b": 3.0},
     ),
     "lenses": lambda: figures.lenses(
-        ["a", "b"],
-        {"one, two": [1.0, np.nan], "three": [3.0, 2.0]},
+        DataFrame({"one, two": [1.0, np.nan], "three": [3.0, 2.0]}, index=["a", "b"]),
         shown={"one, two": ".1f", "three": ".0f"},
     ),
     "shares": lambda: figures.shares(
@@ -363,7 +360,7 @@ def test_pictures_keep_their_order():
 
 def test_lenses_rank_each_column_apart():
     """Colours go from the lowest to the highest number of a column, and text says them."""
-    figure = figures.lenses(["a", "b", "c"], {"x": [3.0, 1.0, 2.0]}, shown={"x": ".0f"})
+    figure = figures.lenses(DataFrame({"x": [3.0, 1.0, 2.0]}, index=[*"abc"]), shown={"x": ".0f"})
     ranks = figure.axes[0].images[0].get_array()
     assert ranks[:, 0].tolist() == [1.0, 0.0, 0.5]
     assert [text.get_text() for text in figure.axes[0].texts] == ["3", "1", "2"]
