@@ -12,7 +12,8 @@ mixture_ends          the mixture: what is measured of a trained member
 mixture_training      the mixture: how a block is trained
 protocol              the shape of an experiment
 quadratic             nudged steps down a rotated quadratic
-ring                  a ring of eight Gaussians: mode collapse, many seeds at a time
+ring                  a ring of eight Gaussians: mode collapse, nudging and sharpness
+ring_training         the ring: what is drawn, trained and recorded
 setting               what the settings of all experiments have in common
 two_cluster_training  two clusters: what is drawn, trained and recorded
 two_clusters          Sun et al. 2020: two clusters, many seeds and settings
@@ -25,7 +26,7 @@ from helpers.experiments.protocol import Experiment
 from helpers.inputs import one_of
 
 # In the order in which they are run: what decides most claims first.
-ORDER = ("two_clusters", "mixture", "five_gaussians")
+ORDER = ("two_clusters", "mixture", "five_gaussians", "ring", "flatness")
 
 
 def find(name: str) -> Experiment:
