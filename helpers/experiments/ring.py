@@ -33,6 +33,8 @@ __all__ = [
     "Setting",  # what to train
     "Size",  # how much is trained
     "course_of",  # the course of a run
+    "described",  # rows with what their arm is
+    "gains",  # what nudges gain in modes
     "measure",  # the numbers of a run
     "members_of",  # the members' numbers of a run
     "nudge",  # a nudge's part of the name of an arm
@@ -45,6 +47,7 @@ VERSION = 1
 LOSSES, BETAS = ("js", "rs"), (0.5, 0.9)
 COUNTS, PLAYERS, OFTEN = (1, 5, 20), ("G", "D", "GD"), (5, 500)
 _NUMBERS = ("modes", "good", "score", "top_g", "top_d", "low_g", "low_d")
+_SAID = ("project", "k", "players", "every")  # of a nudging
 _LEAST = 1e-6  # eigenvalues below are taken for it before a logarithm
 
 
@@ -65,7 +68,7 @@ READINGS = {
     )
 }
 SIZES = {
-    "quick": Size(members=8, iterations=60, every=60, lacks="2,940 of 3,000 steps, most seeds"),
+    "quick": Size(members=4, iterations=300, every=50, lacks="2,700 of 3,000 steps, most seeds"),
     "full": Size(lacks="nothing: there is no protocol for a ring"),
 }
 
@@ -225,6 +228,41 @@ def _at(values: NDArray[np.float64], record: int) -> NDArray[np.float64]:
     if record < len(values):
         return values[record]
     return np.full(values.shape[1], np.nan)
+
+
+def described(rows: DataFrame) -> DataFrame:
+    """Rows with what their arm is: columns loss, beta, nudge, project, k, players and every.
+
+    Without nudging "nudge" is "adam", and what it would do is missing.
+
+    >>> rows = described(DataFrame({"arm": ["js 0.5 adam", "rs 0.9 step, k 20, G"]}))
+    >>> rows[["loss", "nudge", "k"]].values.tolist()
+    [['js', 'adam', nan], ['rs', 'step, k 20, G', 20.0]]
+    """
+    parts = [
+        {"arm": arm, "loss": change["loss"], "beta": change["beta"]}
+        | {"nudge": nudge(change["nudging"])}
+        | {name: getattr(change["nudging"], name, None) for name in _SAID}
+        for arm, change in ARMS.items()
+    ]
+    return rows.merge(DataFrame(parts), on="arm", how="left")
+
+
+def gains(rows: DataFrame) -> DataFrame:
+    """What each nudge gains over plain Adam in modes, seed by seed.
+
+    Args:
+        rows: of members, as `described` gives them.
+
+    Returns:
+        A row per nudged arm: what it is, the mean "gain" and its standard "error".
+    """
+    seed = ["loss", "beta", "block", "member"]
+    plain = rows.loc[rows["nudge"] == "adam", [*seed, "modes"]]
+    both = rows[rows["nudge"] != "adam"].merge(plain, on=seed, suffixes=("", "_plain"))
+    both["gained"] = both["modes"] - both["modes_plain"]
+    kinds = both.groupby(["arm", "loss", "beta", "nudge", *_SAID], sort=False)["gained"]
+    return kinds.agg(gain="mean", error="sem").reset_index()
 
 
 def _log_ratio(rows: Rows, column: str) -> list[float]:

@@ -100,7 +100,7 @@ def test_interrupted_and_resumed(tmp_path):
 def test_quick():
     size = replace(ring.SIZES["quick"], iterations=2, every=2)
     found = ring.measure(Setting("rs"), size, seed=0)
-    assert found["members"]["member"].tolist() == list(range(8))
+    assert found["members"]["member"].tolist() == list(range(4))
     assert found["course"].groupby("number").size().eq(1).all()
 
 
@@ -123,3 +123,26 @@ def test_quantities_by_hand():
     for of, given in ((own["d_log_sharpness_ratio"], {}), (own["g_log_sharpness_ratio"], gone)):
         with pytest.raises(KeyError):
             of(given)
+
+
+def test_gains_by_hand():
+    """Differences of the same seeds; plain Adam has one more, and one has two blocks."""
+
+    def rows(arm, modes, block=100):
+        return pd.DataFrame(
+            {"arm": arm, "block": block, "member": range(len(modes)), "modes": modes}
+        )
+
+    parts = [
+        rows("js 0.5 adam", [2.0, 5.0, 8.0]),
+        rows("js 0.5 adam", [1.0], block=101),
+        rows("js 0.9 adam", [0.0, 0.0]),
+        rows("js 0.5 step, k 5, G", [4.0, 5.0]),
+        rows("js 0.5 step, k 5, G", [5.0], block=101),
+        rows("js 0.9 gradient, k 1, both", [1.0, 3.0]),
+    ]
+    found = ring.gains(ring.described(pd.concat(parts, ignore_index=True))).set_index("arm")
+    step, gradient = (found.loc[arm] for arm in found.index)
+    assert (step["gain"], step["k"], step["players"], step["every"]) == (2.0, 5, "G", 50)
+    assert step["error"] == pytest.approx(2 / 3**0.5)
+    assert (gradient["gain"], gradient["error"], gradient["beta"]) == (2.0, 1.0, 0.9)
