@@ -13,7 +13,8 @@ mixture_ends          the mixture: what is measured of a trained member
 mixture_training      the mixture: how a block is trained
 protocol              the shape of an experiment
 quadratic             nudged steps down a rotated quadratic
-ring                  a ring of eight Gaussians: mode collapse, many seeds at a time
+ring                  a ring of eight Gaussians: mode collapse, nudging and sharpness
+ring_training         the ring: what is drawn, trained and recorded
 setting               what the settings of all experiments have in common
 surfaces              Durall et al. 2021: loss surfaces of an NSGAN, and its path on them
 two_cluster_training  two clusters: what is drawn, trained and recorded
@@ -27,7 +28,15 @@ from helpers.experiments.protocol import Experiment
 from helpers.inputs import one_of
 
 # In the order in which they are run: what decides most claims first.
-ORDER = ("two_clusters", "mixture", "five_gaussians", "densities", "surfaces")
+ORDER = (
+    "two_clusters",
+    "mixture",
+    "five_gaussians",
+    "densities",
+    "surfaces",
+    "ring",
+    "flatness",
+)
 
 
 def find(name: str) -> Experiment:

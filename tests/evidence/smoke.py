@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -25,27 +26,52 @@ SMALL = {
     "two_clusters": {"iterations": 16},
     "mixture": {"iterations": 4, "points": 30, "ends": 1, "alphas": 5, "fresh": 30, "away": 1},
     "five_gaussians": {"iterations": 40},
+    "ring": {"iterations": 4, "every": 2},
+    "flatness": {"iterations": 20, "every": 10},
     "densities": {"iterations": 4, "points": 30, "probes": 1, "steps": 10},
     "surfaces": {"images": 100, "epochs": 1, "kept": 1, "places": 3},
+    "lenses": {"iterations": 4},
+    "image_epochs": {
+        **{"members": 1, "images": 100, "epochs": 1, "stages": (1, 1, 1), "width": 2, "latent": 4},
+        **{"score_samples": 20, "judge_epochs": 1, "steps": 4},
+    },
+    "judges": {"epochs": (1,)},
+    "images": {"passes": (4, 10), "width": 2, "latent": 4, "batch": 20, "judge_epochs": 1}
+    | {"looked": 4, "on_path": 4, "top": 1, "lanczos": (4, 1)},
+}
+# Arms that differ from others in a number alone, or of which one is enough: how that is seen. All
+# images of a smoke run are the same stand-in.
+ALIKE = {
+    "two_clusters": "rate",
+    "mixture": "rate",
+    "ring": "k 1,|k 20,|every| 0.9 |rs 0.5 (gradient|step)",
+    "image_epochs": "kmnist|fashion|emnist|rate",
+    "images": "cifar10",
 }
 KERNELS = {"OPENBLAS_CORETYPE": "Haswell", "ATEN_CPU_CAPABILITY": "default"}
 _FACTOR, _RELATIVE, _ABSOLUTE = 10, 1e-4, 1e-6  # of the spread; float32 trainings
+
+
+def same_setting(module, arm, one, other):
+    """Whether an arm is the same in two readings."""
+    return setting_of(module, one, arm) == setting_of(module, other, arm)
 
 
 def pairs(name):
     """Every reading with its first arm, and every arm in the first reading."""
     module = experiments.find(name)
     first, arm = next(iter(module.READINGS)), next(iter(module.ARMS))
-    arms = [a for a in module.ARMS if "rate" not in a]  # another rate is another number alone
+    arms = [a for a in module.ARMS if name not in ALIKE or not re.search(ALIKE[name], a)]
     # The spectra of nets with 100 latent dimensions take a minute each.
     few = [r for r in module.READINGS if getattr(module.READINGS[r].setting, "latent", 1) == 1]
+    few = [r for r in few if r == first or not same_setting(module, arm, r, first)]
     return list(dict.fromkeys([(r, arm) for r in few] + [(first, a) for a in arms]))
 
 
 def numbers(name, members=2):
     """The first two members' numbers of each pair, by reading, arm and column."""
     module, found = experiments.find(name), {}
-    size = replace(module.SIZES["quick"], members=members, **SMALL[name])
+    size = replace(module.SIZES["quick"], **({"members": members} | SMALL[name]))
     for reading, arm in pairs(name):
         setting = setting_of(module, reading, arm)
         rows = module.measure(setting, size, seed=0, device="cpu")["members"]
@@ -88,8 +114,9 @@ def main():
     if not given.write:
         print(json.dumps(numbers(given.only, given.members)))
         return
-    found = {}
-    for name in experiments.ORDER:
+    found = json.loads(FILE.read_text(encoding="utf-8"))
+    found = {name: found[name] for name in experiments.ORDER if name in found}
+    for name in [given.only] if given.only else experiments.ORDER:
         runs = [numbers(name), numbers(name, members=5)]
         command = [sys.executable, "-m", "tests.evidence.smoke", "--only", name]
         said = subprocess.run(
