@@ -129,7 +129,6 @@ DOORS = {
     "describe": (rules.describe, [{"rule": "at_most", "paper": 2}]),
     "worst": (rules.worst, [["reproduced"]]),
     "judge": (lambda c, v, p: ledger.judge(c, v, profile=p), ["C14", 1e6, "quick"]),
-    "store_table": (ledger.store_table, ["times", {"first": [3.0]}]),
     "glue": (ledger.glue, ["answer", 42]),
     "find": (ledger.find, ["C14"]),
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader
 
 from helpers import evidence, ledger
-from helpers.book import pairing, parameters
+from helpers.book import pairing
 from helpers.book.layout import Layout
 
 
@@ -25,14 +25,13 @@ def rows(layout: Layout, *, committed: bool) -> list[ledger.Row]:
 def lagging(layout: Layout) -> dict[str, list[str]]:
     """Claims whose box in a committed notebook says something else than the evidence, by chapter.
 
-    Of a claim with a home, only the box there; a line of text stands for each box. Chapters that
-    take no folder of runs know nothing of the evidence.
+    Of a claim with a home, only the box there; a line of text stands for each box.
     """
     found: dict[str, list[str]] = {}
     for chapter in layout.chapters():
         path = layout.notebook(chapter)
         notebook = pairing.read(path) if path.exists() else None
-        if notebook is None or "runs" not in parameters.declared(notebook):
+        if notebook is None:
             continue
         for claim, text in ledger.boxes_of(notebook):
             judged = evidence.judged(claim)

@@ -53,7 +53,6 @@ def run(
     layout: Layout,
     *,
     chapter: str | None = None,
-    profile: str | None = None,
     settings: list[str] | None = None,
     force: bool = False,
     time_limit: float | None = None,
@@ -63,12 +62,10 @@ def run(
     A run with default parameters goes to `layout.executed`, from which the site is built; any
     other to a folder of its own under ``_build/runs``. What is unknown is refused before any runs.
     """
-    profile, settings = profile_of(profile, settings or [])
     plans = []
     for name in layout.select(chapter):
         notebook = pairing.to_notebook(layout, name)
-        plans.append((name, notebook, chosen_values(notebook, profile, settings)))
-    limit = time_limit or TIME_LIMITS[profile or "quick"]
+        plans.append((name, notebook, chosen_values(notebook, settings or [])))
     results = []
     with tqdm(plans, unit="chapter", disable=None) as bar:
         for name, notebook, values in bar:
@@ -77,6 +74,7 @@ def run(
             key = cache.key(layout, notebook, values)
             result = None if force else _from_cache(target, key)
             if result is None:
+                limit = time_limit or TIME_LIMITS[str(values.get("profile", "quick"))]
                 result = one(layout, name, notebook, values, target, limit)
                 if not result.error:
                     _stamp(target).write_text(json.dumps({"key": key, **asdict(result)}))
@@ -84,34 +82,17 @@ def run(
     return results
 
 
-def profile_of(profile: str | None, settings: list[str]) -> tuple[str | None, list[str]]:
-    """The profile, whichever way it was chosen, and the other settings."""
-    chosen = [s.removeprefix("profile=") for s in settings if s.startswith("profile=")]
-    others = [s for s in settings if not s.startswith("profile=")]
-    named = [*([profile] if profile is not None else []), *chosen]
-    if len(named) > 1:
-        raise ValueError(f"a run has one profile, got {' and '.join(named)}")
-    return named[0] if named else None, others
-
-
-def chosen_values(
-    notebook: NotebookNode, profile: str | None, settings: list[str]
-) -> dict[str, parameters.Value]:
+def chosen_values(notebook: NotebookNode, settings: list[str]) -> dict[str, parameters.Value]:
     """Parameters of a run that differ from the chapter's defaults."""
-    if profile is not None and profile not in TIME_LIMITS:
-        raise ValueError(f"unknown profile {profile!r}; there are: {', '.join(TIME_LIMITS)}")
     known = parameters.declared(notebook)
-    wanted = [*([f"profile={profile}"] if profile else []), *settings]
-    values = parameters.parse(wanted, known)
-    if "runs" in known:
-        if profile not in (None, "quick") and not values.get("runs"):
-            raise ValueError(
-                f"profile {profile!r} needs --set runs=FOLDER, where its runs are done"
-            )
-        if values.get("runs"):  # a chapter runs in a folder of its own
-            values["runs"] = str(Path(str(values["runs"])).expanduser().absolute())
-    elif profile == "medium" and not any('"medium"' in cell.source for cell in notebook.cells):
-        raise ValueError("there is no medium profile here; quick and full are in every chapter")
+    values = parameters.parse(settings, known)
+    profile = values.get("profile", "quick")
+    if profile not in TIME_LIMITS:
+        raise ValueError(f"unknown profile {profile!r}; there are: {', '.join(TIME_LIMITS)}")
+    if profile != "quick" and not values.get("runs"):
+        raise ValueError(f"profile {profile!r} needs --set runs=FOLDER, where its runs are done")
+    if values.get("runs"):  # a chapter runs in a folder of its own
+        values["runs"] = str(Path(str(values["runs"])).expanduser().absolute())
     return {name: value for name, value in values.items() if value != known[name]}
 
 

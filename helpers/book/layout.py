@@ -47,7 +47,7 @@ class Layout:
     def pages(self) -> list[Path]:
         """Pages of plain text: the .md files that are no chapter's source."""
         sources = {self.source(chapter) for chapter in self.chapters()}
-        return [page for page in sorted(self.book.glob("*.md")) if page not in sources]
+        return [page for page in sorted(self.book.rglob("*.md")) if page not in sources]
 
     def repository(self) -> str:
         """The repository's address; _config.yml is the one place that holds it."""

@@ -52,12 +52,13 @@ def _stage(layout: Layout, stage: Path) -> None:
     shutil.copy(layout.book / "references.bib", book)
     rows = board.rows(layout, committed=False)
     html = f"```{{raw}} html\n{board.table(rows)}\n```"
-    shutil.copytree(layout.book / "api", book / "api")
     for page in layout.pages():
         text = page.read_text(encoding="utf-8")
         text = text.replace("<!-- scoreboard -->", html)
         text = text.replace("<!-- counts -->", board.counts_line(rows))
-        (book / page.name).write_text(text, encoding="utf-8")
+        target = book / page.relative_to(layout.book)
+        target.parent.mkdir(exist_ok=True)
+        target.write_text(text, encoding="utf-8")
     for chapter in layout.chapters():
         shutil.copy(layout.executed / f"{chapter}.ipynb", book)
     # Both are shipped inside packages, so that the site can be read without a network.

@@ -16,11 +16,9 @@ from pandas import DataFrame
 from helpers import experiments
 from helpers.evidence.frames import COLUMNS
 from helpers.evidence.lines import decoded
-from helpers.ledger import data_file, recorded
+from helpers.ledger import data_file
 
 LEGACY = "legacy"  # in the column "size"
-_TABLES = {"five_gaussians": ("two_clusters", "ring ")}  # the chapter, and how labels begin
-_LABELS = {"js script": "js released", "rs script": "rs released"}  # where an arm had another name
 
 
 def legacy_rows(
@@ -39,7 +37,7 @@ def legacy_rows(
     """
     module = experiments.find(experiment)
     parts = []
-    for about, frame in (*_lines(experiment, table), *_of_chapter(experiment, table)):
+    for about, frame in _lines(experiment, table):
         if about["arm"] in (module.ARMS if arms is None else arms):
             known = {"experiment": experiment, "version": 0, "block": -1, "key": LEGACY}
             known |= {"reading": next(iter(module.READINGS)), "size": LEGACY}
@@ -60,18 +58,3 @@ def _lines(experiment: str, table: str) -> Iterator[tuple[dict[str, Any], DataFr
         tables = line.pop("tables")
         if table in tables:
             yield line, decoded(tables[table])
-
-
-def _of_chapter(experiment: str, table: str) -> Iterator[tuple[dict[str, Any], DataFrame]]:
-    """A chapter's tables, where a label is an arm and a row a member."""
-    chapter, prefix = _TABLES.get(experiment, (experiment, ""))
-    run = recorded(chapter)
-    if run is None or table != "members":
-        return
-    about = {name: run[name] for name in ("device", "torch", "commit", "date")}
-    for arm in experiments.find(experiment).ARMS:
-        label = prefix + _LABELS.get(arm, arm)
-        if label in run["tables"]:
-            found = run["tables"][label]
-            frame = DataFrame({name: found[name] for name in found.names})
-            yield {**about, "arm": arm}, frame.assign(member=range(len(frame)))

@@ -7,28 +7,21 @@ The executed notebook is the only place where a measurement is kept.
 - `verdicts`: a claim's rules applied to its numbers; `judge`, `Record`, `Judgement`, `PROFILES`.
 - `standing`: what decides a claim, for box and scoreboard; `standing`, `Standing`, `legacy_runs`.
 - `boxes`: a verdict as HTML and as text; `as_html`, `show_value`, `show_quantities`, `MARKS`.
-- `notebooks`: what a chapter leaves in its notebook, `record`, `glue`, `store_table`, and how it is
-  read back, `collect`, `tables`, `recorded`, `show_recorded`.
+- `notebooks`: what a chapter leaves in its notebook, `show_box`, `glue`, and how it is read back,
+  `collect`, `boxes_of`.
 - `scoreboard`: all claims with all that was measured; `scoreboard`, `count`, `Row`.
-- `columns`, `chapter_tables`, `timings`: numbers by name, a chapter's tables of them, and what
-  `make bench` has left; `Table`, `Tables`, `timings`.
+- `references`: the numbers of record of a page's live run, and how far each may move.
+- `timings`: what `make bench` has left; `timings`.
 """
 
 from helpers.ledger import rules
 from helpers.ledger.boxes import MARKS, as_html, as_text, show_quantities, show_value
-from helpers.ledger.chapter_tables import Tables
 from helpers.ledger.claims import PAPERS, all_claims, changes, data_file, find
-from helpers.ledger.columns import Table
 from helpers.ledger.notebooks import (
     boxes_of,
     collect,
     glue,
-    record,
-    recorded,
     show_box,
-    show_recorded,
-    store_table,
-    tables,
 )
 from helpers.ledger.scoreboard import Row, count, scoreboard
 from helpers.ledger.standing import Standing, legacy_runs, standing
@@ -49,8 +42,6 @@ __all__ = [
     "Record",  # numbers measured for one claim, and what the claim's rules make of them
     "Row",  # a claim with what was measured, as a row of the scoreboard
     "Standing",  # what decides a claim, and what that rests on
-    "Table",  # columns of numbers by name
-    "Tables",  # tables of numbers by label, each read by the names of its columns
     "all_claims",  # the claims of data/claims.json by id
     "as_html",  # a verdict as a box of HTML
     "as_text",  # a verdict and its numbers on one line
@@ -64,16 +55,11 @@ __all__ = [
     "judge",  # apply a claim's rules to measured numbers, without showing or storing anything
     "legacy_runs",  # the records of data/recorded by claim
     "of_evidence",  # whether experiments decide a claim
-    "record",  # judge a claim, show its verdict box and store the numbers in the executed notebook
-    "recorded",  # a chapter's run in data/recorded
     "rules",  # how a number becomes a verdict (a module)
     "scoreboard",  # all claims with all that was measured
     "show_box",  # show what decides a claim, with a page's live run folded inside, and store that
     "show_quantities",  # the quantities of a claim: name, asked, ours
-    "show_recorded",  # the verdict boxes of a chapter's recorded run
     "show_value",  # a number as it is printed
     "standing",  # what decides a claim: evidence, a run of data/recorded, or a page's own
-    "store_table",  # a table of numbers, kept in the executed notebook
-    "tables",  # the tables of an executed notebook
     "timings",  # a record of data/benchmarks
 ]

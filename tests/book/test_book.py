@@ -36,14 +36,17 @@ CHAPTER = (
 
 profile = "quick"
 seed = 0
+runs = ""
+check = False
 scale = 1.0
 ```
 
 ```{{code-cell}} ipython3
-from helpers.ledger import record
+from helpers.ledger import Standing, judge, show_box
 
 {code}
-record("C14", 1e6 * scale, profile=profile)
+made = judge("C14", 1e6 * scale, profile="quick")
+show_box(Standing(made, ""), made)
 ```
 """
 )
@@ -169,39 +172,6 @@ def test_parameters_reach_the_chapter_and_not_the_site(book):
     assert not (book.executed / "good.ipynb").exists()
 
 
-def test_full_run_is_recorded(book, capsys):
-    """Numbers, tables and the run's particulars, each list on a line of its own."""
-    subprocess.run(["git", "init", "-q", book.root], check=True)
-    author = ["-c", "user.name=a", "-c", "user.email=a@b"]
-    subprocess.run(
-        ["git", "-C", book.root, *author, "commit", "-q", "--allow-empty", "-m", "x"], check=True
-    )
-    code = (
-        'from helpers.ledger import store_table\nstore_table("times", {"first": [1, 2.5, 1e-20]})'
-    )
-    write(book, good=chapter(code=code))
-    arguments = ["run", "--chapter", "good", "--profile", "full", "--record", "--set", "scale=2"]
-    arguments += ["--note", "by a test"]
-    assert main(arguments, book) == 0
-    text = (book.recorded / "good.json").read_text()
-    run = json.loads(text)
-    assert run["records"][0]["values"] == {"supremum_to_1e6": 2e6}
-    assert run["parameters"] == {"profile": "full", "scale": 2.0}
-    assert run["note"] == "by a test"
-    assert run["tables"] == {"times": {"first": [1, 2.5, 1e-20]}}
-    assert '"first": [ 1, 2.5, 1e-20 ]' in text
-    write(book, good=chapter(code=code + '  # has a "medium" profile'))
-    assert main([*arguments[:4], "medium", "--record"], book) == 1
-    assert "which a medium one does not replace" in capsys.readouterr().err
-    assert (book.recorded / "good.json").read_text() == text
-    (book.recorded / "good.json").unlink()
-    assert main([*arguments[:4], "medium", "--record"], book) == 0
-    assert main(arguments, book) == 0
-    kept = {path.name: json.loads(path.read_text()) for path in book.recorded.iterdir()}
-    profiles = {name: run["parameters"]["profile"] for name, run in kept.items()}
-    assert profiles == {"good.json": "medium", "good.full.json": "full"}
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -210,13 +180,12 @@ def test_full_run_is_recorded(book, capsys):
         (["--set", "seed=three"], ["'seed' takes int, got 'three'"]),
         (["--set", "seed=0.5"], ["'seed' takes int, got '0.5'"]),
         (["--set", "seed"], ["NAME=VALUE"]),
-        (["--profile", "huge"], ["unknown profile 'huge'", "quick, medium, full"]),
         (["--set", "profile=huge"], ["unknown profile 'huge'", "quick, medium, full"]),
-        (["--profile", "medium"], ["no medium profile"]),
-        (["--set", "profile=medium"], ["no medium profile"]),
-        (["--profile", "full", "--set", "profile=quick"], ["one profile, got full and quick"]),
+        (["--set", "profile=full"], ["profile 'full' needs --set runs=FOLDER"]),
+        (["--set", "profile=medium", "--set", "runs="], ["'medium' needs --set runs=FOLDER"]),
+        (["--set", "check=1"], ["parameter 'check' takes bool, got '1'"]),
+        (["--set", "checkpoints=x"], ["unknown parameter 'checkpoints'"]),
         (["--publish", "--set", "seed=3"], ["default parameters"]),
-        (["--record"], ["--profile full"]),
     ],
 )
 def test_refused_before_anything_runs(book, capsys, arguments, words):
@@ -227,41 +196,13 @@ def test_refused_before_anything_runs(book, capsys, arguments, words):
     assert not book.build.exists()
 
 
-# A chapter whose runs are evidence.
-OF_EVIDENCE = (
-    chapter()
-    .replace("scale = 1.0\n", 'device = "auto"\nruns = ""\ncheck = False\n')
-    .replace("1e6 * scale", "1e6")
-    .replace(", profile=profile", "")
-)
-
-
-@pytest.mark.parametrize(
-    "arguments, words",
-    [
-        (["--profile", "full"], "profile 'full' needs --set runs=FOLDER"),
-        (["--profile", "medium", "--set", "runs="], "profile 'medium' needs --set runs=FOLDER"),
-        (["--set", "check=1"], "parameter 'check' takes bool, got '1'"),
-        (["--set", "checkpoints=x"], "unknown parameter 'checkpoints'"),
-        (["--profile", "full", "--record", "--set", "runs=x"], "`python -m helpers.evidence expo"),
-    ],
-)
-def test_a_chapter_of_evidence_refuses(book, capsys, arguments, words):
-    """A profile without a folder, and to be recorded in a file of its own."""
-    write(book, good=OF_EVIDENCE)
-    assert main(["run", *arguments], book) == 1
-    assert words in capsys.readouterr().err
-    assert not book.build.exists()
-
-
-def test_a_chapter_of_evidence_takes_every_profile(book, tmp_path, monkeypatch):
-    """And its folder means the same wherever the chapter runs."""
-    write(book, good=OF_EVIDENCE)
+def test_every_profile_has_a_folder(book, tmp_path, monkeypatch):
+    """Which means the same wherever the chapter runs."""
     notebook = pairing.to_notebook(book, "good")
     monkeypatch.chdir(tmp_path)
-    chosen = execute.chosen_values(notebook, "medium", ["runs=own", "check=True"])
+    chosen = execute.chosen_values(notebook, ["profile=medium", "runs=own", "check=True"])
     assert chosen == {"profile": "medium", "runs": str(tmp_path / "own"), "check": True}
-    assert execute.chosen_values(notebook, None, ["runs=/a"]) == {"runs": "/a"}
+    assert execute.chosen_values(notebook, ["runs=/a"]) == {"runs": "/a"}
 
 
 def test_gather_is_evidences(book, capsys):
@@ -313,18 +254,17 @@ def test_time_limit(book):
     assert result.seconds < 30
 
 
-@pytest.mark.parametrize("chosen", [{"profile": "full"}, {"settings": ["profile=full"]}])
-def test_time_limit_is_the_profiles(book, monkeypatch, chosen):
-    """Whichever way the profile is chosen, and the run lands in the same folder."""
+def test_time_limit_is_the_profiles(book, monkeypatch):
+    """And the run lands in a folder of its own."""
     limits = []
 
     def one(layout, chapter, source, values, target, limit):
         limits.append(limit)
-        assert target.parent.name == "profile=full"
+        assert target.parent.name.startswith("profile=full,runs=")
         return execute.Result(chapter, 0.0, 0.0, 0, error="not run")
 
     monkeypatch.setattr(execute, "one", one)
-    execute.run(book, **chosen)
+    execute.run(book, settings=["profile=full", "runs=/a"])
     assert limits == [execute.TIME_LIMITS["full"]]
 
 

@@ -18,11 +18,18 @@ from helpers.ledger import (
     count,
     glue,
     judge,
-    record,
     rules,
     scoreboard,
     show_value,
 )
+
+
+def record(claim, values, *, judged=None, **options):
+    """What a chapter does with values that it has computed."""
+    made = judge(claim, values, **{"profile": "quick"} | options)
+    found = ledger.Standing(judged.record, judged.source) if judged else ledger.Standing(made, "")
+    ledger.show_box(found, made)
+
 
 KEYS = {"id", "paper", "place", "kind", "claim", "paper_value", "chapters", "needs", "quantities"}
 QUANTITIES = [
@@ -277,47 +284,6 @@ def test_record_is_collected(shown):
     record("C14", np.array([1e6, 3e6]), profile="full")
     expected = [judge("C03", values, profile="quick"), judge("C14", [1e6, 3e6], profile="full")]
     assert list(collect(notebook(shown))) == expected
-
-
-def test_tables_are_kept(shown):
-    """A table comes back with its name, five digits of it, whole numbers as such."""
-    ledger.store_table("times", {"first": np.array([3, 40]), "loss": [0.4773856, math.pi]})
-    record("C14", 2e6)
-    found = ledger.tables(notebook(shown))
-    assert found == {"times": {"first": [3, 40], "loss": [0.47739, 3.1416]}}
-    assert len(list(collect(notebook(shown)))) == 1
-
-
-def test_tables_hold_numbers(shown):
-    with pytest.raises(ValueError, match="NaN"):
-        ledger.store_table("times", {"first": [1.0, math.nan]})
-    with pytest.raises(ValueError, match="numbers"):
-        ledger.store_table("times", {"first": ["soon"]})
-    assert not shown
-
-
-def test_recorded_run_is_shown(shown, monkeypatch, tmp_path, capsys):
-    """Where and when, and a box for each claim; a chapter without a full run says so."""
-    (tmp_path / "recorded").mkdir()
-    made = judge("C14", 2e6, profile="full").as_json()
-    run = {"seeds": "0", "device": "CPU", "date": "2026-01-02", "commit": "abc", "seconds": 600}
-    run |= {"parameters": {"profile": "medium"}, "note": "Trained elsewhere"}
-    (tmp_path / "recorded" / "some.json").write_text(json.dumps(run | {"records": [made]}))
-    real = ledger.data_file
-    monkeypatch.setattr(
-        "helpers.ledger.notebooks.data_file",
-        lambda n: tmp_path / n if n == "recorded/some.json" else real(n),
-    )
-    ledger.show_recorded("some")
-    assert (
-        "Medium profile, seeds 0, CPU, 2026-01-02, commit abc, 10 minutes. Trained elsewhere."
-        in capsys.readouterr().out
-    )
-    ((data, *_),) = shown
-    assert 'id="claim-C14"' not in data["text/html"]  # the box of this run has that anchor
-    assert "C14: reproduced" in data["text/html"] and "C14 reproduced" in data["text/plain"]
-    ledger.show_recorded("no_such_chapter")
-    assert capsys.readouterr().out == "No run is recorded yet.\n"
 
 
 def test_record_is_shown(shown):
