@@ -80,13 +80,17 @@ def _images() -> Numbers:
     return found
 
 
-def _nudged() -> Numbers:
+def _ring() -> Numbers:
     ring = train_ring(RingSetting(nudging=Nudging(k=5)), 2, _ITERATIONS, seed=0, every=2)
     records = ring.run.records
     found = {f"ring: {name}": _plain(records[name][-1, :, 0]) for name in ("top_g", "top_d")}
     found["ring: norm of the weights"] = [_norm(w) for w in ring.run.snapshots[_ITERATIONS]]
+    return found
+
+
+def _nudged_images() -> Numbers:
     nudged = replace(_PLAIN, nudging=Nudging(k=2, every=2))
-    return found | {f"nugan: {what}": v for what, v in _image_gan(nudged).items()}
+    return {f"nugan: {what}": v for what, v in _image_gan(nudged).items()}
 
 
 def _plain_gan() -> Numbers:
@@ -127,7 +131,8 @@ FIXED = {
     "two_clusters": _two_clusters,
     "mixture_of_gaussians": _mixture,
     "mnist_game": _images,
-    "nugan": _nudged,
+    "nugan": _ring,
+    "collapse_on_images": _nudged_images,
     "loss_surfaces": _plain_gan,
 }
 
