@@ -23,8 +23,8 @@ from helpers.experiments import find
 from helpers.experiments.images import SETTINGS, Setting, train_images
 from helpers.experiments.mixture_training import train_mixture
 from helpers.experiments.protocol import setting_of
-from helpers.experiments.ring import Setting as RingSetting
-from helpers.experiments.ring import train_ring
+from helpers.experiments.ring_training import Setting as RingSetting
+from helpers.experiments.ring_training import train_ring
 from helpers.experiments.two_cluster_training import Setting as ClusterSetting
 from helpers.experiments.two_cluster_training import Size, train
 from helpers.games import Game
@@ -81,7 +81,7 @@ def _images() -> Numbers:
 
 
 def _nudged() -> Numbers:
-    ring = train_ring(RingSetting(nudging=Nudging(k=5)), 2, _ITERATIONS, seed=0, every=2, n=512)
+    ring = train_ring(RingSetting(nudging=Nudging(k=5)), 2, _ITERATIONS, seed=0, every=2)
     records = ring.run.records
     found = {f"ring: {name}": _plain(records[name][-1, :, 0]) for name in ("top_g", "top_d")}
     found["ring: norm of the weights"] = [_norm(w) for w in ring.run.snapshots[_ITERATIONS]]

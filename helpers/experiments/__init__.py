@@ -8,12 +8,14 @@ five_gaussians        Sun et al. 2020, released code: five Gaussians on a circle
 flatness              small classifiers whose steps leave the sharp directions out
 image_epochs          Durall et al. 2021: NSGAN and NuGAN, epoch by epoch, at three scales
 images                Berard et al. 2020: image GANs as games
+lenses                nine GANs on the ring, each looked at as all three papers do
 mixture               Berard et al. 2020: the mixture of Gaussians
 mixture_ends          the mixture: what is measured of a trained member
 mixture_training      the mixture: how a block is trained
 protocol              the shape of an experiment
 quadratic             nudged steps down a rotated quadratic
-ring                  a ring of eight Gaussians: mode collapse, many seeds at a time
+ring                  a ring of eight Gaussians: mode collapse, nudging and sharpness
+ring_training         the ring: what is drawn, trained and recorded
 setting               what the settings of all experiments have in common
 surfaces              Durall et al. 2021: loss surfaces of an NSGAN, and its path on them
 two_cluster_training  two clusters: what is drawn, trained and recorded
@@ -27,7 +29,16 @@ from helpers.experiments.protocol import Experiment
 from helpers.inputs import one_of
 
 # In the order in which they are run: what decides most claims first.
-ORDER = ("two_clusters", "mixture", "five_gaussians", "densities", "surfaces")
+ORDER = (
+    "two_clusters",
+    "mixture",
+    "five_gaussians",
+    "ring",
+    "flatness",
+    "densities",
+    "surfaces",
+    "lenses",
+)
 
 
 def find(name: str) -> Experiment:

@@ -7,140 +7,216 @@ has one loss and no opponent. Its curvature falls with its loss, so that losses 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike, NDArray
+from pandas import DataFrame, concat
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from tqdm import tqdm
+from torch.optim import SGD, Adam, Optimizer
 
-from helpers.inputs import float_tensor, shown, whole_number
+from helpers.datasets import load
+from helpers.experiments import protocol
+from helpers.experiments.ensembles import paired
+from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
+from helpers.inputs import float_tensor, one_of, shown, whole_number
+from helpers.machine.devices import pick_device
 from helpers.models import mlp
 from helpers.models.stacked import Stacked
 from helpers.spectra import CHANCE, MemberPairs
-from helpers.training.core import MakeOptimizer
 from helpers.training.nudging import Nudging, leading_pairs
 from helpers.training.optimizers import Nudged
 
+VERSION = 1
 _HESSIAN_SAMPLES = 256  # fixed ones that Hessians are taken on
+_PIXELS = 8  # a side of the digits
+_OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "adam": Adam}
+Labelled = tuple[Tensor, Tensor]  # (n, d) floating-point numbers, (n,) whole numbers from 0
 Weights = dict[str, Tensor]  # of all members, by name
 
 
-@dataclass(frozen=True, eq=False)
-class ClassifierRun:
-    """S classifiers along a training."""
+@dataclass(frozen=True)
+class Setting:
+    """What is trained: a net with one hidden layer of tanh, on cross-entropy.
 
-    iterations: NDArray[np.int64]  # (t,)
-    sharpness: NDArray[np.float64]  # (t, S) largest eigenvalue of the Hessian, on fixed samples
-    loss: NDArray[np.float64]  # (t, S) on them
-    accuracy: NDArray[np.float64]  # (S,) at the end, on samples not trained on
+    Raises:
+        ValueError: for another optimiser than SGD and Adam.
 
-    def at_loss(self, levels: ArrayLike) -> NDArray[np.float64]:
-        """(S,) each classifier's sharpness where its loss came down to a level of its own (S,).
+    >>> Setting("adam", rate=1e-3).batch
+    64
+    """
 
-        Between two records it is taken to be linear in the loss; NaN for levels out of reach.
-        """
-        sharpness = np.full(len(self.accuracy), np.nan)
-        for member, level in enumerate(np.asarray(levels, dtype=float)):
-            lowest = np.minimum.accumulate(self.loss[:, member])
-            if lowest[-1] <= level <= lowest[0]:
-                falls = np.r_[True, np.diff(lowest) < 0]
-                along = self.sharpness[falls, member]
-                sharpness[member] = np.interp(level, lowest[falls][::-1], along[::-1])
-        return sharpness
+    optimizer: str = "sgd"  # or "adam"
+    rate: float = 0.5
+    nudging: Nudging | None = None  # its players do not matter
+    units: int = 32  # of the hidden layer
+    batch: int = 64  # samples of a step
+
+    def __post_init__(self) -> None:
+        one_of("optimizer", self.optimizer, _OPTIMIZERS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size(protocol.Size):
+    """How much is trained."""
+
+    members: int = 16
+    iterations: int = 2000
+    every: int = 100  # steps between records
+
+
+READINGS = {
+    "ours": Reading(
+        Setting(),
+        "ours: the paper trains no classifier, but cites work that does",
+        stated=False,
+    )
+}
+_WAYS: dict[str, dict[str, Any]] = {"sgd": {}, "adam": {"optimizer": "adam", "rate": 1e-3}}
+_NUDGES = {"plain": None, "gradient": Nudging(), "step": Nudging(project="step")}
+ARMS: dict[str, dict[str, Any]] = {
+    f"{way} {name}": {**change, "nudging": nudging}
+    for way, change in _WAYS.items()
+    for name, nudging in _NUDGES.items()
+}
+SIZES = {
+    "quick": Size(members=8, iterations=300, lacks="1,700 of 2,000 steps, half of the seeds"),
+    "full": Size(lacks="nothing: there is no protocol for a classifier"),
+}
+WANTED = [Wanted(("ours",), tuple(ARMS), "full", range(100, 101), "A12; half a minute a run")]
 
 
 def train_classifiers(
-    samples: tuple[Tensor, Tensor],
-    others: tuple[Tensor, Tensor],
-    optimizer: MakeOptimizer,
+    setting: Setting,
+    size: Size,
+    samples: Labelled,
+    others: Labelled,
     *,
-    members: int,
-    iterations: int,
     seed: int,
-    nudging: Nudging | None = None,
-    units: int = 32,
-    batch: int = 64,
-    every: int = 100,
-) -> ClassifierRun:
-    """Train S nets with one hidden layer of tanh on cross-entropy, nudged or not.
+    device: torch.device | str = "cpu",
+) -> Measured:
+    """Train classifiers side by side, nudged or not.
 
     Args:
+        setting, size: what to train, how many members and how long.
         samples: (n, d) floating-point numbers and their labels (n,), whole numbers from 0.
         others: likewise, for the accuracy.
-        optimizer: from parameters to a torch optimiser.
-        members: S; the same seed gives the same nets and batches to every optimiser.
-        iterations: steps.
-        seed: of nets and batches.
-        nudging: its players do not matter.
-        units: of the hidden layer.
-        batch: samples of a step.
-        every: steps between records.
+        seed: of nets and batches; the same seed gives the same ones to every setting.
+        device: where to train.
+
+    Returns:
+        Frames "members" and "course", as `measure` says.
 
     Raises:
         ValueError: for nudging of more directions than there are weights, counts out of range,
             samples that are no floating-point numbers or not finite, and labels that do not fit.
 
-    >>> x, y = torch.randn(300, 4), torch.arange(300) % 2
-    >>> make = partial(torch.optim.SGD, lr=0.1)
-    >>> run = train_classifiers((x, y), (x, y), make, members=2, iterations=4, seed=0, every=2)
-    >>> run.sharpness.shape
-    (2, 2)
+    >>> data = torch.randn(300, 4), torch.arange(300) % 2
+    >>> size = Size(members=2, iterations=4, every=2, lacks="nearly all")
+    >>> train_classifiers(Setting(rate=0.1), size, data, data, seed=0)["course"].shape
+    (4, 4)
     """
-    members, units = whole_number("members", members, 1), whole_number("units", units, 1)
-    iterations, batch = whole_number("iterations", iterations, 0), whole_number("batch", batch, 1)
-    every, seed = whole_number("every", every, 1), whole_number("seed", seed, 0, 2**40)
-    x, y = _labelled("samples", samples)
-    others = _labelled("others", others)
-    sizes = [x.shape[1], units, int(y.max()) + 1]
-    nets = [mlp(sizes, seed=1000 * seed + m, activation=torch.nn.Tanh) for m in range(members)]
-    stacked = Stacked(nets)
-    weights = list(stacked.parameters.values())
-    fixed = [part[:_HESSIAN_SAMPLES] for part in (x, y)]
-    fixed_x, fixed_y = (part.expand(members, *part.shape) for part in fixed)
-    losses = partial(_losses, stacked, fixed_x, fixed_y)
-    structure = ("classifiers", stacked.signature, tuple(fixed_x.shape))
+    every = whole_number("every", size.every, 1)
+    iterations = whole_number("iterations", size.iterations, every)
+    batch = whole_number("batch", setting.batch, 1)
+    place = pick_device(device)
+    x, y = (part.to(place) for part in _labelled("samples", samples))
+    others_x, others_y = (part.to(place) for part in _labelled("others", others))
+    ensemble = _Ensemble(setting, size.members, (x, y), seed)
+    about, course = {"member": range(size.members)}, []
+    for step in range(1, iterations + 1):
+        drawn = ensemble.drawn(len(x), batch).to(place)
+        ensemble.step(x[drawn], y[drawn])
+        if step % every == 0:
+            course.append(DataFrame(about | {"iteration": step} | ensemble.seen()))
+    ends = {"accuracy": ensemble.accuracy(others_x, others_y)} | ensemble.seen()
+    return {"members": DataFrame(about | ends), "course": concat(course, ignore_index=True)}
+
+
+class _Ensemble:
+    """The nets in training, and what is seen of them on fixed samples."""
+
+    def __init__(self, setting: Setting, members: int, samples: Labelled, seed: int) -> None:
+        members, self.seed = (
+            whole_number("members", members, 1),
+            whole_number("seed", seed, 0, 2**40),
+        )
+        (x, y), units = samples, whole_number("units", setting.units, 1)
+        sizes = [x.shape[1], units, int(y.max()) + 1]
+        nets = [mlp(sizes, seed=1000 * seed + m, activation=torch.nn.Tanh) for m in range(members)]
+        self.streams = [
+            torch.Generator().manual_seed(2**20 * seed + number) for number in range(members)
+        ]
+        self.nets = Stacked(nets, x.device)
+        self.weights = list(self.nets.parameters.values())
+        fixed = (part[:_HESSIAN_SAMPLES] for part in samples)
+        self.fixed = tuple(part.expand(members, *part.shape) for part in fixed)
+        made = _OPTIMIZERS[setting.optimizer](self.weights, lr=setting.rate)
+        if setting.nudging is not None:
+            find, nudging = partial(self.directions, setting.nudging), setting.nudging
+            made = Nudged(made, find, nudging.project, every=nudging.every)
+        self.optimizer = made
+
+    def drawn(self, count: int, batch: int) -> Tensor:
+        """(S, batch) of so many samples; a member's do not depend on the other members."""
+        each = [
+            torch.randint(count, (batch,), generator=stream, device="cpu")
+            for stream in self.streams
+        ]
+        return torch.stack(each)
+
+    def losses(self, own: Weights, x: Tensor, y: Tensor) -> Tensor:
+        """(S,) of each member on its own samples."""
+        logits = self.nets.at(own, x)
+        losses = cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none")
+        return losses.reshape(y.shape).mean(dim=1)
+
+    def step(self, x: Tensor, y: Tensor) -> None:
+        """A step of every member, on a batch of its own."""
+        total = self.losses(self.nets.parameters, x, y).sum()
+        gradients = torch.autograd.grad(total, self.weights)
+        for weight, gradient in zip(self.weights, gradients, strict=True):
+            weight.grad = gradient
+        if isinstance(self.optimizer, Nudged):
+            self.optimizer.refresh(self.nets.parameters)
+        self.optimizer.step()
 
     def sharpest(
-        own: Weights, before: Tensor | None, nudging: Nudging, chance: float | None = CHANCE
+        self, own: Weights, before: Tensor | None, nudging: Nudging, chance: float | None
     ) -> MemberPairs:
+        """The leading eigenpairs of each member's Hessian."""
+
         def total(own: Weights) -> Tensor:
-            return losses(own).sum()
+            return self.losses(own, *self.fixed).sum()
 
-        return leading_pairs(own, total, before, nudging, seed, chance, structure=structure)
+        structure = ("classifiers", self.nets.signature, tuple(self.fixed[0].shape))
+        return leading_pairs(own, total, before, nudging, self.seed, chance, structure=structure)
 
-    def directions(nudging: Nudging, own: Weights, before: Tensor | None) -> Tensor:
-        return sharpest(own, before, nudging, chance=None).vectors
+    def directions(self, nudging: Nudging, own: Weights, before: Tensor | None) -> Tensor:
+        """(S, n, k) that the next steps leave out."""
+        return self.sharpest(own, before, nudging, None).vectors
 
-    made = optimizer(weights)
-    if nudging is not None:
-        find = partial(directions, nudging)
-        made = Nudged(made, find, nudging.project, every=nudging.every)
-    random = torch.Generator().manual_seed(seed)
-    steps, sharpness, recorded_losses = [], [], []
-    for step in tqdm(range(1, iterations + 1), disable=None):
-        drawn = torch.randint(len(x), (members, batch), generator=random, device="cpu")
-        total = _losses(stacked, x[drawn], y[drawn], stacked.parameters).sum()
-        for weight, gradient in zip(weights, torch.autograd.grad(total, weights), strict=True):
-            weight.grad = gradient
-        if isinstance(made, Nudged):
-            made.refresh(stacked.parameters)
-        made.step()
-        if step % every == 0:
-            pairs = sharpest(stacked.parameters, None, Nudging(k=1, tolerance=0.01))
-            steps.append(step)
-            sharpness.append(pairs.values[:, 0].double().numpy())
-            recorded_losses.append(losses(stacked.parameters).detach().double().numpy())
-    with torch.no_grad():
-        guesses = stacked(others[0].expand(members, *others[0].shape)).argmax(dim=2)
-        accuracy = (guesses == others[1]).double().mean(dim=1).numpy()
-    return ClassifierRun(np.array(steps), np.array(sharpness), np.array(recorded_losses), accuracy)
+    def seen(self) -> dict[str, Any]:
+        """(S,) the largest eigenvalue and the loss, on the fixed samples."""
+        own = self.nets.parameters
+        pairs = self.sharpest(own, None, Nudging(k=1, tolerance=0.01), CHANCE)
+        losses = self.losses(own, *self.fixed).detach()
+        numbers = {"top": pairs.values[:, 0], "loss": losses}
+        return {name: values.double().cpu().numpy() for name, values in numbers.items()}
+
+    @torch.no_grad()
+    def accuracy(self, x: Tensor, y: Tensor) -> Any:
+        """(S,) share of guesses that are right."""
+        guesses = self.nets(x.expand(len(self.fixed[0]), *x.shape)).argmax(dim=2)
+        return (guesses == y).double().mean(dim=1).cpu().numpy()
 
 
-def _labelled(name: str, given: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+def _labelled(name: str, given: Labelled) -> Labelled:
     if not isinstance(given, tuple | list) or len(given) != 2:
         raise ValueError(f"{name} are points (n, d) and their labels (n,), got {shown(given)}")
     x, y = float_tensor(name, given[0], torch.float32), torch.as_tensor(given[1])
@@ -151,8 +227,73 @@ def _labelled(name: str, given: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     return x, y
 
 
-def _losses(stacked: Stacked, x: Tensor, y: Tensor, own: Weights) -> Tensor:
-    """(S,) of each member on its own samples."""
-    logits = stacked.at(own, x)
-    losses = cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none")
-    return losses.reshape(y.shape).mean(dim=1)
+def measure(
+    setting: Setting,
+    size: Size,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    folder: Path | None = None,
+    data: Path | str | None = None,
+    until: Until | None = None,
+) -> Measured:
+    """Classifiers of scikit-learn's digits, 8 pixels a side: "members" and their "course".
+
+    Members have, at the end, the largest eigenvalue "top" of the Hessian and the "loss" on fixed
+    samples, and the "accuracy" on samples that were not trained on. The course has each member's
+    "top" and "loss" at an "iteration".
+
+    No checkpoint is written: a run takes half a minute.
+
+    >>> size = Size(members=2, iterations=4, every=4, lacks="nearly all")
+    >>> list(measure(Setting(), size, seed=0)["members"])
+    ['member', 'accuracy', 'top', 'loss']
+    """
+    sets = (load("digits", size=_PIXELS), load("digits", "test", size=_PIXELS))
+    samples, others = ((each.images.flatten(1), each.labels) for each in sets)
+    return train_classifiers(setting, size, samples, others, seed=seed, device=device)
+
+
+def at_equal_loss(nudged: DataFrame, plain: DataFrame) -> DataFrame:
+    """Nets at their end, beside plain ones where those had the same loss.
+
+    Args:
+        nudged: members, with columns "block", "member", "top" and "loss".
+        plain: the course of plain ones, with an "iteration" as well.
+
+    Returns:
+        A row per member with columns "block", "member", "nudged" and "plain": largest eigenvalues.
+        Between two records the plain one's is taken to be linear in the loss; NaN for losses out of
+        its reach.
+
+    >>> plain = DataFrame({"block": 0, "member": 0, "top": [4.0, 2.0], "loss": [1.0, 0.0]})
+    >>> nudged = DataFrame({"block": [0], "member": [0], "top": [9.0], "loss": [0.5]})
+    >>> at_equal_loss(nudged, plain.assign(iteration=[1, 2]))[["nudged", "plain"]].values.tolist()
+    [[9.0, 3.0]]
+    """
+    courses = dict(list(plain.sort_values("iteration").groupby(["block", "member"])))
+    rows = []
+    for end in nudged.to_dict("records"):
+        who = (end["block"], end["member"])
+        beside = _top_at(courses[who], end["loss"]) if who in courses else np.nan
+        rows.append((*who, end["top"], beside))
+    return DataFrame(rows, columns=["block", "member", "nudged", "plain"])
+
+
+def _top_at(course: DataFrame, loss: float) -> float:
+    """Sharpness where the loss first came down to a level."""
+    lowest = np.minimum.accumulate(course["loss"].to_numpy())
+    if not lowest[-1] <= loss <= lowest[0]:
+        return np.nan
+    falls = np.r_[True, np.diff(lowest) < 0]
+    along = course["top"].to_numpy()[falls]
+    return float(np.interp(loss, lowest[falls][::-1], along[::-1]))
+
+
+def _log_ratio(rows: Rows) -> list[float]:
+    """log10 of the nudged net's largest eigenvalue over the plain one's, by member."""
+    both = paired(rows, "sgd gradient", "sgd plain", "top")
+    return np.log10(both["one"] / both["other"]).tolist()
+
+
+QUANTITIES: dict[str, dict[str, Quantity]] = {"A12": {"classifier_log_sharpness_ratio": _log_ratio}}

@@ -1,221 +1,281 @@
-"""A ring of eight Gaussians: mode collapse in two dimensions, many seeds at a time.
+"""A ring of eight Gaussians: does nudging keep modes, and is sharpness a sign of collapse?
 
-The usual first test of cures for collapse (Metz et al. 2017), with what Durall et al. 2021 ask of
-images: do the leading eigenvalues of G's and D's Hessians foretell how many modes are covered, and
-does nudging keep them? Here the true modes are known, and no classifier has to be trusted.
+What Durall et al. 2021 ask of images, where the modes are known and every setting has many seeds:
+do the leading eigenvalues of G's and D's Hessians foretell how many modes are covered, and does
+nudging keep them? `helpers.experiments.ring_training` trains.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from numpy.typing import NDArray
+from pandas import DataFrame, concat
 
-from helpers.analysis.coverage import shares_near
-from helpers.datasets.synthetic import circle_of_gaussians
-from helpers.experiments.setting import TrainedMembers, TrainingSetting, optimizers_for
-from helpers.games.game import PLAYERS, Game
-from helpers.games.networks import network_game
-from helpers.inputs import whole_number, whole_numbers
-from helpers.losses.table import find_loss
-from helpers.models import Players, mlp
-from helpers.models.stacked import Stacked
-from helpers.scores.metrics import MODE_SHARE
-from helpers.training.nudging import MemberDirections, Nudging
+from helpers.experiments import protocol
+from helpers.experiments.ensembles import paired
+from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
+from helpers.experiments.ring_training import Setting, TrainedRing, ring_ceiling, train_ring
+from helpers.training.nudging import Nudging
 from helpers.training.optimizers import PROJECTIONS
-from helpers.training.train import Recording, train_ensemble
 
-MODES = 8
-SIGMA = 0.002**0.5  # of each mode, around a point of the unit circle
-RADIUS = 3 * SIGMA  # within it of a mode's centre a sample is good
-_HESSIAN_SAMPLES = 128  # fixed latents and reals that eigenvalues are taken on
+__all__ = [
+    "ARMS",  # losses, betas and nudges
+    "QUANTITIES",  # what claims are judged on
+    "READINGS",  # what is trained
+    "SIZES",  # how much is run
+    "VERSION",  # of a run's numbers
+    "WANTED",  # which runs are to be had
+    "Setting",  # what to train
+    "Size",  # how much is trained
+    "course_of",  # the course of a run
+    "described",  # rows with what their arm is
+    "gains",  # what nudges gain in modes
+    "measure",  # the numbers of a run
+    "members_of",  # the members' numbers of a run
+    "nudge",  # a nudge's part of the name of an arm
+    "ring_ceiling",  # the score of the true mixture
+    "train",  # the training of a run
+    "train_ring",  # the same, by the numbers
+]
+
+VERSION = 1
+LOSSES, BETAS = ("js", "rs"), (0.5, 0.9)
+COUNTS, PLAYERS, OFTEN = (1, 5, 20), ("G", "D", "GD"), (5, 500)
+_NUMBERS = ("modes", "good", "score", "top_g", "top_d", "low_g", "low_d")
+_SAID = ("project", "k", "players", "every")  # of a nudging
+_LEAST = 1e-6  # eigenvalues below are taken for it before a logarithm
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting(TrainingSetting):
-    """How to train. ExtraAdam moves both players at once, Adam first D and then G.
+class Size(protocol.Size):
+    """How much is trained."""
 
-    >>> Setting("rs", nudging=Nudging(k=5)).method
-    'adam'
+    members: int = 32
+    iterations: int = 3000
+    every: int = 300  # iterations between records
+
+
+READINGS = {
+    "ours": Reading(
+        Setting(),
+        "ours: the paper trains on images, and names neither nets nor rates",
+        stated=False,
+    )
+}
+SIZES = {
+    "quick": Size(members=4, iterations=300, every=50, lacks="2,700 of 3,000 steps, most seeds"),
+    "full": Size(lacks="nothing: there is no protocol for a ring"),
+}
+
+
+def nudge(nudging: Nudging | None) -> str:
+    """How the name of an arm says what is left out of whose steps.
+
+    >>> nudge(None), nudge(Nudging(k=1, players="G")), nudge(Nudging(project="step", every=5))
+    ('adam', 'gradient, k 1, G', 'step, k 5, both, every 5')
     """
-
-    rates: tuple[float, float] = (1e-3, 1e-3)
-    critics: int = 1  # steps of D for one of G, under Adam
-
-
-def variants(loss: str, beta: float = 0.5) -> dict[str, Setting]:
-    """Plain Adam and its nudged versions: 1, 5 or 20 directions, of whom, of gradient or step.
-
-    >>> len(variants("js")), list(variants("rs"))[:3]
-    (19, ['adam', 'gradient, k 1, G', 'gradient, k 1, D'])
-    """
-    settings = {"adam": Setting(loss, beta=beta)}
-    for project in PROJECTIONS:
-        for k in (1, 5, 20):
-            for players in ("G", "D", "GD"):
-                nudging = Nudging(k, project=project, players=players)
-                name = f"{project}, k {k}, {'both' if players == 'GD' else players}"
-                settings[name] = Setting(loss, beta=beta, nudging=nudging)
-    return settings
+    if nudging is None:
+        return "adam"
+    who = "both" if nudging.players == "GD" else nudging.players
+    often = f", every {nudging.every}" if nudging.every != Nudging().every else ""
+    return f"{nudging.project}, k {nudging.k}, {who}{often}"
 
 
-@dataclass(frozen=True, eq=False)
-class TrainedRing(TrainedMembers):
-    """S members of one setting, and the games that their networks play."""
-
-    units: int
-
-    def game(self, member: int, n: int = 1000) -> Game:
-        """The game of one member's nets on its first n latents and points."""
-        G, D = _nets(self.units, 0)
-        place = self.latents.device
-        return network_game(
-            G.to(place),
-            D.to(place),
-            self.latents[member, :n],
-            self.reals[member, :n],
-            loss=self.setting.loss,
-            penalty=self.setting.penalty,
-        )
+NUDGINGS = (
+    None,
+    *(
+        Nudging(k, project=project, players=players)
+        for project in PROJECTIONS
+        for k in COUNTS
+        for players in PLAYERS
+    ),
+)
+_OFTEN = tuple(Nudging(project=project, every=every) for every in OFTEN for project in PROJECTIONS)
 
 
-def train_ring(
+def _arms(loss: str, beta: float, nudgings: tuple[Nudging | None, ...]) -> dict[str, Any]:
+    return {
+        f"{loss} {beta:g} {nudge(nudging)}": {"loss": loss, "beta": beta, "nudging": nudging}
+        for nudging in nudgings
+    }
+
+
+ARMS: dict[str, dict[str, Any]] = {
+    name: arm
+    for loss in LOSSES
+    for beta in BETAS
+    for name, arm in _arms(loss, beta, NUDGINGS).items()
+} | _arms("js", 0.5, _OFTEN)
+
+
+def _of(*endings: str) -> list[str]:
+    return [arm for arm in ARMS if arm.endswith(endings)]
+
+
+def _wanted(arms: list[str], blocks: range, why: str) -> Wanted:
+    return Wanted(("ours",), arms, "full", blocks, why)
+
+
+_ONE = range(100, 101)
+_PLAIN, _PRINTED = "js 0.5 adam", "js 0.5 gradient, k 5, both"
+WANTED = [
+    _wanted([_PLAIN, _PRINTED], _ONE, "A12"),
+    _wanted(_of("adam", "step, k 5, G"), _ONE, "a better loss, or a nudged step"),
+    _wanted(list(_arms("js", 0.5, _OFTEN)), _ONE, "how often directions are found anew"),
+    _wanted(_of("k 5, G", "k 5, D", "k 5, both"), _ONE, "whose steps, of gradient or step"),
+    _wanted(_of("k 1, G", "k 1, D", "k 1, both"), _ONE, "one direction"),
+    _wanted(_of("k 20, G", "k 20, D", "k 20, both"), _ONE, "twenty directions"),
+    _wanted(
+        [*_of("0.5 adam", "0.5 step, k 5, G"), *_arms("js", 0.5, _OFTEN[2:])],
+        range(101, 102),
+        "64 seeds where few seeds make the difference",
+    ),
+]
+
+
+def train(
     setting: Setting,
-    members: int,
-    iterations: int,
+    size: Size,
     *,
     seed: int,
-    units: int = 32,
-    batch: int = 64,
-    n: int = 4096,
-    k: int = 5,
-    every: int = 500,
-    keep: Collection[int] = (),
-    checkpoint: Path | str | None = None,
     device: torch.device | str = "cpu",
+    folder: Path | None = None,
+    until: Until | None = None,
 ) -> TrainedRing:
-    """Train members of one setting on a ring of eight Gaussians.
+    """Train the members of a block; arguments and errors as `train_ring`.
 
-    Records, each (t, S) or (t, S, k): "modes" that hold at least a hundredth of the samples within
-    three standard deviations, "good" the share of samples that near to some mode, "score" the
-    inception score under the true posterior, "top_g" and "top_d" the k leading eigenvalues of the
-    players' Hessians on fixed data, "low_g" and "low_d" the lowest Ritz value beside them.
-
-    Args:
-        setting: what to train.
-        members: S; the same seed gives the same points and nets to every setting.
-        iterations: an iteration of ExtraAdam takes two gradients.
-        seed: of points, latents, nets and batches.
-        units: of both hidden layers of either player.
-        batch: points and latents of a step.
-        n: points and latents that there are.
-        k: eigenvalues recorded.
-        every: iterations between records.
-        keep: iterations after which weights are kept; the start and the end always are.
-        checkpoint: as in `helpers.training.Recording`.
-        device: where to train.
-
-    Raises:
-        ValueError: as `train_ensemble`.
-        Diverged: if all members diverge.
-
-    >>> ring = train_ring(Setting(), 2, 4, seed=0, units=4, every=2, n=256)
-    >>> ring.run.records["top_g"].shape
-    (2, 2, 5)
+    >>> tiny = Size(members=1, iterations=2, every=1, lacks="nearly all")
+    >>> train(Setting("rs"), tiny, seed=0).finite
+    [0]
     """
-    iterations = whole_number("iterations", iterations, 0)
-    members, seed = whole_number("members", members, 1), whole_number("seed", seed, 0, 2**40)
-    loss, extra = find_loss(setting.loss), setting.method == "extra-adam"
-    data = circle_of_gaussians(members, seed=seed, n=n, modes=MODES)
-    latents, reals = data.latents.to(device), data.reals.to(device)
-    fixed: dict[str, Any] = {
-        "latents": latents[:, :_HESSIAN_SAMPLES],
-        "reals": reals[:, :_HESSIAN_SAMPLES],
-    }
-    fixed |= {"groups": [(loss, members)], "penalty": setting.penalty, "seed": seed}
-    recorded = {player: MemberDirections(player, Nudging(k=k), **fixed) for player in PLAYERS}
-    nudging, left_out = setting.nudging, {}
-    if nudging is not None:
-        left_out = {p: MemberDirections(p, nudging, **fixed) for p in nudging.players}
-    run = train_ensemble(
-        [_nets(units, 100_000 * seed + number) for number in range(members)],
-        latents,
-        reals,
-        loss=loss,
-        optimizer=optimizers_for(setting, left_out),
-        iterations=iterations,
-        steps=None if extra else (setting.critics, 1),
-        batch_with_replacement=batch,
-        penalty=setting.penalty,
+    return train_ring(
+        setting,
+        size.members,
+        size.iterations,
         seed=seed,
-        recording=Recording(
-            every=every,
-            observe=partial(_observe, spectra=recorded, centres=data.centres.to(device)),
-            snapshots={0, *whole_numbers("keep", keep, 0), iterations},
-            checkpoint=checkpoint,
-        ),
+        every=size.every,
+        checkpoint=None if folder is None else folder / "training.pt",
+        until=until,
         device=device,
     )
-    return TrainedRing(setting, latents, reals, run, units)
 
 
-def posterior_score(points: Tensor, centres: Tensor) -> Tensor:
-    """(S,) inception scores of points (S, n, 2), the classes being modes (k, 2) of one law.
-
-    ``exp E_x KL(p(y|x) || p(y))`` with the posterior of the true mixture for p(y|x): from 1 to the
-    number of modes. Where a point lies within its mode's share of the plane does not count.
-
-    >>> posterior_score(torch.eye(2)[None], torch.eye(2)).round(decimals=3)
-    tensor([2.])
-    """
-    away = (points[:, :, None] - centres).square().sum(dim=-1) / (2 * SIGMA**2)
-    posterior = (-away.double()).softmax(dim=-1)
-    entropy = torch.special.entr
-    spread = entropy(posterior.mean(dim=1)).sum(dim=-1) - entropy(posterior).sum(dim=-1).mean(dim=1)
-    return spread.exp().to(points.dtype)
-
-
-def ring_ceiling(*, n: int, seed: int) -> float:
-    """The score of n points of the true mixture.
-
-    >>> 7.9 < ring_ceiling(n=4000, seed=0) <= 8
-    True
-    """
-    data = circle_of_gaussians(1, seed=seed, n=n, modes=MODES)
-    return float(posterior_score(data.reals, data.centres))
-
-
-def _observe(
-    generators: Stacked,
-    discriminators: Stacked,
-    latents: Tensor,
-    reals: Tensor,
+def measure(
+    setting: Setting,
+    size: Size,
     *,
-    spectra: dict[str, MemberDirections],
-    centres: Tensor,
-) -> dict[str, Tensor]:
-    samples = generators(latents)
-    shares = shares_near(samples, centres, RADIUS)
-    records = {
-        "modes": (shares >= MODE_SHARE).sum(dim=1),
-        "good": shares.sum(dim=1),
-        "score": posterior_score(samples, centres),
+    seed: int,
+    device: torch.device | str = "cpu",
+    folder: Path | None = None,
+    data: Path | str | None = None,
+    until: Until | None = None,
+) -> Measured:
+    """What the evidence keeps: "members", and "course", quartiles over members along training.
+
+    >>> tiny = Size(members=2, iterations=2, every=2, lacks="nearly all")
+    >>> sorted(measure(Setting(), tiny, seed=0))
+    ['course', 'members']
+    """
+    trained = train(setting, size, seed=seed, device=device, folder=folder, until=until)
+    return {"members": members_of(trained, size), "course": course_of(trained)}
+
+
+def members_of(trained: TrainedRing, size: Size) -> DataFrame:
+    """A row per member; NaN of members that diverged.
+
+    modes, good, score: at the end, as `train_ring` says.
+    top_g, top_d, low_g, low_d: the largest and the lowest eigenvalue of each player then.
+    early_top_g: G's largest at the first record after a third of the training.
+    """
+    run, members = trained.run, range(len(trained.latents))
+    columns: dict[str, Any] = {"member": members}
+    columns["diverged"] = [run.diverged.get(member, 0) for member in members]
+    values, records = _numbers(trained), size.iterations // size.every
+    for name, number in values.items():
+        columns[name] = _at(number, records - 1)
+    columns["early_top_g"] = _at(values["top_g"], records // 3)
+    return DataFrame(columns)
+
+
+def course_of(trained: TrainedRing) -> DataFrame:
+    """A row per "number" and "iteration": quartiles "low", "median" and "high" over members."""
+    parts = []
+    for name, values in _numbers(trained).items():
+        quartiles = DataFrame(values).quantile([0.25, 0.5, 0.75], axis=1).to_numpy()
+        columns = {"number": name, "iteration": trained.run.iterations}
+        columns |= dict(zip(("low", "median", "high"), quartiles, strict=True))
+        parts.append(DataFrame(columns))
+    return concat(parts, ignore_index=True)
+
+
+def _numbers(trained: TrainedRing) -> dict[str, NDArray[np.float64]]:
+    """(t, S) by name, where there are t records; NaN from where a member diverged."""
+    records = trained.run.records
+    if not len(trained.run.iterations):
+        return dict.fromkeys(_NUMBERS, np.zeros((0, len(trained.latents))))
+    first = {name: records[name] for name in _NUMBERS}
+    first |= {name: records[name][..., 0] for name in ("top_g", "top_d")}
+    return {name: values.astype(float) for name, values in first.items()}
+
+
+def _at(values: NDArray[np.float64], record: int) -> NDArray[np.float64]:
+    """(S,) at a record; NaN where every member had diverged before."""
+    if record < len(values):
+        return values[record]
+    return np.full(values.shape[1], np.nan)
+
+
+def described(rows: DataFrame) -> DataFrame:
+    """Rows with what their arm is: columns loss, beta, nudge, project, k, players and every.
+
+    Without nudging "nudge" is "adam", and what it would do is missing.
+
+    >>> rows = described(DataFrame({"arm": ["js 0.5 adam", "rs 0.9 step, k 20, G"]}))
+    >>> rows[["loss", "nudge", "k"]].values.tolist()
+    [['js', 'adam', nan], ['rs', 'step, k 20, G', 20.0]]
+    """
+    parts = [
+        {"arm": arm, "loss": change["loss"], "beta": change["beta"]}
+        | {"nudge": nudge(change["nudging"])}
+        | {name: getattr(change["nudging"], name, None) for name in _SAID}
+        for arm, change in ARMS.items()
+    ]
+    return rows.merge(DataFrame(parts), on="arm", how="left")
+
+
+def gains(rows: DataFrame) -> DataFrame:
+    """What each nudge gains over plain Adam in modes, seed by seed.
+
+    Args:
+        rows: of members, as `described` gives them.
+
+    Returns:
+        A row per nudged arm: what it is, the mean "gain" and its standard "error".
+    """
+    seed = ["loss", "beta", "block", "member"]
+    plain = rows.loc[rows["nudge"] == "adam", [*seed, "modes"]]
+    both = rows[rows["nudge"] != "adam"].merge(plain, on=seed, suffixes=("", "_plain"))
+    both["gained"] = both["modes"] - both["modes_plain"]
+    kinds = both.groupby(["arm", "loss", "beta", "nudge", *_SAID], sort=False)["gained"]
+    return kinds.agg(gain="mean", error="sem").reset_index()
+
+
+def _log_ratio(rows: Rows, column: str) -> list[float]:
+    """log10 of the printed nudge's largest eigenvalue over plain Adam's, by member."""
+    both = paired(rows, _PRINTED, _PLAIN, column).dropna().clip(lower=_LEAST)
+    if not len(both):
+        raise KeyError("a member that did not diverge")
+    return np.log10(both["one"] / both["other"]).tolist()
+
+
+QUANTITIES: dict[str, dict[str, Quantity]] = {
+    "A12": {
+        "d_log_sharpness_ratio": lambda rows: _log_ratio(rows, "top_d"),
+        "g_log_sharpness_ratio": lambda rows: _log_ratio(rows, "top_g"),
     }
-    for player, directions in spectra.items():
-        pairs = directions.pairs((generators, discriminators))
-        records[f"top_{player.lower()}"] = pairs.values
-        records[f"low_{player.lower()}"] = pairs.lowest
-    return records
-
-
-def _nets(units: int, seed: int) -> Players:
-    leaky = partial(nn.LeakyReLU, 0.2)
-    return Players(
-        mlp([2, units, units, 2], seed=2 * seed),
-        mlp([2, units, units, 1], seed=2 * seed + 1, activation=leaky),
-    )
+}

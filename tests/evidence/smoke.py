@@ -27,6 +27,16 @@ SMALL = {
     "five_gaussians": {"iterations": 40},
     "densities": {"iterations": 4, "points": 30, "probes": 1, "steps": 10},
     "surfaces": {"images": 100, "epochs": 1, "kept": 1, "places": 3},
+    "lenses": {"iterations": 4, "samples": 20, "alphas": 3},
+    "ring": {"iterations": 4, "every": 2},
+    "flatness": {"iterations": 20, "every": 10},
+}
+# Parts of the names of arms that differ from others in a number, or of which one is enough.
+ALIKE = {
+    "two_clusters": ("rate",),
+    "mixture": ("rate",),
+    "lenses": ("rs ", "wgan-gp", "js extra"),
+    "ring": (" 0.9 ", "k 1,", "k 20,", "every", "rs 0.5 gradient", "rs 0.5 step"),
 }
 KERNELS = {"OPENBLAS_CORETYPE": "Haswell", "ATEN_CPU_CAPABILITY": "default"}
 _FACTOR, _RELATIVE, _ABSOLUTE = 10, 1e-4, 1e-6  # of the spread; float32 trainings
@@ -36,7 +46,7 @@ def pairs(name):
     """Every reading with its first arm, and every arm in the first reading."""
     module = experiments.find(name)
     first, arm = next(iter(module.READINGS)), next(iter(module.ARMS))
-    arms = [a for a in module.ARMS if "rate" not in a]  # another rate is another number alone
+    arms = [a for a in module.ARMS if not any(part in a for part in ALIKE.get(name, ()))]
     # The spectra of nets with 100 latent dimensions take a minute each.
     few = [r for r in module.READINGS if getattr(module.READINGS[r].setting, "latent", 1) == 1]
     return list(dict.fromkeys([(r, arm) for r in few] + [(first, a) for a in arms]))

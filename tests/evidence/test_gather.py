@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 
+from helpers import experiments
 from helpers.evidence import gather
 from helpers.evidence import work as work_module
 from helpers.evidence.__main__ import main
@@ -296,9 +297,7 @@ def test_runs_are_wanted_once_and_in_order():
     runs = wanted()
     assert len({run.key for run in runs}) == len(runs)
     order = list(dict.fromkeys(run.experiment for run in runs))
-    assert order == [
-        name for name in ("two_clusters", "mixture", "five_gaussians") if name in order
-    ]
+    assert order == [name for name in experiments.ORDER if name in order]
     (one,) = wanted(["mixture"], reading="as printed", arms=["nsgan"], size="full", blocks=range(1))
     assert (one.arm, one.block, one.size_name) == ("nsgan", 0, "full")
     quick = wanted(["mixture"], size="quick")

@@ -1,17 +1,25 @@
 """Classifiers side by side, and what nudging does to their sharpness."""
 
-from functools import partial
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from helpers.experiments.flatness import ClassifierRun, train_classifiers
+from helpers.experiments import flatness
+from helpers.experiments.flatness import Setting, Size, at_equal_loss, train_classifiers
+from helpers.experiments.protocol import setting_of
+from helpers.ledger import claims
 from helpers.models import mlp
 from helpers.training.nudging import Nudging
 
-SGD = partial(torch.optim.SGD, lr=0.2)
+PLAIN = Setting(rate=0.2, units=8)
+
+
+def size(members, iterations, every):
+    return Size(members=members, iterations=iterations, every=every, lacks="most")
 
 
 def blobs():
@@ -23,10 +31,9 @@ def blobs():
 def test_sharpness_is_that_of_the_hessian():
     """After one step of no size, the largest eigenvalue of each net's dense Hessian."""
     x, y = blobs()
-    still = partial(torch.optim.SGD, lr=0.0)
-    found = train_classifiers(
-        (x, y), (x, y), still, members=2, iterations=1, seed=3, units=4, every=1
-    )
+    still = Setting(rate=0.0, units=4)
+    found = train_classifiers(still, size(2, 1, 1), (x, y), (x, y), seed=3)
+    course = found["course"]
     for member in range(2):
         net = mlp([5, 4, 3], seed=3000 + member, activation=torch.nn.Tanh)
         weights = torch.nn.utils.parameters_to_vector(net.parameters()).detach()
@@ -40,43 +47,90 @@ def test_sharpness_is_that_of_the_hessian():
 
         dense = torch.autograd.functional.hessian(loss, weights)
         np.testing.assert_allclose(
-            found.sharpness[0, member], float(torch.linalg.eigvalsh(dense)[-1]), rtol=1e-3
+            course["top"][member], float(torch.linalg.eigvalsh(dense)[-1]), rtol=1e-3
         )
-        np.testing.assert_allclose(found.loss[0, member], float(loss(weights)), rtol=1e-5)
+        np.testing.assert_allclose(course["loss"][member], float(loss(weights)), rtol=1e-5)
+        right = (net(x).argmax(dim=1) == y).double().mean()
+        assert found["members"]["accuracy"][member] == pytest.approx(float(right))
+    assert course.drop(columns="iteration").equals(found["members"][["member", "top", "loss"]])
 
 
-def test_sharpness_at_a_loss():
+def test_at_equal_loss_by_hand():
     """Linear in the loss between records, the first fall where a loss goes up again."""
-    sharpness, loss = (
-        np.array([[1.0, 1], [2, 5], [9, 7], [4, 9]]),
-        np.array([[4.0, 4], [2, 3], [3, 2], [1, 1]]),
+    course = pd.DataFrame(
+        {
+            "block": 100,
+            "member": [0, 1] * 4,
+            "iteration": np.repeat([1, 2, 3, 4], 2),
+            "top": [1.0, 1, 2, 5, 9, 7, 4, 9],
+            "loss": [4.0, 4, 2, 3, 3, 2, 1, 1],
+        }
     )
-    run = ClassifierRun(np.arange(4), sharpness, loss, np.ones(2))
-    np.testing.assert_allclose(run.at_loss([1.5, 3.5]), [3, 3])
-    assert np.isnan(run.at_loss([0.5, 5])).all()
+    ends = pd.DataFrame({"block": 100, "member": [0, 1], "top": 20.0, "loss": [1.5, 3.5]})
+    found = at_equal_loss(ends, course.sample(frac=1, random_state=0))
+    assert found["plain"].tolist() == [3, 3] and found["nudged"].tolist() == [20, 20]
+    assert at_equal_loss(ends.assign(loss=[0.5, 5]), course)["plain"].isna().all()
+    assert at_equal_loss(ends.assign(block=101), course)["plain"].isna().all()
 
 
 @pytest.mark.parametrize("project", ["gradient", "step"])
 def test_nudging_slows_and_sharpens(project):
     """Same nets, same batches: without the sharp directions the loss falls more slowly."""
-    x, y = blobs()
-    options = {"members": 4, "iterations": 200, "seed": 0, "every": 100, "units": 8}
-    plain = train_classifiers((x, y), (x, y), SGD, **options)
+    data = blobs()
     nudging = Nudging(k=5, every=20, project=project)
-    nudged = train_classifiers((x, y), (x, y), SGD, nudging=nudging, **options)
-    assert plain.iterations.tolist() == [100, 200]
-    assert (nudged.loss[-1] > plain.loss[-1]).all()
-    assert (plain.accuracy > 0.8).all()
+    plain, nudged = (
+        train_classifiers(setting, size(4, 200, 100), data, data, seed=0)
+        for setting in (PLAIN, replace(PLAIN, nudging=nudging))
+    )
+    assert plain["course"]["iteration"].unique().tolist() == [100, 200]
+    assert (nudged["members"]["loss"] > plain["members"]["loss"]).all()
+    assert (plain["members"]["accuracy"] > 0.8).all()
 
 
 def test_sgd_does_not_tell_gradient_from_step():
     """Without Adam's scaling both projections are the same."""
-    x, y = blobs()
-    options = {"members": 2, "iterations": 20, "seed": 0, "every": 20, "units": 4}
+    data = blobs()
     found = [
         train_classifiers(
-            (x, y), (x, y), SGD, nudging=Nudging(k=2, every=5, project=project), **options
-        ).sharpness
+            Setting(rate=0.2, units=4, nudging=Nudging(k=2, every=5, project=project)),
+            size(2, 20, 20),
+            data,
+            data,
+            seed=0,
+        )["members"]["top"]
         for project in ("gradient", "step")
     ]
     np.testing.assert_allclose(*found, rtol=1e-3)
+
+
+def test_arms_and_digits():
+    """What is wanted are settings of their own; a run has its rows and repeats itself."""
+    settings = {arm: setting_of(flatness, "ours", arm) for arm in flatness.ARMS}
+    assert len(set(settings.values())) == len(settings) == 6
+    assert settings["sgd plain"] == Setting()
+    assert settings["adam step"] == Setting("adam", 1e-3, Nudging(project="step"))
+    assert {arm for wanted in flatness.WANTED for arm in wanted.arms} == settings.keys()
+    one, other = (
+        flatness.measure(settings["adam gradient"], size(2, 4, 2), seed=1) for _ in range(2)
+    )
+    assert list(one["members"]) == ["member", "accuracy", "top", "loss"]
+    assert list(one["course"]) == ["member", "iteration", "top", "loss"] and len(one["course"]) == 4
+    for name, frame in one.items():
+        pd.testing.assert_frame_equal(frame, other[name], check_exact=True)
+    with pytest.raises(ValueError, match="optimizer is one of"):
+        Setting("lbfgs")
+    with pytest.raises(ValueError, match="iterations"):
+        flatness.measure(Setting(), size(2, 4, 5), seed=0)
+
+
+def test_quantity_by_hand():
+    rows = {
+        arm: pd.DataFrame({"block": 100, "member": [0, 1], "top": top})
+        for arm, top in {"sgd plain": [1.0, 2.0], "sgd gradient": [10.0, 0.2]}.items()
+    }
+    (of,) = flatness.QUANTITIES["A12"].values()
+    assert of(rows) == pytest.approx([1, -1])
+    names = {q["name"] for q in claims.find("A12")["quantities"]}
+    assert set(flatness.QUANTITIES["A12"]) < names
+    with pytest.raises(KeyError):
+        of({"sgd plain": rows["sgd plain"]})

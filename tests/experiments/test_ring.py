@@ -1,113 +1,148 @@
-"""The ring of eight Gaussians: scores, records, and nudged trainings of it."""
+"""The ring of eight Gaussians: arms, what is kept of a run, and what is judged."""
 
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
-import torch
 
-from helpers.datasets.synthetic import circle_of_gaussians
-from helpers.experiments.ring import (
-    MODES,
-    SIGMA,
-    Setting,
-    posterior_score,
-    ring_ceiling,
-    train_ring,
-    variants,
-)
-from helpers.losses.penalty import GradientPenalty
-from helpers.operators import hessian
-from helpers.scores.classifiers import Classifier
-from helpers.scores.metrics import inception_score
-from helpers.spectra import top_eigenpairs
+from helpers.experiments import ring
+from helpers.experiments.protocol import setting_of
+from helpers.experiments.ring import Setting, Size
+from helpers.ledger import claims
+from helpers.training.core import Paused
 from helpers.training.nudging import Nudging
 
-SMALL = {"units": 6, "n": 256, "batch": 32}
+SMALL = Size(members=3, iterations=8, every=2, lacks="most")
+COLUMNS = ["modes", "good", "score", "top_g", "top_d", "low_g", "low_d"]
 
 
-def test_score_is_the_inception_score():
-    """The same number as torchmetrics gives for a net whose logits are those of the mixture."""
-    data = circle_of_gaussians(1, seed=0, n=400, modes=MODES)
-    points = data.reals[:, :] + 0.3 * torch.randn(data.reals.shape)
-
-    class Posterior(torch.nn.Module):
-        def forward(self, images):
-            away = (images.flatten(1)[:, None] - data.centres).square().sum(dim=2)
-            return -away / (2 * SIGMA**2)
-
-    judge = Classifier(torch.nn.Sequential(Posterior()), 1.0)
-    wanted = inception_score(judge, points[0][:, None, None])
-    np.testing.assert_allclose(float(posterior_score(points, data.centres)[0]), wanted, rtol=1e-4)
-
-
-def test_score_counts_modes():
-    data = circle_of_gaussians(1, seed=0, n=800, modes=MODES)
-    few = data.reals[:, torch.arange(800) % MODES < 3]
-    assert 2.9 < float(posterior_score(few, data.centres)) <= 3.001
-    assert 7.9 < ring_ceiling(n=800, seed=0) <= 8
-
-
-@pytest.mark.parametrize("loss", ["js", "rs"])
-def test_records_are_what_they_say(loss):
-    """Eigenvalues of the records against those of the game at the kept point."""
-    found = train_ring(Setting(loss), 3, 30, seed=0, every=30, k=2, **SMALL)
-    records = found.run.records
-    for member in range(3):
-        game, point = found.game(member, 128), found.point(member, 30)
-        for player in "GD":
-            operator = hessian(game, player, point)
-            wanted = top_eigenpairs(operator, 2, tolerance=1e-3).values
-            size = wanted[0]
-            got = records[f"top_{player.lower()}"][-1, member]
-            np.testing.assert_allclose(got, wanted, atol=0.05 * size)
-            low = np.linalg.eigvalsh(operator.dense().double().numpy())[0]
-            assert records[f"low_{player.lower()}"][-1, member] >= low - 1e-4
-    assert found.finite == [0, 1, 2]
-
-
-def test_variants():
-    made = variants("rs", 0.9)
-    assert len(made) == 19
-    assert made["adam"].nudging is None
-    assert made["step, k 20, both"].nudging == Nudging(20, project="step", players="GD")
-    assert {each.beta for each in made.values()} == {0.9}
-
-
-@pytest.mark.parametrize("project", ["gradient", "step"])
-def test_nudging_changes_its_player_only(project):
-    """With D nudged, G's first step is the plain one, D's is not, and has no part left."""
-    plain = Setting()
-    nudging = Nudging(k=3, project=project, players="D")
-    runs = [
-        train_ring(setting, 2, 1, seed=0, every=1, k=2, **SMALL)
-        for setting in (plain, replace(plain, nudging=nudging))
-    ]
-    p = runs[0].game(0).sizes[0]
-    moved = [run.run.snapshots[1] - run.run.snapshots[0] for run in runs]
-    assert not torch.equal(moved[0][:, p:], moved[1][:, p:])
-    # G answers to another D, so only the sizes of its first Adam step are the same.
-    np.testing.assert_allclose(moved[0][:, :p].abs().max(), 1e-3, rtol=1e-2)
-
-
-def test_extragradient_and_penalty():
-    found = train_ring(
-        Setting("wgan", method="extra-adam", penalty=GradientPenalty(1.0), rates=(1e-4, 1e-4)),
-        2,
-        4,
-        seed=0,
-        every=2,
-        **SMALL,
+def test_arms():
+    """Two losses and betas with 19 variants each, and four of how often directions are found."""
+    settings = {arm: setting_of(ring, "ours", arm) for arm in ring.ARMS}
+    assert len(set(settings.values())) == len(settings) == 2 * 2 * 19 + 4
+    assert settings["js 0.5 adam"] == Setting()
+    assert settings["rs 0.9 step, k 20, both"] == Setting(
+        "rs", beta=0.9, nudging=Nudging(20, project="step", players="GD")
     )
-    assert np.isfinite(found.run.records["top_d"]).all()
-    nudged = Setting("wgan", penalty=GradientPenalty(1.0), critics=2, nudging=Nudging(k=2, every=2))
-    assert np.isfinite(
-        train_ring(nudged, 2, 4, seed=0, every=2, **SMALL).run.records["top_d"]
-    ).all()
+    assert settings["js 0.5 gradient, k 5, both, every 500"].nudging == Nudging(every=500)
+    assert {arm for wanted in ring.WANTED for arm in wanted.arms} == settings.keys()
+    for wanted in ring.WANTED:
+        assert wanted.size in ring.SIZES and wanted.blocks.start >= 100
+    full = ring.SIZES["full"]
+    assert (full.members, full.iterations, full.every) == (32, 3000, 300)
 
 
-def test_refused():
-    with pytest.raises(ValueError, match="around Adam"):
-        train_ring(Setting(method="extra-adam", nudging=Nudging()), 1, 1, seed=0)
-    with pytest.raises(ValueError, match="method is one of"):
-        train_ring(Setting(method="sgd"), 1, 1, seed=0)
+def run_of(records, diverged=None):
+    """A training with these records, of two members."""
+    whole = {"good": 1.0, "score": 1.0, "low_g": -1.0, "low_d": 0.0} | records
+    shape = np.shape(records["modes"])
+    arrays = {name: np.broadcast_to(v, shape).astype(float) for name, v in whole.items()}
+    for player in "gd":
+        arrays[f"top_{player}"] = np.stack([arrays[f"top_{player}"]] * 5, axis=2)
+    iterations = np.arange(1, shape[0] + 1) * 2
+    run = type("Run", (), {"records": arrays, "iterations": iterations, "diverged": diverged or {}})
+    return type("Trained", (), {"run": run, "latents": np.zeros((shape[1], 1, 2))})
+
+
+def test_members_and_course_by_hand():
+    """The end, and the first record after a third; a diverged member has no number."""
+    nan = np.nan
+    records = {
+        "modes": [[1, 2], [3, 4], [5, nan], [8, nan]],
+        "good": [[0.1, 0.1], [0.2, 0.2], [0.3, nan], [0.4, nan]],
+        "top_g": [[1, 2], [3, 4], [5, nan], [7, nan]],
+        "top_d": [[10, 20], [30, 40], [50, nan], [70, nan]],
+    }
+    trained = run_of(records, {1: 5})
+    members = ring.members_of(trained, SMALL)
+    assert list(members) == ["member", "diverged", *COLUMNS, "early_top_g"]
+    assert members["diverged"].tolist() == [0, 5]
+    assert members.iloc[0][["modes", "good", "top_g", "top_d", "early_top_g"]].tolist() == [
+        8, 0.4, 7, 70, 3,
+    ]  # fmt: skip
+    gone = members.iloc[1][["modes", "good", "top_g", "top_d"]]
+    assert gone.isna().all() and members["early_top_g"][1] == 4
+    course = ring.course_of(trained)
+    modes = course[course["number"] == "modes"].set_index("iteration")
+    assert modes.loc[2, ["low", "median", "high"]].tolist() == [1.25, 1.5, 1.75]
+    assert modes.loc[8, "median"] == 8 and set(course["number"]) == set(COLUMNS)
+
+
+def test_a_run_that_ended_early():
+    """Every member diverged before the last record, or before the first."""
+    records = {"modes": [[1, 2]], "top_g": [[1, 2]], "top_d": [[1, 2]]}
+    one = run_of(records, {0: 3, 1: 3})
+    members = ring.members_of(one, SMALL)
+    assert members[COLUMNS].isna().all(axis=None) and members["early_top_g"].isna().all()
+    assert len(ring.course_of(one)) == len(COLUMNS)
+    wild = Setting("wgan", rates=(1e18, 1e18))
+    found = ring.measure(wild, Size(members=2, iterations=60, every=20, lacks="most"), seed=0)
+    assert (found["members"]["diverged"] > 0).all() and not len(found["course"])
+    assert found["members"][COLUMNS].isna().all(axis=None)
+
+
+def test_interrupted_and_resumed(tmp_path):
+    """Stopped on its way: the frames of a run that was not, to the bit."""
+    setting = setting_of(ring, "ours", "js 0.5 gradient, k 5, both, every 5")
+    calls = iter([False] * 4 + [True] + [False] * 100)
+    arguments = {"seed": 3, "folder": tmp_path, "until": lambda: next(calls)}
+    with pytest.raises(Paused):
+        ring.measure(setting, SMALL, **arguments)
+    found = ring.measure(setting, SMALL, **arguments)
+    whole = ring.measure(setting, SMALL, seed=3)
+    assert found.keys() == whole.keys() == {"members", "course"}
+    for name, frame in whole.items():
+        pd.testing.assert_frame_equal(found[name], frame, check_exact=True)
+    assert np.isfinite(whole["members"]).all(axis=None)
+
+
+def test_quick():
+    size = replace(ring.SIZES["quick"], iterations=2, every=2)
+    found = ring.measure(Setting("rs"), size, seed=0)
+    assert found["members"]["member"].tolist() == list(range(4))
+    assert found["course"].groupby("number").size().eq(1).all()
+
+
+def test_quantities_by_hand():
+    """Logarithms of ratios by member; a member of one arm alone, or one that diverged, is out."""
+
+    def rows(top_g, top_d):
+        columns = {"member": range(len(top_g)), "top_g": top_g, "top_d": top_d}
+        return pd.DataFrame({"block": 100} | columns)
+
+    arms = {
+        "js 0.5 adam": rows([1.0, 2.0, np.nan], [4.0, 0.0, 1.0]),
+        "js 0.5 gradient, k 5, both": rows([100.0, 0.2, 1.0, 1.0], [0.4, 1.0, 1.0, 1.0]),
+    }
+    own = ring.QUANTITIES["A12"]
+    assert own["g_log_sharpness_ratio"](arms) == pytest.approx([2, -1])
+    assert own["d_log_sharpness_ratio"](arms) == pytest.approx([-1, 6, 0])
+    assert set(own) < {q["name"] for q in claims.find("A12")["quantities"]}
+    gone = {name: frame.assign(top_g=np.nan) for name, frame in arms.items()}
+    for of, given in ((own["d_log_sharpness_ratio"], {}), (own["g_log_sharpness_ratio"], gone)):
+        with pytest.raises(KeyError):
+            of(given)
+
+
+def test_gains_by_hand():
+    """Differences of the same seeds; plain Adam has one more, and one has two blocks."""
+
+    def rows(arm, modes, block=100):
+        return pd.DataFrame(
+            {"arm": arm, "block": block, "member": range(len(modes)), "modes": modes}
+        )
+
+    parts = [
+        rows("js 0.5 adam", [2.0, 5.0, 8.0]),
+        rows("js 0.5 adam", [1.0], block=101),
+        rows("js 0.9 adam", [0.0, 0.0]),
+        rows("js 0.5 step, k 5, G", [4.0, 5.0]),
+        rows("js 0.5 step, k 5, G", [5.0], block=101),
+        rows("js 0.9 gradient, k 1, both", [1.0, 3.0]),
+    ]
+    found = ring.gains(ring.described(pd.concat(parts, ignore_index=True))).set_index("arm")
+    step, gradient = (found.loc[arm] for arm in found.index)
+    assert (step["gain"], step["k"], step["players"], step["every"]) == (2.0, 5, "G", 50)
+    assert step["error"] == pytest.approx(2 / 3**0.5)
+    assert (gradient["gain"], gradient["error"], gradient["beta"]) == (2.0, 1.0, 0.9)
