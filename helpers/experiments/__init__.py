@@ -8,6 +8,7 @@ five_gaussians        Sun et al. 2020, released code: five Gaussians on a circle
 flatness              small classifiers whose steps leave the sharp directions out
 image_epochs          Durall et al. 2021: NSGAN and NuGAN, epoch by epoch, at three scales
 images                Berard et al. 2020: image GANs as games
+lenses                nine GANs on the ring, each looked at as all three papers do
 mixture               Berard et al. 2020: the mixture of Gaussians
 mixture_ends          the mixture: what is measured of a trained member
 mixture_training      the mixture: how a block is trained
@@ -36,6 +37,7 @@ ORDER = (
     "surfaces",
     "ring",
     "flatness",
+    "lenses",
 )
 
 
