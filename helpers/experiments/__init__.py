@@ -5,7 +5,9 @@
 ensembles             records of a whole training, and members arm by arm
 five_gaussians        Sun et al. 2020, released code: five Gaussians on a circle
 flatness              small classifiers whose steps leave the sharp directions out
-image_epochs          Durall et al. 2021: NSGAN and NuGAN, epoch by epoch, at three scales
+image_epochs          Durall et al. 2021: NSGAN and NuGAN, epoch by epoch
+image_epochs_course   the same: what is read off a training
+image_epochs_training the same: how one is trained and watched
 images                Berard et al. 2020: image GANs as games
 mixture               Berard et al. 2020: the mixture of Gaussians
 mixture_ends          the mixture: what is measured of a trained member
@@ -25,7 +27,7 @@ from helpers.experiments.protocol import Experiment
 from helpers.inputs import one_of
 
 # In the order in which they are run: what decides most claims first.
-ORDER = ("two_clusters", "mixture", "five_gaussians")
+ORDER = ("two_clusters", "mixture", "five_gaussians", "image_epochs")
 
 
 def find(name: str) -> Experiment:
