@@ -85,8 +85,12 @@ def _nudged() -> Numbers:
     records = ring.run.records
     found = {f"ring: {name}": _plain(records[name][-1, :, 0]) for name in ("top_g", "top_d")}
     found["ring: norm of the weights"] = [_norm(w) for w in ring.run.snapshots[_ITERATIONS]]
+    return found | _nudged_images()
+
+
+def _nudged_images() -> Numbers:
     nudged = replace(_PLAIN, nudging=Nudging(k=2, every=2))
-    return found | {f"nugan: {what}": v for what, v in _image_gan(nudged).items()}
+    return {f"nugan: {what}": v for what, v in _image_gan(nudged).items()}
 
 
 def _plain_gan() -> Numbers:
@@ -128,6 +132,7 @@ FIXED = {
     "mixture_of_gaussians": _mixture,
     "mnist_game": _images,
     "nugan": _nudged,
+    "collapse_on_images": _nudged_images,
     "loss_surfaces": _plain_gan,
 }
 

@@ -25,6 +25,7 @@ from helpers.experiments.setting import optimizers_for
 from helpers.games.game import Game
 from helpers.games.networks import joint_point, network_game
 from helpers.losses.table import find_loss
+from helpers.machine import pick_device
 from helpers.models import Players, dcgan
 from helpers.operators import hessian
 from helpers.scores.classifiers import Classifier, train_judge
@@ -281,7 +282,6 @@ def images_of(name: str, count: int, data: Path | str | None = None) -> Tensor:
     return _at_most(load(name, root=data), count).images
 
 
-@cache
 def judge_of(
     name: str,
     size: Size,
@@ -294,7 +294,20 @@ def judge_of(
 
     It is the same one for all runs of a size.
     """
-    learned = _at_most(load(name, root=data), size.judge_images)
+    learned = (size.judge_images, size.judge_epochs)
+    return _judge(name, *learned, pick_device(device), checkpoint, data)
+
+
+@cache
+def _judge(
+    name: str,
+    count: int,
+    epochs: int,
+    device: torch.device,
+    checkpoint: Path | None,
+    data: Path | str | None,
+) -> Classifier:
+    learned = _at_most(load(name, root=data), count)
     test = _at_most(load(name, "test", root=data), 10_000)
     return train_judge(
         learned.images,
@@ -302,7 +315,7 @@ def judge_of(
         test_images=test.images,
         test_labels=test.labels,
         seed=_JUDGE,
-        epochs=size.judge_epochs,
+        epochs=epochs,
         checkpoint=checkpoint,
         device=device,
     )

@@ -73,7 +73,7 @@ def own_densities(found: DataFrame) -> Figure:
             most = own["density"].max()
             axes.axvline(0, color=INK, linewidth=0.6)
             axes.set(yscale="log", ylim=(_FAINTEST * most, 3 * most))
-            axes.set_title(f"{training}, {player}, epoch {epoch}", fontsize=9)
+            axes.set_title(f"{training}, {player}, epoch {epoch:g}", fontsize=9)
             axes.tick_params(labelsize=8)
         axes_row[0].set_ylabel("density")
     for axes in axes_rows[-1]:

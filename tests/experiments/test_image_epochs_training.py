@@ -93,6 +93,6 @@ def test_trained():
     slope = float(trained.game(3).gradient("G", trained.point(3)).norm())
     assert course["slope_g"].iloc[-1] == pytest.approx(slope, rel=1e-4)
     assert torch.equal(trained.reals, images_of("digits", 100)[:12])
-    same = judge_of("digits", size, device="cpu", checkpoint=None, data=None)
+    same = judge_of("digits", size)
     assert trained.judge is same and same.accuracy > 0.3
     assert trained.range.real_score > trained.range.noise_score
