@@ -42,8 +42,8 @@ def curvature_and_score(found: DataFrame) -> Figure:
     for axes in axes_rows[:, 0]:
         axes.set_ylabel("eigenvalues")
     handles = [
-        Line2D([], [], color=PLAYER_COLOURS["G"], linestyle=_LINES["G"], label="G's Hessian"),
-        Line2D([], [], color=PLAYER_COLOURS["D"], linestyle=_LINES["D"], label="D's Hessian"),
+        Line2D([], [], color=PLAYER_COLOURS["G"], linestyle="-", label="G's Hessian"),
+        Line2D([], [], color=PLAYER_COLOURS["D"], linestyle="--", label="D's Hessian"),
         Line2D([], [], color=INK, linestyle=":", label="score (right)"),
     ]
     figure.legend(handles=handles, loc="outside lower center", ncols=3)
