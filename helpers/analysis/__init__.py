@@ -9,7 +9,13 @@ from helpers.analysis.coverage import (
     pair_shares,
     shares_near,
 )
-from helpers.analysis.curves import correlations, lagged, rank_correlation, rising_together, turning
+from helpers.analysis.curves import (
+    correlations,
+    rank_correlation,
+    rank_correlation_of_changes,
+    rising_together,
+    turning,
+)
 from helpers.analysis.dynamics import STEPS, Flow, flow, iterate, largest_stable_step, play
 from helpers.analysis.endpoints import Bump, EndPoint, bump, end_point, leading_end_point
 from helpers.analysis.linear import Decoupled, decoupled, evenness, linear_orbit, rotation
@@ -47,7 +53,6 @@ __all__ = [
     "evenness",  # how evenly a linear game attracts, 1 where all directions do alike
     "flow",  # follow d omega / dt = -v(omega) from many starts, by scipy's solve_ivp (DOP853)
     "iterate",  # iterates of a plain method from one start or many: `play` with steps of one size
-    "lagged",  # rank correlation at each lag
     "largest_stable_step",  # the size below which a method is drawn to a point
     "leading_end_point",  # the same for nets too large for a matrix
     "least_loss",  # D's least loss for points at two clusters and astray
@@ -59,6 +64,7 @@ __all__ = [
     "play",  # the points of a game whose players each follow an optimiser: all of them, or the last
     "projected",  # a training on a plane, and what the plane leaves out
     "rank_correlation",  # Spearman's correlation of two curves, NaN where one does not change
+    "rank_correlation_of_changes",  # the same of what two curves change by within some records
     "rising_together",  # share of the windows in which one curve rises where the other does
     "rotation",  # norm of the antisymmetric part of J over that of the symmetric one
     "shares_near",  # share of each member's points near each mode

@@ -48,15 +48,16 @@ def rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
     return _correlation(a, b, "spearman")
 
 
-def lagged(a: ArrayLike, b: ArrayLike, most: int) -> dict[int, float]:
-    """Rank correlation of a with b so many records later, from -most to most.
+def rank_correlation_of_changes(a: ArrayLike, b: ArrayLike, apart: int) -> float:
+    """Spearman's correlation of what two curves change by within some records.
 
-    >>> round(lagged([0, 1, 0, 2, 0, 3], [9, 0, 1, 0, 2, 0], 1)[1], 6)
-    1.0
+    A trend that both share makes `rank_correlation` large, but not this one.
+
+    >>> rank_correlation_of_changes([0, 1, 3, 6], [0, 3, 5, 6], 1)
+    -1.0
     """
-    lags = range(-most, most + 1)
-    pairs = {lag: pd.DataFrame({"a": a, "b": pd.Series(b).shift(-lag)}).dropna() for lag in lags}
-    return {lag: rank_correlation(pair["a"], pair["b"]) for lag, pair in pairs.items()}
+    one, other = (np.asarray(curve, dtype=float) for curve in (a, b))
+    return rank_correlation(one[apart:] - one[:-apart], other[apart:] - other[:-apart])
 
 
 def rising_together(g: ArrayLike, d: ArrayLike, window: int) -> float:

@@ -6,7 +6,9 @@ densities             Durall et al. 2021: spectral densities of GANs small enoug
 ensembles             records of a whole training, and members arm by arm
 five_gaussians        Sun et al. 2020, released code: five Gaussians on a circle
 flatness              small classifiers whose steps leave the sharp directions out
-image_epochs          Durall et al. 2021: NSGAN and NuGAN, epoch by epoch, at three scales
+image_epochs          Durall et al. 2021: NSGAN and NuGAN, epoch by epoch
+image_epochs_course   the same: what is read off a training
+image_epochs_training the same: how one is trained and watched
 images                Berard et al. 2020: image GANs as games
 lenses                nine GANs on the ring, each looked at as all three papers do
 mixture               Berard et al. 2020: the mixture of Gaussians
@@ -38,6 +40,7 @@ ORDER = (
     "ring",
     "flatness",
     "lenses",
+    "image_epochs",
 )
 
 

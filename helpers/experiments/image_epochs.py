@@ -1,287 +1,340 @@
-"""The image experiments of Durall et al. 2021: NSGAN, NuGAN, and what they did epoch by epoch.
+"""The image experiments of Durall et al. 2021: NSGAN and NuGAN, epoch by epoch, on four sets.
 
-The paper leaves nets, rates, batch, k, data of the Hessians and the judge open; what is chosen here
-is a DCGAN without norm in D, Adam at 2e-4 with betas (0.5, 0.999), and k = 5.
-
-Chapters run them at one of three scales.
-"quick" trains small nets on the digits of scikit-learn, "medium" small nets on 6,000 images of each
-real set, "full" as long as the paper does, 180 epochs: of whole sets, and of a quarter of EMNIST.
+`image_epochs_training` trains them, `image_epochs_course` says what is read off a training.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from pandas import DataFrame, concat
 
-from helpers.datasets import ImageSet, load
-from helpers.experiments.images import Setting, TrainedGan, samples, standard_normal, train_images
-from helpers.games.networks import joint_point, network_game
-from helpers.models import Players
-from helpers.operators import hessian
-from helpers.scores.classifiers import Classifier, train_judge
-from helpers.scores.metrics import class_counts, class_entropy, inception_score, modes
-from helpers.spectra import top_eigenpairs
+from helpers.experiments.image_epochs_course import densities_of, summary, thinned
+from helpers.experiments.image_epochs_training import Setting, Size, Trained, train_gan
+from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
 from helpers.training.nudging import Nudging
 
-NSGAN = Setting("js", method="adam", rates=(2e-4, 2e-4), beta=0.5, normed=False)
-# The first two are compared on every set; the others are what the paper may have meant instead.
-OPTIMIZERS = {
-    "NSGAN": NSGAN,
-    "NuGAN": replace(NSGAN, nudging=Nudging()),
-    "NuGAN (step)": replace(NSGAN, nudging=Nudging(project="step")),
-    "NuGAN, k 1": replace(NSGAN, nudging=Nudging(k=1)),
-    "NuGAN, G only": replace(NSGAN, nudging=Nudging(players="G")),
-    "NuGAN, D only": replace(NSGAN, nudging=Nudging(players="D")),
-    "NuGAN, every 500": replace(NSGAN, nudging=Nudging(every=500)),
-    "NuGAN (step), every 500": replace(NSGAN, nudging=Nudging(project="step", every=500)),
-    "NuGAN, k 2, every 500": replace(NSGAN, nudging=Nudging(k=2, every=500)),
-    "NuGAN (step), G only": replace(NSGAN, nudging=Nudging(project="step", players="G")),
+__all__ = [
+    "ARMS",  # each set with NSGAN and NuGAN, and what NuGAN may have been on MNIST
+    "KINDS",  # NSGAN and NuGAN
+    "PAPER_SETS",  # the paper's sets of images
+    "QUANTITIES",  # what claims are judged on
+    "READINGS",  # what the paper may have meant by NuGAN
+    "SIZES",  # how much is run
+    "TABLE_1",  # the scores that the paper prints
+    "VERSION",  # of a run's numbers
+    "WANTED",  # which runs are to be had
+    "Setting",  # what to train
+    "Size",  # how long and on how much, and how closely it is looked at
+    "measure",  # the numbers of a run
+    "train",  # the training of a run
+]
+
+VERSION = 1
+
+KINDS = ("NSGAN", "NuGAN")
+PAPER_SETS = ("mnist", "kmnist", "fashion-mnist", "emnist")
+# Inception scores over training: NSGAN's mean and maximum, NuGAN's mean and maximum.
+TABLE_1 = {
+    "mnist": (4.30, 7.03, 7.14, 8.46),
+    "kmnist": (5.24, 6.50, 6.12, 7.20),
+    "fashion-mnist": (5.74, 6.82, 6.35, 7.20),
+    "emnist": (3.77, 7.02, 8.53, 7.67),
 }
 
-
-@dataclass(frozen=True)
-class EpochWatch:
-    """What is recorded once an epoch: a score, and the ends of both players' spectra.
-
-    "score", "entropy" and "modes" of samples under a judge; "top_g" and "top_d" (k,) the leading
-    eigenvalues of the own Hessians, "low_g" and "low_d" the lowest ones, "slope_g" the norm of G's
-    gradient, on fixed data. Nothing is carried from one epoch to the next, so that a training that
-    was cut off records what an uncut one does.
-
-    Args:
-        judge: a classifier.
-        reals: the images that losses are taken on; as many latents.
-        latent: dimension of a latent.
-        score_samples: samples to score.
-        k: leading eigenvalues.
-        loss: a name of `helpers.losses.LOSSES`.
-        seed: of the latents, and of the vectors that searches begin with.
-        tolerance: of the residuals, relative to the eigenvalues.
-    """
-
-    judge: Classifier
-    reals: Tensor = field(repr=False)
-    latent: int
-    score_samples: int
-    k: int = 5
-    loss: str = "js"
-    seed: int = 0
-    tolerance: float = 0.05
-
-    def __call__(self, players: Players) -> dict[str, float | NDArray[np.float64]]:
-        latents = standard_normal(self.score_samples, self.latent, seed=self.seed + 1)
-        images = samples(players.generator, latents).to(self.reals.device)
-        counts = class_counts(self.judge, images)
-        record: dict[str, float | NDArray[np.float64]] = {
-            "score": inception_score(self.judge, images),
-            "entropy": class_entropy(counts),
-            "modes": float(modes(counts)),
-        }
-        latents = standard_normal(len(self.reals), self.latent, seed=self.seed).to(self.reals)
-        game = network_game(*players, latents, self.reals, loss=self.loss)
-        point = joint_point(*players)
-        options: dict[str, Any] = {"seed": self.seed, "tolerance": self.tolerance}
-        for player in "GD":
-            operator = hessian(game, player, point, route="retained")
-            record[f"top_{player.lower()}"] = top_eigenpairs(operator, self.k, **options).values
-            record[f"low_{player.lower()}"] = top_eigenpairs(operator, 1, "SA", **options).values[0]
-        record["slope_g"] = float(game.gradient("G", point).norm())
-        return record
+_PRINTED = Nudging()
+_STALE = Nudging(every=500)
+_STEP = Nudging(project="step")
+_STALE_STEP = Nudging(project="step", every=500)
+_STEP_OF_G = Nudging(project="step", players="G")
+_ONE = Nudging(k=1)
 
 
-def train_epochs(
+def _ours(nudging: Nudging, why: str) -> Reading:
+    return Reading(Setting(nudging=nudging), f"ours: {why}", stated=False)
+
+
+READINGS = {
+    "as printed": Reading(
+        Setting(nudging=_PRINTED),
+        "Section 4.3, eq. 12: out of both players' gradients; that there are 5 directions, found "
+        "anew every 50 steps, is ours",
+    ),
+    "every 500 steps": _ours(_STALE, "the directions may be found as rarely as they are shown"),
+    "step": _ours(_STEP, "what Adam makes of the gradient may be projected"),
+    "step, every 500 steps": _ours(_STALE_STEP, "both of these"),
+    "step of G": _ours(_STEP_OF_G, "of G alone, which helps on a ring of Gaussians"),
+    "one direction": _ours(_ONE, "the paper does not give k"),
+}
+
+ARMS: dict[str, dict[str, Any]] = {
+    f"{name} {kind}": {"data": name} | ({"nudging": None} if kind == "NSGAN" else {})
+    for name in PAPER_SETS
+    for kind in KINDS
+}
+_VARIANTS = {
+    "NuGAN (step)": _STEP,
+    "NuGAN, k 1": _ONE,
+    "NuGAN, G only": Nudging(players="G"),
+    "NuGAN, D only": Nudging(players="D"),
+    "NuGAN, every 500": _STALE,
+    "NuGAN (step), every 500": _STALE_STEP,
+    "NuGAN, k 2, every 500": Nudging(k=2, every=500),
+    "NuGAN (step), G only": _STEP_OF_G,
+}
+ARMS |= {f"mnist {kind}": {"nudging": nudging} for kind, nudging in _VARIANTS.items()}
+
+SIZES = {
+    "quick": Size(
+        images=700, epochs=4, width=4, latent=16, batch=50, hessian_images=16, score_samples=300,
+        judge_epochs=10, stages=(1, 2, 4), keep_every=1, rate_factor=10, probes=1, steps=16,
+        stand_in="digits",
+        lacks="176 of 180 epochs, and the sets: scikit-learn's digits stand in for each",
+    ),
+    "medium": Size(
+        images=6000, epochs=40, width=8, batch=50, hessian_images=100, score_samples=1000,
+        judge_epochs=5, stages=(2, 20, 40), keep_every=2,
+        lacks="140 of 180 epochs, 54,000 of 60,000 images",
+    ),
+    "full": Size(
+        images=60_000, epochs=180, width=16, batch=512, hessian_images=200, score_samples=2000,
+        judge_epochs=20, stages=(2, 25, 160), keep_every=20, lacks="nothing",
+    ),
+}  # fmt: skip
+
+_FULL = "minutes each on a GPU, far too long for a CPU"
+WANTED = [
+    Wanted(
+        ("as printed",),
+        [f"{name} {kind}" for name in PAPER_SETS for kind in KINDS],
+        "full",
+        range(100, 106),
+        f"A07 to A10, A13 to A19 and A21, six seeds in place of legacy runs of two; {_FULL}",
+    ),
+    Wanted(
+        tuple(READINGS)[1:],
+        ["mnist NuGAN"],
+        "full",
+        range(1),
+        f"which other NuGAN comes nearer to the paper, one seed to screen; {_FULL}",
+    ),
+    Wanted(
+        ("as printed",),
+        [f"mnist {kind}" for kind in _VARIANTS],
+        "medium",
+        range(100, 102),
+        "what is varied of NuGAN, in place of legacy runs; a quarter of an hour each on one core",
+    ),
+]
+
+
+def train(
     setting: Setting,
-    reals: Tensor,
-    judge: Classifier,
-    epochs: int,
+    size: Size,
     *,
     seed: int,
-    width: int = 64,
-    latent: int = 100,
-    batch: int = 128,
-    hessian_images: int = 1024,
-    score_samples: int = 5000,
-    k: int = 5,
-    keep: Collection[int] = (),
-    checkpoint: Path | str | None = None,
     device: torch.device | str = "cpu",
-) -> TrainedGan:
-    """Train one of `OPTIMIZERS`, with an `EpochWatch` at the end of every epoch.
+    folder: Path | None = None,
+    data: Path | str | None = None,
+    until: Until | None = None,
+) -> Trained:
+    """Train the GAN of a block, and its judge; see `image_epochs_training.train_gan`.
+
+    >>> from dataclasses import replace
+    >>> tiny = replace(SIZES["quick"], images=50, epochs=1, stages=(1, 1, 1), judge_epochs=1)
+    >>> train(Setting(), tiny, seed=0).point(1).ndim
+    1
+    """
+    return train_gan(setting, size, seed=seed, device=device, folder=folder, data=data, until=until)
+
+
+def measure(
+    setting: Setting,
+    size: Size,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    folder: Path | None = None,
+    data: Path | str | None = None,
+    until: Until | None = None,
+) -> Measured:
+    """Train the GAN of a block, and read off it what claims and figures need.
+
+    "members" has one row, of numbers that `image_epochs_course.summary` names, the judge's
+    "accuracy", and what real images and noise score under it, "real" and "noise". "course" is the
+    training at sixty epochs at most, "density" the spectra of both players at the size's stages.
 
     Args:
-        setting: what to train.
-        reals: (n, channels, 32, 32) in [-1, 1].
-        judge: of the samples.
-        epochs: each of n // batch passes.
-        seed: of weights, batches, and all that the watch draws.
-        width, latent, batch, device: as for `helpers.experiments.images.train_images`.
-        hessian_images: how many, the first ones, Hessians are taken on, of nudging and the watch.
-        score_samples, k: as for `EpochWatch`.
-        keep: epochs after which both networks are kept; the start and the end always are.
-        checkpoint: a file that the state is kept in after each epoch; a watch of other sizes needs
-            a file of its own.
+        setting, size, seed: what, how much, and the block.
+        device: where to train and to measure.
+        folder: of this run, for its checkpoints.
+        data: the folder of the sets of images, as for `helpers.datasets.load`.
+        until: asked in training.
 
     Raises:
-        ValueError, Diverged: as `train_images`.
-        FloatingPointError, NotConverged: if a search of the watch fails.
+        Paused: once `until` says so.
+        FileNotFoundError: for images that are not there.
 
-    >>> from helpers.models import lenet
-    >>> blank, noise = Classifier(lenet(seed=0), 0.1), torch.rand(10, 1, 32, 32) * 2 - 1
-    >>> sizes = {"width": 2, "latent": 4, "batch": 5, "hessian_images": 6, "score_samples": 4}
-    >>> gan = train_epochs(OPTIMIZERS["NuGAN"], noise, blank, 2, seed=0, **sizes)
-    >>> gan.run.records["top_d"].shape
-    (2, 5)
+    >>> from dataclasses import replace
+    >>> tiny = replace(SIZES["quick"], images=50, epochs=1, stages=(1, 1, 1), judge_epochs=1)
+    >>> measure(Setting(), tiny, seed=0)["members"]["epochs"].tolist()
+    [1.0]
     """
-    passes = len(reals) // batch
-    fixed = reals[:hessian_images].to(device)
-    watch = EpochWatch(judge, fixed, latent, score_samples, k, setting.loss, seed)
-    return train_images(
-        setting,
-        reals,
-        epochs * passes,
-        seed=seed,
-        width=width,
-        latent=latent,
-        batch=batch,
-        keep={epoch * passes for epoch in keep},
-        hessian_images=hessian_images,
-        observe=watch,
-        every=passes,
-        checkpoint=checkpoint,
-        save_every=passes,
-        device=device,
-    )
+    trained = train(setting, size, seed=seed, device=device, folder=folder, data=data, until=until)
+    course = trained.course()
+    row: dict[str, Any] = {"member": 0, "accuracy": trained.judge.accuracy}
+    row |= {"real": trained.range.real_score, "noise": trained.range.noise_score}
+    row |= summary(course, size.stages)
+    return {
+        "members": DataFrame([row]),
+        "course": thinned(course),
+        "density": densities_of(trained),
+    }
 
 
-def columns(records: Mapping[str, NDArray[Any]]) -> dict[str, list[float]]:
-    """What an `EpochWatch` recorded, as a table: an epoch a row, "top_g 0" and so on by rank.
-
-    >>> columns({"score": np.ones(2), "top_g": np.array([[3.0, 1.0], [4.0, 2.0]])})
-    {'epoch': [1, 2], 'score': [1.0, 1.0], 'top_g 0': [3.0, 4.0], 'top_g 1': [1.0, 2.0]}
-    """
-    table: dict[str, list[float]] = {"epoch": list(range(1, len(records["score"]) + 1))}
-    for name, values in records.items():
-        if values.ndim == 1:
-            table[name] = values.tolist()
-        else:
-            table |= {f"{name} {k}": column.tolist() for k, column in enumerate(values.T)}
-    return table
+def _seeds(rows: Rows, arm: str, column: str) -> list[float]:
+    """A column of an arm; 0 where a correlation was of a curve that does not change."""
+    return np.nan_to_num(rows[arm][column].to_numpy(dtype=float)).tolist()
 
 
-@dataclass(frozen=True)
-class Scale:
-    """How large an image experiment is."""
-
-    sets: tuple[str, ...]
-    images: int  # that the GANs learn from, at most
-    epochs: int
-    width: int
-    latent: int
-    batch: int
-    hessian_images: int
-    score_samples: int
-    judge_epochs: int
-    seeds: int
-    snapshot_epochs: int  # between kept nets
-    stages: tuple[int, int, int]  # epochs: early, middle, late
-    rate_factor: int = 1  # on the rates of a training at full scale
-    judge_images: int = 60_000  # that the judge learns from, at most: EMNIST has 240,000
-
-    @property
-    def snapshots(self) -> list[int]:
-        """(m,) epochs after which nets are kept, the end included."""
-        steps = range(self.snapshot_epochs, self.epochs, self.snapshot_epochs)
-        return sorted({*steps, *self.stages, self.epochs})
+def _by_seed(rows: Rows, arms: Sequence[str], column: str) -> DataFrame:
+    """A row a seed that all of these arms have, a column an arm."""
+    parts = [rows[arm].set_index(["block", "member"])[column].rename(arm) for arm in arms]
+    return concat(parts, axis=1, join="inner").sort_index().fillna(0.0)
 
 
-PAPER_SETS = ("mnist", "kmnist", "fashion-mnist", "emnist")
-SCALES = {
-    "quick": Scale(("digits",), 700, 4, 4, 16, 50, 16, 300, 10, 1, 1, (1, 2, 4), 10),
-    "medium": Scale(PAPER_SETS, 6000, 40, 8, 100, 50, 100, 1000, 5, 2, 2, (2, 20, 40)),
-    "full": Scale(PAPER_SETS, 60_000, 180, 16, 100, 512, 200, 2000, 20, 2, 20, (2, 25, 160)),
+def _over_sets(column: str, how: str) -> Quantity:
+    arms = [f"{name} NSGAN" for name in PAPER_SETS]
+    return lambda rows: _by_seed(rows, arms, column).agg(how, axis=1).tolist()
+
+
+def _of(arm: str, column: str) -> Quantity:
+    return lambda rows: _seeds(rows, arm, column)
+
+
+def _of_runs(column: str) -> Quantity:
+    """Of all NSGANs, set by set."""
+    arms = [f"{name} NSGAN" for name in PAPER_SETS]
+    return lambda rows: [value for arm in arms for value in _seeds(rows, arm, column)]
+
+
+def _both(column: str) -> Quantity:
+    """Medians over seeds on MNIST, of NSGAN and of NuGAN."""
+    return lambda rows: [float(np.median(_seeds(rows, f"mnist {kind}", column))) for kind in KINDS]
+
+
+_ON_MNIST = [f"mnist {kind}" for kind in KINDS]
+
+
+def _sharper(rows: Rows) -> list[float]:
+    tops = np.log10(_by_seed(rows, _ON_MNIST, "top_d_late"))
+    return (tops[_ON_MNIST[0]] - tops[_ON_MNIST[1]]).tolist()
+
+
+def _gain(name: str) -> Quantity:
+    nsgan, nugan = arms = [f"{name} {kind}" for kind in KINDS]
+
+    def gain(rows: Rows) -> list[float]:
+        scores = _by_seed(rows, arms, "score_mean")
+        return (scores[nugan] - scores[nsgan]).tolist()
+
+    return gain
+
+
+def _won(column: str) -> Quantity:
+    """In how many sets NuGAN's median is the higher one."""
+
+    def won(rows: Rows) -> int:
+        medians = [
+            [np.median(_seeds(rows, f"{name} {kind}", column)) for kind in KINDS]
+            for name in PAPER_SETS
+        ]
+        return sum(bool(nugan > nsgan) for nsgan, nugan in medians)
+
+    return won
+
+
+def _better(column: str) -> Quantity:
+    """Of the kind whose score away from an equilibrium is the higher one, on MNIST."""
+
+    def better(rows: Rows) -> list[float]:
+        arm = max(_ON_MNIST, key=lambda arm: np.median(_seeds(rows, arm, "score_away")))
+        return _seeds(rows, arm, column)
+
+    return better
+
+
+def _table(name: str) -> dict[str, Quantity]:
+    return {
+        f"{kind.lower()}_{of}_is": _of(f"{name} {kind}", column)
+        for kind in KINDS
+        for of, column in (("mean", "score_mean"), ("max", "score_best"))
+    }
+
+
+def _contradiction(rows: Rows) -> float:
+    """The printed mean of NuGAN on EMNIST minus the printed maximum."""
+    return TABLE_1["emnist"][2] - TABLE_1["emnist"][3]
+
+
+QUANTITIES: dict[str, dict[str, Quantity]] = {
+    "A07": {
+        "lowest_rank_correlation": _over_sets("ranks", "min"),
+        "correlation_of_changes": _over_sets("changes", "mean"),
+        "joint_rise_share": _over_sets("rising", "mean"),
+    },
+    "A08": {
+        "correlation_kuzushiji": _of("kmnist NSGAN", "levels"),
+        "correlation_fashion": _of("fashion-mnist NSGAN", "levels"),
+        "correlation_emnist": _of("emnist NSGAN", "levels"),
+    },
+    "A09": {
+        "is_against_g_eigenvalue": _of_runs("against_g"),
+        "is_against_d_eigenvalue": _of_runs("against_d"),
+        "changes_against_g_eigenvalue": _of_runs("against_changes"),
+    },
+    "A10": {
+        "eigenvalue_turning_epoch": _of_runs("turning_epoch"),
+        "is_peak_epoch": _of_runs("peak_epoch"),
+        "classes_gained_after_25": _of_runs("modes_gained"),
+    },
+    "A13": {
+        "nsgan_classes_at_160": _of("mnist NSGAN", "modes_late"),
+        "nugan_classes_at_160": _of("mnist NuGAN", "modes_late"),
+        "is_fluctuation": _both("score_spread"),
+    },
+    "A14": {
+        "nsgan_g_min_over_max_eigenvalue": _of("mnist NSGAN", "lowest_g_highest"),
+        "nugan_g_min_over_max_eigenvalue": _of("mnist NuGAN", "lowest_g_highest"),
+        "g_gradient_norm_ratio": lambda rows: (
+            _by_seed(rows, _ON_MNIST, "slope_late").max(axis=1).tolist()
+        ),
+    },
+    "A15": {
+        "nsgan_d_min_over_max_eigenvalue": _of("mnist NSGAN", "lowest_d_late"),
+        "nugan_d_min_over_max_eigenvalue": _of("mnist NuGAN", "lowest_d_late"),
+        "d_sharpening_trend": _of("mnist NSGAN", "sharpening_d"),
+    },
+    "A16": {"d_top_eigenvalue_at_160": _both("top_d_late"), "d_log_sharpness_gap": _sharper},
+    "A17": {
+        "nsgan_g_spectrum_widening": _of("mnist NSGAN", "widening_g"),
+        "nugan_g_spectrum_widening": _of("mnist NuGAN", "widening_g"),
+        "width_against_classes": _of("mnist NSGAN", "width_against_modes"),
+    },
+    "A18-MNIST": _table("mnist") | {"nugan_mean_gain": _gain("mnist")},
+    "A18-Kuzushiji": _table("kmnist") | {"nugan_mean_gain": _gain("kmnist")},
+    "A18-Fashion": _table("fashion-mnist") | {"nugan_mean_gain": _gain("fashion-mnist")},
+    "A18-EMNIST": _table("emnist") | {"printed_mean_minus_maximum": _contradiction},
+    "A19": {
+        "data_sets_with_higher_mean": _won("score_mean"),
+        "data_sets_with_higher_max": _won("score_best"),
+    },
+    "A21": {
+        "is_away_from_equilibrium": _better("score_away"),
+        "g_min_over_max_eigenvalue_at_best_is": _better("lowest_g_at_best"),
+    },
 }
-
-
-@cache
-def images_of(name: str, count: int) -> Tensor:
-    """(n, 1, 32, 32) the images that GANs learn from, n at most count, drawn once and for all.
-
-    >>> images_of("digits", 100).shape
-    torch.Size([100, 1, 32, 32])
-    """
-    return _at_most(load(name), count).images
-
-
-@cache
-def judge_of(
-    name: str,
-    seed: int,
-    epochs: int,
-    folder: str = "",
-    device: torch.device | str = "cpu",
-    images: int = 60_000,
-) -> Classifier:
-    """A LeNet for one set of images, taken up from its checkpoint if the folder holds one.
-
-    >>> judge_of("digits", 0, 1).accuracy > 0.3
-    True
-    """
-    train, test = _at_most(load(name), images), _at_most(load(name, "test"), 10_000)
-    return train_judge(
-        train.images,
-        train.labels,
-        test_images=test.images,
-        test_labels=test.labels,
-        seed=seed,
-        epochs=epochs,
-        checkpoint=Path(folder) / f"classifier {name} {seed} {epochs}.pt" if folder else None,
-        device=device,
-    )
-
-
-def trained(
-    scale: Scale,
-    name: str,
-    kind: str,
-    seed: int,
-    folder: str = "",
-    device: torch.device | str = "cpu",
-) -> TrainedGan:
-    """One of `helpers.experiments.image_epochs.OPTIMIZERS` on one set of images, from its
-    checkpoint if there is one.
-
-    Raises:
-        KeyError: for an unknown kind.
-        ValueError: for an unknown set.
-    """
-    judge = judge_of(name, 0, scale.judge_epochs, folder, device, scale.judge_images)
-    setting = OPTIMIZERS[kind]
-    rate_g, rate_d = (scale.rate_factor * rate for rate in setting.rates)
-    setting = replace(setting, rates=(rate_g, rate_d))
-    return train_epochs(
-        setting,
-        images_of(name, scale.images),
-        judge,
-        scale.epochs,
-        seed=seed,
-        width=scale.width,
-        latent=scale.latent,
-        batch=scale.batch,
-        hessian_images=scale.hessian_images,
-        score_samples=scale.score_samples,
-        keep=scale.snapshots,
-        checkpoint=Path(folder) / f"a {scale.epochs} {name} {kind} {seed}.pt" if folder else None,
-        device=device,
-    )
-
-
-def _at_most(images: ImageSet, count: int) -> ImageSet:
-    return images.subset(count, seed=0) if len(images) > count else images

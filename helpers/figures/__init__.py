@@ -1,9 +1,10 @@
 """The book's figures. Each function draws what it is given; `show` puts it on the page."""
 
 from helpers.figures.captions import as_table, captioned, picture
+from helpers.figures.curvature import curvature_and_score, own_densities
 from helpers.figures.densities import clouds, densities, staircases
 from helpers.figures.endpoints import bands, histograms, own_spectra, related
-from helpers.figures.epochs import curvature_and_score, lenses, loss_planes, told_and_true
+from helpers.figures.epochs import lenses, loss_planes, told_and_true
 from helpers.figures.fields import archetypes, path_profiles, spectra, streams
 from helpers.figures.images import leading, pictures, scores
 from helpers.figures.ladder import state_ladder
@@ -32,6 +33,7 @@ __all__ = [
     "leading",  # leading eigenvalues of games in the complex plane
     "lenses",  # a table with a colour: GANs in rows, measurements in columns
     "loss_planes",  # a loss over planes, and on each a training
+    "own_densities",  # densities of the players' own spectra at some epochs
     "own_spectra",  # quantiles of the eigenvalues of the players' own Hessians
     "path_profiles",  # path-angle and path-norm side by side
     "picture",  # the picture in a captioned figure, as SVG

@@ -1,4 +1,4 @@
-"""Curvature along trainings, and several measurements of the same GANs in one picture."""
+"""Planes beside trainings, and several measurements of the same GANs in one picture."""
 
 from __future__ import annotations
 
@@ -7,17 +7,12 @@ from textwrap import fill
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import ScalarFormatter
-from numpy.typing import NDArray
 from pandas import DataFrame
 from scipy.stats import rankdata
 
-from helpers.figures.style import INK, PALETTE, PLAYER_COLOURS, WHITE, panel_rows, styled
-
-Numbers = NDArray[np.float64]
+from helpers.figures.style import INK, PALETTE, WHITE, panel_rows, right_axis, styled
 
 
 @styled
@@ -76,7 +71,7 @@ def told_and_true(path: DataFrame, *, titles: Mapping[str, str]) -> Figure:
             look = {"color": PALETTE[number], "linestyle": ("-", "--", "-.")[number]}
             look |= {"marker": "os^"[number], "label": name}
             axes.plot(own["epoch"], own[column], markersize=4, **look)
-        share = _right_axis(axes)
+        share = right_axis(axes)
         look = {"color": INK, "linestyle": ":", "label": "share held (right)"}
         share.plot(own["epoch"], own["share"], linewidth=1.4, **look)
         share.set(ylim=(0, 1))
@@ -87,47 +82,6 @@ def told_and_true(path: DataFrame, *, titles: Mapping[str, str]) -> Figure:
         axes.set_ylabel("loss")
     handles = [*axes_rows[0, 0].get_lines(), *share.get_lines()]
     figure.legend(handles=handles, loc="outside lower center", ncols=4)
-    return figure
-
-
-@styled
-def curvature_and_score(
-    panels: Mapping[str, tuple[Numbers, Numbers, Numbers, Numbers]],
-    *,
-    ceiling: Mapping[str, float],
-) -> Figure:
-    """Leading eigenvalues of both players (logarithmic, left) and a score (right), per training.
-
-    Args:
-        panels: epochs (t,), G's and D's eigenvalues (t, k), scores (t,), by title.
-        ceiling: of the score, by title.
-    """
-    figure, axes_rows = panel_rows(len(panels), 2, width=4.4)
-    last = [*axes_rows[:, -1], axes_rows.flat[len(panels) - 1]]  # of each row
-    for axes, (title, (epochs, top_g, top_d, score)) in zip(
-        axes_rows.flat, panels.items(), strict=False
-    ):
-        for player, top in (("G", top_g), ("D", top_d)):
-            for k, row in enumerate(np.where(top > 0, top, np.nan).T):
-                look = {"color": PLAYER_COLOURS[player], "linewidth": 0.9 if k else 2}
-                axes.plot(
-                    epochs, row, "-" if player == "G" else "--", alpha=0.5 if k else 1, **look
-                )
-        own = _right_axis(axes)
-        own.plot(epochs, score, ":", color=INK, linewidth=1.6)
-        own.set(ylim=(1, 1.05 * ceiling[title]))
-        own.axhline(ceiling[title], color=INK, linewidth=0.6)
-        axes.set(title=title, xlabel="epoch", yscale="log")
-        if axes in last:
-            own.set_ylabel("score")
-    for axes in axes_rows[:, 0]:
-        axes.set_ylabel("eigenvalues")
-    handles = [
-        Line2D([], [], color=PLAYER_COLOURS["G"], linestyle="-", label="G's Hessian"),
-        Line2D([], [], color=PLAYER_COLOURS["D"], linestyle="--", label="D's Hessian"),
-        Line2D([], [], color=INK, linestyle=":", label="score (right)"),
-    ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=3)
     return figure
 
 
@@ -163,11 +117,3 @@ def lenses(found: DataFrame, *, shown: Mapping[str, str]) -> Figure:
 
 def _of(rows: DataFrame, player: str, plane: str) -> DataFrame:
     return rows[(rows["player"] == player) & (rows["plane"] == plane)]
-
-
-def _right_axis(axes: Axes) -> Axes:
-    """A second vertical axis, on the right, without a grid of its own."""
-    right = axes.twinx()
-    right.grid(visible=False)
-    right.spines["right"].set_visible(True)
-    return right

@@ -14,6 +14,7 @@ from typing import Any, ParamSpec
 import matplotlib as mpl
 import matplotlib.pyplot as plt
 from IPython.display import SVG
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -104,3 +105,11 @@ def panel_rows(count: int, columns: int, *, width: float) -> tuple[Figure, NDArr
     for axes in panels.flat[count:]:
         axes.remove()
     return figure, panels
+
+
+def right_axis(axes: Axes) -> Axes:
+    """A second vertical axis, on the right, without a grid of its own."""
+    right = axes.twinx()
+    right.grid(visible=False)
+    right.spines["right"].set_visible(True)
+    return right

@@ -548,21 +548,26 @@ def test_told_and_true(some):
 
 @checks("curvature_and_score")
 def test_curvature_and_score(some):
-    ceiling = {"a": 9.0, "b": 8.0, "c": 7.0}
-    found = {title: (some(4), some(4, 2), some(4, 2), some(4)) for title in ceiling}
-    figure = figures.curvature_and_score(found, ceiling=ceiling)
+    columns = ["epoch", "score", "top_g 0", "top_g 1", "top_d 0", "top_d 1"]
+    parts = [
+        DataFrame(some(4, 6), columns=columns).assign(panel=title, ceiling=ceiling)
+        for title, ceiling in (("a", 90.0), ("b", 80.0), ("c", 70.0))
+    ]
+    figure = figures.curvature_and_score(concat(parts))
     assert panel(figure, "a").get_ylabel() == "eigenvalues"
-    for title, (epochs, g, d, score) in found.items():
+    for own in parts:
+        title = own["panel"][0]
         axes = panel(figure, title)
         right = twin(figure, axes, "score" if title != "a" else "")  # at the end of a row
         assert axes.get_xlabel() == "epoch"
-        for player, tops in (("G", g), ("D", d)):
-            own = [each for each in axes.lines if each.get_color() == PLAYER_COLOURS[player]]
-            assert [each.get_ydata().tolist() for each in own] == tops.T.tolist()
-            assert own[0].get_xdata().tolist() == epochs.tolist()
-            assert own[0].get_linewidth() > own[1].get_linewidth()  # the largest
-        assert right.lines[0].get_ydata().tolist() == score.tolist()
-        assert right.lines[1].get_ydata()[0] == ceiling[title]
+        for player in "GD":
+            lines = [each for each in axes.lines if each.get_color() == PLAYER_COLOURS[player]]
+            drawn = [each.get_ydata().tolist() for each in lines]
+            assert drawn == [own[f"top_{player.lower()} {rank}"].tolist() for rank in (0, 1)]
+            assert lines[0].get_xdata().tolist() == own["epoch"].tolist()
+            assert lines[0].get_linewidth() > lines[1].get_linewidth()  # the largest
+        assert right.lines[0].get_ydata().tolist() == own["score"].tolist()
+        assert right.lines[1].get_ydata()[0] == own["ceiling"][0]
     legend = {
         text.get_text(): handle.get_color()
         for text, handle in zip(
@@ -574,6 +579,26 @@ def test_curvature_and_score(some):
         "D's Hessian": PLAYER_COLOURS["D"],
         "score (right)": INK,
     }
+
+
+@checks("own_densities")
+def test_own_densities(some):
+    places = [(t, e, p) for t in ("one", "other") for e in (2, 25) for p in "GD"]
+    parts = {
+        (t, e, p): DataFrame(some(3, 2), columns=["eigenvalue", "density"]).assign(
+            panel=t, epoch=e, player=p
+        )
+        for t, e, p in places
+    }
+    figure = figures.own_densities(concat(parts.values()))
+    for (training, epoch, player), own in parts.items():
+        axes = panel(figure, f"{training}, {player}, epoch {epoch}")
+        assert axes.lines[0].get_color() == PLAYER_COLOURS[player]
+        assert axes.lines[0].get_xdata().tolist() == own["eigenvalue"].tolist()
+        assert axes.lines[0].get_ydata().tolist() == own["density"].tolist()
+        assert axes.get_ylabel() == ("density" if epoch == 2 else "")
+        is_last = (training, player) == ("other", "D")
+        assert axes.get_xlabel() == ("eigenvalue" if is_last else "")
 
 
 @checks("lenses")

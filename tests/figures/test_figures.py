@@ -7,7 +7,7 @@ import matplotlib as mpl
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from pandas import DataFrame
+from pandas import DataFrame, concat
 
 from helpers import figures
 from helpers.analysis.paths import path_profile
@@ -113,6 +113,15 @@ PLANE = np.stack(np.meshgrid(GRID, GRID, indexing="ij"), axis=-1)
 PROFILE = path_profile(
     rotating_saddle(), [0.0, 0.0, 1.0], [[1.0, 1.0, 0.1], [1.1, 1.0, 0.0]], np.linspace(0, 2, 11)
 )
+
+
+def epochs_of(panels):
+    """Three epochs of a training per panel."""
+    columns = {"epoch": [1, 2, 3], "score": [1.0, 1.5, 2.0], "ceiling": 2.5}
+    columns |= {"top_g 0": [1.0, 3.0, 2.0], "top_d 0": [4.0, 5.0, 9.0], "top_d 1": [1.0, 0.1, 4.0]}
+    return concat([DataFrame(columns).assign(panel=panel) for panel in panels])
+
+
 VALUES = np.linspace(-1, 1, 9)
 DENSITY = slq_density(Matrix(np.diag(VALUES)), 2, 9, seed=0)
 EXACT = blurred(VALUES, DENSITY.grid, DENSITY.sigma)
@@ -124,7 +133,6 @@ SURFACE = DataFrame(
     {"player": "G", "plane": "top", "x": VALUES, "reach": 1.0}
     | {f"at {k}": VALUES * VALUES[k] for k in range(5)}
 )
-TOPS = np.stack([abs(VALUES) + 0.1, VALUES], axis=1)
 SEEDS = DataFrame({"block": 0, "member": 0, "x": VALUES, "density": abs(VALUES)}).assign(
     share=abs(VALUES), g=VALUES, d=VALUES
 )
@@ -213,9 +221,12 @@ DRAWN = {
         SURFACE, PATH, PATH.head(1), titles={"top": "two largest"}
     ),
     "told_and_true": lambda: figures.told_and_true(PATH, titles={"top": "two largest"}),
-    "curvature_and_score": lambda: figures.curvature_and_score(
-        {"a": (VALUES, TOPS, TOPS, abs(VALUES)), "b": (VALUES, TOPS, TOPS, abs(VALUES))},
-        ceiling={"a": 2.0, "b": 3.0},
+    "curvature_and_score": lambda: figures.curvature_and_score(epochs_of("ab")),
+    "own_densities": lambda: figures.own_densities(
+        DataFrame(
+            [(*of, x, 1 + x) for of in [("a", 1, "G"), ("a", 1, "D")] for x in (0.0, 1.0)],
+            columns=["panel", "epoch", "player", "eigenvalue", "density"],
+        )
     ),
     "lenses": lambda: figures.lenses(
         DataFrame({"one, two": [1.0, np.nan], "three": [3.0, 2.0]}, index=["a", "b"]),
@@ -369,9 +380,6 @@ def test_lenses_rank_each_column_apart():
 
 def test_no_curve_below_zero():
     """A negative eigenvalue has no place on a logarithmic axis, and leaves a gap."""
-    tops = np.array([[1.0], [-1.0], [2.0]])
-    figure = figures.curvature_and_score(
-        {"a": (np.arange(3), tops, tops, np.ones(3))}, ceiling={"a": 2.0}
-    )
+    figure = figures.curvature_and_score(epochs_of("a").assign(**{"top_g 0": [1.0, -1.0, 2.0]}))
     assert np.isnan(figure.axes[0].lines[0].get_ydata()).tolist() == [False, True, False]
     plt.close(figure)

@@ -1,0 +1,325 @@
+"""Image GANs epoch by epoch (Durall et al. 2021): what is trained, and what is recorded of it.
+
+The paper leaves nets, rates, batch, data of the Hessians and the judge open; what is chosen here is
+a DCGAN without norm in D, Adam at 2e-4 with betas (0.5, 0.999), and a LeNet for each set of images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pandas import DataFrame
+from torch import Tensor
+
+from helpers.datasets import ImageSet, load
+from helpers.experiments import images, protocol
+from helpers.experiments.images import JOINT_BATCH, TrainedGan, samples, standard_normal
+from helpers.experiments.protocol import Until
+from helpers.experiments.setting import optimizers_for
+from helpers.games.game import Game
+from helpers.games.networks import joint_point, network_game
+from helpers.losses.table import find_loss
+from helpers.machine import pick_device
+from helpers.models import Players, dcgan
+from helpers.operators import hessian
+from helpers.scores.classifiers import Classifier, train_judge
+from helpers.scores.metrics import (
+    ScoreRange,
+    class_counts,
+    class_entropy,
+    inception_score,
+    modes,
+    score_range,
+)
+from helpers.spectra import top_eigenpairs
+from helpers.training.nudging import SharpDirections
+from helpers.training.train import Recording, train
+
+TOP = 5  # leading eigenvalues of each player, after every epoch
+_TOLERANCE = 0.05  # of their residuals, in parts of each eigenvalue
+_JUDGE = 0  # the judge's seed, which no run changes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting(images.Setting):
+    """One of the trainings, apart from its length and size.
+
+    >>> Setting(data="kmnist").nudging is None
+    True
+    """
+
+    data: str = "mnist"  # a name of `helpers.datasets.NAMES`
+    method: str = "adam"
+    rates: tuple[float, float] = (2e-4, 2e-4)
+    beta: float = 0.5
+    normed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size(protocol.Size):
+    """How large a training is, and how closely it is looked at. A block is one GAN."""
+
+    images: int  # that the GAN learns from, at most
+    epochs: int
+    width: int
+    batch: int
+    hessian_images: int  # the first ones, which Hessians are taken on: of nudging and of records
+    score_samples: int
+    judge_epochs: int
+    stages: tuple[int, int, int]  # epochs: early, middle, late
+    keep_every: int  # epochs between kept nets
+    latent: int = 100
+    judge_images: int = 60_000  # that the judge learns from, at most: EMNIST has 240,000
+    rate_factor: float = 1.0  # on the rates of both players
+    probes: int = 3  # of a density of eigenvalues
+    steps: int = 50  # of Lanczos, for each of them
+    stand_in: str = ""  # a set of images in place of the setting's
+
+    @property
+    def kept(self) -> list[int]:
+        """(m,) epochs after which nets are kept, the start and the end included."""
+        steps = range(0, self.epochs, self.keep_every)
+        return sorted({*steps, *self.stages, self.epochs})
+
+
+@dataclass(frozen=True)
+class EpochWatch:
+    """What is recorded once an epoch: a score, and the ends of both players' spectra.
+
+    "score", "entropy" and "modes" of samples under a judge; "top_g" and "top_d" (5,) the leading
+    eigenvalues of the own Hessians, "low_g" and "low_d" the lowest ones, "slope_g" the norm of G's
+    gradient, on fixed data. Nothing is carried from one epoch to the next, so that a training that
+    was cut off records what an uncut one does.
+
+    Args:
+        judge: a classifier.
+        reals: the images that losses are taken on; as many latents.
+        setting: of the training, whose loss is taken.
+        latent: dimension of a latent.
+        score_samples: samples to score.
+        seed: of the latents, and of the vectors that searches begin with.
+    """
+
+    judge: Classifier
+    reals: Tensor = field(repr=False)
+    setting: images.Setting
+    latent: int
+    score_samples: int
+    seed: int = 0
+
+    def __call__(self, players: Players) -> dict[str, float | NDArray[np.float64]]:
+        setting = self.setting
+        latents = standard_normal(self.score_samples, self.latent, seed=self.seed + 1)
+        drawn = samples(players.generator, latents).to(self.reals.device)
+        counts = class_counts(self.judge, drawn)
+        record: dict[str, float | NDArray[np.float64]] = {
+            "score": inception_score(self.judge, drawn),
+            "entropy": class_entropy(counts),
+            "modes": float(modes(counts)),
+        }
+        latents = standard_normal(len(self.reals), self.latent, seed=self.seed).to(self.reals)
+        game = network_game(
+            *players, latents, self.reals, loss=setting.loss, penalty=setting.penalty
+        )
+        point = joint_point(*players)
+        options: dict[str, Any] = {"seed": self.seed, "tolerance": _TOLERANCE}
+        for player in "GD":
+            operator = hessian(game, player, point, route="retained")
+            record[f"top_{player.lower()}"] = top_eigenpairs(operator, TOP, **options).values
+            record[f"low_{player.lower()}"] = top_eigenpairs(operator, 1, "SA", **options).values[0]
+        record["slope_g"] = float(game.gradient("G", point).norm())
+        return record
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A GAN after training, with the images and the judge that it was watched with."""
+
+    gan: TrainedGan
+    size: Size
+    reals: Tensor  # (n, 1, 32, 32) that Hessians are taken on, where it was trained
+    passes: int  # of an epoch
+    judge: Classifier
+    range: ScoreRange  # of real images and of noise under the judge
+    seed: int
+
+    def point(self, epoch: int) -> Tensor:
+        """(p + q,) weights after a kept epoch."""
+        return self.gan.point(epoch * self.passes).to(self.reals.device)
+
+    def game(self, epoch: int) -> Game:
+        """The game on the fixed images, with the buffers that the nets had after a kept epoch."""
+        return self.gan.game(epoch * self.passes, self.reals, seed=self.seed)
+
+    def course(self) -> DataFrame:
+        """A row per epoch of what `EpochWatch` records; "top_g 0" is G's largest eigenvalue."""
+        records = self.gan.run.records
+        columns: dict[str, Any] = {"epoch": range(1, len(records["score"]) + 1)}
+        for name, values in records.items():
+            if name.startswith("loss"):  # of an epoch's last pass alone
+                continue
+            if values.ndim == 1:
+                columns[name] = values
+            else:
+                columns |= {f"{name} {rank}": column for rank, column in enumerate(values.T)}
+        return DataFrame(columns)
+
+
+def train_gan(
+    setting: Setting,
+    size: Size,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    folder: Path | None = None,
+    data: Path | str | None = None,
+    until: Until | None = None,
+) -> Trained:
+    """Train a judge and the GAN of a block, with an `EpochWatch` at the end of every epoch.
+
+    Args:
+        setting, size: what to train, and how long.
+        seed: of weights, batches, and all that the watch draws.
+        device: where to train.
+        folder: of the checkpoints; none is written without.
+        data: the folder of the sets of images, as for `helpers.datasets.load`.
+        until: as in `helpers.training.Recording`.
+
+    Raises:
+        ValueError, Diverged, Paused: as `helpers.training.train`.
+        FileNotFoundError: for images that are not there.
+        FloatingPointError, NotConverged: if a search of the watch fails.
+
+    >>> from helpers.experiments.image_epochs import SIZES
+    >>> tiny = replace(SIZES["quick"], images=50, epochs=1, stages=(1, 1, 1), judge_epochs=1)
+    >>> train_gan(Setting(), tiny, seed=0).course()["epoch"].tolist()
+    [1]
+    """
+    name = size.stand_in or setting.data
+    reals = images_of(name, size.images, data)
+    file = None if folder is None else folder / "judge.pt"
+    judge = judge_of(name, size, device=device, checkpoint=file, data=data)
+    held = _at_most(load(name, "test", root=data), 2 * size.score_samples).images
+    few = len(held) // 2
+    found = score_range(judge, held.to(device), n=min(size.score_samples, few))
+    file = None if folder is None else folder / "training.pt"
+    gan = train_epochs(
+        setting, size, reals, judge, seed=seed, checkpoint=file, until=until, device=device
+    )
+    fixed, passes = reals[: size.hessian_images].to(device), len(reals) // size.batch
+    return Trained(gan, size, fixed, passes, judge, found, seed)
+
+
+def train_epochs(
+    setting: Setting,
+    size: Size,
+    reals: Tensor,
+    judge: Classifier,
+    *,
+    seed: int,
+    checkpoint: Path | None = None,
+    until: Until | None = None,
+    device: torch.device | str = "cpu",
+) -> TrainedGan:
+    """Train the GAN of a setting on some images, watched by some judge; see `train_gan`.
+
+    Args:
+        setting, size, seed, until, device: as there.
+        reals: (n, channels, 32, 32) in [-1, 1], in epochs of n // batch passes.
+        judge: of the samples.
+        checkpoint: a file that the state is kept in after each epoch; a watch of other sizes needs
+            a file of its own.
+    """
+    passes, latent = len(reals) // size.batch, size.latent
+    fixed = reals[: size.hessian_images].to(device)
+    latents = standard_normal(len(fixed), latent, seed=seed).to(device)
+    rate_g, rate_d = (size.rate_factor * rate for rate in setting.rates)
+    setting = replace(setting, rates=(rate_g, rate_d))
+    nudging, directions = setting.nudging, {}
+    if nudging is not None:
+        directions = {
+            player: SharpDirections(player, nudging, latents, fixed, setting.loss, setting.penalty)
+            for player in nudging.players
+        }
+    run = train(
+        dcgan(seed=seed, latent=latent, width=size.width, normed=setting.normed),
+        reals,
+        latent=latent,
+        loss=find_loss(setting.loss),
+        optimizer=optimizers_for(setting, directions),
+        iterations=size.epochs * passes,
+        batch_by_epochs=size.batch,
+        steps=(setting.critics, 1),
+        penalty=setting.penalty,
+        seed=seed,
+        joint_batch=JOINT_BATCH,
+        recording=Recording(
+            every=passes,
+            observe=EpochWatch(judge, fixed, setting, latent, size.score_samples, seed),
+            snapshots={epoch * passes for epoch in size.kept},
+            checkpoint=checkpoint,
+            save_every=passes,
+            until=until,
+        ),
+        device=device,
+    )
+    return TrainedGan(setting, latent, run)
+
+
+@cache
+def images_of(name: str, count: int, data: Path | str | None = None) -> Tensor:
+    """(n, 1, 32, 32) the images that GANs learn from, n at most count, drawn once and for all.
+
+    >>> images_of("digits", 100).shape
+    torch.Size([100, 1, 32, 32])
+    """
+    return _at_most(load(name, root=data), count).images
+
+
+def judge_of(
+    name: str,
+    size: Size,
+    *,
+    device: torch.device | str = "cpu",
+    checkpoint: Path | None = None,
+    data: Path | str | None = None,
+) -> Classifier:
+    """A LeNet for one set of images, trained once in a process, or taken up from its checkpoint.
+
+    It is the same one for all runs of a size.
+    """
+    learned = (size.judge_images, size.judge_epochs)
+    return _judge(name, *learned, pick_device(device), checkpoint, data)
+
+
+@cache
+def _judge(
+    name: str,
+    count: int,
+    epochs: int,
+    device: torch.device,
+    checkpoint: Path | None,
+    data: Path | str | None,
+) -> Classifier:
+    learned = _at_most(load(name, root=data), count)
+    test = _at_most(load(name, "test", root=data), 10_000)
+    return train_judge(
+        learned.images,
+        learned.labels,
+        test_images=test.images,
+        test_labels=test.labels,
+        seed=_JUDGE,
+        epochs=epochs,
+        checkpoint=checkpoint,
+        device=device,
+    )
+
+
+def _at_most(found: ImageSet, count: int) -> ImageSet:
+    return found.subset(count, seed=0) if len(found) > count else found
