@@ -6,10 +6,15 @@ ensembles             records of a whole training, and members arm by arm
 five_gaussians        Sun et al. 2020, released code: five Gaussians on a circle
 flatness              small classifiers whose steps leave the sharp directions out
 image_epochs          Durall et al. 2021: NSGAN and NuGAN, epoch by epoch, at three scales
+image_ends            images: what is measured of a trained GAN
+image_members         images: how one is trained and looked at, step by step
+image_training        DCGANs on images, trained as Berard et al. 2020 do
 images                Berard et al. 2020: image GANs as games
+judges                Berard et al. 2020: LeNets that score images
 mixture               Berard et al. 2020: the mixture of Gaussians
 mixture_ends          the mixture: what is measured of a trained member
 mixture_training      the mixture: how a block is trained
+parts                 parts of a run that are computed once
 protocol              the shape of an experiment
 quadratic             nudged steps down a rotated quadratic
 ring                  a ring of eight Gaussians: mode collapse, many seeds at a time
@@ -25,7 +30,7 @@ from helpers.experiments.protocol import Experiment
 from helpers.inputs import one_of
 
 # In the order in which they are run: what decides most claims first.
-ORDER = ("two_clusters", "mixture", "five_gaussians")
+ORDER = ("two_clusters", "mixture", "five_gaussians", "judges", "images")
 
 
 def find(name: str) -> Experiment:

@@ -22,7 +22,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from helpers.datasets import ImageSet, load
-from helpers.experiments.images import Setting, TrainedGan, samples, standard_normal, train_images
+from helpers.experiments.image_training import (
+    Setting,
+    TrainedGan,
+    samples,
+    standard_normal,
+    train_images,
+)
 from helpers.games.networks import joint_point, network_game
 from helpers.models import Players
 from helpers.operators import hessian
@@ -30,6 +36,7 @@ from helpers.scores.classifiers import Classifier, train_judge
 from helpers.scores.metrics import class_counts, class_entropy, inception_score, modes
 from helpers.spectra import top_eigenpairs
 from helpers.training.nudging import Nudging
+from helpers.training.train import Recording
 
 NSGAN = Setting("js", method="adam", rates=(2e-4, 2e-4), beta=0.5, normed=False)
 # The first two are compared on every set; the others are what the paper may have meant instead.
@@ -122,7 +129,7 @@ def train_epochs(
         judge: of the samples.
         epochs: each of n // batch passes.
         seed: of weights, batches, and all that the watch draws.
-        width, latent, batch, device: as for `helpers.experiments.images.train_images`.
+        width, latent, batch, device: as for `helpers.experiments.image_training.train_images`.
         hessian_images: how many, the first ones, Hessians are taken on, of nudging and the watch.
         score_samples, k: as for `EpochWatch`.
         keep: epochs after which both networks are kept; the start and the end always are.
@@ -151,12 +158,14 @@ def train_epochs(
         width=width,
         latent=latent,
         batch=batch,
-        keep={epoch * passes for epoch in keep},
         hessian_images=hessian_images,
-        observe=watch,
-        every=passes,
-        checkpoint=checkpoint,
-        save_every=passes,
+        recording=Recording(
+            every=passes,
+            observe=watch,
+            snapshots={epoch * passes for epoch in keep},
+            checkpoint=checkpoint,
+            save_every=passes,
+        ),
         device=device,
     )
 

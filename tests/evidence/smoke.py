@@ -25,6 +25,9 @@ SMALL = {
     "two_clusters": {"iterations": 16},
     "mixture": {"iterations": 4, "points": 30, "ends": 1, "alphas": 5, "fresh": 30, "away": 1},
     "five_gaussians": {"iterations": 40},
+    "judges": {"epochs": (1,)},
+    "images": {"passes": (4, 10), "width": 2, "latent": 4, "batch": 20, "judge_epochs": 1}
+    | {"looked": 4, "on_path": 4, "top": 1, "lanczos": (4, 1)},
 }
 KERNELS = {"OPENBLAS_CORETYPE": "Haswell", "ATEN_CPU_CAPABILITY": "default"}
 _FACTOR, _RELATIVE, _ABSOLUTE = 10, 1e-4, 1e-6  # of the spread; float32 trainings
@@ -34,7 +37,8 @@ def pairs(name):
     """Every reading with its first arm, and every arm in the first reading."""
     module = experiments.find(name)
     first, arm = next(iter(module.READINGS)), next(iter(module.ARMS))
-    arms = [a for a in module.ARMS if "rate" not in a]  # another rate is another number alone
+    # Another rate is another number alone; all images are the same stand-in here.
+    arms = [a for a in module.ARMS if "rate" not in a and "cifar10" not in a]
     # The spectra of nets with 100 latent dimensions take a minute each.
     few = [r for r in module.READINGS if getattr(module.READINGS[r].setting, "latent", 1) == 1]
     return list(dict.fromkeys([(r, arm) for r in few] + [(first, a) for a in arms]))

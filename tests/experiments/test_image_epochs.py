@@ -8,7 +8,7 @@ import torch
 
 from helpers.analysis.curves import correlations, lagged, rank_correlation, rising_together, turning
 from helpers.experiments.image_epochs import OPTIMIZERS, EpochWatch, train_epochs
-from helpers.experiments.images import SETTINGS, standard_normal, train_images
+from helpers.experiments.image_training import SETTINGS, standard_normal, train_images
 from helpers.games.networks import joint_point, network_game
 from helpers.models import lenet
 from helpers.operators import hessian
