@@ -173,11 +173,14 @@ def densities_of(gan: TrainedGan, reals: Tensor, how: Looking, *, seed: int) -> 
     for player in PLAYERS:
         operator = hessian(game, player, point, route="retained")
         found = slq_density(operator, steps=steps, probes=probes, seed=seed)
-        for name, values in (("density", found.density), ("error", found.standard_error)):
-            few = values[::_EVERY]
-            course[name] += np.where(few > _LOWEST * found.density.max(), few, 0.0).tolist()
-        course["x"] += found.grid[::_EVERY].tolist()
-        course["player"] += [player] * len(few)
+        x, density, error = (
+            values[::_EVERY] for values in (found.grid, found.density, found.standard_error)
+        )
+        seen = density > _LOWEST * density.max()
+        course["x"] += x.tolist()
+        course["density"] += np.where(seen, density, 0.0).tolist()
+        course["error"] += np.where(seen, error, 0.0).tolist()
+        course["player"] += [player] * len(x)
     return {"numbers": {}, "density": course}
 
 

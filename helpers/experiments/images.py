@@ -67,7 +67,7 @@ SIZES = {
         ends=3,
         alphas=8,
         top=8,
-        lanczos=(20, 1),
+        lanczos=(20, 2),
         lacks="all but 60 passes; the data (digits of scikit-learn), nine tenths of the width, and "
         "rates are ten times the paper's",
     ),
