@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from helpers.experiments import find
-from helpers.experiments.images import SETTINGS, Setting, train_images
+from helpers.experiments.image_training import SETTINGS, Setting, train_images
 from helpers.experiments.mixture_training import train_mixture
 from helpers.experiments.protocol import setting_of
 from helpers.experiments.ring_training import Setting as RingSetting

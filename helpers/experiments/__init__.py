@@ -6,14 +6,19 @@ densities             Durall et al. 2021: spectral densities of GANs small enoug
 ensembles             records of a whole training, and members arm by arm
 five_gaussians        Sun et al. 2020, released code: five Gaussians on a circle
 flatness              small classifiers whose steps leave the sharp directions out
-image_epochs          Durall et al. 2021: NSGAN and NuGAN, epoch by epoch
+image_ends            images: what is measured of a trained GAN
+image_epochs          Durall et al. 2021: NSGAN and NuGAN, epoch by epoch, at three scales
 image_epochs_course   the same: what is read off a training
 image_epochs_training the same: how one is trained and watched
+image_members         images: how one is trained and looked at, step by step
+image_training        DCGANs on images, trained as Berard et al. 2020 do
 images                Berard et al. 2020: image GANs as games
+judges                Berard et al. 2020: LeNets that score images
 lenses                nine GANs on the ring, each looked at as all three papers do
 mixture               Berard et al. 2020: the mixture of Gaussians
 mixture_ends          the mixture: what is measured of a trained member
 mixture_training      the mixture: how a block is trained
+parts                 parts of a run that are computed once
 protocol              the shape of an experiment
 quadratic             nudged steps down a rotated quadratic
 ring                  a ring of eight Gaussians: mode collapse, nudging and sharpness
@@ -41,6 +46,8 @@ ORDER = (
     "flatness",
     "lenses",
     "image_epochs",
+    "judges",
+    "images",
 )
 
 

@@ -18,8 +18,8 @@ from pandas import DataFrame
 from torch import Tensor
 
 from helpers.datasets import ImageSet, load
-from helpers.experiments import images, protocol
-from helpers.experiments.images import JOINT_BATCH, TrainedGan, samples, standard_normal
+from helpers.experiments import image_training, protocol
+from helpers.experiments.image_training import JOINT_BATCH, TrainedGan, samples, standard_normal
 from helpers.experiments.protocol import Until
 from helpers.experiments.setting import optimizers_for
 from helpers.games.game import Game
@@ -47,7 +47,7 @@ _JUDGE = 0  # the judge's seed, which no run changes
 
 
 @dataclass(frozen=True, kw_only=True)
-class Setting(images.Setting):
+class Setting(image_training.Setting):
     """One of the trainings, apart from its length and size.
 
     >>> Setting(data="kmnist").nudging is None
@@ -108,7 +108,7 @@ class EpochWatch:
 
     judge: Classifier
     reals: Tensor = field(repr=False)
-    setting: images.Setting
+    setting: image_training.Setting
     latent: int
     score_samples: int
     seed: int = 0

@@ -1,267 +1,315 @@
 """The image experiments of Berard et al. 2020 (Sections 5.1 and 5.2, Appendices C.2 and C.5).
 
-DCGANs with spectral norm in D, trained by Adam or ExtraAdam on the loss of NSGAN or of WGAN-GP.
-The settings are those of the text; where it is silent, those of the released script. A trained GAN
-is a `Game` on a fixed set of images and latents, with the networks as they were when it was kept.
+DCGANs on MNIST and CIFAR-10 by four kinds of training, scored and looked at as games.
+`image_members` trains one and looks at it, `image_ends` is what it looks at, and `judges` trains
+the LeNet under which all GANs of a data set are scored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from numpy.typing import ArrayLike
-from torch import Tensor, nn
+from pandas import DataFrame, concat
 
-from helpers import inputs
-from helpers.analysis.endpoints import EndPoint, leading_end_point
-from helpers.analysis.paths import PathProfile, path_profile
-from helpers.experiments.setting import TrainingSetting, optimizers_for
-from helpers.games.game import Game
-from helpers.games.networks import joint_point, network_game
-from helpers.inputs import float_tensor, whole_number, whole_numbers
-from helpers.losses.penalty import GradientPenalty
-from helpers.losses.table import find_loss
-from helpers.models import dcgan
-from helpers.models.copying import copied
-from helpers.training.nudging import SharpDirections
-from helpers.training.single import TrainingResult, Watch
-from helpers.training.train import Recording, train
+from helpers.experiments.image_members import ImageSize, Setting, look, train
+from helpers.experiments.image_training import KINDS
+from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
 
+__all__ = [
+    "ARMS",  # a data set, a loss and a method
+    "QUANTITIES",  # what claims are judged on
+    "READINGS",  # what the paper may have meant
+    "SIZES",  # how much is run
+    "VERSION",  # of a run's numbers
+    "WANTED",  # which runs are to be had
+    "ImageSize",  # how much is trained, and how closely the GAN is looked at
+    "Setting",  # a training, what it learns from, and how the paper counts its length
+    "measure",  # the numbers of a run
+    "train",  # the training of a member
+]
 
-@dataclass(frozen=True, kw_only=True)
-class Setting(TrainingSetting):
-    """One of the trainings, apart from its length and size.
-
-    >>> SETTINGS["nsgan adam"] == Setting(method="adam", beta=0.5)
-    True
-    """
-
-    method: str = "extra-adam"
-    rates: tuple[float, float] = (2e-4, 5e-5)
-    beta: float = 0.9
-    critics: int = 1  # passes of D for one of G
-    normed: bool = True  # whether D has the spectral norm
-
-
-# Of WGAN-GP's rate the text prints "8.6 x 10" without an exponent; 1e-5 is our reading of it.
-_WGAN_GP: dict[str, Any] = {
-    "rates": (8.6e-5, 8.6e-5),
-    "critics": 5,
-    "penalty": GradientPenalty(10.0),
+VERSION = 1
+_COURSES = ("scores", "pictures", "path", "leading", "norms", "density")
+READINGS = {
+    "as printed": Reading(
+        Setting(),
+        "Appendix C.2, iterations counted as passes, as in the released script; of WGAN-GP's rate "
+        "our copy has 8.6 x 10 without an exponent, and 8.6e-5 is taken",
+    ),
+    "updates counted": Reading(
+        Setting(counted="updates"),
+        "ours: an iteration of ExtraAdam as one update, for which the released script counts two",
+        stated=False,
+    ),
 }
-SETTINGS = {
-    "nsgan extra-adam": Setting(),
-    "nsgan adam": Setting(method="adam", beta=0.5),
-    "wgan-gp extra-adam": Setting("wgan", **_WGAN_GP),
-    "wgan-gp adam": Setting("wgan", method="adam", beta=0.5, **_WGAN_GP),
+ARMS: dict[str, dict[str, Any]] = {
+    f"{data} {kind}": {"data": data, **fields}
+    for data in ("mnist", "cifar10")
+    for kind, fields in KINDS.items()
 }
-# D judges reals and samples as one batch, in training and in the game. As nothing in it depends on
-# a batch, two would give the same numbers, apart from a second power iteration of its norms.
-JOINT_BATCH = True
-SAMPLES = 500  # that a generator makes at once, in the statistics of which its batch norm works
+_MNIST, _CIFAR = ([arm for arm in ARMS if arm.startswith(data)] for data in ("mnist", "cifar10"))
+_EXTRA = [arm for arm in ARMS if arm.endswith("extra-adam")]
+
+SIZES = {
+    "quick": ImageSize(
+        passes=(60, 60),
+        width=6,
+        latent=16,
+        batch=50,
+        judge_epochs=4,
+        stand_in="digits",
+        faster=10.0,
+        looked=16,
+        on_path=16,
+        ends=3,
+        alphas=8,
+        top=8,
+        lanczos=(20, 2),
+        lacks="all but 60 passes; the data (digits of scikit-learn), nine tenths of the width, and "
+        "rates are ten times the paper's",
+    ),
+    "medium": ImageSize(
+        passes=(4000, 4000),
+        width=16,
+        looked=200,
+        on_path=200,
+        alphas=15,
+        lanczos=(40, 2),
+        lacks="96,000 of 100,000 (NSGAN) and 196,000 of 200,000 (WGAN-GP) passes, and three "
+        "quarters of the width; on CIFAR-10 the ResNet, which was not released",
+    ),
+    "full": ImageSize(
+        passes=(100_000, 200_000),
+        lacks="nothing on MNIST; on CIFAR-10 the ResNet, which was not released",
+    ),
+}
+WANTED = [
+    Wanted(
+        ("as printed",),
+        _MNIST,
+        "full",
+        range(100, 103),
+        "B28, B31, B34 and the parts on MNIST of B17 to B24 and B33; on a GPU",
+    ),
+    Wanted(
+        ("as printed",),
+        _CIFAR,
+        "full",
+        range(100, 103),
+        "B25, B29 and the parts on CIFAR-10 of B17 to B24 and B33; on a GPU",
+    ),
+    Wanted(
+        ("as printed",),
+        [*_MNIST, *_CIFAR[:2]],
+        "medium",
+        range(100, 102),
+        "what data/recorded has, seed by seed; on two cores",
+    ),
+    Wanted(
+        ("updates counted",),
+        [arm for arm in _EXTRA if arm in _MNIST],
+        "full",
+        range(1),
+        "whether ExtraAdam is behind Adam because it is given half the updates; one block",
+    ),
+]
 
 
-@dataclass(frozen=True, eq=False)
-class TrainedGan:
-    """What a training left, and the games that its networks play."""
-
-    setting: Setting
-    latent: int
-    run: TrainingResult
-
-    def point(self, iteration: int) -> Tensor:
-        """(p + q,) weights after a kept iteration."""
-        return joint_point(*self.run.players_at(iteration))
-
-    def game(
-        self,
-        iteration: int,
-        reals: Tensor,
-        *,
-        seed: int,
-        batch_size: int | None = None,
-        spectral_norm: str = "held",
-    ) -> Game:
-        """The game on fixed images, with the buffers that the networks had after an iteration.
-
-        Batch norm takes the statistics of the batch, as in training. For a path that leads to other
-        weights, let spectral norm settle.
-
-        Args:
-            iteration: a kept one.
-            reals: (n, C, H, W); Berard et al. take 1,000 for eigenvalues, 5,000 for paths.
-            seed: of the n latents.
-            batch_size, spectral_norm: as for `helpers.games.network_game`.
-        """
-        latents = standard_normal(len(reals), self.latent, seed=seed).to(reals.device)
-        return network_game(
-            *self.run.players_at(iteration),
-            latents,
-            reals,
-            loss=self.setting.loss,
-            penalty=self.setting.penalty,
-            joint_batch=JOINT_BATCH,
-            batch_size=batch_size,
-            spectral_norm=spectral_norm,
-        )
-
-    def end_point(self, reals: Tensor, *, top: int = 20, **options: Any) -> EndPoint:
-        """What kind of point the last kept iteration is, by `helpers.analysis.leading_end_point`.
-
-        Residuals are below a hundredth of their eigenvalues. Other arguments are those of `game`.
-        """
-        first, last = min(self.run.snapshots), max(self.run.snapshots)
-        start = self.game(first, reals, **options).vector_field(self.point(first).to(reals.device))
-        return leading_end_point(
-            self.game(last, reals, **options),
-            self.point(last).to(reals.device),
-            start_norm=float(start.norm()),
-            top=top,
-        )
-
-    def path(
-        self,
-        reals: Tensor,
-        begin: int,
-        ends: Sequence[int],
-        alphas: ArrayLike,
-        *,
-        seed: int,
-        batch_size: int | None = None,
-    ) -> PathProfile:
-        """The field from one kept iteration to others and beyond, exact spectral norm.
-
-        Other arguments are those of `game` and of `helpers.analysis.path_profile`.
-        """
-        game = self.game(max(ends), reals, seed=seed, batch_size=batch_size, spectral_norm="exact")
-        points = [self.point(iteration).to(reals.device) for iteration in (begin, *ends)]
-        return path_profile(game, points[0], torch.stack(points[1:]), alphas)
-
-    def samples(self, iteration: int, n: int, *, seed: int) -> Tensor:
-        """(n, C, H, W) images of the generator after a kept iteration, on the CPU."""
-        generator = self.run.players_at(iteration).generator
-        return samples(generator, standard_normal(n, self.latent, seed=seed))
-
-
-def train_images(
+def measure(
     setting: Setting,
-    reals: Tensor,
-    iterations: int,
+    size: ImageSize,
     *,
     seed: int,
-    width: int = 64,
-    latent: int = 100,
-    batch: int = 100,
-    keep: Collection[int] = (),
-    hessian_images: int = 200,
-    observe: Watch | None = None,
-    every: int = 100,
-    checkpoint: Path | str | None = None,
-    save_every: int = 1000,
-    device: torch.device | str = "cpu",
-) -> TrainedGan:
-    """Train a DCGAN on images of 32 x 32 pixels.
+    device: torch.device | str,
+    folder: Path | None = None,
+    data: Path | str | None = None,
+    until: Until | None = None,
+) -> Measured:
+    """Train the members of a block one after another, and look at each.
 
-    An iteration is one pass of G and `Setting.critics` passes of D. As in the released script, D
-    goes first and, under ExtraAdam, a pass that extrapolates counts as one.
+    The frame "members" has what `image_ends` finds: scores under the judge, the bump of the
+    path-angle, numbers of the end point; NaN where a member diverged. Courses are "scores" along
+    the training, "pictures" of the end, the "path", "leading" eigenvalues of the Jacobian, "norms"
+    of D's layers, and the "density" of each player's own spectrum.
 
     Args:
-        setting: one of `SETTINGS`, or another one.
-        reals: (n, channels, 32, 32) in [-1, 1].
-        iterations: 0 or more; after an even number ExtraAdam rests on a step, not ahead of one.
-            From a checkpoint a shorter training of the same setting goes on.
-        seed: of the initial weights and of all that is drawn in training.
-        width, latent: as for `helpers.models.dcgan`; the paper's are 64 and 100.
-        batch: images in a pass.
-        keep: iterations after which both networks are kept; the start and the end always are.
-        hessian_images: how many, the first ones, nudging finds its directions on.
-        observe, every, checkpoint, save_every: as in `helpers.training.Recording`.
-        device: where to train.
+        setting, size, seed: what, how much, and the block.
+        device: where to compute.
+        folder: of this run, for its checkpoints.
+        data: folder of data sets, as `helpers.datasets.load`.
+        until: asked in trainings, and between the parts of what follows.
 
     Raises:
-        ValueError, Diverged: as `train`.
+        Paused: once `until` says so.
 
-    >>> noise = torch.rand(10, 1, 32, 32) * 2 - 1
-    >>> gan = train_images(SETTINGS["nsgan adam"], noise, 2, seed=0, width=2, latent=4, batch=5)
-    >>> gan.samples(2, 3, seed=0).shape
-    torch.Size([3, 1, 32, 32])
+    >>> from dataclasses import replace
+    >>> tiny = replace(SIZES["quick"], passes=(2, 2), width=2, batch=5, looked=4, on_path=4, top=1)
+    >>> float(measure(Setting(), tiny, seed=0, device="cpu")["members"]["passes"][0])
+    2.0
     """
-    seed, iterations = inputs.seed(seed), whole_number("iterations", iterations, 0)
-    latent = whole_number("latent", latent, 1)
-    hessian_images = whole_number("hessian_images", hessian_images, 1)
-    reals = float_tensor("reals", reals, torch.float32)
-    fixed = reals[:hessian_images].to(device)
-    latents = standard_normal(len(fixed), latent, seed=seed).to(device)
-    nudging, directions = setting.nudging, {}
-    if nudging is not None:
-        directions = {
-            player: SharpDirections(player, nudging, latents, fixed, setting.loss, setting.penalty)
-            for player in nudging.players
-        }
-    run = train(
-        dcgan(
-            seed=seed, latent=latent, width=width, channels=reals.shape[1], normed=setting.normed
-        ),
-        reals,
-        latent=latent,
-        loss=find_loss(setting.loss),
-        optimizer=optimizers_for(setting, directions),
-        iterations=iterations,
-        batch_by_epochs=batch,
-        steps=(setting.critics, 1),
-        penalty=setting.penalty,
-        seed=seed,
-        joint_batch=JOINT_BATCH,
-        recording=Recording(
-            every=every,
-            observe=observe,
-            snapshots={0, *whole_numbers("keep", keep, 0), iterations},
-            checkpoint=checkpoint,
-            save_every=save_every,
-        ),
-        device=device,
+    found = []
+    for member in range(size.members):
+        own = None if folder is None else folder / f"member-{member}"
+        if own is not None:
+            own.mkdir(parents=True, exist_ok=True)
+        found.append(
+            look(
+                setting,
+                size,
+                seed=seed,
+                member=member,
+                device=device,
+                folder=own,
+                data=data,
+                until=until,
+            )
+        )
+    numbers = [{"member": member, **each["numbers"]} for member, each in enumerate(found)]
+    frames = {"members": DataFrame(numbers)}
+    for name in _COURSES:
+        drawn = [(member, each[name]) for member, each in enumerate(found) if name in each]
+        parts = [DataFrame({"member": member} | course) for member, course in drawn]
+        frames |= {name: concat(parts, ignore_index=True)} if parts else {}
+    return frames
+
+
+def _whole(rows: Rows, arm: str, *columns: str) -> DataFrame:
+    """Columns of an arm's members that did not diverge."""
+    found = rows[arm][list(columns)].dropna().astype(float)
+    if not len(found):
+        raise KeyError(f"every member of {arm} has diverged")
+    return found
+
+
+def _median(rows: Rows, arm: str, column: str) -> float:
+    return float(_whole(rows, arm, column)[column].median())
+
+
+def _scores(arm: str) -> Quantity:
+    """Inception scores at the end, seed by seed."""
+    return lambda rows: _whole(rows, arm, "score")["score"].tolist()
+
+
+def _both(rows: Rows, data: str, column: str) -> list[float]:
+    """Medians over seeds of NSGAN and of WGAN-GP, with ExtraAdam."""
+    return [_median(rows, f"{data} {loss} extra-adam", column) for loss in ("nsgan", "wgan-gp")]
+
+
+def _bump(rows: Rows, arms: Sequence[str]) -> tuple[float, float]:
+    """Height and level of the path-angle, of the arm with the smallest quotient."""
+    pairs = [(_median(rows, arm, "height"), _median(rows, arm, "level")) for arm in arms]
+    return min(pairs, key=lambda pair: pair[0] / pair[1])
+
+
+def _lean(rows: Rows, data: str) -> float:
+    """WGAN-GP's minus NSGAN's."""
+    nsgan, wgan = _both(rows, data, "lean")
+    return wgan - nsgan
+
+
+def _gains(rows: Rows) -> float:
+    """The smaller gain in score of WGAN-GP over NSGAN."""
+    pairs = [_both(rows, data, "score") for data in ("mnist", "cifar10")]
+    return min(wgan - nsgan for nsgan, wgan in pairs)
+
+
+def _gap(rows: Rows, column: str, data: str, losses: Sequence[str] = ("nsgan", "wgan-gp")) -> float:
+    """The larger difference between Adam and ExtraAdam over the losses."""
+    return max(
+        abs(
+            _median(rows, f"{data} {loss} adam", column)
+            - _median(rows, f"{data} {loss} extra-adam", column)
+        )
+        for loss in losses
     )
-    return TrainedGan(setting, latent, run)
 
 
-def standard_normal(n: int, latent: int, *, seed: int) -> Tensor:
-    """(n, latent) latents, the same ones at every call.
-
-    >>> standard_normal(2, 3, seed=0).shape
-    torch.Size([2, 3])
-    """
-    return torch.randn(
-        n,
-        latent,
-        generator=torch.Generator().manual_seed(seed),
-        dtype=torch.float32,
-        device="cpu",
-    )
+def _own(rows: Rows, column: str) -> float:
+    """An end of D's own spectrum over its largest modulus, NSGAN on CIFAR-10."""
+    ends = _whole(rows, "cifar10 nsgan extra-adam", "d_low", "sharpness")
+    return float((ends[column] / ends.abs().max(axis=1)).median())
 
 
-@torch.no_grad()
-def samples(generator: nn.Module, latents: Tensor) -> Tensor:
-    """(n, C, H, W): images of these latents, 500 at a time, on the CPU.
-
-    Batch norm takes the statistics of those 500, as Berard et al.'s script scores them. The
-    generator itself is not changed.
-
-    >>> samples(nn.Unflatten(1, (1, 1, 2)), torch.zeros(3, 2)).shape
-    torch.Size([3, 1, 1, 2])
-    """
-    generator = copied(generator).train()
-    device = next(generator.parameters(), latents).device
-    return torch.cat([generator(part.to(device)).cpu() for part in latents.split(SAMPLES)])
+def _turning(rows: Rows) -> list[float]:
+    """Largest imaginary over largest real part: WGAN-GP, NSGAN; medians over seeds."""
+    arms = ("mnist wgan-gp extra-adam", "mnist nsgan extra-adam")
+    parts = [_whole(rows, arm, "imaginary", "real") for arm in arms]
+    return [float((each["imaginary"] / each["real"]).median()) for each in parts]
 
 
-def milestones(iterations: int, count: int) -> list[int]:
-    """Even iterations, so many in equal steps up to the end.
+def _lasted(rows: Rows, loss: str) -> list[float]:
+    """Passes of each seed, both methods."""
+    arms = (f"mnist {loss} {method}" for method in ("extra-adam", "adam"))
+    return [passes for arm in arms for passes in rows[arm]["passes"].tolist()]
 
-    >>> milestones(1000, 4)
-    [250, 500, 750, 1000]
-    """
-    return sorted({iterations * k // count // 2 * 2 for k in range(1, count + 1)})
+
+QUANTITIES: dict[str, dict[str, Quantity]] = {
+    "B17": {
+        "image_bump": lambda rows: _bump(rows, _EXTRA),
+        "image_sign_switches": lambda rows: min(_median(rows, arm, "switches") for arm in _EXTRA),
+    },
+    "B18": {
+        "mnist_nsgan_score": _scores("mnist nsgan extra-adam"),
+        "mnist_wgan_gp_score": _scores("mnist wgan-gp extra-adam"),
+        "cifar_nsgan_score": _scores("cifar10 nsgan extra-adam"),
+        "cifar_wgan_gp_score": _scores("cifar10 wgan-gp extra-adam"),
+        "smallest_gain": _gains,
+    },
+    "B25": {
+        "generator_negative_curvature": lambda rows: _median(
+            rows, "cifar10 nsgan extra-adam", "negative_curvature"
+        ),
+        "discriminator_negative_curvature": lambda rows: _own(rows, "d_low"),
+        "discriminator_largest": lambda rows: _own(rows, "sharpness"),
+    },
+    "B28": {
+        "adam_nsgan_score": _scores("mnist nsgan adam"),
+        "adam_wgan_gp_score": _scores("mnist wgan-gp adam"),
+        "adam_bump": lambda rows: _bump(rows, ["mnist nsgan adam", "mnist wgan-gp adam"]),
+    },
+    "B29": {
+        "smallest_real_part": lambda rows: _median(rows, "cifar10 nsgan adam", "lowest_leading"),
+    },
+    "B31": {
+        "finite_nsgan_iterations": lambda rows: _lasted(rows, "nsgan"),
+        "finite_wgan_gp_iterations": lambda rows: _lasted(rows, "wgan-gp"),
+        "training_images": lambda rows: float(rows["mnist nsgan extra-adam"]["images"].iloc[0]),
+    },
+    "B33": {
+        "mnist_score_gap": lambda rows: _gap(rows, "score", "mnist"),
+        "mnist_lean_gap": lambda rows: _gap(rows, "lean", "mnist"),
+        "cifar_lean_gap": lambda rows: _gap(rows, "lean", "cifar10", ["nsgan"]),
+    },
+    "B34": {
+        "top_real_part": lambda rows: min(_both(rows, "mnist", "lowest_leading")),
+        "imaginary_over_real": _turning,
+    },
+}
+
+
+def _read_off(name: str, of: Callable[[Rows, str], Any]) -> dict[str, Quantity]:
+    """What Berard et al. read off their Figures 3 to 6 for both losses with ExtraAdam, by set."""
+
+    def on(data: str) -> Quantity:
+        return lambda rows: of(rows, data)
+
+    return {f"mnist_{name}": on("mnist"), f"cifar_{name}": on("cifar10")}
+
+
+QUANTITIES |= {
+    "B19": _read_off("relative_norm", lambda rows, data: max(_both(rows, data, "relative_norm"))),
+    "B20": _read_off(
+        "imaginary_share", lambda rows, data: min(_both(rows, data, "imaginary_share"))
+    ),
+    "B21": _read_off("top_real_part", lambda rows, data: min(_both(rows, data, "lowest_leading"))),
+    "B22": _read_off("lean", _lean),
+    "B23": _read_off(
+        "negative_curvature", lambda rows, data: max(_both(rows, data, "negative_curvature"))
+    ),
+    # Where the axes of its Figure 4 end: the paper against itself.
+    "B24": _read_off("sharpness", lambda rows, data: _both(rows, data, "sharpness"))
+    | {"printed_cifar_axes": lambda rows: [700.0, 500_000.0]},
+}

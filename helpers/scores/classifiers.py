@@ -7,6 +7,7 @@ Berard et al. 2020 score images of digits by a LeNet-like classifier; theirs was
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ from helpers.inputs import shown, whole_number
 from helpers.machine.devices import pick_device
 from helpers.models import lenet
 from helpers.models.copying import copied
+from helpers.training import Paused
 
 _AT_ONCE = 100  # images that a net is shown
 
@@ -71,6 +73,7 @@ def train_judge(
     epochs: int,
     batch: int = 128,
     checkpoint: str | Path | None = None,
+    until: Callable[[], bool] | None = None,
     device: torch.device | str = "cpu",
 ) -> Classifier:
     """`helpers.models.lenet`, trained by Adam at a rate of 0.001 on cross-entropy.
@@ -86,9 +89,11 @@ def train_judge(
         batch: images of a step; the last step of an epoch takes what is left.
         checkpoint: a file written after each epoch, from which a training of the same images,
             batch and seed goes on, to the same net as without a break.
+        until: asked after each epoch but the last one; it needs a checkpoint.
         device: where to train, and where the classifier's net will be.
 
     Raises:
+        Paused: once `until` says so.
         ValueError: for bad images and labels, epochs and batch below 1, and a checkpoint that is
             damaged, of another training or of more epochs, or cannot be written.
 
@@ -103,6 +108,8 @@ def train_judge(
     device = pick_device(device)  # refused before the first step
     epochs, batch = whole_number("epochs", epochs, 1), whole_number("batch", batch, 1)
     seed, path = inputs.seed(seed), checkpoint_path(checkpoint)
+    if until is not None and path is None:
+        raise ValueError("until needs a checkpoint from which the training goes on")
     net = lenet(seed=seed, channels=images.shape[1], classes=classes)
     for each in (images, test_images):
         _in_batches(net, each[:1])  # or a wrong shape would show only after the training
@@ -141,6 +148,8 @@ def train_judge(
                 state = {"net": net.state_dict(), "adam": optimizer.state_dict()}
                 done = (epoch + 1) * steps
                 write_state({"run": run, "done": done, **state, "order": order.get_state()}, path)
+            if until is not None and epoch + 1 < epochs and until():
+                raise Paused(f"stopped after {epoch + 1} of {epochs} epochs of a classifier")
     right = _in_batches(net, test_images).argmax(dim=1) == test_labels.to(test_images.device)
     return Classifier(net, float(right.double().mean()))
 

@@ -8,7 +8,7 @@ import torch
 
 from helpers.datasets import load
 from helpers.datasets.synthetic import circle_of_gaussians
-from helpers.experiments.images import standard_normal
+from helpers.experiments.image_training import standard_normal
 from helpers.losses.table import LOSSES
 from helpers.models import Players, dcgan, mlp
 from helpers.training.ensemble import EnsembleSettings, EnsembleTraining

@@ -8,7 +8,7 @@ import torch
 from torch.nn.functional import softplus
 from torch.utils.data import DataLoader, TensorDataset
 
-from helpers.experiments.images import SETTINGS, train_images
+from helpers.experiments.image_training import SETTINGS, train_images
 from helpers.losses.penalty import GradientPenalty
 from helpers.losses.table import LOSSES
 from helpers.machine.devices import pick_device
@@ -94,7 +94,9 @@ def test_epoch(in_turn, training_rows):
     nets = [net.to(device) for net in dcgan(seed=0)]
     works = {
         "plain loop": lambda: plain(nets, data, device),
-        "train": lambda: train_images(setting, data, 10, seed=0, device=device, every=10),
+        "train": lambda: train_images(
+            setting, data, 10, seed=0, device=device, recording=Recording(every=10)
+        ),
     }
     if device.type == "cuda":
         works = {name: _waited(work) for name, work in works.items()}

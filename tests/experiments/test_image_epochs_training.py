@@ -13,7 +13,7 @@ from helpers.experiments.image_epochs_training import (
     judge_of,
     train_epochs,
 )
-from helpers.experiments.images import SETTINGS, standard_normal
+from helpers.experiments.image_training import SETTINGS, standard_normal
 from helpers.games.networks import joint_point, network_game
 from helpers.models import lenet
 from helpers.operators import hessian

@@ -10,6 +10,7 @@ from helpers.datasets import load
 from helpers.models import lenet
 from helpers.scores import classifiers
 from helpers.scores.classifiers import Classifier, train_judge
+from helpers.training import Paused
 
 TRAIN, TEST = load("digits"), load("digits", "test")
 FEW = TRAIN.subset(300, seed=0)
@@ -59,6 +60,19 @@ def test_a_checkpoint_goes_on_to_the_same_bits(tmp_path, monkeypatch):
     assert [each.name for each in tmp_path.iterdir()] == [path.name]
     monkeypatch.setattr(classifiers, "cross_entropy", None)
     assert same(trained(epochs=3, checkpoint=str(path)), straight)
+
+
+def test_a_training_that_is_asked_to_stop(tmp_path):
+    """After each epoch but the last one, which ends it; and not without a checkpoint."""
+    path, pauses = tmp_path / "classifier.pt", []
+    for _ in range(2):
+        with pytest.raises(Paused) as pause:
+            trained(epochs=3, checkpoint=path, until=lambda: True)
+        pauses.append(str(pause.value))
+    assert ["1 of 3" in pauses[0], "2 of 3" in pauses[1]] == [True, True]
+    assert same(trained(epochs=3, checkpoint=path, until=lambda: True), trained(epochs=3))
+    with pytest.raises(ValueError, match="until needs a checkpoint"):
+        trained(until=lambda: True)
 
 
 def test_checkpoints_of_other_trainings(tmp_path):

@@ -1,0 +1,188 @@
+"""What is measured of a trained image GAN: its samples, the way to its end, and the end itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from helpers.analysis.endpoints import bump
+from helpers.datasets import ImageSet
+from helpers.experiments.image_training import TrainedGan
+from helpers.games import spectral_norms
+from helpers.games.game import PLAYERS
+from helpers.operators import hessian
+from helpers.scores import (
+    Classifier,
+    class_counts,
+    class_entropy,
+    frechet_distance,
+    inception_score,
+    modes,
+    score_range,
+)
+from helpers.spectra import slq_density, top_eigenpairs
+
+SCORED = 5000  # samples, as many as Berard et al. take; half the test images at most
+_DIGITS = 10  # of a path's positions, so that equal ones are the same number
+_DRAWN = 6144  # values of the pictures that are kept: six in grey, two in colour
+_LEVELS = 15  # of grey above black: one hexadecimal digit
+_EVERY = 8  # of the 1,000 places of a density is kept
+_LOWEST = 1e-7  # of a density's largest value: what is kept as zero
+_TOLERANCE = 1e-2  # of residuals, relative to the eigenvalues
+Found = dict[str, Any]  # "numbers" by name, and courses by name, as lists by column
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looking:
+    """How closely a GAN is looked at."""
+
+    batch: int = 100  # images in a pass, and at once along a path
+    looked: int = 1000  # images of the game at the end
+    on_path: int = 5000  # images of the game along a path
+    ends: int = 5  # of a path, from the last tenth of a training
+    alphas: int = 22  # positions on a path
+    top: int = 20  # leading eigenvalues
+    lanczos: tuple[int, int] = (60, 4)  # steps and probes of a density
+
+
+def samples_of(
+    gan: TrainedGan, judge: Classifier, held: ImageSet, stages: Sequence[int], *, seed: int
+) -> Found:
+    """Scores of samples along the training and, of its end, entropy, modes and distance.
+
+    Beside them stands what real images and noise have under the same judge.
+
+    Args:
+        gan: with the nets after the stages kept.
+        judge: of all samples.
+        held: the test images.
+        stages: iterations, the last one the end.
+        seed: of the latents.
+    """
+    scored = min(SCORED, len(held) // 2)
+    found: list[float] = []
+    for stage in stages:
+        made = gan.samples(stage, scored, seed=seed)
+        found.append(inception_score(judge, made))
+    counts, bounds = class_counts(judge, made), score_range(judge, held.images, n=scored)
+    numbers = {
+        "judge_accuracy": judge.accuracy,
+        "real_score": bounds.real_score,
+        "noise_score": bounds.noise_score,
+        "score": found[-1],
+        "entropy": class_entropy(counts),
+        "modes": float(modes(counts)),
+        "distance": frechet_distance(judge, held.subset(scored, seed=0).images, made),
+    }
+    few = made[: _DRAWN // made[0].numel()]
+    return {
+        "numbers": numbers,
+        "scores": {"passes": [stage * gan.setting.critics for stage in stages], "score": found},
+        "pictures": {"picture": list(range(len(few))), "pixels": as_text(few)},
+    }
+
+
+def as_text(images: Tensor) -> list[str]:
+    """Images in [-1, 1] as texts of sixteen levels, a hexadecimal digit each.
+
+    >>> import torch
+    >>> as_text(torch.tensor([[[[-1.0, 1.0]]]]))
+    ['0f']
+    """
+    levels = ((images + 1) * (_LEVELS / 2)).round().clamp(0, _LEVELS).flatten(1).int()
+    return ["".join(f"{level:x}" for level in row) for row in levels.tolist()]
+
+
+def from_text(texts: Sequence[str]) -> NDArray[np.float64]:
+    """(n, C, 32, 32) in [-1, 1]: what `as_text` was given, in sixteen levels.
+
+    >>> from_text(["0f" * 512]).shape
+    (1, 1, 32, 32)
+    """
+    levels = np.array([[int(digit, 16) for digit in text] for text in texts])
+    return levels.reshape(len(texts), -1, 32, 32) / (_LEVELS / 2) - 1
+
+
+def path_of(
+    gan: TrainedGan, reals: Tensor, late: Sequence[int], first: int, how: Looking, *, seed: int
+) -> Found:
+    """The bump of the path-angle, of paths from the start and from the end of the first epoch.
+
+    Args:
+        gan: with the nets after the iterations kept.
+        reals: the images of the game, where to compute.
+        late: iterations of the ends.
+        first: iteration after the first epoch, where the released script begins.
+        how: how closely.
+        seed: of the latents.
+    """
+    alphas = np.linspace(0.4, 1.1, how.alphas).round(_DIGITS)
+    numbers: dict[str, float] = {}
+    for prefix, begin in (("later_", first), ("", 0)):
+        ends = [end for end in late if end > begin]
+        if not ends:
+            continue
+        profile = gan.path(reals, begin, ends, alphas, seed=seed, batch_size=how.batch)
+        numbers |= {f"{prefix}{name}": float(value) for name, value in vars(bump(profile)).items()}
+    places = {"end": np.repeat(range(len(late)), len(alphas)), "alpha": np.tile(alphas, len(late))}
+    path = places | {"angle": profile.angle.ravel(), "norm": profile.norm.ravel()}
+    return {"numbers": numbers, "path": _course(path)}
+
+
+def end_of(gan: TrainedGan, reals: Tensor, how: Looking, *, seed: int) -> Found:
+    """Numbers and leading eigenvalues of the end point, spectral norm held and settled."""
+    at = gan.end_point(reals, top=how.top, seed=seed)
+    numbers = at.summary()
+    # Part of a spectrum cannot show that a point is stable, and "lowest" is the lowest leading one.
+    del numbers["stable"], numbers["lowest"]
+    numbers |= {
+        "real": float(np.abs(at.leading.real).max()),
+        "d_low": float(at.classification.spectrum_d.min()),
+        "residual": at.classification.stability_resolution,
+        "own_residual": at.classification.nash_resolution,
+    }
+    last = max(gan.run.snapshots)
+    point = gan.point(last).to(reals.device)
+    settled = gan.game(last, reals, seed=seed, spectral_norm="exact")
+    numbers["settled_norm"] = float(settled.vector_field(point).norm())
+    operator = hessian(settled, "D", point, route="retained")
+    for name, which in (("settled_sharpness", "LA"), ("settled_d_low", "SA")):
+        pairs = top_eigenpairs(operator, 1, which, tolerance=_TOLERANCE)
+        numbers[name] = float(pairs.values[0])
+    held, largest, second = spectral_norms(gan.run.players.discriminator).cpu().numpy().T
+    return {
+        "numbers": numbers,
+        "leading": _course({"real": at.leading.real, "imaginary": at.leading.imag}),
+        "norms": _course(
+            {"layer": np.arange(len(held)), "held": held / largest, "second": second / largest}
+        ),
+    }
+
+
+def densities_of(gan: TrainedGan, reals: Tensor, how: Looking, *, seed: int) -> Found:
+    """Densities of each player's own spectrum at the end, thinned to what a figure shows."""
+    last = max(gan.run.snapshots)
+    game, point = gan.game(last, reals, seed=seed), gan.point(last).to(reals.device)
+    steps, probes = how.lanczos
+    course: dict[str, list[Any]] = {"player": [], "x": [], "density": [], "error": []}
+    for player in PLAYERS:
+        operator = hessian(game, player, point, route="retained")
+        found = slq_density(operator, steps=steps, probes=probes, seed=seed)
+        x, density, error = (
+            values[::_EVERY] for values in (found.grid, found.density, found.standard_error)
+        )
+        seen = density > _LOWEST * density.max()
+        course["x"] += x.tolist()
+        course["density"] += np.where(seen, density, 0.0).tolist()
+        course["error"] += np.where(seen, error, 0.0).tolist()
+        course["player"] += [player] * len(x)
+    return {"numbers": {}, "density": course}
+
+
+def _course(columns: dict[str, NDArray[Any]]) -> dict[str, list[Any]]:
+    return {name: values.tolist() for name, values in columns.items()}

@@ -1,0 +1,219 @@
+"""One member of the image experiments: its setting, its training, and what is measured of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from helpers.datasets import load
+from helpers.experiments import image_training, judges
+from helpers.experiments.image_ends import Found, Looking, densities_of, end_of, path_of, samples_of
+from helpers.experiments.image_training import TrainedGan, milestones, train_images
+from helpers.experiments.parts import kept
+from helpers.experiments.protocol import Size, Until
+from helpers.experiments.setting import late_iterations
+from helpers.inputs import one_of
+from helpers.scores import Classifier
+from helpers.training.train import Diverged, Recording
+
+_STAGES = 8  # of a training, whose samples are scored
+_JUDGE = 0  # the seed of the judge, which is the same for all GANs of a data set
+_JUDGES: dict[tuple[str, ...], Classifier] = {}  # of this process: each takes minutes
+COUNTED = ("passes", "updates")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting(image_training.Setting):
+    """A training, what it learns from, and how the paper counts its length.
+
+    Raises:
+        ValueError: as `TrainingSetting`, and for a count of another name.
+
+    >>> Setting(data="cifar10").method
+    'extra-adam'
+    """
+
+    data: str = "mnist"  # a name of `helpers.datasets.NAMES`
+    counted: str = "passes"  # or "updates", of which ExtraAdam makes one in two passes
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("counted", self.counted, COUNTED)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageSize(Size, Looking):
+    """How much is trained, and how closely the GAN is looked at."""
+
+    passes: tuple[int, int]  # of D, under NSGAN and under WGAN-GP
+    width: int = 64
+    latent: int = 100
+    judge_epochs: int = 60
+    stand_in: str = ""  # the set that is learnt in place of the setting's
+    faster: float = 1.0  # times the setting's rates
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """Iterations after which both nets are kept."""
+
+    length: int  # of the training; an iteration is a pass of G, and some of D
+    stages: Sequence[int]  # whose samples are scored
+    late: Sequence[int]  # ends of paths
+    first: int  # after the first epoch, even
+
+
+def schedule(setting: Setting, size: ImageSize, images: int) -> Schedule:
+    """When the nets of a training on so many images are kept.
+
+    >>> schedule(Setting(), ImageSize(passes=(90, 200), lacks="most"), 60_000).length
+    90
+    """
+    length = size.passes["wgan" in setting.loss] // setting.critics
+    if setting.counted == "updates" and setting.method == "extra-adam":
+        length *= 2
+    epoch = images // size.batch // setting.critics
+    return Schedule(
+        length,
+        milestones(length, _STAGES),
+        late_iterations(length, size.ends),
+        min(epoch + epoch % 2, length),
+    )
+
+
+def member_seed(seed: int, member: int) -> int:
+    """The seed of a member of a block."""
+    return 100_000 * seed + member
+
+
+def train(
+    setting: Setting,
+    size: ImageSize,
+    *,
+    seed: int,
+    member: int = 0,
+    device: torch.device | str = "cpu",
+    folder: Path | None = None,
+    data: Path | str | None = None,
+    until: Until | None = None,
+) -> TrainedGan:
+    """Train one member of a block.
+
+    Args:
+        setting, size, seed: what, how much, and the block.
+        member: its number.
+        device: where to train.
+        folder: of its checkpoint; none is written without.
+        data: folder of data sets, as `helpers.datasets.load`.
+        until: as in `helpers.training.Recording`.
+
+    Raises:
+        Diverged, Paused: as `train_images`.
+
+    >>> tiny = ImageSize(passes=(2, 2), width=2, batch=5, stand_in="digits", lacks="nearly all")
+    >>> sorted(train(Setting(), tiny, seed=0).run.snapshots)
+    [0, 2]
+    """
+    images = load(size.stand_in or setting.data, root=data).images
+    when = schedule(setting, size, len(images))
+    rate_g, rate_d = (size.faster * rate for rate in setting.rates)
+    return train_images(
+        replace(setting, rates=(rate_g, rate_d)),
+        images,
+        when.length,
+        seed=member_seed(seed, member),
+        width=size.width,
+        latent=size.latent,
+        batch=size.batch,
+        recording=Recording(
+            snapshots={0, when.first, *when.stages, *when.late},
+            checkpoint=None if folder is None else folder / "training.pt",
+            until=until,
+        ),
+        device=device,
+    )
+
+
+def judge_of(
+    name: str,
+    epochs: int,
+    *,
+    device: torch.device | str,
+    folder: Path | None = None,
+    data: Path | str | None = None,
+    until: Until | None = None,
+) -> Classifier:
+    """The LeNet under which all GANs on one set of images are scored, trained once a process.
+
+    Arguments and errors as `helpers.experiments.judges.train`; the checkpoint is in the folder.
+
+    >>> judge_of("digits", 1, device="cpu").accuracy > 0.3
+    True
+    """
+    key = (name, str(epochs), str(device), str(data))
+    if key not in _JUDGES:
+        _JUDGES[key] = judges.train(
+            judges.Setting(name),
+            epochs,
+            seed=_JUDGE,
+            device=device,
+            checkpoint=None if folder is None else folder / "judge.pt",
+            data=data,
+            until=until,
+        )
+    return _JUDGES[key]
+
+
+def look(
+    setting: Setting,
+    size: ImageSize,
+    *,
+    seed: int,
+    member: int,
+    device: torch.device | str,
+    folder: Path | None = None,
+    data: Path | str | None = None,
+    until: Until | None = None,
+) -> Found:
+    """Numbers and courses of one member: what `image_ends` finds, with how long it lasted.
+
+    Arguments and errors as `train`, but that one which diverges has numbers, too: few.
+
+    >>> tiny = ImageSize(passes=(2, 2), width=2, batch=5, stand_in="digits", lacks="nearly all")
+    >>> wild = Setting(rates=(1e30, 1e30))
+    >>> look(wild, tiny, seed=0, member=0, device="cpu")["numbers"]["diverged"] > 0
+    True
+    """
+    options: dict[str, Any] = {"device": device, "folder": folder, "data": data, "until": until}
+    name = size.stand_in or setting.data
+    reals, held = (load(name, split, root=data) for split in ("train", "test"))
+    when, number = schedule(setting, size, len(reals)), member_seed(seed, member)
+    numbers = {"images": float(len(reals)), "official": float(reals.official), "diverged": 0.0}
+    numbers["passes"] = float(when.length * setting.critics)
+    try:
+        gan = train(setting, size, seed=seed, member=member, **options)
+    except Diverged as end:
+        last = {"diverged": float(end.iteration), "passes": float(end.iteration * setting.critics)}
+        return {"numbers": numbers | last}
+    judge = judge_of(name, size.judge_epochs, **options)
+    looked, on_path = (
+        reals.subset(min(count, len(reals)), seed=number).images.to(device)
+        for count in (size.looked, size.on_path)
+    )
+    looks: dict[str, Callable[[], Found]] = {
+        "samples": partial(samples_of, gan, judge, held, when.stages, seed=number),
+        "path": partial(path_of, gan, on_path, when.late, when.first, size, seed=number),
+        "end": partial(end_of, gan, looked, size, seed=number),
+        "densities": partial(densities_of, gan, looked, size, seed=number),
+    }
+    run = {"setting": repr(setting), "size": repr(size), "seed": number}
+    found: Found = {}
+    for part, of in looks.items():
+        found |= (here := kept(of, None if folder is None else folder / f"{part}.pt", run, until))
+        numbers |= here["numbers"]
+    return found | {"numbers": numbers}

@@ -1,0 +1,74 @@
+"""LeNets that judge: scored along their training, the same after a break."""
+
+import pytest
+from pandas import DataFrame
+from pandas.testing import assert_frame_equal
+
+from helpers import evidence
+from helpers.datasets import load
+from helpers.experiments import find, judges
+from helpers.experiments.judges import QUANTITIES, READINGS, SIZES, Setting, Size, measure, train
+from helpers.ledger.claims import find as find_claim
+from helpers.scores import inception_score
+from helpers.training import Paused
+
+SMALL = Size(members=2, epochs=(1, 2), stand_in="digits", lacks="nearly all")
+
+
+def run(**options):
+    return measure(Setting(), SMALL, seed=0, device="cpu", **options)
+
+
+def test_scores_are_those_of_the_lenets():
+    found = run()
+    members, course = found["members"], found["course"]
+    assert course["member"].tolist() == [0, 0, 1, 1] and course["epochs"].tolist() == [1, 2] * 2
+    test = load("digits", "test")
+    for member in range(2):
+        judge = train(Setting("digits"), 2, seed=member)
+        row = members.loc[member]
+        assert row["accuracy"] == judge.accuracy
+        assert row["all"] == inception_score(judge, test.images)
+        assert row["half"] == inception_score(judge, test.subset(177, seed=0).images)
+        last = course[course["member"] == member].iloc[-1]
+        assert (
+            last[["accuracy", "all", "half"]].tolist() == row[["accuracy", "all", "half"]].tolist()
+        )
+    assert members["noise"].between(1, 10).all()
+    assert (members["real_distance"] < members["noise_distance"]).all()
+
+
+def test_a_run_that_was_stopped_goes_on(tmp_path):
+    """After each of its four parts, and in the middle of a training, to the same numbers."""
+    pauses = 0
+    for _ in range(20):
+        try:
+            parts = run(folder=tmp_path, until=lambda: True)
+            break
+        except Paused:
+            pauses += 1
+    assert pauses >= 4
+    whole = run()
+    for name, frame in whole.items():
+        assert_frame_equal(frame, parts[name], check_exact=True)
+
+
+def test_a_longer_run_in_the_folder_of_another_is_refused(tmp_path):
+    run(folder=tmp_path)
+    with pytest.raises(ValueError, match="another run"):
+        measure(Setting(), SMALL, seed=1, device="cpu", folder=tmp_path)
+
+
+def test_the_claim():
+    """B26 is of the ends of judges; rows of before agree with what was recorded then."""
+    assert find("judges") is judges and SIZES["full"].epochs[-1] == 60
+    names = {q["name"] for q in find_claim("B26")["quantities"] if q["experiment"] == "judges"}
+    assert set(QUANTITIES["B26"]) == names
+    rows = {"mnist": DataFrame({"all": [9.9, 9.8], "half": [9.7, 9.6]})}
+    assert [of(rows) for of in QUANTITIES["B26"].values()] == [[9.9, 9.8], [9.7, 9.6]]
+    with pytest.raises(KeyError):
+        QUANTITIES["B26"]["score_5000"]({})
+    before = evidence.legacy_rows("judges")
+    assert before["all"].tolist() == [9.9357, 9.9109] and set(before["reading"]) == set(READINGS)
+    course = evidence.legacy_rows("judges", table="course")
+    assert course.groupby("epochs")["all"].median().round(2).tolist() == [8.8, 9.56, 9.84, 9.92]
