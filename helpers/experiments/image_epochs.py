@@ -127,7 +127,7 @@ WANTED = [
         [f"mnist {kind}" for kind in _VARIANTS],
         "medium",
         range(100, 102),
-        "what is varied of NuGAN, in place of legacy runs; a quarter of an hour each on one core",
+        "what is varied of NuGAN, in place of legacy runs; some ten minutes each on one core",
     ),
 ]
 
