@@ -77,8 +77,9 @@ def told_and_true(path: DataFrame, *, titles: Mapping[str, str]) -> Figure:
             look |= {"marker": "os^"[number], "label": name}
             axes.plot(own["epoch"], own[column], markersize=4, **look)
         share = _right_axis(axes)
-        look = {"color": INK, "linestyle": ":", "label": "share held (right)"}
-        share.plot(own["epoch"], own["share"], linewidth=1.4, **look)
+        share.plot(
+            own["epoch"], own["share"], ":", color=INK, linewidth=1.4, label="share held (right)"
+        )
         share.set(ylim=(0, 1))
         axes.set(title=f"{player}: {titles[plane]}", xlabel="epoch", yscale="log")
         if axes in last:
