@@ -80,9 +80,9 @@ class TrainedGans(TrainedMembers):
     def game(self, member: int) -> Game:
         """The game of one member on its own points and latents."""
         place = self.latents.device
-        nets = [net.to(place) for net in _nets(0)]
-        loss = self.setting.loss
-        return network_game(*nets, self.latents[member], self.reals[member], loss=loss)
+        G, D = (net.to(place) for net in _nets(0))
+        z, x = self.latents[member], self.reals[member]
+        return network_game(G, D, z, x, loss=self.setting.loss)
 
     def end(self, member: int) -> Tensor:
         """(602,) weights of one member after training."""
@@ -173,7 +173,7 @@ def measure(
 
 def compared(game: Game, player: str, point: Tensor, size: Size, *, seed: int) -> dict[str, float]:
     """One player's numbers at a point, as `measure` names them."""
-    values = np.linalg.eigvalsh(exact_hessian(game, player, point))
+    values = np.linalg.eigvalsh(exact_hessian(game, player, point)).astype(np.float64)
     H = hessian(game, player, point, route="retained")  # one graph, for all products
     found = slq_density(H, size.probes, size.steps, seed=seed)
     top, bottom = (top_eigenpairs(H, 1, which).values[0] for which in ("LA", "SA"))
