@@ -5,8 +5,8 @@
 ensembles             records of a whole training, and members arm by arm
 five_gaussians        Sun et al. 2020, released code: five Gaussians on a circle
 flatness              small classifiers whose steps leave the sharp directions out
-image_epochs          Durall et al. 2021: NSGAN and NuGAN, epoch by epoch, at three scales
 image_ends            images: what is measured of a trained GAN
+image_epochs          Durall et al. 2021: NSGAN and NuGAN, epoch by epoch, at three scales
 image_members         images: how one is trained and looked at, step by step
 image_training        DCGANs on images, trained as Berard et al. 2020 do
 images                Berard et al. 2020: image GANs as games
