@@ -10,13 +10,16 @@ DETERMINISTIC := $(patsubst %,book/%.ipynb,$(DETERMINISTIC))
 # Tests of what rounding can spoil: they must pass whatever the kernels and the number of threads.
 NUMERICAL := tests/spectra tests/analysis/test_stability.py
 KERNELS ?= Haswell
+# Processes that share the tests; each takes one thread and a gigabyte.
+WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n : 8)))
+PYTEST := $(RUN) -m pytest -q -p no:cacheprovider -n $(WORKERS)
 PORT ?= 8000
 # numpy's threads and torch's wait for work in a loop, and on few cores hold each other up.
 export OMP_WAIT_POLICY ?= passive
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test matrix numerics notebooks sync check regress spread lint bench colab device serve clean
+.PHONY: help book test unit slow look matrix numerics notebooks sync check regress spread lint bench colab device serve clean
 
 help:  ## list the targets
 	@echo 'The line url: of _config.yml is the address of the repository; change it, then: make sync'
@@ -38,12 +41,21 @@ book: $(READY)  ## execute every chapter and build the site in _build/html
 	$(RUN) -m helpers.book run
 	$(RUN) -m helpers.book site
 
-test: $(READY) lint  ## everything that must hold: lint, tests, pairs, numbers, notebooks, site
+test: $(READY) lint  ## lint, pairs, numbers, notebooks, site, fast tests
 	$(RUN) -m helpers.book check
 	$(RUN) -m helpers.book regress
-	$(RUN) -m pytest -q --nbval --nbval-current-env -p no:cacheprovider $(DETERMINISTIC)
+	$(PYTEST) --dist loadscope --nbval --nbval-current-env $(DETERMINISTIC)
 	$(RUN) -m helpers.book site
-	$(RUN) -m pytest -q
+	OMP_NUM_THREADS=1 $(PYTEST) -m "not slow and not look"
+
+unit: $(READY)  ## the fast tests alone
+	OMP_NUM_THREADS=1 $(PYTEST) -m "not slow and not look"
+
+slow: $(READY)  ## tests that take more than a few seconds each: whole executions, killed runs, real searches
+	OMP_NUM_THREADS=1 $(PYTEST) -m slow
+
+look: $(READY)  ## every page of the built site in a browser: themes, sizes, print, contrast, links
+	$(PYTEST) --dist loadfile -m look tests/book/test_site.py
 
 numerics: $(READY)  ## the numerical tests again with other kernels, and with two threads
 	OPENBLAS_CORETYPE=$(KERNELS) ATEN_CPU_CAPABILITY=default $(RUN) -m pytest -q -p no:cacheprovider $(NUMERICAL)

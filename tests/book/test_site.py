@@ -21,6 +21,7 @@ FLAGS = (
     "--enable-unsafe-swiftshader"
 )
 pytestmark = [
+    pytest.mark.look,
     pytest.mark.skipif(not (BROWSER and DRIVER), reason="no Chromium and ChromeDriver found"),
     pytest.mark.skipif(not LAYOUT.html.exists(), reason="no site built; run `make book`"),
 ]
