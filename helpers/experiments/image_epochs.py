@@ -106,7 +106,7 @@ SIZES = {
     ),
 }  # fmt: skip
 
-_FULL = "minutes each on a GPU, far too long for a CPU"
+_FULL = "minutes each on a GPU, five to six hours on one core"
 WANTED = [
     Wanted(
         ("as printed",),
