@@ -20,6 +20,12 @@ def curvature_and_score(found: DataFrame) -> Figure:
     Args:
         found: rows with "panel" (the title; panels come as their rows do), "epoch", "score", its
             "ceiling", and eigenvalues "top_g 0", "top_d 0" and so on, the largest first.
+
+    >>> run = {"panel": "JS", "epoch": [1, 2], "score": [1.0, 2.0], "ceiling": 2.5}
+    >>> found = DataFrame({**run, "top_g 0": [3.0, 4.0], "top_d 0": [5.0, -1.0]})
+    >>> left, right = curvature_and_score(found).axes
+    >>> right.get_ylabel(), [line.get_ydata().tolist() for line in left.lines]
+    ('score', [[3.0, 4.0], [5.0, nan]])
     """
     panels = list(dict.fromkeys(found["panel"]))
     figure, axes_rows = panel_rows(len(panels), 2, width=4.4)
@@ -56,6 +62,11 @@ def own_densities(found: DataFrame) -> Figure:
 
     Args:
         found: rows with "panel" (the training), "epoch", "player", "eigenvalue" and "density".
+
+    >>> ends = {"player": [*"GGDD"], "eigenvalue": [0, 1, 0, 1], "density": [1, 2, 3, 4]}
+    >>> figure = own_densities(DataFrame({"panel": "JS", "epoch": 5, **ends}))
+    >>> [(axes.get_title(), axes.lines[0].get_ydata().tolist()) for axes in figure.axes]
+    [('JS, G, epoch 5', [1, 2]), ('JS, D, epoch 5', [3, 4])]
     """
     trainings, epochs = (list(dict.fromkeys(found[name])) for name in ("panel", "epoch"))
     figure, axes_rows = plt.subplots(

@@ -34,6 +34,13 @@ def densities(
         columns: panels side by side.
         lowest: bottom of a logarithmic axis as a part of the panel's largest density, or None for
             a linear axis.
+
+    >>> from helpers.operators import Matrix
+    >>> from helpers.spectra import slq_density
+    >>> found = slq_density(Matrix(np.diag([1.0, 2.0])), probes=2, steps=2, seed=0)
+    >>> axes = densities({"H": {"SLQ": found}}, {"H": found.density}).axes[0]
+    >>> axes.get_title(), axes.get_yscale(), [text.get_text() for text in axes.get_legend().texts]
+    ('H', 'log', ['exact', 'SLQ'])
     """
     figure, panels = panel_rows(len(found), columns, width=4.2)
     for axes, (title, curves) in zip(panels.flat, found.items(), strict=False):
@@ -73,6 +80,11 @@ def staircases(
     Args:
         steps: nodes (m,), ascending, and their weights (m,), by name.
         exact: the same of the exact measure.
+
+    >>> rule, exact = ([0.0, 1.0], [0.5, 0.5]), ([0.0, 0.5, 1.0], [0.25, 0.5, 0.25])
+    >>> axes = staircases({"two": tuple(map(np.array, rule))}, tuple(map(np.array, exact))).axes[0]
+    >>> [(line.get_label(), line.get_ydata().tolist()) for line in axes.lines]
+    [('exact', [0.0, 0.25, 0.75, 1.0, 1.0]), ('two', [0.0, 0.5, 1.0, 1.0])]
     """
     figure, axes = plt.subplots(figsize=(7.2, 3.8))
     low, high = exact[0][0], exact[0][-1]
@@ -101,6 +113,13 @@ def clouds(
     Args:
         found: clouds by title.
         exact: (n,) eigenvalues by title.
+
+    >>> from helpers.operators import Matrix
+    >>> from helpers.spectra import ritz_cloud
+    >>> turn = ritz_cloud(Matrix([[0.0, 1.0], [-1.0, 0.0]]), probes=1, steps=2, seed=0)
+    >>> axes = clouds({"turn": turn}, {"turn": np.array([1j, -1j])}).axes[0]
+    >>> axes.get_title(), axes.get_xlabel(), axes.lines[0].get_ydata().tolist()
+    ('turn', 'real part', [1.0, -1.0])
     """
     figure, panels = panel_rows(len(found), 3, width=2.9)
     for axes, (title, cloud) in zip(panels.flat, found.items(), strict=False):

@@ -23,6 +23,11 @@ def bands(panels: Mapping[str, Mapping[str, DataFrame]], *, x: str, ylabel: str)
             median), by setting and name of the line.
         x: the column of positions, and the name of its axis.
         ylabel: name of the other axis.
+
+    >>> norms = DataFrame({"step": [0, 9], "low": [1, 2], "middle": [2, 4], "high": [3, 8]})
+    >>> axes = bands({"width 8": {"G": norms}}, x="step", ylabel="norm").axes[0]
+    >>> axes.get_title(), axes.get_xlabel(), axes.get_ylabel(), axes.lines[0].get_ydata().tolist()
+    ('width 8', 'step', 'norm', [2, 4])
     """
     figure, axes_row = plt.subplots(
         1, len(panels), figsize=(2.4 + 3.2 * len(panels), 3.4), sharey=True, squeeze=False
@@ -51,9 +56,14 @@ def related(
     """A mark a seed in a plane, another mark for each group.
 
     Args:
-        groups: x and y by name, positive where an axis is logarithmic.
+        groups: x and y of the seeds, (S,) each, by name, positive where an axis is logarithmic.
         xlabel, ylabel: names of the axes.
         log: the axes, of "x" and "y", that are logarithmic.
+
+    >>> seeds = {"JS": (np.array([1.0, 2.0]), np.array([3.0, 4.0]))}
+    >>> axes = related(seeds, xlabel="norm", ylabel="loss").axes[0]
+    >>> axes.get_xlabel(), axes.get_xscale(), axes.collections[0].get_offsets().tolist()
+    ('norm', 'log', [[1.0, 3.0], [2.0, 4.0]])
     """
     figure, axes = plt.subplots(figsize=(5.6, 3.8))
     for number, (name, (x, y)) in enumerate(groups.items()):
@@ -71,6 +81,12 @@ def histograms(panels: Mapping[str, DataFrame], truth: DataFrame) -> Figure:
     Args:
         panels: frames with columns "block" and "member" (the seed), "x" and "density", by title.
         truth: a frame with columns "x" and "density".
+
+    >>> truth = DataFrame({"x": [0, 1], "density": [1, 1]})
+    >>> two = {"block": 0, "member": [0, 0, 1, 1], "x": [0, 1, 0, 1], "density": [1, 2, 3, 4]}
+    >>> axes = histograms({"JS": DataFrame(two)}, truth).axes[0]
+    >>> axes.get_title(), axes.get_ylabel(), [line.get_ydata().tolist() for line in axes.lines]
+    ('JS', 'density', [[1, 2], [3, 4]])
     """
     figure, axes_row = plt.subplots(
         1, len(panels), figsize=(3.2 * len(panels), 3), sharey=True, squeeze=False
@@ -92,6 +108,11 @@ def own_spectra(panels: Mapping[str, DataFrame]) -> Figure:
     Args:
         panels: frames with columns "block" and "member" (the seed), "share", of the eigenvalues
             that lie below, and "g" and "d", the eigenvalues of either player there, by title.
+
+    >>> seed = {"block": 0, "member": 0, "share": [0.5, 1.0], "g": [-1.0, 2.0], "d": [3.0, 4.0]}
+    >>> axes = own_spectra({"JS": DataFrame(seed)}).axes[0]
+    >>> [(line.get_label(), line.get_ydata().tolist()) for line in axes.lines[1:]]
+    [('G', [-1.0, 2.0]), ('D', [3.0, 4.0])]
     """
     figure, axes_row = plt.subplots(
         1, len(panels), figsize=(0.6 + 3.4 * len(panels), 3.2), squeeze=False, sharey=True

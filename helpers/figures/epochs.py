@@ -22,9 +22,23 @@ def loss_planes(
     """A loss over planes, and on each a training on its way to (0, 0), which has the star.
 
     Args:
-        surface, path, planes: as `helpers.experiments.surfaces.measure`, of one training; a panel
-            per player and plane.
+        surface: the heights. Rows with "player" and "plane", a panel for each pair of them, the
+            place "x" along the first direction, and the logarithms of the loss "at 00" on, at
+            evenly spaced places from -"reach" to "reach" along the second one.
+        path: the training. Rows with "player", "plane", and its place ("first", "second").
+        planes: a row per panel with "player", "plane", and the eigenvalues "first" and "second" of
+            the directions.
         titles: of the planes, by name.
+
+    `helpers.experiments.surfaces.measure` gives the frames of one training.
+
+    >>> own, places = {"player": "G", "plane": "top"}, {"x": [-1, 1], "reach": 1}
+    >>> surface = DataFrame({**own, **places, "at 00": [2, 1], "at 01": [1, 0]})
+    >>> path = DataFrame({**own, "first": [1, 0], "second": [1, 0]})
+    >>> planes = DataFrame({**own, "first": [9], "second": [4]})
+    >>> axes = loss_planes(surface, path, planes, titles={"top": "two largest"}).axes[0]
+    >>> axes.get_title(), axes.get_xlabel(), axes.get_ylabel()
+    ('G: two largest', 'along eigenvalue 9', 'along eigenvalue 4')
     """
     groups = list(surface.groupby(["player", "plane"], sort=False))
     figure, axes_rows = panel_rows(len(groups), 2, width=4.3)
@@ -53,9 +67,16 @@ def told_and_true(path: DataFrame, *, titles: Mapping[str, str]) -> Figure:
     """What a plane says of a training's loss beside what it was, and the share it holds (dotted).
 
     Args:
-        path: as `helpers.experiments.surfaces.measure`, of one training; a panel per player and
-            plane.
+        path: rows with "player" and "plane", a panel for each pair of them, "epoch", "plane_loss",
+            "held_loss" and "true_loss", as `helpers.analysis.ProjectedPath` names them, and the
+            "share" of the displacement that is on the plane.
         titles: of the planes, by name.
+
+    >>> own = {"player": "G", "plane": "top", "epoch": [1, 2], "share": [0.5, 1.0]}
+    >>> found = DataFrame({**own, "plane_loss": [3, 1], "held_loss": [4, 1], "true_loss": [5, 1]})
+    >>> left, right = told_and_true(found, titles={"top": "two largest"}).axes
+    >>> {line.get_label(): line.get_ydata()[0].item() for line in left.lines}
+    {'on the plane': 3, 'own weights as they were': 4, 'both as they were': 5}
     """
     groups = list(path.groupby(["player", "plane"], sort=False))
     figure, axes_rows = panel_rows(len(groups), 2, width=4.3)
@@ -91,7 +112,12 @@ def lenses(found: DataFrame, *, shown: Mapping[str, str]) -> Figure:
 
     Args:
         found: a row per GAN, a column per measurement; NaN where there is none.
-        shown: format of each measurement.
+        shown: format of each measurement, by column.
+
+    >>> found = DataFrame({"score": [2.0, np.nan], "norm": [0.5, 0.25]}, index=["JS", "RS"])
+    >>> axes = lenses(found, shown={"score": ".1f", "norm": ".2f"}).axes[0]
+    >>> [text.get_text() for text in axes.texts]
+    ['2.0', 'none', '0.50', '0.25']
     """
     figure, axes = plt.subplots(figsize=(1.5 + 1.2 * found.shape[1], 1.1 + 0.36 * len(found)))
     ranks = np.full(found.shape, np.nan)

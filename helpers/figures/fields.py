@@ -35,6 +35,13 @@ def streams(
         fields: (k, m, 2) the velocity at each place, by title, or None for an empty plane.
         orbits: (steps, 2) curves by title.
         star: the stationary point.
+        xlabel, ylabel: names of the axes.
+
+    >>> grid, orbit = np.linspace(-1, 1, 3), np.array([[-1.0, 0.0], [1.0, 0.0]])
+    >>> fields, names = {"v": np.tile([1.0, 0.0], (3, 3, 1))}, {"xlabel": "g", "ylabel": "d"}
+    >>> axes = streams(grid, grid, fields, {"v": [orbit]}, star=(0, 0), **names).axes[0]
+    >>> axes.get_title(), axes.get_xlabel(), axes.lines[0].get_xydata().tolist()
+    ('v', 'g', [[-1.0, 0.0], [1.0, 0.0]])
     """
     figure, panels = plt.subplots(1, len(fields), figsize=(8.4, 4.2), sharey=True, squeeze=False)
     for axes, (title, field) in zip(panels[0], fields.items(), strict=True):
@@ -66,6 +73,13 @@ def archetypes(
         arrows: (s, 2) -v at the points of the path, by title.
         profiles: path profiles by title; median and quartiles over their end points are drawn,
             the norm in parts of its largest median.
+
+    >>> grid, path = np.linspace(-1, 1, 3), np.array([[1.0, 1.0], [0.5, 0.5], [0.0, 0.0]])
+    >>> right = np.tile([1.0, 0.0], (3, 3, 1))
+    >>> profile = PathProfile(np.array([0.0, 1.0]), np.array([[1.0, -1.0]]), np.array([[2.0, 4.0]]))
+    >>> figure = archetypes(grid, {"v": right}, path, {"v": right[0]}, {"v": profile})
+    >>> [axes.get_title() or axes.get_ylabel() for axes in figure.axes]
+    ['v', 'path-angle', 'path-norm, scaled']
     """
     size = (3 * len(fields), 5.6)
     figure, panels = plt.subplots(2, len(fields), figsize=size, sharey="row", squeeze=False)
@@ -92,6 +106,11 @@ def path_profiles(profiles: Mapping[str, PathProfile], *, common: bool = False) 
         profiles: by title of the panel.
         common: whether the panels share the scale of the angle; in many dimensions it may be
             small in one and large in the other.
+
+    >>> profile = PathProfile(np.array([0.0, 1.0]), np.array([[1.0, -1.0]]), np.array([[2.0, 4.0]]))
+    >>> figure = path_profiles({"sink": profile})
+    >>> [(axes.get_ylabel(), axes.lines[0].get_ydata().tolist()) for axes in figure.axes]
+    [('path-angle', [1.0, -1.0]), ('path-norm, scaled', [0.5, 1.0])]
     """
     size = (3 * len(profiles), 3)
     figure, panels = plt.subplots(1, len(profiles), figsize=size, squeeze=False)
@@ -106,6 +125,13 @@ def spectra(values: Mapping[str, NDArray[np.complex128]]) -> Figure:
     """Eigenvalues in the complex plane, a marker for each named set; left of the line is unstable.
 
     The sets are drawn one over the other, so the largest comes first.
+
+    Args:
+        values: (n,) eigenvalues by name, four sets at most.
+
+    >>> axes = spectra({"all": np.array([1 + 2j, 3 + 0j]), "top": np.array([3 + 0j])}).axes[0]
+    >>> [(each.get_label(), each.get_offsets().tolist()) for each in axes.collections]
+    [('all', [[1.0, 2.0], [3.0, 0.0]]), ('top', [[3.0, 0.0]])]
     """
     figure, axes = plt.subplots(figsize=(7.2, 3.8))
     looks = [(m, PALETTE[c]) for m, c in (("o", 0), ("x", 3), ("D", 1), ("s", 2))]

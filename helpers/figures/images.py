@@ -19,6 +19,10 @@ def pictures(rows: Mapping[str, NDArray[np.float64]]) -> Figure:
 
     Args:
         rows: (n, C, H, W) in [-1, 1] by name, as many in each; C is 1 or 3.
+
+    >>> figure = pictures({"real": np.ones((3, 1, 2, 2)), "fake": np.zeros((3, 1, 2, 2))})
+    >>> [(axes.get_yticklabels()[0].get_text(), axes.images[0].get_size()) for axes in figure.axes]
+    [('real', (2, 6)), ('fake', (2, 6))]
     """
     count = len(next(iter(rows.values())))
     figure, panels = plt.subplots(
@@ -48,8 +52,13 @@ def scores(
 
     Args:
         found: positions (t,) and values (t,) of each seed, by name of the setting.
-        ceiling, floor: of the score.
+        ceiling, floor: the score of real images, and that of noise.
         xlabel, ylabel: names of the axes.
+
+    >>> found = {"JS": (np.array([0, 5]), [np.array([1.0, 2.0]), np.array([1.0, 3.0])])}
+    >>> axes = scores(found, ceiling=4, floor=1, xlabel="epoch", ylabel="score").axes[0]
+    >>> axes.get_ylabel(), [float(line.get_ydata()[-1]) for line in axes.lines]
+    ('score', [4.0, 1.0, 2.0, 3.0])
     """
     figure, axes = plt.subplots(figsize=(6.4, 3.6))
     for level, name in ((ceiling, "real images"), (floor, "noise")):
@@ -78,7 +87,11 @@ def leading(panels: Mapping[str, Mapping[str, NDArray[np.complex128]]]) -> Figur
     """Leading eigenvalues of games in the complex plane: a panel a game, a mark a set.
 
     Args:
-        panels: eigenvalues by title and name of the set; not every panel need have every set.
+        panels: (n,) eigenvalues by title and name of the set; not every panel need have every set.
+
+    >>> figure = leading({"JS": {"GD": np.array([1 + 2j])}, "RS": {"GD": np.array([3 + 0j])}})
+    >>> [(axes.get_title(), axes.collections[0].get_offsets().tolist()) for axes in figure.axes]
+    [('JS', [[1.0, 2.0]]), ('RS', [[3.0, 0.0]])]
     """
     figure, axes_rows = panel_rows(len(panels), 2, width=4.2)
     names = list(dict.fromkeys(name for sets in panels.values() for name in sets))

@@ -25,10 +25,17 @@ def state_ladder(
     """States as boxes: points placed to the right, value upwards, moves as arrows.
 
     Args:
-        names: one a state.
+        names: what to print in the boxes, one a state.
         columns: number of generated points that sit on a real one, one a state.
-        values, stuck: one entry a state, by title of the panel.
-        moves: (E, 2) states between which the objective does not rise, by title.
+        values: the objective, one entry a state, by title of the panel.
+        moves: (E, 2) numbers of the states between which the objective does not rise, from and to,
+            by title.
+        stuck: whether no path of moves leads to a global minimum, one entry a state, by title.
+
+    >>> values, moves, stuck = {"JS": [0, -0.7]}, {"JS": np.array([[0, 1]])}, {"JS": [False, False]}
+    >>> axes = state_ladder(["apart", "met"], [0, 2], values, moves, stuck).axes[0]
+    >>> [(text.get_text(), text.get_position()[1]) for text in axes.texts if text.get_text()]
+    [('apart', 0), ('met', -0.7)]
     """
     size = (8.4, 3.9 * len(values))
     figure, panels = plt.subplots(len(values), 1, figsize=size, sharex=True, squeeze=False)

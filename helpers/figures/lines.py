@@ -31,6 +31,10 @@ def curves(
         xlabel, ylabel: names of the axes.
         marker: of the points, "" for none.
         log: the axes, of "x" and "y", that are logarithmic.
+
+    >>> axes = curves([1, 2], {"G": [3, 4], "D": [5, 6]}, xlabel="step", ylabel="loss").axes[0]
+    >>> axes.get_ylabel(), [(line.get_label(), line.get_ydata().tolist()) for line in axes.lines]
+    ('loss', [('G', [3, 4]), ('D', [5, 6])])
     """
     figure, axes = plt.subplots(figsize=(7.2, 3.8))
     styles = ("-", "--", ":", "-.")
@@ -57,6 +61,11 @@ def shares(
     Args:
         x: (k,) positive positions.
         counts: (k, 3) share and ends of its interval, by name.
+
+    >>> counts = {"JS": np.array([[0.5, 0.4, 0.6], [0.0, 0.0, 0.1]])}
+    >>> axes = shares([0.1, 1], counts, xlabel="rate", ylabel="recovered").axes[0]
+    >>> axes.get_xscale(), axes.get_ylabel(), axes.containers[0].lines[0].get_ydata().tolist()
+    ('log', 'recovered', [0.5, 0.0])
     """
     figure, axes = plt.subplots(figsize=(7.2, 3.8))
     for number, (name, (share, low, high)) in enumerate((n, c.T) for n, c in counts.items()):

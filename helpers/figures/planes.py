@@ -28,11 +28,17 @@ def landscapes(
 
     Args:
         grid: (m,) values of y1 and of y2.
-        surfaces: (m, m) values by title, first axis y1.
+        surfaces: (m, m) values, 0 at most, by title, first axis y1.
         stars: global minima.
         crosses: bad local minima by title.
         outlines: (m, m) part of the grid to outline, by title: a basin.
         paths: (steps, 2) routes by title.
+
+    >>> grid, heights = np.array([0.0, 1.0]), {"JS": np.array([[-0.7, 0.0], [0.0, -0.7]])}
+    >>> rest = {"crosses": {"JS": [(1, 1)]}, "outlines": {}, "paths": {}}
+    >>> plane, bar = landscapes(grid, heights, stars=[(0, 0)], **rest).axes
+    >>> plane.get_title(), [line.get_xydata().tolist() for line in plane.lines], bar.get_ylabel()
+    ('JS', [[[0.0, 0.0]], [[1.0, 1.0]]], 'outer objective')
     """
     figure, panels = _planes(surfaces, height=4.3)
     low = min(values.min() for values in surfaces.values())
@@ -58,7 +64,18 @@ def basin_maps(
     *,
     stars: Sequence[tuple[float, float]],
 ) -> Figure:
-    """Where descent ends, start by start: recovery in one colour, anything else in the other."""
+    """Where descent ends, start by start: recovery in one colour, anything else in the other.
+
+    Args:
+        grid: (m,) values of y1 and of y2 at the start.
+        maps: (m, m) whether descent from there recovers the data, by title, first axis y1.
+        stars: global minima.
+
+    >>> recovers = np.array([[True, False], [False, True]])
+    >>> figure = basin_maps(np.array([0.0, 1.0]), {"JS": recovers, "RS": ~recovers}, stars=[(0, 1)])
+    >>> [axes.get_title() for axes in figure.axes], [t.get_text() for t in figure.legends[0].texts]
+    (['JS', 'RS'], ['recovers', 'stuck'])
+    """
     figure, panels = _planes(maps, height=3.2)
     both = mpl.colors.ListedColormap([BAD, GOOD])
     for axes, recovered in zip(panels, maps.values(), strict=True):
@@ -88,6 +105,13 @@ def turning_contours(
         centres: of the saddle, by title.
         directions: in which it falls, by title, drawn both ways from its centre.
         star: a fixed place to mark.
+        xlabel, ylabel: names of the axes.
+
+    >>> grid, place = np.linspace(-1, 1, 3), {"star": (0, 0), "xlabel": "x", "ylabel": "y"}
+    >>> saddle = {"t = 0": np.subtract.outer(grid**2, grid**2)}
+    >>> axes = turning_contours(grid, saddle, {"t = 0": (0, 0)}, {"t = 0": (3, 4)}, **place).axes[0]
+    >>> axes.get_title(), [(each.U.item(), each.V.item()) for each in axes.collections[1:]]
+    ('t = 0', [(0.6, 0.8), (-0.6, -0.8)])
     """
     size = (2.1 * len(surfaces), 2.9)
     figure, panels = plt.subplots(1, len(surfaces), figsize=size, sharey=True, squeeze=False)

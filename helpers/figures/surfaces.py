@@ -27,7 +27,16 @@ _LAYOUT = {
 def turnable_surfaces(
     grid: NDArray[np.float64], surfaces: Mapping[str, NDArray[np.float64]]
 ) -> HTML:
-    """Surfaces over (y1, y2), side by side, that the reader can turn."""
+    """Surfaces over (y1, y2), side by side, that the reader can turn.
+
+    Args:
+        grid: (m,) values of y1 and of y2.
+        surfaces: (m, m) heights by title, first axis y1.
+
+    >>> page = turnable_surfaces(np.arange(2.0), {"JS": np.array([[0.0, 1.0], [2.0, 3.0]])}).data
+    >>> '"titles":["JS"]' in page, '"z":[[0.0,2.0],[1.0,3.0]]' in page  # plotly's rows are along y
+    (True, True)
+    """
     scenes, data = {}, []
     for number, values in enumerate(surfaces.values()):
         scene = "scene" + (str(number + 1) if number else "")
@@ -58,6 +67,12 @@ def sliding_surface(
         captions: what to print beside the slider, one a frame.
         names: of the two coordinates and the height.
         slider: what the slider changes, for those who cannot see it.
+
+    >>> heights, ball = np.arange(8.0).reshape(2, 2, 2), np.zeros((2, 3))
+    >>> said = {"captions": ["early", "late"], "names": ("x", "y", "loss"), "slider": "time"}
+    >>> page = sliding_surface(np.arange(2.0), heights, ball, **said).data
+    >>> '"captions":["early","late"]' in page, 'max="1" value="0" aria-label="time"' in page
+    (True, True)
     """
     low, high = (float(end) for end in np.percentile(surfaces, [1, 99]))
     lift = 0.02 * (high - low)  # the surface would cover what lies in it

@@ -28,6 +28,12 @@ def courses(
             drawn in the order in which they come.
         bands: where the real points are.
         levels: of D's loss, by arm: its value at collapse, drawn as a line.
+
+    >>> run = {"arm": "JS", "seed": "best", "iteration": [0, 9], "loss": [0.7, 0.5]}
+    >>> found = DataFrame({**run, "point 0": [2.0, 1.0]})
+    >>> figure = courses(found, bands=[(0, 1)], levels={"JS": 0.48})
+    >>> [(axes.get_ylabel(), axes.lines[0].get_ydata().tolist()) for axes in figure.axes]
+    [('points', [2.0, 1.0]), ("D's loss", [0.7, 0.5])]
     """
     arms, seeds = list(dict.fromkeys(found["arm"])), list(dict.fromkeys(found["seed"]))
     points = [column for column in found if str(column).startswith("point ")]
@@ -68,8 +74,12 @@ def cumulative(
     """The share of seeds at or below a value: a panel a quantity, a curve a group of seeds.
 
     Args:
-        found: values by quantity (panel) and group (curve).
+        found: (S,) values of the seeds by quantity (panel) and group (curve).
         marks: values by name of the group that the paper gives, drawn upright in the first panel.
+
+    >>> axes = cumulative({"loss": {"JS": [3.0, 1.0, 2.0, 4.0]}}).axes[0]
+    >>> axes.get_xlabel(), axes.get_ylabel(), axes.lines[0].get_ydata().tolist()
+    ('loss', 'share of seeds', [0.0, 0.25, 0.5, 0.75, 1.0])
     """
     figure, panels = panel_rows(len(found), 2, width=3.9)
     for axes, (quantity, groups) in zip(panels.flat, found.items(), strict=False):
@@ -93,6 +103,11 @@ def reached(found: DataFrame, *, marks: Mapping[str, float]) -> Figure:
         found: with columns "arm" (a panel each), "least", "loss" and "records", the number of
             records with a pair of losses.
         marks: the value at collapse, by arm.
+
+    >>> found = DataFrame({"arm": ["JS", "RS"], "least": 0.2, "loss": 0.5, "records": [3, 7]})
+    >>> panels = reached(found, marks={"JS": 0.48, "RS": 0.35}).axes[:2]
+    >>> [(axes.get_title(), int(axes.collections[0].get_array().sum())) for axes in panels]
+    [('JS', 3), ('RS', 7)]
     """
     arms = list(dict.fromkeys(found["arm"]))
     figure, panels = plt.subplots(
@@ -135,6 +150,11 @@ def scattered(
         x, y, value: (S,) of the seeds.
         star: the place of theory.
         xlabel, ylabel, label: names of the axes and of the value.
+
+    >>> x, y, value = np.arange(6.0).reshape(3, 2)
+    >>> figure = scattered(x, y, value, star=(0, 2), xlabel="g", ylabel="d", label="score")
+    >>> figure.axes[0].collections[0].get_array().tolist(), figure.axes[1].get_ylabel()
+    ([4.0, 5.0], 'score')
     """
     figure, axes = plt.subplots(figsize=(5.6, 3.8))
     drawn = axes.scatter(x, y, c=value, s=14, cmap="viridis", linewidth=0)
@@ -149,8 +169,12 @@ def ranges(found: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]) -> 
     """Median and quartiles over seeds: a panel a quantity, a line a setting, a mark a group.
 
     Args:
-        found: values by quantity, by setting and by name of the group; not every group need have
-            every setting, but every quantity has the same ones.
+        found: (S,) values of the seeds by quantity, by setting and by name of the group; not every
+            group need have every setting, but every quantity has the same ones.
+
+    >>> axes = ranges({"loss": {"slow": {"JS": [1, 2, 3], "RS": [2, 4, 6]}}}).axes[0]
+    >>> {bar.get_label(): bar.lines[0].get_xdata().tolist() for bar in axes.containers}
+    {'JS': [2.0], 'RS': [4.0]}
     """
     settings = list(next(iter(found.values())))
     groups = list(
