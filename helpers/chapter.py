@@ -6,6 +6,7 @@ that ships with the package; or, where it is given a folder, the runs there, whi
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
@@ -27,6 +28,8 @@ from helpers.ledger import references
 from helpers.machine import pick_device
 
 _LIVE = "quick"  # the size of a page's own run
+_PARAMETERS = ("profile", "seed", "device", "runs", "check")  # of every chapter
+_INJECTED = "# Parameters"  # how papermill begins the cell with those that it was given
 
 
 class Chapter:
@@ -44,7 +47,8 @@ class Chapter:
 
     Raises:
         ValueError: for an unknown chapter, profile or device, a seed that is no whole number, a
-            folder that cannot be written, and a profile other than quick without one.
+            folder that cannot be written, a profile other than quick without one, and a parameter
+            that papermill was given and no chapter takes: papermill itself says so in a log only.
 
     >>> chapter = Chapter("two_clusters", profile="quick", seed=0, device="cpu")
     >>> chapter.device
@@ -65,6 +69,7 @@ class Chapter:
         runs: str | Path = "",
         check: bool = False,
     ) -> None:
+        _refuse_unknown_parameters()
         known = {path.stem for path in ledger.data_file("references").glob("*.json")}
         known |= {
             chapter for claim in ledger.all_claims().values() for chapter in claim["chapters"]
@@ -273,6 +278,16 @@ class Chapter:
             raise RuntimeError(
                 f"nothing of {experiment} in {self.folder} could be compared with the evidence"
             )
+
+
+def _refuse_unknown_parameters() -> None:
+    """In a notebook that papermill executes, look at the cell that it put in."""
+    shell = get_ipython()
+    for source in shell.user_ns.get("In", []) if shell is not None else []:
+        if source.startswith(_INJECTED):
+            nodes = [node for node in ast.parse(source).body if isinstance(node, ast.Assign)]
+            for target in (target for node in nodes for target in node.targets):
+                one_of("parameter", ast.unparse(target), _PARAMETERS)
 
 
 def _writable(runs: str | Path) -> Path | None:

@@ -2,12 +2,15 @@
 
 import json
 import os
+from types import SimpleNamespace
 
+import nbformat
 import numpy as np
 import pytest
 import torch
 from matplotlib.figure import Figure
 from pandas import DataFrame
+from papermill import PapermillExecutionError, execute_notebook
 
 from helpers import evidence, ledger
 from helpers.book.layout import checkout
@@ -70,6 +73,43 @@ def test_refused_at_the_door(book, given, words):
     with pytest.raises(ValueError) as raised:
         Chapter(**{"name": "two_clusters", "device": "cpu", **given})
     assert words in str(raised.value) and "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "cells, words",
+    [
+        (["x = 1", "# Parameters\nseed = 1\nprofle = 'full'\n"], "got 'profle'"),
+        (["# Parameters\nseeds = 3\n"], "parameter is one of 'profile', 'seed', 'device', 'runs'"),
+        (["# Parameters\nseed = 1\ncheck = True\n", "seeds = 3"], None),
+        (["seeds = 3"], None),
+    ],
+)
+def test_what_papermill_was_given(book, monkeypatch, cells, words):
+    """A misspelt parameter is an error; names of the page's own are its own business."""
+    shell = SimpleNamespace(user_ns={"In": ["", *cells]})
+    monkeypatch.setattr("helpers.chapter.get_ipython", lambda: shell)
+    if words is None:
+        assert page().name == "two_clusters"
+        return
+    with pytest.raises(ValueError, match=words):
+        page()
+
+
+def test_papermill_stops_at_a_misspelt_parameter(tmp_path):
+    """As a user calls it: the error is the page's, and comes before any work."""
+    cells = [
+        nbformat.v4.new_code_cell("seed = 0", metadata={"tags": ["parameters"]}),
+        nbformat.v4.new_code_cell(
+            "from helpers.chapter import Chapter\nChapter('two_clusters', device='cpu', seed=seed)"
+        ),
+    ]
+    kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    made = nbformat.v4.new_notebook(cells=cells, metadata={"kernelspec": kernel})
+    nbformat.write(made, tmp_path / "page.ipynb")
+    with pytest.raises(PapermillExecutionError, match="got 'sead'"):
+        execute_notebook(
+            tmp_path / "page.ipynb", tmp_path / "out.ipynb", {"sead": 1}, progress_bar=False
+        )
 
 
 def test_the_folder_is_made(book, tmp_path):

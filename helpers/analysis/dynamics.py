@@ -52,7 +52,7 @@ def flow(
         game: any game.
         starts: (N, n) points.
         times: (T,) increasing, the first is that of the starts.
-        speed: follow the same orbits at another pace, -v / sqrt(1 + |v|^2 / speed^2): the same
+        speed: follow the same orbits at another pace, ``-v / sqrt(1 + |v|^2 / speed^2)``: the same
             flow near a stationary point, and never faster than this. Orbits that run away, for
             which a solver must take ever shorter steps, can then be followed too; times are no
             longer those of the flow.
@@ -223,8 +223,8 @@ def largest_stable_step(game: Game, omega: ArrayLike | Tensor, method: str) -> f
     eigenvalues 1 - s lambda (simultaneous) or 1 - s lambda + (s lambda)^2 (extragradient); for
     alternating steps it is the matrix I - s J + s^2 K, where K holds what D sees of G's move. The
     result is the end of the interval of sizes, from 0 on, for which all lie within the unit
-    circle: 2 Re(lambda) / |lambda|^2, least over lambda, for simultaneous steps; 0 if there is no
-    such interval.
+    circle: ``2 Re(lambda) / |lambda|^2``, least over lambda, for simultaneous steps; 0 if there is
+    no such interval.
 
     Raises:
         ValueError: for an unknown method or a bad point. It is the caller's business that the

@@ -52,6 +52,7 @@ def _stage(layout: Layout, stage: Path) -> None:
     shutil.copy(layout.book / "references.bib", book)
     rows = board.rows(layout, committed=False)
     html = f"```{{raw}} html\n{board.table(rows)}\n```"
+    shutil.copytree(layout.book / "api", book / "api")
     for page in layout.pages():
         text = page.read_text(encoding="utf-8")
         text = text.replace("<!-- scoreboard -->", html)

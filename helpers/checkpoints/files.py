@@ -54,6 +54,10 @@ def try_writing(path: Path) -> None:
 
     Raises:
         ValueError: if not.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     try_writing(Path(folder) / "new" / "a.pt")
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -91,9 +95,24 @@ def write_state(state: dict[str, Any], path: Path) -> None:
 def read_state(path: Path, run: dict[str, Any], iterations: int) -> dict[str, Any]:
     """A checkpoint of this run, on the CPU.
 
+    Args:
+        path: what `write_state` wrote.
+        run: all that the run is made of.
+        iterations: its length.
+
     Raises:
         ValueError: if it is damaged, of an earlier version or of another run, or has more
             iterations.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.pt"
+    ...     write_state({"run": {"seed": 1}, "done": 3}, path)
+    ...     try:
+    ...         read_state(path, {"seed": 2}, 5)
+    ...     except ValueError as error:
+    ...         print("refused:", "seed" in str(error))
+    refused: True
     """
     damaged = f"{path} is no whole checkpoint; delete it to train from the start"
     try:

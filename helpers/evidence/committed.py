@@ -71,6 +71,12 @@ def merge(lines: Iterable[Mapping[str, Any]], place: Path | None = None) -> dict
     Raises:
         ValueError: if a file would be larger than 2 MB, or all of them than 10 MB; nothing is
             written then.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as place:
+    ...     counts = merge(read("mixture"), Path(place))
+    ...     counts["new"] > 0, merge(read("mixture"), Path(place))["new"]
+    (True, 0)
     """
     place = place or folder()
     counts = {"new": 0, "the same": 0, "replicates": 0, "dropped before": 0}
@@ -105,6 +111,13 @@ def drop(key: str, why: str, place: Path | None = None, store: Store | None = No
 
     Raises:
         ValueError: for a key that is nowhere, and without a reason.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as place:
+    ...     counts = merge(read("mixture"), Path(place))
+    ...     key = read("mixture", Path(place))[0]["key"]
+    ...     drop(key, "the disk was full", Path(place))
+    1
     """
     place = place or folder()
     if not isinstance(why, str) or not why.strip():

@@ -77,6 +77,10 @@ def deciding(
 
     Raises:
         ValueError: for an unknown experiment, reading or arm.
+
+    >>> rows = deciding("two_clusters", reading="as released", arms=["js", "rs"])
+    >>> sorted(set(rows["arm"])), bool((rows["block"] >= 100).all())
+    (['js', 'rs'], True)
     """
     module = experiments.find(experiment)
     one_of("reading", reading, module.READINGS)

@@ -109,6 +109,13 @@ def listing(runs: Sequence[Run], store: Store, *, anew: bool = False) -> DataFra
     version of this setting), seconds (the median of past runs), cost (core-hours of what is
     missing; of what was never run it is not known), spread (largest relative difference between
     replicates).
+
+    >>> from tempfile import TemporaryDirectory
+    >>> some = wanted(["two_clusters"], arms=["ls"], size="full", blocks=range(100, 102))
+    >>> with TemporaryDirectory() as folder:
+    ...     listing(some, Store(folder), anew=True)[["arm", "wanted", "there"]]
+      arm  wanted  there
+    0  ls       2      0
     """
     missing = {run.key for run in lacking(runs, store, anew=anew)}
     past = _past(runs, store)

@@ -36,7 +36,7 @@ def record(
     Arguments and errors as `judge`; `judged` is what evidence makes of the claim, of which the box
     then is, with these numbers folded inside.
 
-    >>> record("C14", 1e6)  # doctest: +ELLIPSIS
+    >>> record("C14", 1e6)
     C14 reproduced: ...
     """
     made = judge(claim_id, values, profile=profile, note=note)
@@ -49,7 +49,7 @@ def show_box(found: Standing, live: Record) -> None:
     The live run's numbers are those that a later execution is compared with.
 
     >>> made = judge("C14", 1e6, profile="quick")
-    >>> show_box(Standing(made, ""), made)  # doctest: +ELLIPSIS
+    >>> show_box(Standing(made, ""), made)
     C14 reproduced: ...
     """
     folded = live if live.values and live is not found.record else None

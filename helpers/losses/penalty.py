@@ -16,7 +16,7 @@ PLACES = ("data", "interpolates")
 
 @dataclass(frozen=True)
 class GradientPenalty:
-    """The penalty of WGAN-GP, weight E(|grad f(x)| - 1)^2 (Gulrajani et al. 2017, eq. 3).
+    """The penalty of WGAN-GP, ``weight E(|grad f(x)| - 1)^2`` (Gulrajani et al. 2017, eq. 3).
 
     There x lies anywhere between a real and a generated sample. The script that Berard et al. 2020
     released takes the data themselves when it trains on the mixture of Gaussians, and interpolates

@@ -63,7 +63,9 @@ def browser():
 
 def documents():
     toc = yaml.safe_load((LAYOUT.root / "_toc.yml").read_text())
-    entries = [toc["root"], *(c["file"] for part in toc["parts"] for c in part["chapters"])]
+    chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
+    below = [section["file"] for chapter in chapters for section in chapter.get("sections", [])]
+    entries = [toc["root"], *(chapter["file"] for chapter in chapters), *below]
     return [entry.removesuffix(".ipynb") + ".html" for entry in entries]
 
 
@@ -134,6 +136,45 @@ def boxes_at_home():
     }
     home = {claim: find(claim).get("home") for claim, _ in boxes}
     return {(c, name) for c, name in boxes if name == home[c] or (c, home[c]) not in boxes}
+
+
+def test_rows_lead_to_boxes_with_their_verdict(site, browser):
+    """A reader who follows the board meets what it said; a row without a box says why."""
+    visit(browser, f"{site}/book/scoreboard.html")
+    rows = browser.execute_script(
+        "return [...document.querySelectorAll('#scoreboard tbody tr')].map(r => [r.id,"
+        " r.dataset.verdict, [...r.querySelectorAll('.verdict-cell a')].map(a => a.href),"
+        " r.querySelector('[data-label=ours]').innerText])"
+    )
+    pages = {address.partition("#")[0] for *_, links, _ in rows for address in links}
+    boxes = {}
+    for page in pages:
+        visit(browser, page)
+        boxes[page] = browser.execute_script(
+            "return Object.fromEntries([...document.querySelectorAll('.verdict')].map("
+            "b => [b.id, b.querySelector('strong').textContent]))"
+        )
+    for claim, verdict, links, ours in rows:
+        for page, _, place in (address.partition("#") for address in links):
+            assert place == f"claim-{claim}"
+            assert boxes[page][place].endswith(f"{claim}: {verdict}"), (claim, page)
+        assert links or ours.startswith(("not measurable: ", "no run yet; planned in ")), claim
+
+
+def test_code_leads_to_the_package(site, browser):
+    """A name of the package in a chapter's code is a link to what its docstring says."""
+    visit(browser, f"{site}/book/two_point_landscape.html")
+    links = browser.execute_script(
+        "return [...document.querySelectorAll('.cell_input a')].map(a => [a.textContent, a.href])"
+    )
+    found = {text: address for text, address in links}
+    page, _, place = found["phi_js"].partition("#")
+    assert (page, place) == (f"{site}/book/api/outer.html", "helpers.outer.phi_js")
+    visit(browser, f"{page}#{place}")
+    said = browser.execute_script(
+        "return document.getElementById(arguments[0]).parentElement.innerText", place
+    )
+    assert ">>> phi_js(" in said
 
 
 def test_colab_opens_this_chapter(site, browser):

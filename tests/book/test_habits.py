@@ -1,0 +1,59 @@
+"""What a chapter's code keeps to."""
+
+import pytest
+
+from helpers.book import habits
+from helpers.book.layout import Layout
+
+HEADER = "---\njupytext:\n  text_representation:\n    format_name: myst\n---\n\n# A page\n\n"
+
+
+@pytest.fixture
+def page(tmp_path):
+    """From code cells, each with its tags, to the faults of the chapter that they make."""
+
+    def check(*cells):
+        layout = Layout(tmp_path)
+        layout.book.mkdir(exist_ok=True)
+        (tmp_path / "_config.yml").write_text(
+            "repository:\n  url: https://github.com/somebody/abook\n  branch: main\n"
+        )
+        (tmp_path / "_toc.yml").write_text("root: book/x\nchapters:\n  - file: book/a.ipynb\n")
+        text = HEADER
+        for tags, source in cells:
+            text += f"```{{code-cell}} ipython3\n:tags: [{tags}]\n\n{source}\n```\n\n"
+        layout.source("a").write_text(text)
+        return habits.check(layout)
+
+    return check
+
+
+def lines(count):
+    return "\n".join(f"x{n} = {n}" for n in range(count))
+
+
+def test_cells_and_chapters_are_short(page):
+    """Blank lines do not count, nor do parameters and solutions."""
+    assert page(("a", lines(12) + "\n\n\n"), ("parameters", lines(13))) == []
+    assert page(("a", lines(13))) == ["a: cell 2 has 13 lines, more than 12"]
+    assert page(("solution", lines(40)), *[("a", lines(10))] * 25) == []
+    assert page(*[("a", lines(10))] * 25, ("a", "x = 1")) == ["a: 251 lines of code, more than 250"]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        'n = 3 if profile == "quick" else 5',
+        'if profile in ("medium", "full"):\n    n = 5',
+        'n = {"quick": 3, "full": 5}[profile]',
+        'match profile:\n    case "quick":\n        n = 3',
+    ],
+)
+def test_no_cell_asks_for_the_profile(page, code):
+    assert page(("a", code)) == ["a: cell 2 asks for the profile"]
+    assert page(("a", 'chapter = Chapter("a", profile=profile, seed=seed)')) == []
+
+
+def test_no_cell_reads_a_file(page):
+    assert page(("a", 'text = open("a.json").read()')) == ["a: cell 2 reads a file: open('a.json')"]
+    assert page(("a", "%matplotlib inline\n!ls\nx = 1")) == []
