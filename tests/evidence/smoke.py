@@ -45,7 +45,7 @@ ALIKE = {
     "two_clusters": "rate",
     "mixture": "rate",
     "ring": "k 1,|k 20,|every| 0.9 |rs 0.5 (gradient|step)",
-    "image_epochs": "kmnist|fashion|emnist|rate",
+    "image_epochs": "kmnist|fashion|emnist|rate|, k|every",
     "images": "cifar10",
 }
 KERNELS = {"OPENBLAS_CORETYPE": "Haswell", "ATEN_CPU_CAPABILITY": "default"}
