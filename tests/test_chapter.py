@@ -157,7 +157,7 @@ def test_progress_leaves_nothing(book, monkeypatch, capsys):
             seen.append(data)
 
     class Kernel:
-        kernel = True
+        kernel, user_ns = True, {"In": []}
 
     def display(data, raw, display_id):
         seen.append(data)
