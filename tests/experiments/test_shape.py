@@ -49,6 +49,9 @@ def test_what_is_wanted_exists(name, module):
         assert set(wanted.readings) <= set(module.READINGS)
         assert set(wanted.arms) <= set(module.ARMS)
         assert wanted.size in module.SIZES and len(wanted.blocks) and wanted.why.strip()
+        for reading in wanted.readings:
+            texts = {text_of(canonical(setting_of(module, reading, arm))) for arm in wanted.arms}
+            assert len(texts) == len(set(wanted.arms)), f"{reading}: an arm sets the same field"
 
 
 @shaped
