@@ -95,6 +95,7 @@ def test_what_papermill_was_given(book, monkeypatch, cells, words):
         page()
 
 
+@pytest.mark.slow
 def test_papermill_stops_at_a_misspelt_parameter(tmp_path):
     """As a user calls it: the error is the page's, and comes before any work."""
     cells = [

@@ -69,6 +69,7 @@ def test_flow_that_is_not_linear():
         assert np.abs(points[:, k, 1] - phi * np.exp(-times)).max() <= FLOW
 
 
+@pytest.mark.slow
 def test_many_starts_are_each_alone():
     starts = np.random.default_rng(0).normal(size=(3, 3)) / 3 + [1, 1, 0]
     times = [0.0, 0.1, 0.3]
@@ -139,6 +140,7 @@ def test_speed_that_is_never_reached(game, J):
     assert np.abs(flow(game, start, [0, 1], speed=1.0).points - plain).max() > 0.1
 
 
+@pytest.mark.slow
 def test_infinity_in_finite_time():
     """It is said that there is no getting there, and numpy says nothing on the way."""
     with pytest.raises(RuntimeError, match=r"the flow of game (was not solved|ran to infinity)"):
@@ -303,6 +305,7 @@ def test_limit_is_the_end_of_the_stable_sizes(game, J, method):
     assert radius(game, method, 1.01 * limit) > 1
 
 
+@pytest.mark.slow
 @methods
 def test_limit_shows_in_iterations(method):
     """Many steps shrink on one side of the limit, and grow on the other."""
@@ -314,6 +317,7 @@ def test_limit_shows_in_iterations(method):
         assert (length[-1] < 0.1) if shrinks else (length[-1] > 10)
 
 
+@pytest.mark.slow
 def test_limit_of_the_rotating_saddle():
     """0.0752 for simultaneous steps: 2 Re(lambda) / |lambda|^2 with lambda from eq. 18."""
     roots = np.roots([1, -1, 11, -2])

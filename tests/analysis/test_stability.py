@@ -245,6 +245,7 @@ def hidden(low, n):
     return linear(S1, S2, A, -A.T)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("low, n, whole", [(-0.5, 100, (False, False)), (0.5, 15, (True, True))])
 def test_top_does_not_decide(low, n, whole):
     """The top fifth is positive, 20 of 200 dimensions, whether or not another one is negative."""
@@ -358,6 +359,7 @@ def test_top_of_no_curvature(S1):
     assert found.is_dne is not True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("top", [None, 5])
 @pytest.mark.parametrize(
     "case",

@@ -101,6 +101,7 @@ def test_goes_on_where_it_was(tmp_path, monkeypatch):
         loss_plane(game, [0.5, 0.2, 0.3], torch.eye(2), **options)
 
 
+@pytest.mark.slow
 def test_networks(monkeypatch):
     """Planes of convolutional nets with batch norm, whatever the batch."""
     nets = dcgan(seed=0, width=2, latent=3, normed=False)

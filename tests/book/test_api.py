@@ -48,6 +48,7 @@ def test_public_functions_have_an_example(page):
     assert functions == []
 
 
+@pytest.mark.slow
 def test_the_first_program_runs(capsys):
     (program,) = re.findall(r"```python\n(.*?)```", INDEX, flags=re.DOTALL)
     exec(compile(program, "index.md", "exec"), {})

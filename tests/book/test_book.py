@@ -102,6 +102,7 @@ def test_notebook_follows_from_source(book):
     assert pairing.sync(book) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
@@ -148,6 +149,7 @@ def test_sync_keeps_outputs_up_to_the_change(book):
     assert counts == [None, 1, 1, None]
 
 
+@pytest.mark.slow
 def test_run_reports_and_caches(book):
     """A chapter runs once; a change to source, parameters, pins or force makes it run again."""
     first = execute.run(book)[0]
@@ -162,6 +164,7 @@ def test_run_reports_and_caches(book):
     assert not execute.run(book)[0].cached
 
 
+@pytest.mark.slow
 def test_parameters_reach_the_chapter_and_not_the_site(book):
     """A run with a parameter goes to a folder of its own and records what it computed."""
     assert main(["run", "--chapter", "good", "--set", "scale=2", "--set", "seed=3"], book) == 0
@@ -227,6 +230,7 @@ def test_parameter_types():
         parameters.parse(["a=True"], known)
 
 
+@pytest.mark.slow
 def test_failing_cell_is_reported_and_not_published(book, capsys):
     """The others still run, the report names chapter, cell, line and error, the good one stays."""
     write(book, bad=chapter("fails", "numbers = [1]\nnumbers[7]"))
@@ -246,6 +250,7 @@ def test_failing_cell_is_reported_and_not_published(book, capsys):
     assert not book.notebook("good").exists()  # nothing is published from a failed run
 
 
+@pytest.mark.slow
 def test_time_limit(book):
     """A chapter that hangs is stopped, and the report says so."""
     write(book, good=chapter(code="import time; time.sleep(60)"))
@@ -268,6 +273,7 @@ def test_time_limit_is_the_profiles(book, monkeypatch):
     assert limits == [execute.TIME_LIMITS["full"]]
 
 
+@pytest.mark.slow
 def test_runs_its_own_interpreter(book, tmp_path, monkeypatch):
     """A `python3` of an environment that is gone, and IPython's start-up files, play no part."""
     kernel = tmp_path / "jupyter" / "kernels" / "python3" / "kernel.json"
@@ -288,6 +294,7 @@ def test_runs_its_own_interpreter(book, tmp_path, monkeypatch):
     assert executed.metadata.kernelspec == pairing._KERNEL
 
 
+@pytest.mark.slow
 def test_byte_order_marks(book):
     """In a source one changes nothing; in a notebook check names it, and sync takes it away."""
 
@@ -339,6 +346,7 @@ def reference(book, name="good"):
     return json.loads((book.references / f"{name}.json").read_text())
 
 
+@pytest.mark.slow
 def test_regress_catches_a_changed_number(book, capsys):
     """Accepted numbers pass; a moved, a missing and a new one are drift, within its spread not."""
     assert main(["regress", "--accept"], book) == 0
@@ -368,6 +376,7 @@ def test_each_entry_has_a_tolerance_of_its_own():
     assert Number("C14", "q", 5.0).tolerances == pytest.approx([5e-6])
 
 
+@pytest.mark.slow
 def test_chaos_is_not_compared(book, capsys):
     """A number that moves by more than a twentieth; the file, the table and the count say so."""
     main(["regress", "--accept"], book)
@@ -398,6 +407,7 @@ def test_rounding_of_nothing_is_compared():
     assert regress.Comparison("c", "B04", "gap", number, 1e-8).drifted is True
 
 
+@pytest.mark.slow
 def test_regress_accept_keeps_the_spread(book):
     """Of numbers that stay; one that becomes a list, or is new, has none."""
     execute.run(book)
@@ -421,6 +431,7 @@ WAVERING = """import os
 scale = 1.0 + 1e-3 * (os.environ["OMP_NUM_THREADS"] == "2")"""
 
 
+@pytest.mark.slow
 def test_spread(book, capsys, monkeypatch):
     """Measured over variants once, and written beside the number."""
     write(book, good=chapter(code=WAVERING))
@@ -441,6 +452,7 @@ def test_spread(book, capsys, monkeypatch):
     assert "unknown variant 'three threads'; there are: plain" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_spread_of_what_fails(book, capsys):
     """A variant that fails is named, and nothing is written."""
     write(book, good=chapter(code="1 / 0"))
@@ -456,6 +468,7 @@ def test_spread_keeps_what_stands():
     assert spread.spread_of([[1.0, 2.0], [1.0]]) == (float("inf"),) * 2
 
 
+@pytest.mark.slow
 def test_fixed_numbers():
     """From a process of their own: the same ones every time, and none of most chapters."""
     assert fixed.numbers("path_angle") == {}
@@ -487,6 +500,7 @@ def executed_cells(layout):
     return sum(bool(cell.get("execution_count")) for each in notebooks for cell in each.cells)
 
 
+@pytest.mark.slow
 def test_one_line_is_the_address(tmp_path):
     """Changed in a copy of this book, and synchronised: no file holds the old one."""
     here, there = checkout(), Layout(tmp_path)
@@ -536,6 +550,7 @@ def test_an_address_is_one_of_github(book, url):
         pairing.sync(book)
 
 
+@pytest.mark.slow
 def test_readme_parts_follow_the_book(book):
     """Badges hold the configured address, counts the committed verdicts; drift is a fault."""
     pairing.sync(book)
@@ -549,6 +564,7 @@ def test_readme_parts_follow_the_book(book):
     assert readme.check(book) == []
 
 
+@pytest.mark.slow
 def test_readme_figure_is_that_of_the_tagged_cell(book):
     """The picture inside the captioned figure, and no other cell's."""
     pairing.sync(book)
@@ -574,6 +590,7 @@ def test_site_needs_executed_chapters(book):
         site.build(book)
 
 
+@pytest.mark.slow
 def test_last_good_site_stays(book):
     """A build that warns is an error, and the site that was there is still there."""
     here = checkout()

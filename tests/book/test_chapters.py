@@ -57,6 +57,7 @@ def test_a_plain_install_brings_every_import(chapter):
         assert "helpers.book" not in source
 
 
+@pytest.mark.slow
 def test_no_import_goes_undeclared():
     """Nor is anything declared that no module of the package imports."""
     package = LAYOUT.root / "helpers"

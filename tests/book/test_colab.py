@@ -110,6 +110,7 @@ def test_the_list_is_colabs():
     assert {"torch", "torchvision", "numpy", "scipy", "matplotlib"} < set(COLAB)
 
 
+@pytest.mark.slow
 def test_pip_leaves_colabs_packages_alone(wheel, colab, index):
     """What pip would install beside Colab's packages are the package and what Colab lacks."""
     found = would_install(colab, index, wheel)
@@ -117,6 +118,7 @@ def test_pip_leaves_colabs_packages_alone(wheel, colab, index):
     assert not set(found) & {called(name) for name in COLAB}
 
 
+@pytest.mark.slow
 def test_a_narrow_requirement_would_be_seen(colab, index, tmp_path):
     """The test above can fail: pip would move numpy for a package that wants a newer one."""
     write_wheel(index, "numpy", "99.0")

@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from helpers.book.layout import checkout
 
 RIGHT = '''
@@ -19,6 +21,7 @@ WRONG = {
 }
 
 
+@pytest.mark.slow
 def test_mistakes_are_found(tmp_path):
     """One module for each, and one that is right: of that nothing is said."""
     texts = {kind.replace("-", "_"): f"{RIGHT}\n\n{text}\n" for kind, text in WRONG.items()}

@@ -124,6 +124,7 @@ def test_what_contains_itself():
     architecture(net)
 
 
+@pytest.mark.slow
 def test_one_description_in_every_process():
     """Whatever the order of hashes: no places in memory, no order of sets."""
     code = (

@@ -538,6 +538,7 @@ OFFICIAL = {"mnist": 10_000, "fashion-mnist": 10_000, "kmnist": 10_000, "emnist-
 OFFICIAL |= {"emnist-letters": 20_800, "emnist-balanced": 18_800, "cifar10": 10_000}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not REAL, reason="GANSCAPES_DATA names no folder of data sets")
 @pytest.mark.parametrize("name", OFFICIAL)
 def test_real_files(name):

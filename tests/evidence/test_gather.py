@@ -25,6 +25,8 @@ from helpers.evidence.work import DONE, PAUSED, Until, work
 from helpers.experiments import two_clusters
 from tests.evidence import tiny
 
+pytestmark = pytest.mark.slow  # whole runs
+
 ROOT = Path(__file__).parents[2]
 
 

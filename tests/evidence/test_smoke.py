@@ -8,6 +8,8 @@ import pytest
 from helpers import experiments
 from tests.evidence import smoke
 
+pytestmark = pytest.mark.slow  # whole runs
+
 STORED = json.loads(smoke.FILE.read_text(encoding="utf-8"))
 
 

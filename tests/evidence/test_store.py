@@ -64,6 +64,7 @@ def test_a_mark_goes_away_with_an_error(tmp_path):
         assert is_ours
 
 
+@pytest.mark.slow
 def test_a_mark_of_a_process_that_is_gone_counts_no_longer(tmp_path):
     code = (
         "import os, sys; from helpers.evidence.store import Store\n"

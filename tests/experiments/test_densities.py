@@ -53,6 +53,7 @@ def test_distance_of_two_gaussians():
     assert distance(found, np.array([0.0])) == pytest.approx(0, abs=1e-6)
 
 
+@pytest.mark.slow
 def test_with_a_step_for_each_weight_only_chance_is_left(monkeypatch):
     """As many steps as weights: with more probes the estimate comes near."""
     monkeypatch.setattr(densities, "_LAYERS", [1, 8, 1])
@@ -69,6 +70,7 @@ def test_with_a_step_for_each_weight_only_chance_is_left(monkeypatch):
         assert (many[f"low_{player}"] < many[f"high_{player}"]).all()
 
 
+@pytest.mark.slow
 def test_interrupted_and_resumed(tmp_path):
     calls = iter([False] * 3 + [True] + [False] * 50)
     arguments = {"seed": 3, "folder": tmp_path, "until": lambda: next(calls)}

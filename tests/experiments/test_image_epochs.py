@@ -62,6 +62,7 @@ def test_six_seeds_of_the_paper_s_protocol_come_first():
     assert list(first.arms) == MAIN and SIZES["full"].lacks == "nothing"
 
 
+@pytest.mark.slow
 def test_frames():
     """A row of numbers, a course and spectra, with the columns that are promised."""
     found = run(setting_of(image_epochs, "as printed", "mnist NuGAN"))
@@ -87,6 +88,7 @@ class Asked:
         return self.left < 0
 
 
+@pytest.mark.slow
 def test_paused_run_goes_on(tmp_path):
     """Stopped in the middle of an epoch and taken up, a run gives the same bits."""
     setting = Setting(nudging=Nudging(k=2, every=2))

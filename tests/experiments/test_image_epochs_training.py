@@ -31,6 +31,7 @@ NUDGED = {"NSGAN": None, "gradient": Nudging(k=2, every=2)}
 NUDGED |= {"step of G": Nudging(k=2, every=2, project="step", players="G")}
 
 
+@pytest.mark.slow
 def test_watch_sees_the_hessians():
     gan = train_epochs(Setting(), replace(SMALL, epochs=1), NOISE, JUDGE, seed=0)
     players = gan.run.players
@@ -51,6 +52,7 @@ def test_watch_sees_the_hessians():
     np.testing.assert_allclose(last["top_d"], found["top_d"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arm", list(NUDGED))
 def test_epochs_go_on_where_they_were(tmp_path, arm):
     """Cut off after an epoch, the records and nets of the rest are those of an uncut training."""

@@ -154,6 +154,7 @@ def test_pictures_are_those_of_the_end(found):
     assert from_text(as_text(colour)).shape == (2, 3, 32, 32)
 
 
+@pytest.mark.slow
 def test_members_of_a_block_differ():
     both = run(size=replace(SMALL, members=2))
     assert both["members"]["member"].tolist() == [0, 1]
@@ -161,6 +162,7 @@ def test_members_of_a_block_differ():
     assert set(both["path"]["member"]) == {0, 1}
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on(tmp_path, found):
     """In its training and after each part, to the same bits."""
     pauses = 0

@@ -19,6 +19,7 @@ def run(**options):
     return measure(Setting(), SMALL, seed=0, device="cpu", **options)
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_lenets():
     found = run()
     members, course = found["members"], found["course"]
@@ -38,6 +39,7 @@ def test_scores_are_those_of_the_lenets():
     assert (members["real_distance"] < members["noise_distance"]).all()
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on(tmp_path):
     """After each of its four parts, and in the middle of a training, to the same numbers."""
     pauses = 0

@@ -36,6 +36,7 @@ def test_ends_of_paths():
     assert late(3000) == [2700, 2775, 2850, 2925, 3000]
 
 
+@pytest.mark.slow
 def test_members_have_the_numbers_of_the_analyses():
     """The second member's, written out once more; both are seen at the last iteration."""
     setting = setting_of(lenses, READING, "rs adam")

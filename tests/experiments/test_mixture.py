@@ -120,6 +120,7 @@ def test_courses(penalised):
     assert np.allclose(own, -own[::-1], atol=1e-6)  # G's loss is linear in each of its layers
 
 
+@pytest.mark.slow
 def test_wide():
     """Latents of a hundred dimensions have leading eigenvalues, and no whole spectrum."""
     setting = READINGS["as released"].setting
@@ -156,6 +157,7 @@ class Asked:
         return self.left < 0
 
 
+@pytest.mark.slow
 def test_paused_run_goes_on(tmp_path):
     """Stopped in training and between members, and taken up, a run gives the same bits."""
     whole, pauses = run(PRINTED), []

@@ -139,6 +139,7 @@ def test_divergence_is_told():
     assert calm.finite == [0, 1] and calm.lasted(0, 3) == 3
 
 
+@pytest.mark.slow
 def test_resumed(tmp_path):
     """From its checkpoint a training goes on to the same bits, kept weights included."""
     options = {**SMALL, "keep": [300], "every": 100}

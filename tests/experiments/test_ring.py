@@ -82,6 +82,7 @@ def test_a_run_that_ended_early():
     assert found["members"][COLUMNS].isna().all(axis=None)
 
 
+@pytest.mark.slow
 def test_interrupted_and_resumed(tmp_path):
     """Stopped on its way: the frames of a run that was not, to the bit."""
     setting = setting_of(ring, "ours", "js 0.5 gradient, k 5, both, every 5")

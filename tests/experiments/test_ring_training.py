@@ -48,6 +48,7 @@ def test_score_counts_modes():
     assert 7.9 < ring_ceiling(n=800, seed=0) <= 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["js", "rs"])
 def test_records_are_what_they_say(loss):
     """Eigenvalues of the records against those of the game at the kept point."""

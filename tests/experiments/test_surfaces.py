@@ -88,6 +88,7 @@ def test_a_course_is_thinned_and_keeps_its_end():
     assert surfaces._few(rows.head(3))["epoch"].tolist() == [1, 2, 3]
 
 
+@pytest.mark.slow
 def test_a_run_at_full_size_fits_into_the_evidence():
     """By the places, points and records of the full size, at a training's cost of none."""
     full = SIZES["full"]
@@ -98,6 +99,7 @@ def test_a_run_at_full_size_fits_into_the_evidence():
     assert len(json.dumps(tables)) <= 21_000
 
 
+@pytest.mark.slow
 def test_interrupted_and_resumed(tmp_path, measured):
     calls = iter([False] * 2 + [True] + [False] * 50)
     arguments = {"seed": 0, "folder": tmp_path, "until": lambda: next(calls)}

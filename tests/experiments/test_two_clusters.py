@@ -47,6 +47,7 @@ def script(name, seed, iterations):
     return losses[1::2], G(z).detach()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["js", "rs"])
 def test_released_script(name):
     """Two members side by side, a hundred iterations: the script's runs, to rounding."""
@@ -73,6 +74,7 @@ def test_losses_share_networks_and_data():
     assert not torch.equal(data.latents, others.latents)
 
 
+@pytest.mark.slow
 def test_weight_of_d():
     """Twice the loss at the same start, and other points soon after."""
     for lr, apart in ((1e-9, False), (1e-2, True)):
@@ -243,6 +245,7 @@ def test_every_arm_is_a_setting():
     ]
 
 
+@pytest.mark.slow
 def test_interrupted_and_resumed(tmp_path):
     """Stopped three times on its way: the frames of a run that was not, to the bit."""
     setting, much = Setting("rs"), size(3, 40)

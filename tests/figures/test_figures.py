@@ -247,6 +247,7 @@ DRAWN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWN)
 def test_every_figure_can_be_shown(name):
     """It draws without a warning, twice the same, and with text in the reader's ink."""
@@ -276,6 +277,7 @@ xtick.direction: in
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DRAWN)
 def test_a_readers_matplotlibrc_changes_nothing(name, tmp_path):
     rc = tmp_path / "matplotlibrc"

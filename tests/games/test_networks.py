@@ -136,6 +136,7 @@ def with_everything():
     return nets, z, x
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", ROUTES)
 def test_nothing_changes(route):
     """Weights, buffers, gradients, modes, data and torch's random state stand after products."""

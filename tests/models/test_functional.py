@@ -106,6 +106,7 @@ IN_PLACE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", IN_PLACE)
 @pytest.mark.parametrize("route", ["linearized", "retained", "recomputed"])
 def test_operations_in_place(name, route):
@@ -160,6 +161,7 @@ class Turned(nn.Module):
         return self.inner(x.view(-1, 3, 2).transpose(1, 2)).flatten(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", [Sums, Turned, lambda: nn.GroupNorm(2, 6)])
 def test_writes_that_hide(layer):
     """In residual sums, in columns, and in torch's own formulas (F28)."""
@@ -192,6 +194,7 @@ def test_noise_of_a_generator_of_its_own():
         network_game(seeded(small_generator), D, *data(4), noise_seed=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["old", "new"])
 @pytest.mark.parametrize("kind", ["spectral", "weight"])
 def test_norms_of_weights(norm, kind):

@@ -237,6 +237,7 @@ def test_regular_sizes():
     assert [count(net) for net in sn_resnet(seed=0)] == [4_270_595, 1_086_848]
 
 
+@pytest.mark.slow
 def test_sizes_of_table_2():
     """Sun et al. 2020: seven of the ten printed sizes are those of the released nets.
 

@@ -28,6 +28,7 @@ def bfloat16_pays(monkeypatch):
     monkeypatch.setattr("helpers.operators.tracing.is_faster", lambda *_: True)
 
 
+@pytest.mark.slow
 def test_a_preview_that_would_be_slower(monkeypatch):
     """It is not rounded, and the operator says so."""
     game, omega = network_game(*gan("layers"), *data("layers")), point("layers").float()
@@ -267,6 +268,7 @@ def error(found, wanted):
     return ((found - wanted).norm() / wanted.norm()).item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind, route, part", CASES)
 def test_every_route_against_live_modules(kind, route, part):
     """Batch norm in training mode, spectral norm, convolutions: what differences of `backward` say.
@@ -311,6 +313,7 @@ def test_batches_of_unequal_size(kind, route):
     assert error(operator.matmat(U), J @ U) <= LIVE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("route", TRACED)
 def test_traces_of_batches(route):
     """One for each batch, and the same bits at every call."""
@@ -443,6 +446,7 @@ def test_unknown_route():
             make(rotating_saddle(), [1, 1, 0], route="fast")
 
 
+@pytest.mark.slow
 @routes
 def test_products_without_gradients(route):
     """Under no_grad and in inference mode they are what they are outside."""
@@ -472,6 +476,7 @@ def tensors():
     return sum(issubclass(type(each), torch.Tensor) for each in gc.get_objects())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="only Linux says what it holds")
 @pytest.mark.parametrize("route", [route for route in ROUTES if route != "auto"])
 def test_memory_stays(route):

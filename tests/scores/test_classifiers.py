@@ -27,6 +27,7 @@ def same(one, other):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_accuracy_on_digits(seed):
     """Nine in ten right, and the share stated is the share of the right ones."""

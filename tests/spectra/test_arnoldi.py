@@ -299,6 +299,7 @@ def test_most(most):
 # ---- Warm starts. ----
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("which", ["LM", "SR"])
 def test_warm_start(which):
     """Eigenvectors, complex as they are, take fewer products, also those of a point nearby."""

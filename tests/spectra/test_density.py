@@ -134,6 +134,7 @@ def test_blurred():
     assert np.abs(blurred(values, grid, 0.3) - wanted).max() <= CLOSE
 
 
+@pytest.mark.slow
 def test_pyhessian():
     """Its nodes and weights of a small network and ours are equally near to the spectrum."""
     if find_spec("pyhessian") is None:
@@ -194,6 +195,7 @@ def test_integrates_to_one(seed, probes, steps):
     assert 0.997 < np.trapezoid(found.density, found.grid) < 1.001
 
 
+@pytest.mark.slow
 def test_standard_error():
     """It covers the exact density as often as 1.96 standard errors do, and falls with the root."""
     rng = np.random.default_rng(0)

@@ -68,6 +68,7 @@ def test_small_weights_are_as_rare_as_said(n):
 # ---- Counts. ----
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SPECTRA)
 @pytest.mark.parametrize("chance", [None, CHANCE])
 def test_simulator(name, chance):
@@ -86,6 +87,7 @@ def test_simulator(name, chance):
             np.testing.assert_allclose(found, one.values, atol=1e-10 * np.abs(values).max())
 
 
+@pytest.mark.slow
 def test_no_misses():
     """Of 1,000 searches each none where one in a hundred went wrong without the look."""
     seeds = np.arange(1000)

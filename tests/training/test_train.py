@@ -74,6 +74,7 @@ def together(loss="rs", optimizer=SGD, iterations=6, count=3, **more):
 
 # Not rs and wgan with Adam: the slope of D's last bias is 0 but for rounding there, and Adam makes
 # whole steps of it.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "loss, optimizer", [("js", SGD), ("rs", SGD), ("ls", SGD), ("js", ADAM), ("ls", ADAM)]
 )
