@@ -30,7 +30,7 @@ SMALL = {
     "flatness": {"iterations": 20, "every": 10},
     "densities": {"iterations": 4, "points": 30, "probes": 1, "steps": 10},
     "surfaces": {"images": 100, "epochs": 1, "kept": 1, "places": 3},
-    "lenses": {"iterations": 4},
+    "lenses": {"iterations": 4, "samples": 20, "alphas": 3},
     "image_epochs": {
         **{"members": 1, "images": 100, "epochs": 1, "stages": (1, 1, 1), "width": 2, "latent": 4},
         **{"score_samples": 20, "judge_epochs": 1, "steps": 4},
@@ -47,6 +47,7 @@ ALIKE = {
     "ring": "k 1,|k 20,|every| 0.9 |rs 0.5 (gradient|step)",
     "image_epochs": "kmnist|fashion|emnist|rate|, k|every",
     "images": "cifar10",
+    "lenses": "rs |wgan-gp|js extra",
 }
 KERNELS = {"OPENBLAS_CORETYPE": "Haswell", "ATEN_CPU_CAPABILITY": "default"}
 _FACTOR, _RELATIVE, _ABSOLUTE = 10, 1e-4, 1e-6  # of the spread; float32 trainings
