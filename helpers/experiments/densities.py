@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pandas import DataFrame
 from torch import Tensor
 
 from helpers.datasets.synthetic import mixture_of_gaussians
 from helpers.experiments import protocol
+from helpers.experiments.ensembles import member_seed
+from helpers.experiments.parts import in_folder
 from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
 from helpers.experiments.setting import TrainedMembers, TrainingSetting, optimizers_for
 from helpers.games.game import PLAYERS, Game
@@ -117,7 +118,7 @@ def train(
     """
     data = mixture_of_gaussians(size.members, seed=seed, n=size.points)
     run = train_ensemble(
-        [_nets(100_000 * seed + member) for member in range(size.members)],
+        [_nets(member_seed(seed, member)) for member in range(size.members)],
         data.latents,
         data.reals,
         loss=find_loss(setting.loss),
@@ -127,7 +128,7 @@ def train(
         seed=seed,
         recording=Recording(
             snapshots={size.iterations},
-            checkpoint=None if folder is None else folder / "training.pt",
+            checkpoint=in_folder(folder),
             until=until,
         ),
         device=device,
@@ -159,16 +160,13 @@ def measure(
     True
     """
     trained = train(setting, size, seed=seed, device=device, folder=folder, until=until)
-    rows = []
-    for member in range(size.members):
-        row: dict[str, float] = {"member": member, "diverged": trained.run.diverged.get(member, 0)}
-        if member in trained.finite:
-            game, point = trained.game(member), trained.end(member)
-            for player in PLAYERS:
-                found = compared(game, player, point, size, seed=seed)
-                row |= {f"{name}_{player.lower()}": value for name, value in found.items()}
-        rows.append(row)
-    return {"members": DataFrame(rows)}
+
+    def looked_at(member: int) -> dict[str, float]:
+        game, point = trained.game(member), trained.end(member)
+        found = {player: compared(game, player, point, size, seed=seed) for player in PLAYERS}
+        return {f"{name}_{p.lower()}": v for p in PLAYERS for name, v in found[p].items()}
+
+    return {"members": trained.rows(looked_at)}
 
 
 def compared(game: Game, player: str, point: Tensor, size: Size, *, seed: int) -> dict[str, float]:

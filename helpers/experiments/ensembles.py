@@ -6,11 +6,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from pandas import DataFrame, concat
 
 from helpers.experiments.protocol import Rows
 from helpers.training.train import Diverged, EnsembleResult
+
+
+def member_seed(seed: int, member: int) -> int:
+    """The seed of a member of a block, from that of the block.
+
+    >>> member_seed(2, 3)
+    200003
+    """
+    return 100_000 * seed + member
 
 
 def records_of(
@@ -41,6 +50,19 @@ def records_of(
         records[name] = np.full((len(times), *shape), np.nan, dtype=kept.dtype)
         records[name][:done] = kept
     return times, records, run.diverged
+
+
+def quartiles(values: ArrayLike, iterations: ArrayLike) -> DataFrame:
+    """A row per iteration: quartiles "low", "median" and "high" of values (t, S) over members.
+
+    Members without a number are left out.
+
+    >>> quartiles([[0.0, 4.0, np.nan]], [20]).values.tolist()
+    [[20.0, 1.0, 2.0, 3.0]]
+    """
+    found = DataFrame(np.asarray(values)).quantile([0.25, 0.5, 0.75], axis=1).to_numpy()
+    columns = dict(zip(("low", "median", "high"), found, strict=True))
+    return DataFrame({"iteration": np.asarray(iterations)} | columns)
 
 
 def paired(rows: Rows, one: str, other: str, column: str) -> DataFrame:

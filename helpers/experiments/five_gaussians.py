@@ -20,7 +20,8 @@ from torch import Tensor
 from helpers.analysis.coverage import coverage, shares_near
 from helpers.datasets.synthetic import circle_of_gaussians
 from helpers.experiments import protocol
-from helpers.experiments.ensembles import paired, records_of
+from helpers.experiments.ensembles import member_seed, paired, quartiles, records_of
+from helpers.experiments.parts import in_folder
 from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
 from helpers.inputs import one_of, whole_number
 from helpers.losses.table import LOSSES
@@ -125,7 +126,7 @@ def train(
     times, records, diverged = records_of(
         partial(
             train_ensemble,
-            [gaussians_nets(seed=100_000 * seed + member) for member in range(members)],
+            [gaussians_nets(seed=member_seed(seed, member)) for member in range(members)],
             data.latents,
             data.reals,
             loss=LOSSES[setting.loss],
@@ -136,7 +137,7 @@ def train(
             recording=Recording(
                 every=_EVERY,
                 observe=partial(_observe, centres=data.centres),
-                checkpoint=None if folder is None else folder / "training.pt",
+                checkpoint=in_folder(folder),
                 until=until,
             ),
             device=device,
@@ -204,10 +205,7 @@ def members_of(trained: Trained) -> DataFrame:
 def course_of(trained: Trained) -> DataFrame:
     """A row per time, as `measure` says."""
     few = slice(None, None, -(-len(trained.iterations) // _TIMES))
-    low, median, high = np.percentile(trained.modes[few], [25, 50, 75], axis=1)
-    return DataFrame(
-        {"iteration": trained.iterations[few], "low": low, "median": median, "high": high}
-    )
+    return quartiles(trained.modes[few], trained.iterations[few])
 
 
 def _difference(rows: Rows, one: str, other: str) -> list[float]:

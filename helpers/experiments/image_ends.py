@@ -13,6 +13,7 @@ from torch import Tensor
 from helpers.analysis.endpoints import bump
 from helpers.datasets import ImageSet
 from helpers.experiments.image_training import TrainedGan
+from helpers.experiments.judges import scored
 from helpers.games import spectral_norms
 from helpers.games.game import PLAYERS
 from helpers.operators import hessian
@@ -27,7 +28,6 @@ from helpers.scores import (
 )
 from helpers.spectra import slq_density, top_eigenpairs
 
-SCORED = 5000  # samples, as many as Berard et al. take; half the test images at most
 _DIGITS = 10  # of a path's positions, so that equal ones are the same number
 _DRAWN = 6144  # values of the pictures that are kept: six in grey, two in colour
 _LEVELS = 15  # of grey above black: one hexadecimal digit
@@ -64,12 +64,12 @@ def samples_of(
         stages: iterations, the last one the end.
         seed: of the latents.
     """
-    scored = min(SCORED, len(held) // 2)
+    count = scored(held)
     found: list[float] = []
     for stage in stages:
-        made = gan.samples(stage, scored, seed=seed)
+        made = gan.samples(stage, count, seed=seed)
         found.append(inception_score(judge, made))
-    counts, bounds = class_counts(judge, made), score_range(judge, held.images, n=scored)
+    counts, bounds = class_counts(judge, made), score_range(judge, held.images, n=count)
     numbers = {
         "judge_accuracy": judge.accuracy,
         "real_score": bounds.real_score,
@@ -77,7 +77,7 @@ def samples_of(
         "score": found[-1],
         "entropy": class_entropy(counts),
         "modes": float(modes(counts)),
-        "distance": frechet_distance(judge, held.subset(scored, seed=0).images, made),
+        "distance": frechet_distance(judge, held.subset(count, seed=0).images, made),
     }
     few = made[: _DRAWN // made[0].numel()]
     return {

@@ -14,7 +14,7 @@ import torch
 from pandas import DataFrame, concat
 
 from helpers.experiments.image_epochs_course import densities_of, summary, thinned
-from helpers.experiments.image_epochs_training import Setting, Size, Trained, train_gan
+from helpers.experiments.image_epochs_training import Setting, Size, train
 from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
 from helpers.training.nudging import Nudging
 
@@ -130,26 +130,6 @@ WANTED = [
         "what is varied of NuGAN, in place of legacy runs; some ten minutes each on one core",
     ),
 ]
-
-
-def train(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
-) -> Trained:
-    """Train the GAN of a block, and its judge; see `image_epochs_training.train_gan`.
-
-    >>> from dataclasses import replace
-    >>> tiny = replace(SIZES["quick"], images=50, epochs=1, stages=(1, 1, 1), judge_epochs=1)
-    >>> train(Setting(), tiny, seed=0).point(1).ndim
-    1
-    """
-    return train_gan(setting, size, seed=seed, device=device, folder=folder, data=data, until=until)
 
 
 def measure(

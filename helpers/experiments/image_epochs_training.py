@@ -6,7 +6,7 @@ a DCGAN without norm in D, Adam at 2e-4 with betas (0.5, 0.999), and a LeNet for
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,18 +17,19 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 from torch import Tensor
 
-from helpers.datasets import ImageSet, load
-from helpers.experiments import image_training, protocol
+from helpers.datasets import load
+from helpers.experiments import image_training, judges, protocol
 from helpers.experiments.image_training import JOINT_BATCH, TrainedGan, samples, standard_normal
+from helpers.experiments.judges import at_most
+from helpers.experiments.parts import in_folder
 from helpers.experiments.protocol import Until
 from helpers.experiments.setting import optimizers_for
 from helpers.games.game import Game
 from helpers.games.networks import joint_point, network_game
 from helpers.losses.table import find_loss
-from helpers.machine import pick_device
 from helpers.models import Players, dcgan
 from helpers.operators import hessian
-from helpers.scores.classifiers import Classifier, train_judge
+from helpers.scores.classifiers import Classifier
 from helpers.scores.metrics import (
     ScoreRange,
     class_counts,
@@ -39,11 +40,12 @@ from helpers.scores.metrics import (
 )
 from helpers.spectra import top_eigenpairs
 from helpers.training.nudging import SharpDirections
-from helpers.training.train import Recording, train
+from helpers.training.train import Recording
+from helpers.training.train import train as train_players
 
 TOP = 5  # leading eigenvalues of each player, after every epoch
 _TOLERANCE = 0.05  # of their residuals, in parts of each eigenvalue
-_JUDGE = 0  # the judge's seed, which no run changes
+_TESTED = 10_000  # images that the judge is tested on, at most
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,7 +173,7 @@ class Trained:
         return DataFrame(columns)
 
 
-def train_gan(
+def train(
     setting: Setting,
     size: Size,
     *,
@@ -196,19 +198,19 @@ def train_gan(
         FileNotFoundError: for images that are not there.
         FloatingPointError, NotConverged: if a search of the watch fails.
 
+    >>> from dataclasses import replace
     >>> from helpers.experiments.image_epochs import SIZES
     >>> tiny = replace(SIZES["quick"], images=50, epochs=1, stages=(1, 1, 1), judge_epochs=1)
-    >>> train_gan(Setting(), tiny, seed=0).course()["epoch"].tolist()
+    >>> train(Setting(), tiny, seed=0).course()["epoch"].tolist()
     [1]
     """
     name = size.stand_in or setting.data
     reals = images_of(name, size.images, data)
-    file = None if folder is None else folder / "judge.pt"
-    judge = judge_of(name, size, device=device, checkpoint=file, data=data)
-    held = _at_most(load(name, "test", root=data), 2 * size.score_samples).images
+    judge = judge_of(name, size, device=device, folder=folder, data=data)
+    held = at_most(load(name, "test", root=data), 2 * size.score_samples).images
     few = len(held) // 2
     found = score_range(judge, held.to(device), n=min(size.score_samples, few))
-    file = None if folder is None else folder / "training.pt"
+    file = in_folder(folder)
     gan = train_epochs(
         setting, size, reals, judge, seed=seed, checkpoint=file, until=until, device=device
     )
@@ -227,7 +229,7 @@ def train_epochs(
     until: Until | None = None,
     device: torch.device | str = "cpu",
 ) -> TrainedGan:
-    """Train the GAN of a setting on some images, watched by some judge; see `train_gan`.
+    """Train the GAN of a setting on some images, watched by some judge; see `train`.
 
     Args:
         setting, size, seed, until, device: as there.
@@ -239,15 +241,14 @@ def train_epochs(
     passes, latent = len(reals) // size.batch, size.latent
     fixed = reals[: size.hessian_images].to(device)
     latents = standard_normal(len(fixed), latent, seed=seed).to(device)
-    rate_g, rate_d = (size.rate_factor * rate for rate in setting.rates)
-    setting = replace(setting, rates=(rate_g, rate_d))
+    setting = setting.hurried(size.rate_factor)
     nudging, directions = setting.nudging, {}
     if nudging is not None:
         directions = {
             player: SharpDirections(player, nudging, latents, fixed, setting.loss, setting.penalty)
             for player in nudging.players
         }
-    run = train(
+    run = train_players(
         dcgan(seed=seed, latent=latent, width=size.width, normed=setting.normed),
         reals,
         latent=latent,
@@ -279,7 +280,7 @@ def images_of(name: str, count: int, data: Path | str | None = None) -> Tensor:
     >>> images_of("digits", 100).shape
     torch.Size([100, 1, 32, 32])
     """
-    return _at_most(load(name, root=data), count).images
+    return at_most(load(name, root=data), count).images
 
 
 def judge_of(
@@ -287,39 +288,15 @@ def judge_of(
     size: Size,
     *,
     device: torch.device | str = "cpu",
-    checkpoint: Path | None = None,
+    folder: Path | None = None,
     data: Path | str | None = None,
 ) -> Classifier:
-    """A LeNet for one set of images, trained once in a process, or taken up from its checkpoint.
-
-    It is the same one for all runs of a size.
-    """
-    learned = (size.judge_images, size.judge_epochs)
-    return _judge(name, *learned, pick_device(device), checkpoint, data)
-
-
-@cache
-def _judge(
-    name: str,
-    count: int,
-    epochs: int,
-    device: torch.device,
-    checkpoint: Path | None,
-    data: Path | str | None,
-) -> Classifier:
-    learned = _at_most(load(name, root=data), count)
-    test = _at_most(load(name, "test", root=data), 10_000)
-    return train_judge(
-        learned.images,
-        learned.labels,
-        test_images=test.images,
-        test_labels=test.labels,
-        seed=_JUDGE,
-        epochs=epochs,
-        checkpoint=checkpoint,
+    """The LeNet of one set of images for all runs of a size; see `helpers.experiments.judges`."""
+    return judges.judge_of(
+        name,
+        size.judge_epochs,
         device=device,
+        folder=folder,
+        data=data,
+        most=(size.judge_images, _TESTED),
     )
-
-
-def _at_most(found: ImageSet, count: int) -> ImageSet:
-    return found.subset(count, seed=0) if len(found) > count else found

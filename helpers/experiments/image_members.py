@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,18 +12,16 @@ import torch
 
 from helpers.datasets import load
 from helpers.experiments import image_training, judges
+from helpers.experiments.ensembles import member_seed
 from helpers.experiments.image_ends import Found, Looking, densities_of, end_of, path_of, samples_of
 from helpers.experiments.image_training import TrainedGan, milestones, train_images
-from helpers.experiments.parts import kept
+from helpers.experiments.parts import in_folder, kept
 from helpers.experiments.protocol import Size, Until
 from helpers.experiments.setting import late_iterations
 from helpers.inputs import one_of
-from helpers.scores import Classifier
 from helpers.training.train import Diverged, Recording
 
 _STAGES = 8  # of a training, whose samples are scored
-_JUDGE = 0  # the seed of the judge, which is the same for all GANs of a data set
-_JUDGES: dict[tuple[str, ...], Classifier] = {}  # of this process: each takes minutes
 COUNTED = ("passes", "updates")
 
 
@@ -86,11 +84,6 @@ def schedule(setting: Setting, size: ImageSize, images: int) -> Schedule:
     )
 
 
-def member_seed(seed: int, member: int) -> int:
-    """The seed of a member of a block."""
-    return 100_000 * seed + member
-
-
 def train(
     setting: Setting,
     size: ImageSize,
@@ -121,9 +114,8 @@ def train(
     """
     images = load(size.stand_in or setting.data, root=data).images
     when = schedule(setting, size, len(images))
-    rate_g, rate_d = (size.faster * rate for rate in setting.rates)
     return train_images(
-        replace(setting, rates=(rate_g, rate_d)),
+        setting.hurried(size.faster),
         images,
         when.length,
         seed=member_seed(seed, member),
@@ -132,41 +124,11 @@ def train(
         batch=size.batch,
         recording=Recording(
             snapshots={0, when.first, *when.stages, *when.late},
-            checkpoint=None if folder is None else folder / "training.pt",
+            checkpoint=in_folder(folder),
             until=until,
         ),
         device=device,
     )
-
-
-def judge_of(
-    name: str,
-    epochs: int,
-    *,
-    device: torch.device | str,
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
-) -> Classifier:
-    """The LeNet under which all GANs on one set of images are scored, trained once a process.
-
-    Arguments and errors as `helpers.experiments.judges.train`; the checkpoint is in the folder.
-
-    >>> judge_of("digits", 1, device="cpu").accuracy > 0.3
-    True
-    """
-    key = (name, str(epochs), str(device), str(data))
-    if key not in _JUDGES:
-        _JUDGES[key] = judges.train(
-            judges.Setting(name),
-            epochs,
-            seed=_JUDGE,
-            device=device,
-            checkpoint=None if folder is None else folder / "judge.pt",
-            data=data,
-            until=until,
-        )
-    return _JUDGES[key]
 
 
 def look(
@@ -200,7 +162,7 @@ def look(
     except Diverged as end:
         last = {"diverged": float(end.iteration), "passes": float(end.iteration * setting.critics)}
         return {"numbers": numbers | last}
-    judge = judge_of(name, size.judge_epochs, **options)
+    judge = judges.judge_of(name, size.judge_epochs, **options)
     looked, on_path = (
         reals.subset(min(count, len(reals)), seed=number).images.to(device)
         for count in (size.looked, size.on_path)
@@ -214,6 +176,6 @@ def look(
     run = {"setting": repr(setting), "size": repr(size), "seed": number}
     found: Found = {}
     for part, of in looks.items():
-        found |= (here := kept(of, None if folder is None else folder / f"{part}.pt", run, until))
+        found |= (here := kept(of, in_folder(folder, f"{part}.pt"), run, until))
         numbers |= here["numbers"]
     return found | {"numbers": numbers}

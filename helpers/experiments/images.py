@@ -16,6 +16,7 @@ from pandas import DataFrame, concat
 
 from helpers.experiments.image_members import ImageSize, Setting, look, train
 from helpers.experiments.image_training import KINDS
+from helpers.experiments.parts import of_member
 from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
 
 __all__ = [
@@ -152,9 +153,6 @@ def measure(
     """
     found = []
     for member in range(size.members):
-        own = None if folder is None else folder / f"member-{member}"
-        if own is not None:
-            own.mkdir(parents=True, exist_ok=True)
         found.append(
             look(
                 setting,
@@ -162,7 +160,7 @@ def measure(
                 seed=seed,
                 member=member,
                 device=device,
-                folder=own,
+                folder=of_member(folder, member),
                 data=data,
                 until=until,
             )

@@ -17,12 +17,16 @@ from pandas import DataFrame
 
 from helpers.datasets import ImageSet, load
 from helpers.experiments import protocol
-from helpers.experiments.parts import kept
+from helpers.experiments.ensembles import member_seed
+from helpers.experiments.parts import in_folder, kept, of_member
 from helpers.experiments.protocol import Measured, Quantity, Reading, Until, Wanted
+from helpers.machine import pick_device
 from helpers.scores import Classifier, inception_score, score_range, train_judge
 
 VERSION = 1
 SCORED = 5000  # images, as many as Berard et al. score of a generator; half the test images at most
+_JUDGE = 0  # the seed of the LeNet under which all GANs of a set are scored
+_JUDGES: dict[tuple[Any, ...], Classifier] = {}  # of this process: each takes minutes
 _DRAW = 0  # the seed of the images that are scored: all judges see the same ones
 
 
@@ -72,6 +76,7 @@ def train(
     checkpoint: Path | None = None,
     data: Path | str | None = None,
     until: Until | None = None,
+    most: tuple[int, int] | None = None,
 ) -> Classifier:
     """A LeNet after some epochs, with its accuracy on the test images.
 
@@ -81,6 +86,7 @@ def train(
         seed: of its weights and the order of the images.
         device, checkpoint, until: as `helpers.scores.train_judge`.
         data: folder of data sets, as `helpers.datasets.load`.
+        most: images that it learns and is tested on, at most; all without.
 
     Raises:
         Paused: once `until` says so.
@@ -89,6 +95,8 @@ def train(
     True
     """
     images, held = (load(setting.data, split, root=data) for split in ("train", "test"))
+    if most is not None:
+        images, held = at_most(images, most[0]), at_most(held, most[1])
     return train_judge(
         images.images,
         images.labels,
@@ -100,6 +108,57 @@ def train(
         until=until,
         device=device,
     )
+
+
+def at_most(found: ImageSet, count: int) -> ImageSet:
+    """So many images of a set, drawn once and for all; the set itself if it has no more.
+
+    >>> len(at_most(load("digits"), 100))
+    100
+    """
+    return found.subset(count, seed=_DRAW) if len(found) > count else found
+
+
+def judge_of(
+    name: str,
+    epochs: int,
+    *,
+    device: torch.device | str,
+    folder: Path | None = None,
+    data: Path | str | None = None,
+    until: Until | None = None,
+    most: tuple[int, int] | None = None,
+) -> Classifier:
+    """The LeNet under which all GANs on one set of images are scored, trained once a process.
+
+    Arguments and errors as `train`; the checkpoint is in the folder.
+
+    >>> judge_of("digits", 1, device="cpu").accuracy > 0.3
+    True
+    """
+    key = (name, epochs, str(pick_device(device)), str(data), most)
+    if key not in _JUDGES:
+        _JUDGES[key] = train(
+            Setting(name),
+            epochs,
+            seed=_JUDGE,
+            device=device,
+            checkpoint=in_folder(folder, "judge.pt"),
+            data=data,
+            until=until,
+            most=most,
+        )
+    return _JUDGES[key]
+
+
+def scored(held: ImageSet) -> int:
+    """How many samples are scored beside these test images: 5,000, half of the images at most.
+
+    >>> held = load("digits", "test")
+    >>> scored(held) == len(held) // 2
+    True
+    """
+    return min(SCORED, len(held) // 2)
 
 
 def measure(
@@ -129,10 +188,7 @@ def measure(
     held = load(own.data, "test", root=data)
     members, course = [], []
     for member in range(size.members):
-        number = 100_000 * seed + member
-        place = None if folder is None else folder / f"member-{member}"
-        if place is not None:
-            place.mkdir(parents=True, exist_ok=True)
+        number, place = member_seed(seed, member), of_member(folder, member)
         for epochs in size.epochs:
             judged = partial(
                 _judged,
@@ -141,11 +197,11 @@ def measure(
                 held,
                 seed=number,
                 device=device,
-                checkpoint=None if place is None else place / "judge.pt",
+                checkpoint=in_folder(place, "judge.pt"),
                 data=data,
                 until=until,
             )
-            path = None if place is None else place / f"{epochs} epochs.pt"
+            path = in_folder(place, f"{epochs} epochs.pt")
             found = kept(judged, path, {"setting": repr(own), "seed": number}, until)
             scores = {name: found[name] for name in ("epochs", "accuracy", "all", "half")}
             course.append({"member": member, **scores})
@@ -158,8 +214,7 @@ def _judged(
 ) -> dict[str, float]:
     """What a LeNet says of test images after some epochs."""
     judge = train(setting, epochs, seed=seed, **options)
-    scored = min(SCORED, len(held) // 2)
-    bounds = score_range(judge, held.images, n=scored, seed=_DRAW)
+    bounds = score_range(judge, held.images, n=scored(held), seed=_DRAW)
     return {
         "epochs": epochs,
         "accuracy": judge.accuracy,

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from pandas import DataFrame
 
 from helpers.analysis.endpoints import bump, end_point
 from helpers.analysis.paths import path_profile
 from helpers.experiments import protocol
+from helpers.experiments.parts import in_folder
 from helpers.experiments.protocol import Measured, Quantity, Reading, Until, Wanted
 from helpers.experiments.ring_training import Setting, TrainedRing, train_ring
 from helpers.losses.penalty import GradientPenalty
@@ -92,7 +92,7 @@ def train(
         units=UNITS,
         keep=late(size.iterations),
         every=size.iterations,
-        checkpoint=None if folder is None else folder / "training.pt",
+        checkpoint=in_folder(folder),
         until=until,
         device=device,
     )
@@ -130,11 +130,7 @@ def measure(
     (1, 11)
     """
     ring = train(setting, size, seed=seed, device=device, folder=folder, until=until)
-    rows = []
-    for member in range(size.members):
-        row: dict[str, float] = {"member": member, "diverged": ring.run.diverged.get(member, 0)}
-        rows.append(row | (looked_at(ring, member, size) if member in ring.finite else {}))
-    return {"members": DataFrame(rows)}
+    return {"members": ring.rows(lambda member: looked_at(ring, member, size))}
 
 
 def looked_at(ring: TrainedRing, member: int, size: Size) -> dict[str, float]:

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils import vector_to_parameters
 
 from helpers.datasets.synthetic import mixture_of_gaussians
+from helpers.experiments.ensembles import member_seed
 from helpers.experiments.protocol import Until
 from helpers.experiments.setting import TrainedMembers, TrainingSetting, optimizers_for
 from helpers.games.game import Game
@@ -163,7 +164,7 @@ def train_mixture(
         reals = reals.sort(dim=1).values  # nothing but speed depends on the order
     try:
         run = train_ensemble(
-            [_nets(setting.latent, 100_000 * seed + number) for number in range(members)],
+            [_nets(setting.latent, member_seed(seed, number)) for number in range(members)],
             samples.latents,
             reals,
             loss=loss,

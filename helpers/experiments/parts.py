@@ -1,4 +1,4 @@
-"""Parts of a run that are computed once, and read back by a run that is taken up again."""
+"""Parts of a run: where they are kept, and those that a run which is taken up again reads back."""
 
 from __future__ import annotations
 
@@ -9,6 +9,27 @@ from typing import Any
 from helpers.checkpoints import read_state, write_state
 from helpers.experiments.protocol import Until
 from helpers.training import Paused
+
+
+def in_folder(folder: Path | None, name: str = "training.pt") -> Path | None:
+    """A file of a run's own folder; None where nothing is kept.
+
+    >>> in_folder(None) is None, in_folder(Path("run"), "judge.pt").name
+    (True, 'judge.pt')
+    """
+    return None if folder is None else folder / name
+
+
+def of_member(folder: Path | None, member: int) -> Path | None:
+    """A folder for one member of a run, made if it is not there; None where nothing is kept.
+
+    >>> of_member(None, 0) is None
+    True
+    """
+    place = in_folder(folder, f"member-{member}")
+    if place is not None:
+        place.mkdir(parents=True, exist_ok=True)
+    return place
 
 
 def kept(

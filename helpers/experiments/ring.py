@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from pandas import DataFrame, concat
 
 from helpers.experiments import protocol
-from helpers.experiments.ensembles import paired
+from helpers.experiments.ensembles import paired, quartiles
+from helpers.experiments.parts import in_folder
 from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
-from helpers.experiments.ring_training import Setting, TrainedRing, ring_ceiling, train_ring
+from helpers.experiments.ring_training import Setting, TrainedRing, train_ring
 from helpers.training.nudging import Nudging
 from helpers.training.optimizers import PROJECTIONS
 
@@ -38,9 +39,7 @@ __all__ = [
     "measure",  # the numbers of a run
     "members_of",  # the members' numbers of a run
     "nudge",  # a nudge's part of the name of an arm
-    "ring_ceiling",  # the score of the true mixture
     "train",  # the training of a run
-    "train_ring",  # the same, by the numbers
 ]
 
 VERSION = 1
@@ -159,7 +158,7 @@ def train(
         size.iterations,
         seed=seed,
         every=size.every,
-        checkpoint=None if folder is None else folder / "training.pt",
+        checkpoint=in_folder(folder),
         until=until,
         device=device,
     )
@@ -204,12 +203,10 @@ def members_of(trained: TrainedRing, size: Size) -> DataFrame:
 
 def course_of(trained: TrainedRing) -> DataFrame:
     """A row per "number" and "iteration": quartiles "low", "median" and "high" over members."""
-    parts = []
-    for name, values in _numbers(trained).items():
-        quartiles = DataFrame(values).quantile([0.25, 0.5, 0.75], axis=1).to_numpy()
-        columns = {"number": name, "iteration": trained.run.iterations}
-        columns |= dict(zip(("low", "median", "high"), quartiles, strict=True))
-        parts.append(DataFrame(columns))
+    parts = [
+        quartiles(values, trained.run.iterations).assign(number=name)
+        for name, values in _numbers(trained).items()
+    ]
     return concat(parts, ignore_index=True)
 
 

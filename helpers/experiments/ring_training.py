@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from helpers.analysis.coverage import shares_near
 from helpers.datasets.synthetic import circle_of_gaussians
+from helpers.experiments.ensembles import member_seed
 from helpers.experiments.protocol import Until
 from helpers.experiments.setting import TrainedMembers, TrainingSetting, optimizers_for
 from helpers.games.game import PLAYERS, Game
@@ -127,7 +128,7 @@ def train_ring(
         left_out = {p: MemberDirections(p, nudging, **fixed) for p in nudging.players}
     try:
         run = train_ensemble(
-            [_nets(units, 100_000 * seed + number) for number in range(members)],
+            [_nets(units, member_seed(seed, number)) for number in range(members)],
             latents,
             reals,
             loss=loss,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
+from pandas import DataFrame
 from torch import Tensor
 from torch.optim import SGD, Adam, Optimizer
 
@@ -17,6 +18,8 @@ from helpers.losses.table import find_loss
 from helpers.training.nudging import Nudging
 from helpers.training.optimizers import Extragradient, Nudged
 from helpers.training.train import EnsembleResult
+
+_Own = TypeVar("_Own", bound="TrainingSetting")
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,15 @@ class TrainingSetting:
         one_of("method", self.method, self.METHODS)
         if self.nudging is not None and self.method != "adam":
             raise ValueError(f"nudging goes around Adam, not around {self.method}")
+
+    def hurried(self: _Own, factor: float) -> _Own:
+        """With both rates times a factor: a short training has to hurry.
+
+        >>> TrainingSetting(rates=(0.25, 0.5)).hurried(2).rates
+        (0.5, 1.0)
+        """
+        rate_g, rate_d = self.rates
+        return replace(self, rates=(factor * rate_g, factor * rate_d))
 
 
 def optimizers_for(
@@ -99,6 +111,20 @@ class TrainedMembers:
     def finite(self) -> list[int]:
         """Members that have not diverged."""
         return [m for m in range(len(self.latents)) if m not in self.run.diverged]
+
+    def rows(self, look: Callable[[int], dict[str, float]]) -> DataFrame:
+        """A row per member: its number, where it "diverged" (0: not), and what a look at it finds.
+
+        There is nothing to be seen of one that diverged.
+        """
+        found = []
+        for member in range(len(self.latents)):
+            row: dict[str, float] = {
+                "member": member,
+                "diverged": self.run.diverged.get(member, 0),
+            }
+            found.append(row | (look(member) if member in self.finite else {}))
+        return DataFrame(found)
 
     def point(self, member: int, iteration: int) -> Tensor:
         """(p + q,) weights of one member after a kept iteration, where its data are."""

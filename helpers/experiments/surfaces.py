@@ -6,7 +6,7 @@ planes of each player, with the training projected on them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from torch import Tensor
 from helpers.analysis.surfaces import PLANES, eigen_plane, loss_plane, projected
 from helpers.datasets import load
 from helpers.experiments import protocol
+from helpers.experiments.parts import in_folder
 from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
 from helpers.experiments.setting import TrainingSetting, optimizers_for
 from helpers.games.game import PLAYERS, Game
@@ -139,6 +140,7 @@ def train(
         FileNotFoundError: as `helpers.datasets.load`.
         Paused: once `until` says so.
 
+    >>> from dataclasses import replace
     >>> size = replace(SIZES["quick"], images=50, epochs=1, width=2, kept=1)
     >>> train(Setting(), size, seed=0).run.records["low_g"].shape
     (1,)
@@ -155,7 +157,7 @@ def train(
         reals,
         latent=size.latent,
         loss=find_loss(setting.loss),
-        optimizer=optimizers_for(_hurried(setting, size.rate_factor)),
+        optimizer=optimizers_for(setting.hurried(size.rate_factor)),
         iterations=passes * size.epochs,
         batch_by_epochs=size.batch,
         seed=seed,
@@ -164,18 +166,13 @@ def train(
             every=passes,
             observe=_Ends(setting.loss, fixed, latents, seed),
             snapshots={passes * epoch for epoch in epochs},
-            checkpoint=None if folder is None else folder / "training.pt",
+            checkpoint=in_folder(folder),
             save_every=passes,
             until=until,
         ),
         device=device,
     )
     return Trained(setting.loss, run, fixed, latents, epochs, passes)
-
-
-def _hurried(setting: Setting, factor: float) -> Setting:
-    rate_g, rate_d = setting.rates
-    return replace(setting, rates=(factor * rate_g, factor * rate_d))
 
 
 @dataclass(frozen=True)
@@ -224,6 +221,7 @@ def measure(
     Raises:
         FloatingPointError: as `loss_plane`; and what `train` raises.
 
+    >>> from dataclasses import replace
     >>> size = replace(SIZES["quick"], images=50, epochs=1, width=2, kept=1, places=3)
     >>> found = measure(Setting(), size, seed=0)
     >>> found["surface"].shape  # two planes of each player

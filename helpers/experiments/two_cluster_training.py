@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from helpers.analysis.coverage import Coverage, coverage, least_loss, pair_shares
 from helpers.datasets.synthetic import CENTRES, RADIUS, WIDTH, Samples, two_clusters
 from helpers.experiments import protocol
-from helpers.experiments.ensembles import records_of
+from helpers.experiments.ensembles import member_seed, records_of
+from helpers.experiments.parts import in_folder
 from helpers.experiments.protocol import Until
 from helpers.inputs import whole_number
 from helpers.losses.scalars import check_loss
@@ -147,8 +148,8 @@ def draw(setting: Setting, members: int, *, seed: int) -> tuple[list[Players], S
         return list(players), Samples(torch.stack(latents), torch.stack(reals), CENTRES)
     samples = two_clusters(members, seed=seed, n=POINTS, pattern=pattern)
     nets = [
-        two_cluster_nets(seed=100_000 * seed + number, widths=setting.widths, scale=setting.scale)
-        for number in range(members)
+        two_cluster_nets(seed=each, widths=setting.widths, scale=setting.scale)
+        for each in (member_seed(seed, number) for number in range(members))
     ]
     return nets, samples
 
@@ -199,7 +200,7 @@ def train(
     """
     iterations = whole_number("iterations", size.iterations, _EVERY)
     players, samples = draw(setting, size.members, seed=seed)
-    checkpoint = None if folder is None else folder / "training.pt"
+    checkpoint = in_folder(folder)
     times, records, diverged = records_of(
         partial(
             train_ensemble,

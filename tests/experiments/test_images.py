@@ -13,7 +13,7 @@ from helpers.datasets import load
 from helpers.evidence.lines import encoded, rounded, text_of
 from helpers.experiments import find, images
 from helpers.experiments.image_ends import as_text, from_text
-from helpers.experiments.image_members import judge_of, schedule
+from helpers.experiments.image_members import schedule
 from helpers.experiments.images import (
     ARMS,
     QUANTITIES,
@@ -24,6 +24,7 @@ from helpers.experiments.images import (
     measure,
     train,
 )
+from helpers.experiments.judges import judge_of
 from helpers.experiments.protocol import setting_of
 from helpers.ledger import legacy_runs
 from helpers.ledger.claims import all_claims
