@@ -113,14 +113,18 @@ def test_lagging_boxes_are_named(layout, monkeypatch, tmp_path, capsys):
     assert board.lagging(layout) == {}
 
 
+@pytest.fixture(scope="module")
+def rows():
+    """The board's rows of the executed chapters, by claim."""
+    return {row.claim["id"]: row for row in board.rows(checkout(), committed=False)}
+
+
 @pytest.mark.parametrize("chapter", checkout().chapters())
-def test_executed_boxes_say_what_the_board_says(chapter):
+def test_executed_boxes_say_what_the_board_says(chapter, rows):
     """For each claim with evidence, at its home."""
-    layout = checkout()
-    path = layout.executed / f"{chapter}.ipynb"
+    path = checkout().executed / f"{chapter}.ipynb"
     if not path.exists():
         pytest.skip("not executed; run `make book`")
-    found = {row.claim["id"]: row for row in board.rows(layout, committed=False)}
     for claim, text in ledger.boxes_of(pairing.read(path)):
-        if found[claim].claim.get("home") == chapter:
-            assert text.startswith(f"{claim} {found[claim].verdict}: ")
+        if rows[claim].claim.get("home") == chapter:
+            assert text.startswith(f"{claim} {rows[claim].verdict}: ")

@@ -1,6 +1,7 @@
 """The mixture experiment: what its readings are, what a run gives, what claims are judged on."""
 
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 import pytest
@@ -37,10 +38,10 @@ def run(setting, size=SMALL, seed=3, **options):
     return measure(setting, size, seed=seed, device="cpu", **options)
 
 
-@pytest.fixture(scope="module")
-def penalised():
-    """A run of the printed WGAN-GP."""
-    return run(setting_of(mixture, "as printed", "wgan-gp"))
+@cache
+def printed(arm):
+    """A run of an arm as printed."""
+    return run(setting_of(mixture, "as printed", arm))
 
 
 def test_every_arm_of_every_reading():
@@ -86,11 +87,12 @@ def test_wanted():
     assert (full.iterations, full.points, full.lacks) == (30_000, 10_000, "nothing")
 
 
-def test_members(penalised):
+@pytest.mark.parametrize("arm", ["nsgan descent", pytest.param("wgan-gp", marks=pytest.mark.slow)])
+def test_members(arm):
     """A row a member, and the numbers of its end point are those of the trained game."""
-    members = penalised["members"]
+    members = printed(arm)["members"]
     assert members["member"].tolist() == [0, 1] and members["diverged"].tolist() == [0, 0]
-    trained = train(setting_of(mixture, "as printed", "wgan-gp"), SMALL, seed=3)
+    trained = train(setting_of(mixture, "as printed", arm), SMALL, seed=3)
     for member, row in members.iterrows():
         game, end = trained.game(member), trained.end(member, 20)
         assert row["norm"] == pytest.approx(float(game.vector_field(end).norm()))
@@ -101,11 +103,18 @@ def test_members(penalised):
         late = trained.norm[trained.run.iterations > 16][:, member]
         assert row["late_norm"] == pytest.approx(np.median(late))
         assert row["late_spread"] == pytest.approx(late.std())
-    assert (members[["norm_other_penalty", "norm_other_latents"]] > 0).all(axis=None)
+
+@pytest.mark.slow
+def test_other_views():
+    """A penalised field is looked at under the other script's penalty, and under other latents."""
+    columns = ["norm_other_penalty", "norm_other_latents"]
+    assert (printed("wgan-gp")["members"][columns] > 0).all(axis=None)
 
 
-def test_courses(penalised):
+@pytest.mark.slow
+def test_courses():
     """Courses have named columns, and no more members than say something new."""
+    penalised = printed("wgan-gp")
     columns = {
         "norms": ["member", "iteration", "norm", "ahead"],
         "path": ["member", "alpha", "angle", "norm"],
@@ -132,7 +141,7 @@ def test_wide():
 
 
 def test_descent_has_no_point_ahead():
-    members = run(setting_of(mixture, "as printed", "nsgan descent"))["members"]
+    members = printed("nsgan descent")["members"]
     assert "ahead_norm" not in members and "norm_extragradient_from" not in members
     assert np.allclose(members["norm"], members["norm_iterate"])
 
