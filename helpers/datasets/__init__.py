@@ -13,7 +13,6 @@ import torch
 
 from helpers.datasets.digits import read_digits
 from helpers.datasets.images import ImageSet, as_tensor
-from helpers.datasets.sources import SOURCES, read
 from helpers.datasets.synthetic import (
     CENTRES,
     RADIUS,
@@ -39,7 +38,8 @@ __all__ = [
     "two_clusters",  # points at two clusters, and latents
 ]
 
-NAMES = ("digits", "emnist", *SOURCES)
+_EMNIST = ("emnist-digits", "emnist-letters", "emnist-balanced")
+NAMES = ("digits", "emnist", "mnist", "fashion-mnist", "kmnist", *_EMNIST, "cifar10")
 SPLITS = ("train", "test")
 
 
@@ -76,7 +76,12 @@ def load(
     name = "emnist-digits" if name == "emnist" else name
     one_of("split", split, SPLITS)
     size = whole_number("size", size, 1)
-    raw = read_digits(split) if name == "digits" else read(name, split, root)
+    if name == "digits":
+        raw = read_digits(split)
+    else:  # torchvision takes seconds to import, and only these sets need it
+        from helpers.datasets.sources import read
+
+        raw = read(name, split, root)
     images = as_tensor(raw, size)
     labels = torch.from_numpy(raw.labels)
     return ImageSet(name, split, images, labels, raw.classes, raw.official)

@@ -90,7 +90,7 @@ ARMS |= {f"mnist {kind}": {"nudging": nudging} for kind, nudging in _VARIANTS.it
 
 SIZES = {
     "quick": Size(
-        images=700, epochs=4, width=4, latent=16, batch=50, hessian_images=16, score_samples=300,
+        images=700, epochs=4, width=3, latent=16, batch=50, hessian_images=8, score_samples=300,
         judge_epochs=10, stages=(1, 2, 4), keep_every=1, rate_factor=10, probes=1, steps=16,
         stand_in="digits",
         lacks="176 of 180 epochs, and the sets: scikit-learn's digits stand in for each",

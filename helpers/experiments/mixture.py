@@ -127,13 +127,13 @@ class MixtureSize(Size):
 
 SIZES = {
     "quick": MixtureSize(
-        iterations=100,
-        points=300,
-        ends=5,
-        alphas=37,
+        iterations=60,
+        points=200,
+        ends=3,
+        alphas=19,
         fresh=1000,
-        away=30,
-        lacks="29,900 of 30,000 iterations, 9,700 of 10,000 points",
+        away=20,
+        lacks="29,940 of 30,000 iterations, 9,800 of 10,000 points",
     ),
     "medium": MixtureSize(
         members=4,

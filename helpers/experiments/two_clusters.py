@@ -81,7 +81,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "rs D at JS's rate": {"loss": "rs", "d_weight": 0.5},
 }
 SIZES = {
-    "quick": Size(members=8, iterations=300, lacks="4,700 of 5,000 iterations, most of the seeds"),
+    "quick": Size(members=8, iterations=240, lacks="4,760 of 5,000 iterations, most of the seeds"),
     "full": Size(lacks="nothing"),
 }
 

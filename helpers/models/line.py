@@ -62,11 +62,14 @@ def _pieces(weight: Tensor, bias: Tensor, out: Tensor) -> tuple[Tensor, Tensor, 
     with torch.no_grad():
         still = weight == 0  # such a unit is on everywhere or nowhere
         knots, order = torch.where(still, 0.0, -bias / weight).sort()
-        switch = weight.sign()  # on or off, as one goes to the right
-        from_left = ((weight < 0) | (still & (bias > 0))).to(weight.dtype)
-
-    def along(part: Tensor) -> Tensor:
-        left = (from_left * part).sum(dim=0, keepdim=True)
-        return torch.cat([left, left + (switch * part).gather(0, order).cumsum(dim=0)])
-
-    return knots, along(out * weight), along(out * bias)
+        falls = weight < 0  # such a unit is on at the left, and goes off on the way to the right
+        from_left = falls | (still & (bias > 0))
+    # Choices, not products with 0 and 1: torch takes a product with a number that has no tangent
+    # through Python.
+    parts = torch.stack([out * weight, out * bias])
+    left = torch.where(from_left, parts, 0.0).sum(dim=1, keepdim=True)
+    switch = torch.where(falls, -parts, parts.masked_fill(still, 0.0))
+    slopes, heights = torch.cat(
+        [left, left + switch.gather(1, order.expand(2, -1)).cumsum(dim=1)], dim=1
+    )
+    return knots, slopes, heights

@@ -185,6 +185,11 @@ def test_missing_files(which, tmp_path):
         load("emnist-letters", root=tmp_path)
 
 
+def test_names():
+    """They are listed apart from the sources, which take seconds to import."""
+    assert NAMES == ("digits", "emnist", *sources.SOURCES)
+
+
 @pytest.mark.parametrize("name", NAMES[1:])
 def test_missing_sets(name, tmp_path, monkeypatch):
     """The error says which folder was looked for, and how to get the set."""

@@ -104,6 +104,7 @@ def test_members(arm):
         assert row["late_norm"] == pytest.approx(np.median(late))
         assert row["late_spread"] == pytest.approx(late.std())
 
+
 @pytest.mark.slow
 def test_other_views():
     """A penalised field is looked at under the other script's penalty, and under other latents."""
