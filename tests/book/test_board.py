@@ -114,17 +114,17 @@ def test_lagging_boxes_are_named(layout, monkeypatch, tmp_path, capsys):
 
 
 @pytest.fixture(scope="module")
-def rows():
+def present():
     """The board's rows of the executed chapters, by claim."""
     return {row.claim["id"]: row for row in board.rows(checkout(), committed=False)}
 
 
 @pytest.mark.parametrize("chapter", checkout().chapters())
-def test_executed_boxes_say_what_the_board_says(chapter, rows):
+def test_executed_boxes_say_what_the_board_says(chapter, present):
     """For each claim with evidence, at its home."""
     path = checkout().executed / f"{chapter}.ipynb"
     if not path.exists():
         pytest.skip("not executed; run `make book`")
     for claim, text in ledger.boxes_of(pairing.read(path)):
-        if rows[claim].claim.get("home") == chapter:
-            assert text.startswith(f"{claim} {rows[claim].verdict}: ")
+        if present[claim].claim.get("home") == chapter:
+            assert text.startswith(f"{claim} {present[claim].verdict}: ")

@@ -187,7 +187,7 @@ def test_missing_files(which, tmp_path):
 
 def test_names():
     """They are listed apart from the sources, which take seconds to import."""
-    assert NAMES == ("digits", "emnist", *sources.SOURCES)
+    assert ("digits", "emnist", *sources.SOURCES) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES[1:])

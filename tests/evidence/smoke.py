@@ -33,11 +33,11 @@ SMALL = {
     "lenses": {"iterations": 4, "samples": 20, "alphas": 3},
     "image_epochs": {
         **{"members": 1, "images": 100, "epochs": 1, "stages": (1, 1, 1), "width": 2, "latent": 4},
-        **{"score_samples": 20, "judge_epochs": 1, "steps": 4},
+        **{"hessian_images": 16, "score_samples": 20, "judge_epochs": 1, "steps": 4},
     },
     "judges": {"epochs": (1,)},
     "images": {"passes": (4, 10), "width": 2, "latent": 4, "batch": 20, "judge_epochs": 1}
-    | {"looked": 4, "on_path": 4, "top": 1, "lanczos": (4, 1)},
+    | {"looked": 4, "on_path": 4, "ends": 3, "alphas": 8, "top": 1, "lanczos": (4, 1)},
 }
 # Arms that differ from others in a number alone, or of which one is enough: how that is seen. All
 # images of a smoke run are the same stand-in.
