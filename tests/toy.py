@@ -43,7 +43,7 @@ def quantity(arm, column="value"):
 
 
 def claim(name, *quantities, home="two_clusters", **more):
-    return {
+    made = {
         "id": name,
         "paper": "C",
         "place": "Fig. 1",
@@ -56,6 +56,8 @@ def claim(name, *quantities, home="two_clusters", **more):
         "quantities": list(quantities),
         **more,
     }
+    written = {"date": "2026-11-27", "what": "written", "why": "tests", "seen": False}
+    return made | {"history": [written | {"rule": ledger.history.rule_hash(made)}]}
 
 
 def at_most(name, paper, experiment=NAME):

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from helpers import ledger
 from helpers.book import board, execute, habits, pairing, readme, regress, site, spread
 from helpers.book.layout import Layout, checkout
 from helpers.evidence.__main__ import main as evidence
@@ -55,7 +56,8 @@ def _run(layout: Layout, options: argparse.Namespace) -> int:
 
 def _check(layout: Layout, options: argparse.Namespace) -> int:
     faults = pairing.check(layout) + habits.check(layout) + readme.check(layout)
-    print("\n".join(faults) or "pairs, habits and README are in order")
+    faults += ledger.history.faults(ledger.all_claims().values())
+    print("\n".join(faults) or "pairs, habits, README and the record of rules are in order")
     for chapter, claims in board.lagging(layout).items():
         print(
             f"warning: {chapter}: the evidence says more than the stored boxes of "
@@ -114,7 +116,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter")
     run.add_argument("--force", action="store_true", help="run unchanged chapters too")
     run.add_argument("--publish", action="store_true", help="copy the outputs to book/")
-    add("check", _check, "fail on drift between source and notebook, or on missing outputs")
+    add(
+        "check",
+        _check,
+        "fail on drift between source and notebook, missing outputs, and rules changed in silence",
+    )
     again = add("regress", _regress, "execute anew and compare with data/references")
     again.add_argument("--chapter", help="only this one")
     again.add_argument("--accept", action="store_true", help="make the new numbers the reference")

@@ -2,7 +2,8 @@
 
 The executed notebook is the only place where a measurement is kept.
 
-- `claims`: the claims of data/claims.json; `all_claims`, `find`, `changes`, `data_file`, `PAPERS`.
+- `claims`: the claims of data/claims.json; `all_claims`, `find`, `data_file`, `PAPERS`.
+- `history`: when each rule was written and changed; `changes`, and what `make check` refuses.
 - `rules`: how a number becomes a verdict; `VERDICTS`.
 - `verdicts`: a claim's rules applied to its numbers; `judge`, `Record`, `Judgement`, `PROFILES`.
 - `standing`: what decides a claim, for box and scoreboard; `standing`, `Standing`, `legacy_runs`.
@@ -14,9 +15,10 @@ The executed notebook is the only place where a measurement is kept.
 - `timings`: what `make bench` has left; `timings`.
 """
 
-from helpers.ledger import rules
+from helpers.ledger import history, rules
 from helpers.ledger.boxes import MARKS, as_html, as_text, show_quantities, show_value
-from helpers.ledger.claims import PAPERS, all_claims, changes, data_file, find
+from helpers.ledger.claims import PAPERS, all_claims, data_file, find
+from helpers.ledger.history import changes
 from helpers.ledger.notebooks import (
     boxes_of,
     collect,
@@ -52,6 +54,7 @@ __all__ = [
     "data_file",  # a file of data/, in a checkout or beside the installed package
     "find",  # the claim of this id
     "glue",  # name a value, so that a page's prose can print it with ``{glue:text}`name```
+    "history",  # when each rule was written and changed (a module)
     "judge",  # apply a claim's rules to measured numbers, without showing or storing anything
     "legacy_runs",  # the records of data/recorded by claim
     "of_evidence",  # whether experiments decide a claim

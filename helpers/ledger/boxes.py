@@ -8,7 +8,8 @@ from statistics import median, quantiles
 from typing import Any
 
 from helpers.ledger import rules
-from helpers.ledger.claims import PAPERS, changes, find
+from helpers.ledger.claims import PAPERS, find
+from helpers.ledger.history import changes
 from helpers.ledger.verdicts import Record
 
 # Mark and colour of each verdict; the mark carries the meaning where the colour is not seen.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +57,3 @@ def find(claim_id: str) -> dict[str, Any]:
     if not isinstance(claim_id, str) or claim_id not in claims:
         raise ValueError(f"unknown claim {claim_id!r}: data/claims.json holds {len(claims)}")
     return claims[claim_id]
-
-
-def changes(claim: Mapping[str, Any]) -> list[str]:
-    """What was changed in a claim's rules after a run had been seen, a sentence for each time.
-
-    >>> changes(find("A02"))
-    ['Rule changed on 2026-11-27: ...']
-    """
-    return [
-        f"Rule changed on {change['date']}: {change['what']}, because {change['why']}."
-        for change in claim.get("history", [])
-    ]
