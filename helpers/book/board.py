@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from helpers import evidence, ledger
 from helpers.book import pairing
+from helpers.book import table as tables
 from helpers.book.layout import Layout
 
 
@@ -54,7 +55,7 @@ def counts_line(board: list[ledger.Row]) -> str:
     return f"Of {len(board)} claims: " + ", ".join(parts) + "."
 
 
-def table(board: list[ledger.Row]) -> str:
+def table(board: list[ledger.Row], repository: str) -> str:
     """The filterable table as HTML; `_static/scoreboard.js` brings the filters to life."""
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     return templates.get_template("scoreboard.html").render(
@@ -63,5 +64,7 @@ def table(board: list[ledger.Row]) -> str:
         papers=ledger.PAPERS,
         marks=ledger.MARKS,
         changes=ledger.changes,
+        dispute=lambda claim_id: tables.dispute(claim_id, repository),
+        files=(tables.CSV, tables.JSON),
         show_quantities=ledger.show_quantities,
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.resources
 import importlib.util
+import json
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-from helpers.book import board
+from helpers.book import board, table
 from helpers.book.layout import Layout
 
 # Files of MathJax that a page with TeX loads; the rest of the package stays behind.
@@ -51,7 +52,7 @@ def _stage(layout: Layout, stage: Path) -> None:
         shutil.copy(layout.root / name, stage / name)
     shutil.copy(layout.book / "references.bib", book)
     rows = board.rows(layout, committed=False)
-    html = f"```{{raw}} html\n{board.table(rows)}\n```"
+    html = f"```{{raw}} html\n{board.table(rows, layout.repository())}\n```"
     for page in layout.pages():
         text = page.read_text(encoding="utf-8")
         text = text.replace("<!-- scoreboard -->", html)
@@ -59,6 +60,9 @@ def _stage(layout: Layout, stage: Path) -> None:
         target = book / page.relative_to(layout.book)
         target.parent.mkdir(exist_ok=True)
         target.write_text(text, encoding="utf-8")
+    table.frame(rows).to_csv(book / "_static" / table.CSV, index=False)
+    text = json.dumps(table.claims(rows), indent=1, ensure_ascii=False, allow_nan=False)
+    (book / "_static" / table.JSON).write_text(text, encoding="utf-8")
     for chapter in layout.chapters():
         shutil.copy(layout.executed / f"{chapter}.ipynb", book)
     # Both are shipped inside packages, so that the site can be read without a network.

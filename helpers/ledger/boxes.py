@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from statistics import median, quantiles
+from statistics import median
 from typing import Any
 
+from scipy.stats import binomtest, quantile_test
+
+from helpers.inputs import shown
 from helpers.ledger import rules
 from helpers.ledger.claims import PAPERS, find
 from helpers.ledger.history import changes
@@ -21,23 +24,56 @@ MARKS = {
     rules.NEEDS_FULL: ("…", "#4a8fc7"),
     rules.NO_RUN: ("–", "#8a8f98"),
 }
+FEWEST = 6  # values of which the median has a 95% interval: 1 - 2 / 2^6 is more, 1 - 2 / 2^5 less
 _CELL = 'style="text-align:left;padding:.1rem .8rem .1rem 0;border:0;background:none"'
 
 
-def show_value(value: float | Sequence[float], rule: str) -> str:
-    """A measured value as the verdict box prints it; many seeds as median and quartiles.
+def show_value(value: float | Sequence[float], rule: Mapping[str, Any]) -> str:
+    """A measured value as the verdict box prints it.
 
-    >>> show_value([1.0, 2.0, 4.0], "at_most")
-    '2 (1.5 to 3, 3 seeds)'
+    Of many seeds it is the median with its 95% interval, by order statistics, which six seeds give
+    at least; of fewer, the median and the range. Where the rule asks for a share of the seeds, it
+    is the share with its 95% interval (Clopper and Pearson's), and the median.
+
+    >>> show_value([1.0, 2.0, 4.0], {"rule": "at_most", "paper": 1})
+    '2 (from 1 to 4, 3 seeds)'
+    >>> show_value([*range(1, 12)], {"rule": "at_most", "paper": 1})
+    '6 (2 to 10, 11 seeds)'
+    >>> each = {"rule": "at_most", "paper": 3}
+    >>> show_value([*range(1, 12)], {"rule": "fraction", "paper": 1, "each": each})
+    '27% of 11 seeds (6% to 61%), median 6'
     """
     if not isinstance(value, Sequence):
         return _short(value)
-    if rule == "ratio_at_least":
+    if rule["rule"] == "ratio_at_least":
         return f"{_short(value[0])} / {_short(value[1])}"
-    if len(value) < 2:
-        return f"{_short(value[0])} (1 seed)"
-    low, _, high = quantiles(value, n=4, method="inclusive")
-    return f"{_short(median(value))} ({_short(low)} to {_short(high)}, {len(value)} seeds)"
+    count, middle = len(value), _short(median(value))
+    if rule["rule"] == "fraction":
+        held = sum(rules.holds(each, rule["each"]) for each in value)
+        low, high = (100 * end for end in binomtest(held, count).proportion_ci())
+        seeds = "1 seed" if count == 1 else f"{count} seeds"
+        return f"{100 * held / count:.0f}% of {seeds} ({low:.0f}% to {high:.0f}%), median {middle}"
+    if count == 1:
+        return f"{middle} (1 seed)"
+    if count < FEWEST:
+        return f"{middle} (from {_short(min(value))} to {_short(max(value))}, {count} seeds)"
+    low, high = median_interval(value)
+    return f"{middle} ({_short(low)} to {_short(high)}, {count} seeds)"
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float]:
+    """A 95% interval of the median, by order statistics: right whatever the distribution.
+
+    Raises:
+        ValueError: for fewer than six values, whose least and largest do not reach 95%.
+
+    >>> median_interval([5, 1, 4, 2, 6, 3])
+    (1.0, 6.0)
+    """
+    if len(values) < FEWEST:
+        raise ValueError(f"an interval of a median takes {FEWEST} values, got {shown(values)}")
+    found = quantile_test(values, q=median(values), p=0.5).confidence_interval(0.95)
+    return float(found.low), float(found.high)
 
 
 def show_quantities(made: Record) -> Iterator[tuple[dict[str, Any], str, str]]:
@@ -49,7 +85,7 @@ def show_quantities(made: Record) -> Iterator[tuple[dict[str, Any], str, str]]:
     """
     for quantity in find(made.claim)["quantities"]:
         if quantity["name"] in made.values:
-            ours = show_value(made.values[quantity["name"]], quantity["rule"])
+            ours = show_value(made.values[quantity["name"]], quantity)
             yield quantity, rules.describe(quantity), ours
 
 
@@ -77,6 +113,11 @@ def as_html(
         f'background:{colour}1c;border-radius:.25rem;padding:.6rem 1rem;margin:.5rem 0">'
         f"<strong>{mark} {made.claim}: {escape(made.verdict)}</strong><br>"
         f"{escape(claim['claim'])} <em>({PAPERS[claim['paper']]}, {escape(claim['place'])})</em>"
+        + (
+            f"<br><small>The paper: {escape(said)}.</small>"
+            if (said := claim["paper_value"])
+            else ""
+        )
         + (f"<br><small>Measured {escape(made.note)}.</small>" if made.note else "")
         + "".join(f"<br><small>{escape(line)}</small>" for line in changes(claim))
         + _table(made, absent)
@@ -106,7 +147,7 @@ def _table(made: Record, absent: str = "not in this run") -> str:
     rows += [_row(rules.NO_RUN, quantity, absent) for quantity in made.missing]
     return (
         '<div style="overflow-x:auto"><table style="margin:.4rem 0 0;border:0;font-size:.92em">'
-        f"<tr><th {_CELL}>measured</th><th {_CELL}>the paper's</th><th {_CELL}>ours</th></tr>"
+        f"<tr><th {_CELL}>measured</th><th {_CELL}>asked</th><th {_CELL}>ours</th></tr>"
         f"{''.join(rows)}</table></div>"
     )
 

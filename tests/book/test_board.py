@@ -12,6 +12,8 @@ from helpers.book.layout import Layout, checkout
 from helpers.chapter import Chapter
 from tests import toy
 
+URL = "https://github.com/OWNER/NAME"
+
 
 @pytest.fixture
 def layout(monkeypatch, tmp_path):
@@ -63,7 +65,7 @@ def test_board_and_boxes_agree(layout, monkeypatch, tmp_path):
     for claim, row in found.items():
         assert boxes[claim].startswith(f"{claim} {row.verdict}: ")
     assert found["Z2"].judged.record.values.keys() == {"low_value"}
-    html = board.table(list(found.values()))
+    html = board.table(list(found.values()), URL)
     assert "full size, 32 seeds of each" in html and "no run yet of the rest" in html
     assert html.count("<summary>live run</summary>") == 3
 
@@ -80,9 +82,9 @@ def test_evidence_goes_before_a_recorded_run(layout, monkeypatch, tmp_path):
         judged = {"Z1": evidence.judged("Z1")}
         rows[there] = {r.claim["id"]: r for r in ledger.scoreboard({}, [run], judged)}["Z1"]
     assert rows[False].verdict == "not reproduced" and rows[False].judged is None
-    assert "legacy: full profile (CPU" in board.table([rows[False]])
+    assert "legacy: full profile (CPU" in board.table([rows[False]], URL)
     assert rows[True].verdict == "reproduced" and rows[True].full == ()
-    assert "legacy" not in board.table([rows[True]])
+    assert "legacy" not in board.table([rows[True]], URL)
 
 
 def test_the_link_leads_home(layout, monkeypatch):
@@ -91,7 +93,7 @@ def test_the_link_leads_home(layout, monkeypatch):
     # Each chapter measures what the other does not.
     write(layout, monkeypatch, "Z1", "Z3", chapter="first", arms=["low"])
     write(layout, monkeypatch, "Z1", "Z3", arms=["high"])
-    links = re.findall(r'href="([^"]*)"', board.table(list(rows(layout).values())))
+    links = re.findall(r'href="(\w+.html[^"]*)"', board.table(list(rows(layout).values()), URL))
     assert [link.removesuffix(".html#claim-Z1") for link in links[:2]] == layout.chapters()
     assert links[2:] == ["two_clusters.html#claim-Z3"]
 

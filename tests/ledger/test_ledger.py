@@ -504,9 +504,25 @@ def test_missing_quantities():
         (math.inf, "at_least", "inf"),
         ([3.0, 2.0], "ratio_at_least", "3 / 2"),
         ([0.5], "at_most", "0.5 (1 seed)"),
-        ([4.0, 1.0, 2.0], "at_most", "2 (1.5 to 3, 3 seeds)"),
+        ([4.0, 1.0, 2.0], "at_most", "2 (from 1 to 4, 3 seeds)"),
+        ([1.0, 2.0, 3.0, 4.0, 6.0], "at_most", "3 (from 1 to 6, 5 seeds)"),
+        ([1.0, 2.0, 3.0, 4.0, 6.0, 7.0], "at_most", "3.5 (1 to 7, 6 seeds)"),
+        (list(range(20)), "at_most", "9.5 (5 to 14, 20 seeds)"),
+        ([0.5], "fraction", "100% of 1 seed (3% to 100%), median 0.5"),
+        ([0.5, 2.0, 2.0, 0.5], "fraction", "50% of 4 seeds (7% to 93%), median 1.25"),
     ],
 )
 def test_show_value(value, rule, expected):
-    """Values print in five digits, seeds as median and quartiles, rounding noise as 0."""
-    assert show_value(value, rule) == expected
+    """Five digits, rounding noise as 0; of seeds the median with an interval, or a share."""
+    each = {"rule": "at_most", "paper": 1.0}
+    assert show_value(value, {"rule": rule, "paper": 0.5, "each": each}) == expected
+
+
+def test_median_interval_covers():
+    """Of 1,000 samples of 15 numbers, at least 95% of the intervals hold the median."""
+    samples = np.random.default_rng(0).standard_exponential((1000, 15))
+    ends = np.array([ledger.median_interval(sample) for sample in samples])
+    inside = (ends[:, 0] <= math.log(2)) & (math.log(2) <= ends[:, 1])
+    assert 0.95 <= inside.mean() < 0.98  # 0.965 by the binomial law
+    with pytest.raises(ValueError, match="an interval of a median takes 6 values"):
+        ledger.median_interval([1.0] * 5)

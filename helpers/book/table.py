@@ -1,0 +1,88 @@
+"""The scoreboard as data: a frame with a row a quantity, and claims with all that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from statistics import median
+from typing import Any
+from urllib.parse import urlencode
+
+from pandas import DataFrame
+
+from helpers import ledger
+from helpers.ledger import Record, Row
+
+CSV, JSON = "claims.csv", "claims.json"  # beside the page, where its links lead
+_PAGE = "scoreboard.html"
+_FORM = "dispute.yml"
+
+
+def claims(board: Sequence[Row]) -> list[dict[str, Any]]:
+    """Each claim with its numbers, rule, verdict, links and history, as JSON can hold it.
+
+    >>> first = claims(ledger.scoreboard({}))[0]
+    >>> first["claim"], first["verdict"], first["permalink"], len(first["history"])
+    ('A01', 'no run yet', 'scoreboard.html#A01', 1)
+    """
+    return [_claim(row) for row in board]
+
+
+def frame(board: Sequence[Row]) -> DataFrame:
+    """The same with a row a quantity, and one for a claim that has none.
+
+    >>> list(frame(ledger.scoreboard({})).columns[:5])
+    ['claim', 'paper', 'place', 'statement', 'papers_number']
+    """
+    rows = []
+    for claim in claims(board):
+        quantities = claim.pop("quantities")
+        claim["history"] = " ".join(ledger.changes(claim))
+        rows += [claim | quantity for quantity in quantities or [{}]]
+    return DataFrame(rows)
+
+
+def dispute(claim_id: str, repository: str) -> str:
+    """Address of the form that disputes a claim's verdict, with the claim filled in.
+
+    >>> dispute("A01", "https://github.com/OWNER/NAME")
+    'https://github.com/OWNER/NAME/issues/new?template=dispute.yml&title=A01&claim=A01'
+    """
+    query = urlencode({"template": _FORM, "title": claim_id, "claim": claim_id})
+    return f"{repository}/issues/new?{query}"
+
+
+def _claim(row: Row) -> dict[str, Any]:
+    claim = row.claim
+    found = ledger.standing(claim["id"], judged=row.judged, legacy=row.full, live=row.quick)
+    return {
+        "claim": claim["id"],
+        "paper": ledger.PAPERS[claim["paper"]],
+        "place": claim["place"],
+        "statement": claim["claim"],
+        "papers_number": claim["paper_value"],
+        "verdict": row.verdict,
+        "size": found.record.profile if found else None,
+        "rests_on": (found.source or "the page itself") if found else None,
+        "permalink": f"{_PAGE}#{claim['id']}",
+        "box": f"{row.chapters[0]}.html#claim-{claim['id']}" if row.chapters else None,
+        "history": claim["history"],
+        "quantities": list(_quantities(found.record)) if found else [],
+    }
+
+
+def _quantities(record: Record) -> Iterator[dict[str, Any]]:
+    for quantity, asked, ours in ledger.show_quantities(record):
+        value = record.values[quantity["name"]]
+        seeds = value if isinstance(value, list) and quantity["rule"] != "ratio_at_least" else []
+        low, high = ledger.median_interval(seeds) if len(seeds) >= ledger.FEWEST else (None, None)
+        yield {
+            "quantity": quantity["name"],
+            "what": quantity["what"],
+            "asked": asked,
+            "ours": ours,
+            "value": median(seeds) if seeds else value,
+            "low": low,
+            "high": high,
+            "seeds": len(seeds) or None,
+            "quantity_verdict": record.verdicts[quantity["name"]],
+        }
