@@ -266,7 +266,7 @@ def test_box_without_evidence(book, shown):
     chapter.record("Z1")
     chapter.record("Z3")
     (first, metadata), (second, nothing) = shown
-    assert "– Z1: no run yet" in first["text/html"]
+    assert "… Z1: open, for lack of runs" in first["text/html"]
     assert set(metadata["ganscapes"]["values"]) == {"low_value"}
     assert "<details>" in first["text/html"] and "<details>" not in second["text/html"]
     assert nothing["ganscapes"]["values"] == {}
@@ -278,7 +278,7 @@ def test_box_with_a_part(book, shown, tmp_path):
     page().record("Z2")
     ((data, _),) = shown
     html = data["text/html"]
-    assert "– Z2: no run yet" in html and "32 seeds)" in html
+    assert "… Z2: open, for lack of runs of the rest" in html and "32 seeds)" in html
     assert html.count("<td") == 6 and "full size, 32 seeds" in html
 
 
@@ -299,7 +299,7 @@ def test_box_that_the_page_computes(book, shown):
 
 def test_box_of_a_legacy_run(book, shown, monkeypatch):
     """Where there is no evidence but a run of data/recorded has all quantities."""
-    made = ledger.judge("Z1", {"low_value": [0.1], "high_value": [0.2]}, profile="full")
+    made = ledger.judge("Z1", {"low_value": [0.1] * 3, "high_value": [0.2] * 3}, profile="full")
     run = {"chapter": "two_clusters", "seeds": "0", "device": "CPU", "date": "2026-01-02"}
     monkeypatch.setattr(ledger, "legacy_runs", lambda: {"Z1": [(made, run)]})
     page().record("Z1")
@@ -357,7 +357,7 @@ def test_only_the_folder_is_shown(book, shown, tmp_path):
     rows = chapter.runs("toy", reading=READING)
     assert set(rows["size"]) == {"quick"} and set(rows["block"]) == {100}
     chapter.record("Z1")
-    assert "… Z1: needs the full profile" in shown[0][0]["text/html"]
+    assert "… Z1: open, for lack of a run at full size" in shown[0][0]["text/html"]
 
 
 def test_runs_that_fail(book, tmp_path, monkeypatch, capsys):

@@ -51,7 +51,7 @@ def claim(name, *quantities, home="two_clusters", **more):
         "claim": "values are small",
         "paper_value": "",
         "chapters": ["two_clusters"],
-        "needs": "full",
+        "lowest": "full",
         "home": home,
         "quantities": list(quantities),
         **more,
@@ -69,7 +69,7 @@ CLAIMS = [
     claim("Z1", at_most("low_value", 1.0), at_most("high_value", 20.0)),
     claim("Z2", at_most("low_value", 1.0), at_most("elsewhere", 1.0, "images")),
     claim("Z3", at_most("rare_value", 1.0)),
-    claim("Z4", at_most("exact", 1.0, None), needs="quick"),
+    claim("Z4", at_most("exact", 1.0, None), lowest="quick"),
 ]
 
 

@@ -22,7 +22,7 @@ def claims(board: Sequence[Row]) -> list[dict[str, Any]]:
 
     >>> first = claims(ledger.scoreboard({}))[0]
     >>> first["claim"], first["verdict"], first["permalink"], len(first["history"])
-    ('A01', 'no run yet', 'scoreboard.html#A01', 1)
+    ('A01', 'open', 'scoreboard.html#A01', 1)
     """
     return [_claim(row) for row in board]
 
@@ -61,6 +61,7 @@ def _claim(row: Row) -> dict[str, Any]:
         "statement": claim["claim"],
         "papers_number": claim["paper_value"],
         "verdict": row.verdict,
+        "said": row.said,
         "size": found.record.profile if found else None,
         "rests_on": (found.source or "the page itself") if found else None,
         "permalink": f"{_PAGE}#{claim['id']}",
@@ -74,7 +75,8 @@ def _quantities(record: Record) -> Iterator[dict[str, Any]]:
     for quantity, asked, ours in ledger.show_quantities(record):
         value = record.values[quantity["name"]]
         seeds = value if isinstance(value, list) and quantity["rule"] != "ratio_at_least" else []
-        low, high = ledger.median_interval(seeds) if len(seeds) >= ledger.FEWEST else (None, None)
+        enough = len(seeds) >= ledger.rules.FEWEST
+        low, high = ledger.rules.median_interval(seeds) if enough else (None, None)
         yield {
             "quantity": quantity["name"],
             "what": quantity["what"],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from helpers.evidence.frames import by_arm, fresh, runs
 from helpers.inputs import one_of
 from helpers.ledger import PROFILES, Record, judge
 from helpers.ledger.claims import find
+from helpers.ledger.rules import CAVEAT, NOT_REPRODUCED, OPEN, REPRODUCED
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,9 @@ def judged(claim_id: str, *, folder: Path | str | None = None) -> Judgement | No
     """A claim judged on the deciding evidence; None if none of its quantities has an experiment.
 
     Each experiment's first reading is judged, at the largest size at which all arms that the claim
-    needs have deciding blocks. While a quantity has no evidence the verdict is "no run yet", and
-    the record holds the others.
+    needs have deciding blocks. Where that fails, the paper has its best chance: a reading that
+    holds makes it a caveat, and one of which nothing was run leaves the claim open. While a
+    quantity has no evidence the claim is open, and the record holds the others.
 
     Args:
         claim_id: id in data/claims.json.
@@ -47,21 +49,55 @@ def judged(claim_id: str, *, folder: Path | str | None = None) -> Judgement | No
     names = dict.fromkeys(q["experiment"] for q in claim["quantities"] if "experiment" in q)
     if not names:
         return None
+    own = [name for name in names if name in experiments.ORDER]  # others are still a chapter's
+    firsts = {name: next(iter(experiments.find(name).READINGS)) for name in own}
+    found, arms = _judged(claim_id, firsts, folder)
+    # Where several experiments share a claim there is no one reading of it.
+    if found.record.verdict == NOT_REPRODUCED and len(own) == 1:
+        return _best_chance(claim_id, own[0], found, arms, folder)
+    return found
+
+
+def _judged(
+    claim_id: str, readings: Mapping[str, str], folder: Path | str | None
+) -> tuple[Judgement, set[str]]:
+    """A claim judged on one reading of each experiment, and the arms that this took."""
+    quantities = find(claim_id)["quantities"]
     values: dict[str, Any] = {}
-    sources, used = [], []
-    for name in names:
-        wanted = [q["name"] for q in claim["quantities"] if q.get("experiment") == name]
-        if name not in experiments.ORDER:  # its runs are still those of a chapter
-            continue
-        own, rows, size = _values(name, claim_id, wanted, folder)
+    sources, used, arms = [], [], set[str]()
+    for name, reading in readings.items():
+        wanted = [q["name"] for q in quantities if q.get("experiment") == name]
+        own, rows, size = _values(name, reading, claim_id, wanted, folder)
         values |= own
         if len(rows):  # some quantities are arithmetic, and rest on no run
-            sources.append(f"{source_of(rows)}, reading: {rows['reading'].iloc[0]}")
+            sources.append(f"{source_of(rows)}, reading: {reading}")
+            arms |= set(rows["arm"])
         if size:
             used.append(size)
     size = min(used, key=_rank, default="")
     record = judge(claim_id, values, profile=size or PROFILES[0])
-    return Judgement(record, "; ".join(sources), size)
+    return Judgement(record, "; ".join(sources), size), arms
+
+
+def _best_chance(
+    claim_id: str, name: str, first: Judgement, arms: set[str], folder: Path | str | None
+) -> Judgement:
+    """What the other readings of an experiment make of a claim that its first one refutes."""
+    readings = experiments.find(name).READINGS
+    others = [other for other in list(readings)[1:] if readings[other].plausible]
+    for other in others:
+        found, _ = _judged(claim_id, {name: other}, folder)
+        if found.record.verdict in (REPRODUCED, CAVEAT):
+            verdict = found.record.verdict if readings[other].stated else CAVEAT
+            record = replace(found.record, verdict=verdict, lacks=f"in the reading {other!r}")
+            return replace(found, record=record)
+    rows = runs(name, folder=folder)
+    ran = {other: set(rows[rows["reading"] == other]["arm"]) for other in others}
+    never = [other for other in others if not arms <= ran[other]]
+    if not never:
+        return first
+    lacks = f"the reading{'s' if len(never) > 1 else ''} {', '.join(map(repr, never))}"
+    return replace(first, record=replace(first.record, verdict=OPEN, lacks=lacks))
 
 
 def source_of(rows: DataFrame) -> str:
@@ -83,7 +119,7 @@ def source_of(rows: DataFrame) -> str:
 
 
 def _values(
-    name: str, claim_id: str, wanted: list[str], folder: Path | str | None
+    name: str, reading: str, claim_id: str, wanted: list[str], folder: Path | str | None
 ) -> tuple[dict[str, Any], DataFrame, str]:
     """Quantities of a claim by one experiment, the rows that they are of, and their size."""
     module = experiments.find(name)
@@ -91,7 +127,7 @@ def _values(
     for quantity in wanted:
         one_of(f"quantity of {claim_id} in {name}", quantity, functions)
     found = fresh(runs(name, folder=folder), name)
-    found = found[found["reading"] == next(iter(module.READINGS))]
+    found = found[found["reading"] == reading]
     best: tuple[dict[str, Any], DataFrame, str] = ({}, DataFrame(), "")
     for size in reversed(list(module.SIZES)):
         rows = by_arm(found[found["size"] == size])

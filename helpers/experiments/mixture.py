@@ -78,6 +78,7 @@ READINGS = {
         "ours, in error: what this book ran as long as it took the printed variance for a "
         "deviation",
         stated=False,
+        plausible=False,
     ),
 }
 

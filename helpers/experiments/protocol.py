@@ -33,6 +33,7 @@ class Reading:
     setting: Any  # of the experiment's own class
     source: str  # the place in the paper or its code; "ours: why" for what neither says
     stated: bool = True  # whether the paper states it
+    plausible: bool = True  # whether the paper may have meant it: then it is a chance for a claim
 
 
 @dataclass(frozen=True, kw_only=True)

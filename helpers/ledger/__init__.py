@@ -7,8 +7,7 @@ The executed notebook is the only place where a measurement is kept.
 - `rules`: how a number becomes a verdict; `VERDICTS`.
 - `verdicts`: a claim's rules applied to its numbers; `judge`, `Record`, `Judgement`, `PROFILES`.
 - `standing`: what decides a claim, for box and scoreboard; `standing`, `Standing`, `legacy_runs`.
-- `boxes`: a verdict as HTML and as text; `as_html`, `show_value`, `show_quantities`,
-  `median_interval`, `FEWEST`, `MARKS`.
+- `boxes`: a verdict as HTML and as text; `as_html`, `show_value`, `show_quantities`, `MARKS`.
 - `notebooks`: what a chapter leaves in its notebook, `show_box`, `glue`, and how it is read back,
   `collect`, `boxes_of`.
 - `scoreboard`: all claims with all that was measured; `scoreboard`, `count`, `Row`.
@@ -17,15 +16,7 @@ The executed notebook is the only place where a measurement is kept.
 """
 
 from helpers.ledger import history, rules
-from helpers.ledger.boxes import (
-    FEWEST,
-    MARKS,
-    as_html,
-    as_text,
-    median_interval,
-    show_quantities,
-    show_value,
-)
+from helpers.ledger.boxes import MARKS, as_html, as_text, show_quantities, show_value
 from helpers.ledger.claims import PAPERS, all_claims, data_file, find
 from helpers.ledger.history import changes
 from helpers.ledger.notebooks import (
@@ -46,7 +37,6 @@ from helpers.ledger.verdicts import (
 )
 
 __all__ = [
-    "FEWEST",  # values that an interval of a median takes
     "MARKS",  # mark and colour of each verdict
     "PAPERS",  # the papers by letter
     "PROFILES",  # how much a chapter runs, by name
@@ -67,7 +57,6 @@ __all__ = [
     "history",  # when each rule was written and changed (a module)
     "judge",  # apply a claim's rules to measured numbers, without showing or storing anything
     "legacy_runs",  # the records of data/recorded by claim
-    "median_interval",  # a 95% interval of a median
     "of_evidence",  # whether experiments decide a claim
     "rules",  # how a number becomes a verdict (a module)
     "scoreboard",  # all claims with all that was measured

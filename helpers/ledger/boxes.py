@@ -7,9 +7,6 @@ from html import escape
 from statistics import median
 from typing import Any
 
-from scipy.stats import binomtest, quantile_test
-
-from helpers.inputs import shown
 from helpers.ledger import rules
 from helpers.ledger.claims import PAPERS, find
 from helpers.ledger.history import changes
@@ -20,11 +17,11 @@ MARKS = {
     rules.REPRODUCED: ("✓", "#1f8f4e"),
     rules.CAVEAT: ("≈", "#b58900"),
     rules.NOT_REPRODUCED: ("✗", "#d1492e"),
-    rules.PAPER_IN_ERROR: ("!", "#8b5fd0"),
-    rules.NEEDS_FULL: ("…", "#4a8fc7"),
-    rules.NO_RUN: ("–", "#8a8f98"),
+    rules.HARMLESS_ERROR: ("!", "#8b5fd0"),
+    rules.ERROR: ("!!", "#b5349c"),
+    rules.OPEN: ("…", "#4a8fc7"),
+    rules.UNMEASURABLE: ("–", "#8a8f98"),
 }
-FEWEST = 6  # values of which the median has a 95% interval: 1 - 2 / 2^6 is more, 1 - 2 / 2^5 less
 _CELL = 'style="text-align:left;padding:.1rem .8rem .1rem 0;border:0;background:none"'
 
 
@@ -49,31 +46,16 @@ def show_value(value: float | Sequence[float], rule: Mapping[str, Any]) -> str:
         return f"{_short(value[0])} / {_short(value[1])}"
     count, middle = len(value), _short(median(value))
     if rule["rule"] == "fraction":
-        held = sum(rules.holds(each, rule["each"]) for each in value)
-        low, high = (100 * end for end in binomtest(held, count).proportion_ci())
+        share = 100 * sum(rules.holds(each, rule["each"]) for each in value) / count
+        low, high = (100 * end for end in rules.share_interval(value, rule))
         seeds = "1 seed" if count == 1 else f"{count} seeds"
-        return f"{100 * held / count:.0f}% of {seeds} ({low:.0f}% to {high:.0f}%), median {middle}"
+        return f"{share:.0f}% of {seeds} ({low:.0f}% to {high:.0f}%), median {middle}"
     if count == 1:
         return f"{middle} (1 seed)"
-    if count < FEWEST:
+    if count < rules.FEWEST:
         return f"{middle} (from {_short(min(value))} to {_short(max(value))}, {count} seeds)"
-    low, high = median_interval(value)
+    low, high = rules.median_interval(value)
     return f"{middle} ({_short(low)} to {_short(high)}, {count} seeds)"
-
-
-def median_interval(values: Sequence[float]) -> tuple[float, float]:
-    """A 95% interval of the median, by order statistics: right whatever the distribution.
-
-    Raises:
-        ValueError: for fewer than six values, whose least and largest do not reach 95%.
-
-    >>> median_interval([5, 1, 4, 2, 6, 3])
-    (1.0, 6.0)
-    """
-    if len(values) < FEWEST:
-        raise ValueError(f"an interval of a median takes {FEWEST} values, got {shown(values)}")
-    found = quantile_test(values, q=median(values), p=0.5).confidence_interval(0.95)
-    return float(found.low), float(found.high)
 
 
 def show_quantities(made: Record) -> Iterator[tuple[dict[str, Any], str, str]]:
@@ -107,11 +89,10 @@ def as_html(
     claim = find(made.claim)
     mark, colour = MARKS[made.verdict]
     place = f' id="claim-{made.claim}"' if anchor else ""
-    absent = rules.NO_RUN if made.verdict == rules.NO_RUN else "not in this run"
     return (
         f'<div class="verdict"{place} style="border-left:.3rem solid {colour};'
         f'background:{colour}1c;border-radius:.25rem;padding:.6rem 1rem;margin:.5rem 0">'
-        f"<strong>{mark} {made.claim}: {escape(made.verdict)}</strong><br>"
+        f"<strong>{mark} {made.claim}: {escape(made.said)}</strong><br>"
         f"{escape(claim['claim'])} <em>({PAPERS[claim['paper']]}, {escape(claim['place'])})</em>"
         + (
             f"<br><small>The paper: {escape(said)}.</small>"
@@ -120,7 +101,7 @@ def as_html(
         )
         + (f"<br><small>Measured {escape(made.note)}.</small>" if made.note else "")
         + "".join(f"<br><small>{escape(line)}</small>" for line in changes(claim))
-        + _table(made, absent)
+        + _table(made)
         + (f"<small>{escape(source)}</small>" if source else "")
         + (
             f"<details><summary>this page's live run</summary>{_table(live)}</details>"
@@ -139,12 +120,12 @@ def as_text(made: Record, source: str = "") -> str:
     'C14 reproduced: supremum_to_1e6 = 2e+06 [≥ 1e+06]'
     """
     shown = (f"{q['name']} = {ours} [{asked}]" for q, asked, ours in show_quantities(made))
-    return f"{made.claim} {made.verdict}: " + "; ".join(shown) + (f" ({source})" if source else "")
+    return f"{made.claim} {made.said}: " + "; ".join(shown) + (f" ({source})" if source else "")
 
 
-def _table(made: Record, absent: str = "not in this run") -> str:
+def _table(made: Record) -> str:
     rows = [_row(made.verdicts[q["name"]], q, ours) for q, _, ours in show_quantities(made)]
-    rows += [_row(rules.NO_RUN, quantity, absent) for quantity in made.missing]
+    rows += [_row(rules.OPEN, quantity, "not run") for quantity in made.missing]
     return (
         '<div style="overflow-x:auto"><table style="margin:.4rem 0 0;border:0;font-size:.92em">'
         f"<tr><th {_CELL}>measured</th><th {_CELL}>asked</th><th {_CELL}>ours</th></tr>"

@@ -15,21 +15,21 @@ _KEYS = {"date", "what", "why", "seen", "rule"}
 def rule_hash(claim: Mapping[str, Any]) -> str:
     """Twelve hexadecimal digits that any change of a claim's rule changes.
 
-    They cover `needs` and, of each quantity in order, its name, what is measured and how it is
+    They cover `lowest` and, of each quantity in order, its name, what is measured and how it is
     judged.
 
     >>> from helpers.ledger import find
     >>> claim = find("C14")
     >>> rule_hash(claim) == rule_hash(claim | {"home": "elsewhere"})
     True
-    >>> rule_hash(claim) == rule_hash(claim | {"needs": "full"})
+    >>> rule_hash(claim) == rule_hash(claim | {"lowest": "full"})
     False
     """
     quantities = [
         {key: value for key, value in quantity.items() if key not in _NOT_RULE}
         for quantity in claim["quantities"]
     ]
-    rule = {"needs": claim["needs"], "quantities": quantities}
+    rule = {"lowest": claim["lowest"], "quantities": quantities}
     text = json.dumps(rule, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -54,7 +54,7 @@ def faults(claims: Iterable[Mapping[str, Any]]) -> list[str]:
     """What is wrong with the record of some claims' rules, a line each.
 
     >>> from helpers.ledger import find
-    >>> faults([find("C14") | {"needs": "full"}])
+    >>> faults([find("C14") | {"lowest": "full"}])
     ['C14: its rule is ... and the last one on record ...; say in its history ...']
     """
     found = []

@@ -12,16 +12,22 @@ from numbers import Real
 from statistics import median
 from typing import Any
 
+from scipy.stats import binomtest, quantile_test
+
 from helpers.inputs import shown
+
+FEWEST = 6  # values of which the median has a 95% interval: 1 - 2 / 2^6 is more, 1 - 2 / 2^5 less
 
 REPRODUCED = "reproduced"
 CAVEAT = "reproduced, with a caveat"
 NOT_REPRODUCED = "not reproduced"
-PAPER_IN_ERROR = "the paper is in error"
-NEEDS_FULL = "needs the full profile"
-NO_RUN = "no run yet"
-# From best to worst; the last two are not judgements but say that one is still missing.
-VERDICTS = (REPRODUCED, CAVEAT, NOT_REPRODUCED, PAPER_IN_ERROR, NEEDS_FULL, NO_RUN)
+HARMLESS_ERROR = "the paper is in error, without consequence"
+ERROR = "the paper is in error, with consequence"
+OPEN = "open"
+UNMEASURABLE = "cannot be measured"
+# From best to worst; the last two are no judgements.
+VERDICTS = (REPRODUCED, CAVEAT, NOT_REPRODUCED, HARMLESS_ERROR, ERROR, OPEN, UNMEASURABLE)
+REFUTING = (NOT_REPRODUCED, HARMLESS_ERROR, ERROR)
 
 Value = float | Sequence[float]
 
@@ -82,6 +88,61 @@ def holds(value: Value, rule: Mapping[str, Any]) -> bool:
         raise ValueError(f"ratio_at_least compares a pair (a, b), got {value!r}")
     judged = numbers if rule["rule"] in _OF_MANY else median(numbers)
     return bool(_RULES[rule["rule"]][1](judged, rule))
+
+
+def may_hold(seeds: Sequence[float], rule: Mapping[str, Any]) -> bool:
+    """Whether the 95% interval of what a rule judges has something that satisfies the rule.
+
+    Args:
+        seeds: one number a seed, six at least.
+        rule: as `holds`, but none of a pair.
+
+    Raises:
+        ValueError: as `holds`, and for fewer than six seeds.
+
+    >>> may_hold([1, 2, 3, 4, 5, 6], {"rule": "at_most", "paper": 0.9})
+    False
+    >>> may_hold([1, 2, 3, 4, 5, 6], {"rule": "equal", "paper": 3, "within": 0.1})
+    True
+    """
+    check_rule(rule)
+    paper = rule["paper"]
+    if rule["rule"] == "fraction":
+        return share_interval(seeds, rule)[1] >= paper
+    low, high = median_interval(seeds)
+    if rule["rule"] == "equal":
+        return low <= paper + rule["within"] and high >= paper - rule["within"]
+    if rule["rule"] == "sign" and paper == 0:
+        return low <= rule["margin"] and high >= -rule["margin"]
+    return holds(low, rule) or holds(high, rule)
+
+
+def median_interval(seeds: Sequence[float]) -> tuple[float, float]:
+    """A 95% interval of the median, by order statistics: right whatever the distribution.
+
+    Raises:
+        ValueError: for fewer than six values, whose least and largest do not reach 95%.
+
+    >>> median_interval([5, 1, 4, 2, 6, 3])
+    (1.0, 6.0)
+    """
+    if len(seeds) < FEWEST:
+        raise ValueError(f"an interval of a median takes {FEWEST} values, got {shown(seeds)}")
+    found = quantile_test(seeds, q=median(seeds), p=0.5).confidence_interval(0.95)
+    return float(found.low), float(found.high)
+
+
+def share_interval(seeds: Sequence[float], rule: Mapping[str, Any]) -> tuple[float, float]:
+    """The 95% interval, Clopper and Pearson's, of the share of seeds in which `rule` holds.
+
+    >>> each = {"rule": "at_most", "paper": 3}
+    >>> low, high = share_interval(range(10), {"rule": "fraction", "paper": 1, "each": each})
+    >>> round(low, 3), round(high, 3)
+    (0.122, 0.738)
+    """
+    held = sum(holds(seed, rule["each"]) for seed in seeds)
+    found = binomtest(held, len(seeds)).proportion_ci()
+    return float(found.low), float(found.high)
 
 
 def plain_numbers(value: Any) -> float | list[float]:

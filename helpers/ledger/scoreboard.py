@@ -18,6 +18,7 @@ class Row:
 
     claim: Mapping[str, Any]
     verdict: str
+    said: str  # the verdict with what it lacks
     chapters: tuple[
         str, ...
     ] = ()  # whose boxes the row links to: the claim's home, where it has one
@@ -42,8 +43,8 @@ def scoreboard(
     Raises:
         ValueError: if a quantity is recorded twice.
 
-    >>> {row.verdict for row in scoreboard({})} <= {"no run yet"}
-    True
+    >>> sorted({row.verdict for row in scoreboard({})})
+    ['cannot be measured', 'open']
     """
     live: dict[str, list[tuple[Record, str]]] = {}
     for chapter, notebook in executed.items():
@@ -55,7 +56,12 @@ def scoreboard(
         evidence, recorded = judged.get(claim_id), tuple(legacy.get(claim_id, ()))
         quick = joined(live.get(claim_id, []))
         found = standing(claim_id, judged=evidence, legacy=recorded, live=quick)
-        verdict = found.record.verdict if found else rules.NO_RUN
+        if "untestable" in claim:
+            verdict = said = rules.UNMEASURABLE
+        elif found:
+            verdict, said = found.record.verdict, found.record.said
+        else:
+            verdict, said = rules.OPEN, f"{rules.OPEN}, for lack of runs"
         chapters = tuple(chapter for _, chapter in live.get(claim_id, []))
         if claim.get("home") in chapters:
             chapters = (claim["home"],)
@@ -63,7 +69,7 @@ def scoreboard(
             evidence = None
         elif evidence:
             recorded = ()
-        rows.append(Row(claim, verdict, chapters, quick, recorded, evidence))
+        rows.append(Row(claim, verdict, said, chapters, quick, recorded, evidence))
     return rows
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from helpers.ledger import rules
 from helpers.ledger.claims import data_file, find
 from helpers.ledger.verdicts import PROFILES, Judgement, Record, judge, of_evidence
 
@@ -33,7 +34,8 @@ def standing(
     """What decides a claim: evidence, else a run of data/recorded, else the page's own run.
 
     None where there is none of them. Of a claim that names experiments, a run of data/recorded
-    decides only where it has all quantities and the evidence has not.
+    decides only where it has all quantities and the evidence has not, and refutes only by numbers
+    of six seeds or more.
 
     Args:
         claim_id: id in data/claims.json.
@@ -56,7 +58,8 @@ def standing(
         return Standing(judged.record, judged.source)
     if best is not None and whole:
         where = dict.fromkeys(_where(run) for _, run in deciding)
-        return Standing(best, f"legacy: {best.profile} profile, {'; '.join(where)}", legacy=True)
+        source = f"legacy: {best.profile} profile, {'; '.join(where)}"
+        return Standing(_cautious(best), source, legacy=True)
     return Standing(live, "") if live else None
 
 
@@ -105,6 +108,21 @@ def legacy_runs() -> dict[str, list[Legacy]]:
     """
     paths = sorted(data_file("recorded").glob("*.json"))
     return by_claim([json.loads(path.read_text(encoding="utf-8")) for path in paths])
+
+
+def _cautious(made: Record) -> Record:
+    """A legacy record, open where what refutes it does not say of how many seeds it is."""
+    rule = {q["name"]: q["rule"] for q in find(made.claim)["quantities"]}
+    counted = [
+        name
+        for name, value in made.values.items()
+        if isinstance(value, list) and rule[name] != "ratio_at_least"
+    ]
+    if made.verdict == rules.NOT_REPRODUCED and not any(
+        made.verdicts[name] == rules.NOT_REPRODUCED for name in counted
+    ):
+        return replace(made, verdict=rules.OPEN, lacks="seeds")
+    return made
 
 
 def _where(run: Mapping[str, Any]) -> str:

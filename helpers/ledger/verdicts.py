@@ -11,7 +11,7 @@ from helpers.ledger import rules
 from helpers.ledger.claims import find
 
 PROFILES = ("quick", "medium", "full")
-_REFUTING = (rules.NOT_REPRODUCED, rules.PAPER_IN_ERROR)
+_HOLDING, _FAILING = 3, 6  # seeds without which a claim neither holds nor fails
 
 
 @dataclass(frozen=True)
@@ -21,9 +21,17 @@ class Record:
     claim: str
     values: Mapping[str, float | list[float]]  # by quantity; lists hold one number per seed
     verdicts: Mapping[str, str]  # by quantity
-    verdict: str  # the worst of them, "needs the full profile" or "no run yet"
+    verdict: str  # one of `rules.VERDICTS`
     profile: str
     note: str = ""  # what the numbers were measured on, where that is not what the claim names
+    lacks: str = ""  # of an open claim: what is missing; of a caveat: the reading that it takes
+
+    @property
+    def said(self) -> str:
+        """The verdict with what it lacks, as a page says it."""
+        if self.verdict == rules.OPEN:
+            return f"{rules.OPEN}, for lack of {self.lacks}"
+        return f"{self.verdict} ({self.lacks})" if self.lacks else self.verdict
 
     @property
     def missing(self) -> list[dict[str, Any]]:
@@ -60,14 +68,18 @@ def judge(
 ) -> Record:
     """Apply a claim's rules to measured numbers, without showing or storing anything.
 
+    A claim is refuted if one of its quantities is, and open while one of them is open or, where
+    experiments decide it, missing. A run smaller than the claim's `lowest` leaves it open, unless
+    a quantity whose own `lowest` is "quick" refutes it. A quantity of seeds holds on three of them
+    at least, and fails on six at least whose 95% interval has none of what was asked; between that
+    it is open.
+
     Args:
         claim_id: id in data/claims.json.
         values: by quantity of the claim; a bare number or list where it has just one. A list holds
-            one number per seed (or the pair of a ratio). Of a claim that experiments decide, some
-            may be missing: it then has "no run yet", whatever the others say.
-        profile: "quick", "medium" or "full". A claim that needs the full profile gets no other
-            verdict from another run, unless a quantity that needs "quick" refutes it; such a run
-            may also lack quantities.
+            one number per seed (or the pair of a ratio). Of a claim that experiments decide, and
+            of a run that is too small, some may be missing.
+        profile: "quick", "medium" or "full".
         note: what the numbers were measured on, where that is not what the claim names.
 
     Raises:
@@ -88,23 +100,25 @@ def judge(
         if len(known) != 1:
             raise ValueError(f"{claim_id} has {len(known)} quantities: {', '.join(known)}")
         values = {next(iter(known)): values}
-    undecided = claim["needs"] == "full" and profile != "full"
-    may_lack = undecided or of_evidence(claim)
-    if set(values) - set(known) or (len(values) < len(known) and not may_lack):
+    small = PROFILES.index(profile) < PROFILES.index(claim["lowest"])
+    if set(values) - set(known) or (len(values) < len(known) and not (small or of_evidence(claim))):
         got = ", ".join(map(str, values))
         raise ValueError(f"{claim_id} wants {', '.join(known)}; got {got}")
     plain = {name: rules.plain_numbers(values[name]) for name in known if name in values}
     verdicts = {name: _verdict(plain[name], known[name]) for name in plain}
-    verdict = rules.worst(list(verdicts.values())) if verdicts else rules.NEEDS_FULL
     # What is wrong at any scale, printed numbers that contradict each other, is wrong at this one.
-    at_any_scale = [v for name, v in verdicts.items() if known[name].get("needs") == "quick"]
+    counted = [v for name, v in verdicts.items() if not small or known[name].get("lowest")]
+    refuted = [verdict for verdict in counted if verdict in rules.REFUTING]
     if of_evidence(claim) and len(plain) < len(known):
-        verdict = rules.NO_RUN
-    elif undecided and at_any_scale and rules.worst(at_any_scale) in _REFUTING:
-        verdict = rules.worst(at_any_scale)
-    elif undecided:
-        verdict = rules.NEEDS_FULL
-    return Record(claim_id, plain, verdicts, verdict, profile, note)
+        verdict, lacks = rules.OPEN, "runs" if not plain else "runs of the rest"
+    elif refuted:
+        verdict, lacks = rules.worst(refuted), ""
+    elif small:
+        verdict, lacks = rules.OPEN, f"a run at {claim['lowest']} size"
+    else:
+        verdict = rules.worst(counted)
+        lacks = "seeds" if verdict == rules.OPEN else ""
+    return Record(claim_id, plain, verdicts, verdict, profile, note, lacks)
 
 
 def of_evidence(claim: Mapping[str, Any]) -> bool:
@@ -117,6 +131,13 @@ def of_evidence(claim: Mapping[str, Any]) -> bool:
 
 
 def _verdict(value: rules.Value, quantity: Mapping[str, Any]) -> str:
-    if rules.holds(value, quantity):
-        return quantity.get("if_holds", rules.REPRODUCED)
-    return quantity.get("if_fails", rules.NOT_REPRODUCED)
+    holds = rules.holds(value, quantity)
+    met = quantity.get("if_holds", rules.REPRODUCED)
+    missed = quantity.get("if_fails", rules.NOT_REPRODUCED)
+    if not isinstance(value, list) or quantity["rule"] == "ratio_at_least":
+        return met if holds else missed
+    if holds:
+        return met if len(value) >= _HOLDING else rules.OPEN
+    if missed not in rules.REFUTING:
+        return missed
+    return missed if len(value) >= _FAILING and not rules.may_hold(value, quantity) else rules.OPEN

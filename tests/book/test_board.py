@@ -58,21 +58,21 @@ def test_board_and_boxes_agree(layout, monkeypatch, tmp_path):
     boxes = dict(ledger.boxes_of(pairing.read(layout.notebook("two_clusters"))))
     assert {claim: row.verdict for claim, row in found.items()} == {
         "Z1": "reproduced",
-        "Z2": "no run yet",
-        "Z3": "no run yet",
+        "Z2": "open",
+        "Z3": "open",
         "Z4": "reproduced",
     }
     for claim, row in found.items():
-        assert boxes[claim].startswith(f"{claim} {row.verdict}: ")
+        assert boxes[claim].startswith(f"{claim} {row.said}: ")
     assert found["Z2"].judged.record.values.keys() == {"low_value"}
     html = board.table(list(found.values()), URL)
-    assert "full size, 32 seeds of each" in html and "no run yet of the rest" in html
+    assert "full size, 32 seeds of each" in html and "open, for lack of runs of the rest" in html
     assert html.count("<summary>live run</summary>") == 3
 
 
 def test_evidence_goes_before_a_recorded_run(layout, monkeypatch, tmp_path):
     """Of which there is nothing on the board then; without evidence it decides, as legacy."""
-    made = ledger.judge("Z1", {"low_value": [9.0], "high_value": [9.0]}, profile="full")
+    made = ledger.judge("Z1", {"low_value": [9.0] * 6, "high_value": [9.0] * 6}, profile="full")
     run = {"chapter": "two_clusters", "records": [made.as_json()]}
     run |= {"device": "CPU", "date": "2026-01-02", "commit": "abc", "seeds": "0"}
     rows = {}
@@ -129,4 +129,4 @@ def test_executed_boxes_say_what_the_board_says(chapter, present):
         pytest.skip("not executed; run `make book`")
     for claim, text in ledger.boxes_of(pairing.read(path)):
         if present[claim].claim.get("home") == chapter:
-            assert text.startswith(f"{claim} {present[claim].verdict}: ")
+            assert text.startswith(f"{claim} {present[claim].said}: ")

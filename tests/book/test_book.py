@@ -559,8 +559,8 @@ def test_readme_parts_follow_the_book(book):
     text = (book.root / "README.md").read_text()
     assert "github/somebody/abook/blob/main/book/good.ipynb" in text
     judged = filter(None, map(evidence.judged, ledger.all_claims()))
-    decided = sum(each.record.verdict != ledger.rules.NO_RUN for each in judged)
-    assert f"{100 - decided} no run yet" in text  # evidence alone decides in a book of one page
+    decided = sum(each.record.verdict != ledger.rules.OPEN for each in judged)
+    assert f"{99 - decided} open" in text  # evidence alone decides in a book of one page
     assert readme.check(book) == []
 
 

@@ -49,9 +49,8 @@ def test_interval_and_median():
     values = {q["name"]: [9.0, 9.1, 9.2, 9.3, 9.4, 9.6, 9.9] for q in claim["quantities"]}
     for count, low, high in ((7, 9.0, 9.9), (5, None, None)):
         few = {name: value[:count] for name, value in values.items()}
-        row = ledger.Row(
-            claim, "not reproduced", ("judge_and_scores",), judge("B26", few, profile="full")
-        )
+        made = judge("B26", few, profile="full")
+        row = ledger.Row(claim, made.verdict, made.said, ("judge_and_scores",), made)
         (first, *_) = table.claims([row])[0]["quantities"]
         assert (first["low"], first["high"], first["seeds"]) == (low, high, count)
         assert first["value"] == sorted(few["score_5000"])[count // 2]

@@ -46,7 +46,7 @@ def test_an_earlier_version_is_there_and_decides_nothing(shelf, monkeypatch):
     monkeypatch.setattr(two_clusters, "VERSION", two_clusters.VERSION + 1)
     assert len(evidence.runs("two_clusters")) == 1
     assert not len(evidence.deciding("two_clusters", reading=READING))
-    assert evidence.judged("C17").record.verdict == ledger.rules.NO_RUN
+    assert evidence.judged("C17").record.verdict == ledger.rules.OPEN
     plan = evidence.listing(evidence.wanted(["two_clusters"]), evidence.Store(shelf / "runs"))
     assert plan.set_index("arm").loc["js", "stale"] == 1
 
@@ -71,14 +71,14 @@ def test_replicates_stand_beside(shelf):
 
 
 def test_claims_are_judged_on_what_decides(shelf):
-    assert evidence.judged("C17").record.verdict == ledger.rules.NO_RUN
+    assert evidence.judged("C17").record.verdict == ledger.rules.OPEN
     put("js", 0, [0.9] * 4)
     put("js", 100, [0.47, 0.48, 0.49, 0.9])
     found = evidence.judged("C17")
     assert found.record.verdict == ledger.rules.REPRODUCED and found.size == "full"
     assert found.record.values["js_min_d_loss_share"] == [0.47, 0.48, 0.49, 0.9]
     assert "full size, 4 seeds, CPU, 2026-11-27" in found.source
-    put("js", 101, [0.9] * 8)
+    put("js", 101, [0.9] * 20)
     assert evidence.judged("C17").record.verdict == ledger.rules.NOT_REPRODUCED
 
 

@@ -8,15 +8,15 @@ from helpers.ledger import Standing, judge, legacy_runs, rules, standing
 
 # C17 names an experiment for each of its quantities, C14 none.
 WHOLE = {
-    "js_min_d_loss_share": [0.48, 0.47],
-    "js_min_d_loss_median": [0.48, 0.47],
-    "js_longest_collapse": [900.0, 800.0],
+    "js_min_d_loss_share": [0.48, 0.47, 0.46],
+    "js_min_d_loss_median": [0.48, 0.47, 0.46],
+    "js_longest_collapse": [900.0, 800.0, 850.0],
 }
-PART = {"js_min_d_loss_median": [0.48, 0.47]}
+PART = {"js_min_d_loss_median": [0.48, 0.47, 0.46]}
 
 
 def judged(values):
-    return SimpleNamespace(record=judge("C17", values, profile="full"), source="full size, 2 seeds")
+    return SimpleNamespace(record=judge("C17", values, profile="full"), source="full size, 3 seeds")
 
 
 def legacy(claim, values, profile="full", chapter="two_clusters"):
@@ -27,12 +27,12 @@ def legacy(claim, values, profile="full", chapter="two_clusters"):
 @pytest.mark.parametrize(
     "evidence, before, verdict, source",
     [
-        (WHOLE, WHOLE, rules.REPRODUCED, "full size, 2 seeds"),
+        (WHOLE, WHOLE, rules.REPRODUCED, "full size, 3 seeds"),
         (PART, WHOLE, rules.REPRODUCED, "legacy: full profile, seeds 0, CPU, 2026-01-02"),
-        (PART, PART, rules.NO_RUN, "full size, 2 seeds"),
+        (PART, PART, rules.OPEN, "full size, 3 seeds"),
         ({}, WHOLE, rules.REPRODUCED, "legacy: full profile, seeds 0, CPU, 2026-01-02"),
-        ({}, PART, rules.NO_RUN, "full size, 2 seeds"),
-        ({}, None, rules.NO_RUN, "full size, 2 seeds"),
+        ({}, PART, rules.OPEN, "full size, 3 seeds"),
+        ({}, None, rules.OPEN, "full size, 3 seeds"),
     ],
 )
 def test_a_claim_of_experiments(evidence, before, verdict, source):
@@ -70,3 +70,18 @@ def test_legacy_runs_are_those_of_the_package():
     found = legacy_runs()
     assert "C01" not in found
     assert all(made.claim == claim for claim, runs in found.items() for made, _ in runs)
+
+
+@pytest.mark.parametrize("few, verdict", [(2, rules.OPEN), (6, rules.NOT_REPRODUCED)])
+def test_a_legacy_run_of_few_seeds_refutes_nothing(few, verdict):
+    bad = {name: [9.0 if "loss" in name else 0.0] * few for name in WHOLE}
+    assert standing("C17", legacy=[legacy("C17", bad)]).record.verdict == verdict
+
+
+def test_a_legacy_pair_refutes_nothing():
+    """Two medians do not say of how many seeds they are."""
+    pairs = {"mog_sharpness": [2.0, 1.0], "mnist_sharpness": [2.0, 1.0]}
+    pairs |= {"cifar_sharpness": [2.0, 1.0], "printed_cifar_axes": [1.0, 9.0]}
+    run = legacy("B24", pairs)
+    assert run[0].verdict == rules.NOT_REPRODUCED
+    assert standing("B24", legacy=[run]).record.said == "open, for lack of seeds"

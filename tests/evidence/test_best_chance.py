@@ -1,0 +1,91 @@
+"""A claim that fails in the first reading of the paper: what the other readings make of it."""
+
+from dataclasses import replace
+
+import pytest
+
+from helpers import evidence
+from helpers.experiments.protocol import Reading
+from tests import toy
+
+FIRST, OTHER, THIRD = "as printed", "as released", "as we guess"
+
+
+@pytest.fixture
+def readings(monkeypatch, tmp_path):
+    """Makes evidence of some readings, each with a mean; Z1 asks for low values of at most 1."""
+    module = toy.install(monkeypatch, tmp_path / "evidence")
+
+    def with_means(means, *, run, plausible=True, stated=True):
+        module.READINGS = {
+            name: Reading(
+                toy.Setting(mean=mean, width=0.1),
+                name,
+                stated=stated or name == FIRST,
+                plausible=plausible or name == FIRST,
+            )
+            for name, mean in means.items()
+        }
+        module.ARMS = {"low": {}, "high": {"width": 0.2}}
+        for name in run:
+            toy.make_evidence(
+                tmp_path / "evidence",
+                tmp_path / "runs",
+                reading=name,
+                arms=["low", "high"],
+                size="full",
+                blocks=range(100, 101),
+            )
+        return evidence.judged("Z1").record
+
+    return with_means
+
+
+def test_the_first_reading_holds(readings):
+    """No other one is asked."""
+    record = readings({FIRST: 0.0, OTHER: 50.0}, run=[FIRST, OTHER])
+    assert record.said == "reproduced"
+
+
+def test_one_was_never_run(readings):
+    record = readings({FIRST: 50.0, OTHER: 60.0, THIRD: 70.0}, run=[FIRST, OTHER])
+    assert record.said == f"open, for lack of the reading {THIRD!r}"
+    assert record.values["low_value"][0] == pytest.approx(50, abs=1)  # those of the first one
+
+
+def test_two_were_never_run(readings):
+    record = readings({FIRST: 50.0, OTHER: 60.0, THIRD: 70.0}, run=[FIRST])
+    assert record.said == f"open, for lack of the readings {OTHER!r}, {THIRD!r}"
+
+
+@pytest.mark.parametrize("stated, verdict", [(True, ""), (False, ", with a caveat")])
+def test_another_one_holds(readings, stated, verdict):
+    """That is a caveat if the paper does not state it; it does not matter what was never run."""
+    record = readings({FIRST: 50.0, OTHER: 0.0, THIRD: 70.0}, run=[FIRST, OTHER], stated=stated)
+    assert record.said == f"reproduced{verdict} (in the reading {OTHER!r})"
+    assert record.values["low_value"][0] == pytest.approx(0, abs=1)
+
+
+def test_none_holds(readings):
+    record = readings({FIRST: 50.0, OTHER: 60.0}, run=[FIRST, OTHER])
+    assert record.said == "not reproduced"
+    assert record.values["low_value"][0] == pytest.approx(50, abs=1)
+
+
+def test_what_the_paper_cannot_have_meant(readings):
+    """A reading that is there for comparison is no chance: it is not asked, and saves nothing."""
+    record = readings({FIRST: 50.0, OTHER: 0.0}, run=[FIRST], plausible=False)
+    assert record.said == "not reproduced"
+    record = readings({FIRST: 50.0, OTHER: 0.0}, run=[FIRST, OTHER], plausible=False)
+    assert record.said == "not reproduced"
+
+
+def test_an_arm_too_few(readings, monkeypatch, tmp_path):
+    """A reading of which only one of the two arms was run was not screened."""
+    record = readings({FIRST: 50.0, OTHER: 60.0}, run=[FIRST])
+    toy.make_evidence(
+        tmp_path / "evidence", tmp_path / "runs", reading=OTHER, arms=["low"], size="full",
+        blocks=range(100, 101),
+    )  # fmt: skip
+    assert record.said == evidence.judged("Z1").record.said
+    assert record == replace(record, lacks=f"the reading {OTHER!r}")
