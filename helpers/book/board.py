@@ -47,12 +47,18 @@ def lagging(layout: Layout) -> dict[str, list[str]]:
 
 def counts_line(board: list[ledger.Row]) -> str:
     """The counts in one sentence of Markdown."""
-    parts = [
+    papers = [row for row in board if row.claim["paper"] != ledger.OWN]
+    own = [row for row in board if row.claim["paper"] == ledger.OWN]
+    ours = f"Of {len(own)} results of this book's own: {_counts(own)}."
+    return f"Of {len(papers)} claims: {_counts(papers)}. {ours}"
+
+
+def _counts(board: list[ledger.Row]) -> str:
+    return ", ".join(
         f"{ledger.MARKS[verdict][0]} {number} {verdict}"
         for verdict, number in ledger.count(board).items()
         if number
-    ]
-    return f"Of {len(board)} claims: " + ", ".join(parts) + "."
+    )
 
 
 def table(board: list[ledger.Row], repository: str) -> str:

@@ -76,7 +76,7 @@ SIZES = {
     "full": Size(lacks="nothing"),
 }
 WANTED = [
-    Wanted(("as released",), tuple(ARMS), "full", range(100, 101), "C35"),
+    Wanted(("as released",), tuple(ARMS), "full", range(100, 101), "R02"),
 ]
 
 
@@ -214,7 +214,7 @@ def _difference(rows: Rows, one: str, other: str) -> list[float]:
 
 
 QUANTITIES: dict[str, dict[str, Quantity]] = {
-    "C35": {
+    "R02": {
         "modes_rs_minus_js": lambda rows: _difference(rows, "rs", "js"),
         "all_modes_js_over_rs": lambda rows: [
             float(rows[arm]["first"].median()) for arm in ("js", "rs")

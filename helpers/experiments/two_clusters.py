@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from pandas import DataFrame, concat
+from pandas import DataFrame, Series, concat
 from scipy.special import expit
 
 from helpers.analysis.coverage import coverage, least_loss, longest_stays
@@ -99,10 +99,11 @@ _CHOICE = 100
 _JS_GRID, _RS_GRID = ([arm for arm in _GRID if arm.startswith(loss)] for loss in ("js ", "rs "))
 _EARLIER_BEST = "js lr 0.03 scale 2"  # of 32 seeds of each setting, none of which is among these
 _ONE = range(100, 101)
+_RS_RATE, _JS_RATE = ("js D at RS's rate", "rs"), ("js", "rs D at JS's rate")  # equal rates of D
 WANTED = [
     _wanted(["js", "rs"], range(100, 102), "C17 to C20"),
     _wanted(_both("5:1"), _ONE, "C30"),
-    _wanted(["js D at RS's rate", "rs D at JS's rate"], _ONE, "C20's factor"),
+    _wanted(["js D at RS's rate", "rs D at JS's rate"], _ONE, "R01"),
     _wanted(_JS_GRID, _ONE, "C34: JS's best setting is chosen on this block"),
     _wanted([_EARLIER_BEST], range(101, 102), "C34: and judged on this one"),
     _wanted(_both("5, 3", "40, 20"), _ONE, "C21, C34"),
@@ -276,6 +277,21 @@ def _gap(rows: Rows) -> list[float]:
     return (long["occupied"] - long["abandoned"]).tolist()
 
 
+def _lead(rows: Rows, column: str, js: str = "js", rs: str = "rs") -> Series:
+    """By member, the logarithm of how many times longer JS takes than RS from the same start."""
+    both = paired(rows, js, rs, column)
+    return np.log(both["one"] / both["other"])
+
+
+def _gone(rows: Rows, column: str, equal: tuple[str, str]) -> list[float]:
+    """RS's lead as released minus twice the one at equal rates: above 0 where most of it is gone.
+
+    One number for each member that all arms have.
+    """
+    left = _lead(rows, column, *equal)
+    return (_lead(rows, column) - 2 * left).dropna().tolist()
+
+
 def _longer(rows: Rows) -> list[float]:
     both = paired(rows, "js", "rs", "longest")
     return (both["one"] - both["other"]).tolist()
@@ -303,7 +319,6 @@ def _tuned(rows: Rows) -> list[float]:
 QUANTITIES: dict[str, dict[str, Quantity]] = {
     "C17": {
         "js_min_d_loss_share": lambda rows: rows["js"]["min_loss"].tolist(),
-        "js_min_d_loss_median": lambda rows: rows["js"]["min_loss"].tolist(),
         "js_longest_collapse": lambda rows: rows["js"]["longest"].tolist(),
     },
     "C18": {
@@ -313,13 +328,12 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
     },
     "C19": {
         "rs_min_d_loss_share": lambda rows: rows["rs"]["min_loss"].tolist(),
-        "rs_min_d_loss_median": lambda rows: rows["rs"]["min_loss"].tolist(),
         "collapse_js_minus_rs": _longer,
     },
     "C20": {
         "rs_first_cover": lambda rows: rows["rs"]["first"].tolist(),
-        "first_cover_js_over_rs": lambda rows: _medians(rows, "first", "js", "rs"),
-        "stable_cover_js_over_rs": lambda rows: _medians(rows, "stable", "js", "rs"),
+        "first_cover_js_over_rs": lambda rows: np.exp(_lead(rows, "first")).tolist(),
+        "stable_cover_js_over_rs": lambda rows: np.exp(_lead(rows, "stable")).tolist(),
     },
     "C21": {
         "js_speedup_with_width": lambda rows: _medians(rows, "stable", "js 5, 3", "js 40, 20"),
@@ -339,5 +353,11 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
             _covering(rows, "js 40, 20", "early") - _covering(rows, "js 5, 3", "early")
         ),
         "tuned_stable_cover": _tuned,
+    },
+    "R01": {
+        "first_at_rs_rate": lambda rows: _gone(rows, "first", _RS_RATE),
+        "first_at_js_rate": lambda rows: _gone(rows, "first", _JS_RATE),
+        "stable_at_rs_rate": lambda rows: _gone(rows, "stable", _RS_RATE),
+        "stable_at_js_rate": lambda rows: _gone(rows, "stable", _JS_RATE),
     },
 }

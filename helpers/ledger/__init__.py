@@ -2,7 +2,8 @@
 
 The executed notebook is the only place where a measurement is kept.
 
-- `claims`: the claims of data/claims.json; `all_claims`, `find`, `data_file`, `PAPERS`.
+- `claims`: the claims of data/claims.json; `all_claims`, `find`, `data_file`, `PAPERS`,
+  `OWN`.
 - `history`: when each rule was written and changed; `changes`, and what `make check` refuses.
 - `rules`: how a number becomes a verdict; `VERDICTS`.
 - `verdicts`: a claim's rules applied to its numbers; `judge`, `Record`, `Judgement`, `PROFILES`.
@@ -17,7 +18,7 @@ The executed notebook is the only place where a measurement is kept.
 
 from helpers.ledger import history, rules
 from helpers.ledger.boxes import MARKS, as_html, as_text, show_quantities, show_value
-from helpers.ledger.claims import PAPERS, all_claims, data_file, find
+from helpers.ledger.claims import OWN, PAPERS, all_claims, data_file, find
 from helpers.ledger.history import changes
 from helpers.ledger.notebooks import (
     boxes_of,
@@ -38,6 +39,7 @@ from helpers.ledger.verdicts import (
 
 __all__ = [
     "MARKS",  # mark and colour of each verdict
+    "OWN",  # the letter of what this book claims itself
     "PAPERS",  # the papers by letter
     "PROFILES",  # how much a chapter runs, by name
     "Judgement",  # what evidence makes of a claim: a record and its source

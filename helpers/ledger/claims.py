@@ -9,10 +9,12 @@ from typing import Any
 
 from helpers.ledger.rules import check_rule
 
+OWN = "R"  # the letter of what this book claims itself
 PAPERS = {
     "A": "Durall et al. 2021",
     "B": "Berard et al. 2020",
     "C": "Sun et al. 2020",
+    OWN: "this book",
 }
 
 

@@ -77,6 +77,6 @@ def count(rows: Sequence[Row]) -> dict[str, int]:
     """Number of claims with each verdict, in the order of `rules.VERDICTS`.
 
     >>> sum(count(scoreboard({})).values())
-    100
+    101
     """
     return {v: sum(row.verdict == v for row in rows) for v in rules.VERDICTS}

@@ -44,9 +44,11 @@ class Record:
 
     @staticmethod
     def from_json(stored: Mapping[str, Any]) -> Record:
-        """What `as_json` gave, judged by the rules of today."""
+        """What `as_json` gave, judged by the rules of today, which may ask for less."""
+        asked = {quantity["name"] for quantity in find(stored["claim"])["quantities"]}
+        values = {name: value for name, value in stored["values"].items() if name in asked}
         note = stored.get("note", "")
-        return judge(stored["claim"], stored["values"], profile=stored["profile"], note=note)
+        return judge(stored["claim"], values, profile=stored["profile"], note=note)
 
 
 class Judgement(Protocol):

@@ -78,7 +78,7 @@ def test_claims_are_judged_on_what_decides(shelf):
     assert found.record.verdict == ledger.rules.REPRODUCED and found.size == "full"
     assert found.record.values["js_min_d_loss_share"] == [0.47, 0.48, 0.49, 0.9]
     assert "full size, 4 seeds, CPU, 2026-11-27" in found.source
-    put("js", 101, [0.9] * 20)
+    put("js", 101, [0.9] * 400)
     assert evidence.judged("C17").record.verdict == ledger.rules.NOT_REPRODUCED
 
 

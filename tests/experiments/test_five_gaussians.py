@@ -90,13 +90,13 @@ def test_quantities_by_hand():
         "rs": rows([4.0, 4.5], [500, 700]),
         "rs, normalised": rows([4.5], [400]),
     }
-    own = five_gaussians.QUANTITIES["C35"]
+    own = five_gaussians.QUANTITIES["R02"]
     assert {name: of(arms) for name, of in own.items()} == {
         "modes_rs_minus_js": [1.0, 0.5],
         "all_modes_js_over_rs": [700.0, 600.0],
         "effect_of_normalised_head": [0.5],
     }
-    assert [q["name"] for q in claims.find("C35")["quantities"]] == list(own)
+    assert [q["name"] for q in claims.find("R02")["quantities"]] == list(own)
     for of in own.values():
         with pytest.raises(KeyError):
             of({})

@@ -298,7 +298,6 @@ def test_quantities_by_hand():
     found = {name: of({"js": js, "rs": rs}) for name, of in two_clusters.QUANTITIES["C17"].items()}
     assert found == {
         "js_min_d_loss_share": [0.5, 0.6],
-        "js_min_d_loss_median": [0.5, 0.6],
         "js_longest_collapse": [900, 20],
     }
     # The stay of 80 iterations is none of those that count.
@@ -314,8 +313,17 @@ def test_quantities_by_hand():
     both = {"js": js, "rs": rs}
     assert {name: of(both) for name, of in two_clusters.QUANTITIES["C20"].items()} == {
         "rs_first_cover": [500],
-        "first_cover_js_over_rs": [2000.0, 500.0],
-        "stable_cover_js_over_rs": [3000.0, 1000.0],
+        "first_cover_js_over_rs": pytest.approx([2.0]),
+        "stable_cover_js_over_rs": pytest.approx([2.0]),
+    }
+    # Of the lead, log 2, there is log 1.25 left or nothing: at both rates more than half is gone.
+    both |= {"js D at RS's rate": rows(first=[625], stable=[1250])}
+    both |= {"rs D at JS's rate": rows(first=[1000], stable=[2000])}
+    assert {name: of(both) for name, of in two_clusters.QUANTITIES["R01"].items()} == {
+        "first_at_rs_rate": pytest.approx([np.log(2) - 2 * np.log(1.25)]),
+        "stable_at_rs_rate": pytest.approx([np.log(2) - 2 * np.log(1.25)]),
+        "first_at_js_rate": pytest.approx([np.log(2)]),
+        "stable_at_js_rate": pytest.approx([np.log(2)]),
     }
     assert two_clusters.QUANTITIES["C34"]["cover_gain_with_time"](both) == 0.5
 

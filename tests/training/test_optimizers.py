@@ -652,3 +652,22 @@ def test_what_can_be_wrapped():
                 wrapper(wrong)
         with pytest.raises(ValueError, match="real weights, got complex ones"):
             wrapper(SGD([torch.zeros(2, dtype=torch.complex64)]))
+
+
+@pytest.mark.parametrize("factor", [0.5, 2.0])
+def test_a_factor_on_a_loss(factor):
+    """For SGD with momentum it is a factor on the rate; for Adam it is none at all."""
+
+    def trained(optimizer, scale):
+        x = torch.tensor([1.0, -0.5], dtype=torch.float64, requires_grad=True)
+        steps = optimizer([x])
+        for _ in range(30):
+            x.grad = scale * (x.detach() + x.detach().sin())
+            steps.step()
+        return x.detach()
+
+    sgd = partial(torch.optim.SGD, momentum=0.9)
+    slow, fast = partial(sgd, lr=0.01), partial(sgd, lr=factor * 0.01)
+    assert torch.allclose(trained(slow, factor), trained(fast, 1.0), rtol=1e-12)
+    assert not torch.allclose(trained(slow, factor), trained(slow, 1.0), rtol=1e-2)
+    assert torch.allclose(trained(ADAM, factor), trained(ADAM, 1.0), rtol=1e-5)
