@@ -12,8 +12,8 @@ from pandas import DataFrame
 from helpers import ledger
 from helpers.ledger import Record, Row
 
-CSV, JSON = "claims.csv", "claims.json"  # beside the page, where its links lead
-_PAGE = "scoreboard.html"
+CSV, JSON = "claims.csv", "claims.json"  # in _static, where the scoreboard's links lead
+_BOOK = "book/"  # folder of the pages, from the root of the site
 _FORM = "dispute.yml"
 
 
@@ -22,7 +22,7 @@ def claims(board: Sequence[Row]) -> list[dict[str, Any]]:
 
     >>> first = claims(ledger.scoreboard({}))[0]
     >>> first["claim"], first["verdict"], first["permalink"], len(first["history"])
-    ('A01', 'open', 'scoreboard.html#A01', 1)
+    ('A01', 'open', 'book/scoreboard.html#A01', 1)
     """
     return [_claim(row) for row in board]
 
@@ -64,8 +64,8 @@ def _claim(row: Row) -> dict[str, Any]:
         "said": row.said,
         "size": found.record.profile if found else None,
         "rests_on": (found.source or "the page itself") if found else None,
-        "permalink": f"{_PAGE}#{claim['id']}",
-        "box": f"{row.chapters[0]}.html#claim-{claim['id']}" if row.chapters else None,
+        "permalink": f"{_BOOK}scoreboard.html#{claim['id']}",
+        "box": f"{_BOOK}{row.chapters[0]}.html#claim-{claim['id']}" if row.chapters else None,
         "history": claim["history"],
         "quantities": list(_quantities(found.record)) if found else [],
     }

@@ -69,4 +69,4 @@ def test_form_and_links(rows):
     for claim in ledger.all_claims():
         assert f'<tr id="{claim}"' in html and f'href="#{claim}"' in html
         assert f"template=dispute.yml&amp;title={claim}&amp;claim={claim}" in html
-    assert re.findall(r'href="_static/(\S+)" download', html) == ["claims.csv", "claims.json"]
+    assert re.findall(r'href="../_static/(\S+)" download', html) == ["claims.csv", "claims.json"]
