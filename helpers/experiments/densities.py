@@ -213,16 +213,15 @@ def _nets(seed: int) -> Players:
     return Players(mlp(_LAYERS, seed=2 * seed), mlp(_LAYERS, seed=2 * seed + 1))
 
 
-def _both(rows: Rows, column: str) -> list[float]:
-    """Of both players of all GANs that have not diverged."""
-    own = rows["nsgan"]
-    return [v for p in PLAYERS for v in own[f"{column}_{p.lower()}"].dropna().tolist()]
+def _worse(rows: Rows, word: str) -> list[float]:
+    """Of both players the larger error, one number a GAN."""
+    return rows["nsgan"][[f"{word}_g", f"{word}_d"]].max(axis=1).dropna().tolist()
 
 
 QUANTITIES: dict[str, dict[str, Quantity]] = {
     "A01": {
-        "density_l1_distance": lambda rows: _both(rows, "l1"),
-        "extreme_eigenvalue_error": lambda rows: _both(rows, "ends"),
-        "weight_sum_error": lambda rows: _both(rows, "weights"),
+        "density_l1_distance": lambda rows: _worse(rows, "l1"),
+        "extreme_eigenvalue_error": lambda rows: _worse(rows, "ends"),
+        "weight_sum_error": lambda rows: _worse(rows, "weights"),
     }
 }

@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from helpers.ledger import rules
-from helpers.ledger.claims import PAPERS, find
+from helpers.ledger.claims import OWN, PAPERS, find
 from helpers.ledger.history import changes
 from helpers.ledger.verdicts import Record
 
@@ -96,7 +96,7 @@ def as_html(
         f"{escape(claim['claim'])} <em>({PAPERS[claim['paper']]}, {escape(claim['place'])})</em>"
         + (
             f"<br><small>The paper: {escape(said)}.</small>"
-            if (said := claim["paper_value"])
+            if (said := claim["paper_value"]) and claim["paper"] != OWN
             else ""
         )
         + (f"<br><small>Measured {escape(made.note)}.</small>" if made.note else "")
