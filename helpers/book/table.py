@@ -21,8 +21,8 @@ def claims(board: Sequence[Row]) -> list[dict[str, Any]]:
     """Each claim with its numbers, rule, verdict, links and history, as JSON can hold it.
 
     >>> first = claims(ledger.scoreboard({}))[0]
-    >>> first["claim"], first["verdict"], first["permalink"], len(first["history"])
-    ('A01', 'open', 'book/scoreboard.html#A01', 1)
+    >>> first["claim"], first["verdict"], first["permalink"], first["history"][0]["what"]
+    ('A01', 'open', 'book/scoreboard.html#A01', 'written')
     """
     return [_claim(row) for row in board]
 
