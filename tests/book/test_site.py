@@ -27,6 +27,7 @@ pytestmark = [
 ]
 # How a row of the scoreboard without a box begins.
 WHY = ("not measurable: ", "no run yet; planned in ", "no run yet: no experiment measures it")
+ERROR = "the paper is in error, with consequence"
 PHONE, DESK = (390, 844), (1400, 900)
 
 
@@ -215,7 +216,7 @@ def test_scoreboard_filters(site, browser):
         assert browser.find_element("id", "filter-count").text == f"{len(visible)} claims"
         return visible
 
-    for paper, verdict in (("", ""), ("B", ""), ("", "reproduced"), ("C", "the paper is in error")):
+    for paper, verdict in (("", ""), ("B", ""), ("", "reproduced"), ("C", ERROR)):
         wanted = [i for i, p, v in rows if paper in ("", p) and verdict in ("", v)]
         assert wanted
         assert shown(paper, verdict) == wanted
