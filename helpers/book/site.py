@@ -60,8 +60,9 @@ def _stage(layout: Layout, stage: Path) -> None:
         target = book / page.relative_to(layout.book)
         target.parent.mkdir(exist_ok=True)
         target.write_text(text, encoding="utf-8")
-    table.frame(rows).to_csv(book / "_static" / table.CSV, index=False)
-    text = json.dumps(table.claims(rows), indent=1, ensure_ascii=False, allow_nan=False)
+    claims = table.claims(rows)
+    table.frame(claims).to_csv(book / "_static" / table.CSV, index=False)
+    text = json.dumps(claims, indent=1, ensure_ascii=False, allow_nan=False)
     (book / "_static" / table.JSON).write_text(text, encoding="utf-8")
     for chapter in layout.chapters():
         shutil.copy(layout.executed / f"{chapter}.ipynb", book)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 from urllib.parse import urlencode
@@ -27,17 +27,16 @@ def claims(board: Sequence[Row]) -> list[dict[str, Any]]:
     return [_claim(row) for row in board]
 
 
-def frame(board: Sequence[Row]) -> DataFrame:
-    """The same with a row a quantity, and one for a claim that has none.
+def frame(found: Sequence[Mapping[str, Any]]) -> DataFrame:
+    """Such claims with a row a quantity, and one for a claim that has none.
 
-    >>> list(frame(ledger.scoreboard({})).columns[:5])
+    >>> list(frame(claims(ledger.scoreboard({}))).columns[:5])
     ['claim', 'paper', 'place', 'statement', 'papers_number']
     """
     rows = []
-    for claim in claims(board):
-        quantities = claim.pop("quantities")
-        claim["history"] = " ".join(ledger.changes(claim))
-        rows += [claim | quantity for quantity in quantities or [{}]]
+    for claim in found:
+        own = {**claim, "history": " ".join(ledger.changes(claim))}
+        rows += [own | quantity for quantity in own.pop("quantities") or [{}]]
     return DataFrame(rows)
 
 
@@ -52,8 +51,7 @@ def dispute(claim_id: str, repository: str) -> str:
 
 
 def _claim(row: Row) -> dict[str, Any]:
-    claim = row.claim
-    found = ledger.standing(claim["id"], judged=row.judged, legacy=row.full, live=row.quick)
+    claim, found = row.claim, row.standing
     return {
         "claim": claim["id"],
         "paper": ledger.PAPERS[claim["paper"]],
@@ -74,7 +72,7 @@ def _claim(row: Row) -> dict[str, Any]:
 def _quantities(record: Record) -> Iterator[dict[str, Any]]:
     for quantity, asked, ours in ledger.show_quantities(record):
         value = record.values[quantity["name"]]
-        seeds = value if isinstance(value, list) and quantity["rule"] != "ratio_at_least" else []
+        seeds = ledger.rules.seeds_of(value, quantity)
         enough = len(seeds) >= ledger.rules.FEWEST
         low, high = ledger.rules.median_interval(seeds) if enough else (None, None)
         yield {

@@ -46,7 +46,7 @@ def show_value(value: float | Sequence[float], rule: Mapping[str, Any]) -> str:
         return f"{_short(value[0])} / {_short(value[1])}"
     count, middle = len(value), _short(median(value))
     if rule["rule"] == "fraction":
-        share = 100 * sum(rules.holds(each, rule["each"]) for each in value) / count
+        share = 100 * rules.share(value, rule["each"])
         low, high = (100 * end for end in rules.share_interval(value, rule))
         seeds = "1 seed" if count == 1 else f"{count} seeds"
         return f"{share:.0f}% of {seeds} ({low:.0f}% to {high:.0f}%), median {middle}"

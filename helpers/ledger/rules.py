@@ -51,7 +51,7 @@ _RULES: dict[str, tuple[set[str], Any]] = {
     "at_least": (set(), lambda v, r: v >= r["paper"]),
     "ratio_at_least": (set(), lambda v, r: _ratio(v) >= r["paper"]),
     "sign": ({"margin"}, lambda v, r: _sign(v, r["paper"], r["margin"])),
-    "fraction": ({"each"}, lambda v, r: _share(v, r["each"]) >= r["paper"]),
+    "fraction": ({"each"}, lambda v, r: share(v, r["each"]) >= r["paper"]),
 }
 # Rules that judge all the numbers of a value together, not one.
 _OF_MANY = ("ratio_at_least", "fraction")
@@ -115,6 +115,24 @@ def may_hold(seeds: Sequence[float], rule: Mapping[str, Any]) -> bool:
     if rule["rule"] == "sign" and paper == 0:
         return low <= rule["margin"] and high >= -rule["margin"]
     return holds(low, rule) or holds(high, rule)
+
+
+def seeds_of(value: Value, rule: Mapping[str, Any]) -> Sequence[float]:
+    """A value's numbers, one a seed; none for a number that is of no seed, and for a pair.
+
+    >>> seeds_of([1.0, 2.0], {"rule": "at_most"}), seeds_of([1.0, 2.0], {"rule": "ratio_at_least"})
+    ([1.0, 2.0], [])
+    """
+    return value if isinstance(value, Sequence) and rule["rule"] != "ratio_at_least" else []
+
+
+def share(seeds: Sequence[float], each: Mapping[str, Any]) -> float:
+    """The share of seeds in which a rule holds.
+
+    >>> share([0.1, 0.4, 0.9, 0.5], {"rule": "at_most", "paper": 0.5})
+    0.75
+    """
+    return sum(holds(seed, each) for seed in seeds) / len(seeds)
 
 
 def median_interval(seeds: Sequence[float]) -> tuple[float, float]:
@@ -233,7 +251,3 @@ def describe(rule: Mapping[str, Any]) -> str:
 
 def _one_sided(sign: float, margin: float) -> str:
     return f"> {margin:g}" if sign > 0 else f"< {-margin:g}"
-
-
-def _share(values: Sequence[float], each: Mapping[str, Any]) -> float:
-    return sum(holds(v, each) for v in values) / len(values)

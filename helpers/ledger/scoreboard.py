@@ -8,7 +8,7 @@ from typing import Any
 
 from helpers.ledger import claims, rules
 from helpers.ledger.notebooks import collect
-from helpers.ledger.standing import Legacy, by_claim, joined, standing
+from helpers.ledger.standing import Legacy, Standing, by_claim, joined, standing
 from helpers.ledger.verdicts import Judgement, Record
 
 
@@ -17,14 +17,27 @@ class Row:
     """One claim on the scoreboard."""
 
     claim: Mapping[str, Any]
-    verdict: str
-    said: str  # the verdict with what it lacks
+    standing: Standing | None  # what decides it
     chapters: tuple[
         str, ...
     ] = ()  # whose boxes the row links to: the claim's home, where it has one
     quick: Record | None = None
     full: tuple[Legacy, ...] = ()  # runs of data/recorded
     judged: Judgement | None = None  # on evidence, in place of them
+
+    @property
+    def verdict(self) -> str:
+        """One of `rules.VERDICTS`."""
+        if "untestable" in self.claim:
+            return rules.UNMEASURABLE
+        return self.standing.record.verdict if self.standing else rules.OPEN
+
+    @property
+    def said(self) -> str:
+        """The verdict with what it lacks."""
+        if self.standing:
+            return self.standing.record.said
+        return f"{rules.OPEN}, for lack of runs" if self.verdict == rules.OPEN else self.verdict
 
 
 def scoreboard(
@@ -56,12 +69,6 @@ def scoreboard(
         evidence, recorded = judged.get(claim_id), tuple(legacy.get(claim_id, ()))
         quick = joined(live.get(claim_id, []))
         found = standing(claim_id, judged=evidence, legacy=recorded, live=quick)
-        if "untestable" in claim:
-            verdict = said = rules.UNMEASURABLE
-        elif found:
-            verdict, said = found.record.verdict, found.record.said
-        else:
-            verdict, said = rules.OPEN, f"{rules.OPEN}, for lack of runs"
         chapters = tuple(chapter for _, chapter in live.get(claim_id, []))
         if claim.get("home") in chapters:
             chapters = (claim["home"],)
@@ -69,7 +76,7 @@ def scoreboard(
             evidence = None
         elif evidence:
             recorded = ()
-        rows.append(Row(claim, verdict, said, chapters, quick, recorded, evidence))
+        rows.append(Row(claim, found, chapters, quick, recorded, evidence))
     return rows
 
 

@@ -112,15 +112,12 @@ def legacy_runs() -> dict[str, list[Legacy]]:
 
 def _cautious(made: Record) -> Record:
     """A legacy record, open where what refutes it does not say of how many seeds it is."""
-    rule = {q["name"]: q["rule"] for q in find(made.claim)["quantities"]}
     counted = [
-        name
-        for name, value in made.values.items()
-        if isinstance(value, list) and rule[name] != "ratio_at_least"
+        made.verdicts[q["name"]]
+        for q in find(made.claim)["quantities"]
+        if q["name"] in made.values and rules.seeds_of(made.values[q["name"]], q)
     ]
-    if made.verdict == rules.NOT_REPRODUCED and not any(
-        made.verdicts[name] == rules.NOT_REPRODUCED for name in counted
-    ):
+    if made.verdict == rules.NOT_REPRODUCED and rules.NOT_REPRODUCED not in counted:
         return replace(made, verdict=rules.OPEN, lacks="seeds")
     return made
 

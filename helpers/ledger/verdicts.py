@@ -11,7 +11,7 @@ from helpers.ledger import rules
 from helpers.ledger.claims import find
 
 PROFILES = ("quick", "medium", "full")
-_HOLDING, _FAILING = 3, 6  # seeds without which a claim neither holds nor fails
+_HOLDING = 3  # seeds without which nothing holds
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,13 @@ def _verdict(value: rules.Value, quantity: Mapping[str, Any]) -> str:
     holds = rules.holds(value, quantity)
     met = quantity.get("if_holds", rules.REPRODUCED)
     missed = quantity.get("if_fails", rules.NOT_REPRODUCED)
-    if not isinstance(value, list) or quantity["rule"] == "ratio_at_least":
+    seeds = rules.seeds_of(value, quantity)
+    if not seeds:
         return met if holds else missed
     if holds:
-        return met if len(value) >= _HOLDING else rules.OPEN
+        return met if len(seeds) >= _HOLDING else rules.OPEN
     if missed not in rules.REFUTING:
         return missed
-    return missed if len(value) >= _FAILING and not rules.may_hold(value, quantity) else rules.OPEN
+    # With fewer there is no interval that could leave out what was asked.
+    refuted = len(seeds) >= rules.FEWEST and not rules.may_hold(seeds, quantity)
+    return missed if refuted else rules.OPEN

@@ -33,7 +33,7 @@ def test_all_claims_with_what_decides_them(rows):
 
 def test_frame_survives_a_file(rows, tmp_path):
     """A row a quantity, and one for a claim without; the file holds the same."""
-    frame = table.frame(rows)
+    frame = table.frame(table.claims(rows))
     assert set(frame["claim"]) == set(ledger.all_claims())
     assert not frame.duplicated(["claim", "quantity"]).any()
     frame.to_csv(tmp_path / "claims.csv", index=False)
@@ -50,7 +50,7 @@ def test_interval_and_median():
     for count, low, high in ((7, 9.0, 9.9), (5, None, None)):
         few = {name: value[:count] for name, value in values.items()}
         made = judge("B26", few, profile="full")
-        row = ledger.Row(claim, made.verdict, made.said, ("judge_and_scores",), made)
+        row = ledger.Row(claim, ledger.Standing(made, ""), ("judge_and_scores",), made)
         (first, *_) = table.claims([row])[0]["quantities"]
         assert (first["low"], first["high"], first["seeds"]) == (low, high, count)
         assert first["value"] == sorted(few["score_5000"])[count // 2]
