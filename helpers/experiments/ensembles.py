@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pandas import DataFrame, concat
+from pandas import DataFrame, Series, concat
 
 from helpers.experiments.protocol import Rows
 from helpers.training.train import Diverged, EnsembleResult
@@ -78,3 +78,14 @@ def paired(rows: Rows, one: str, other: str, column: str) -> DataFrame:
     named = (("one", rows[one]), ("other", rows[other]))
     parts = [own.set_index(["block", "member"])[column].rename(name) for name, own in named]
     return concat(parts, axis=1, join="inner").sort_index()
+
+
+def log_ratio(rows: Rows, one: str, other: str, column: str) -> Series:
+    """By member that both arms have, the logarithm of one arm's value over the other's.
+
+    >>> js = DataFrame({"block": [0], "member": [0], "first": [8]})
+    >>> float(log_ratio({"js": js, "rs": js.assign(first=4)}, "js", "rs", "first").iloc[0])
+    0.6931471805599453
+    """
+    both = paired(rows, one, other, column)
+    return np.log(both["one"] / both["other"])

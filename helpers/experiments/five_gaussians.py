@@ -20,7 +20,7 @@ from torch import Tensor
 from helpers.analysis.coverage import coverage, shares_near
 from helpers.datasets.synthetic import circle_of_gaussians
 from helpers.experiments import protocol
-from helpers.experiments.ensembles import member_seed, paired, quartiles, records_of
+from helpers.experiments.ensembles import log_ratio, member_seed, paired, quartiles, records_of
 from helpers.experiments.parts import in_folder
 from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
 from helpers.inputs import one_of, whole_number
@@ -216,9 +216,7 @@ def _difference(rows: Rows, one: str, other: str) -> list[float]:
 QUANTITIES: dict[str, dict[str, Quantity]] = {
     "R02": {
         "modes_rs_minus_js": lambda rows: _difference(rows, "rs", "js"),
-        "all_modes_js_over_rs": lambda rows: [
-            float(rows[arm]["first"].median()) for arm in ("js", "rs")
-        ],
+        "all_modes_js_over_rs": lambda rows: np.exp(log_ratio(rows, "js", "rs", "first")).tolist(),
         "effect_of_normalised_head": lambda rows: _difference(rows, "rs, normalised", "rs"),
     }
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from functools import partial
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from helpers.experiments import protocol
 from helpers.experiments.ensembles import member_seed, records_of
 from helpers.experiments.parts import in_folder
 from helpers.experiments.protocol import Until
-from helpers.inputs import whole_number
+from helpers.inputs import real_number, whole_number
 from helpers.losses.scalars import check_loss
 from helpers.losses.table import GanLoss, find_loss
 from helpers.models import Players, mlp, two_cluster_nets
@@ -49,10 +50,14 @@ class Setting:
     loss: str = "js"  # a name of `helpers.losses.LOSSES`
     widths: tuple[int, int] = (10, 5)  # of D's hidden layers and of G's
     scale: float = 1.0  # factor on all initial weights
-    imbalance: int = 1  # real points at 0 for each at 4
+    imbalance: int | float = 1  # real points at 0 for each at 4
     # Factor on D's loss: under SGD, on D's learning rate. D's part of a separable loss is the mean
     # over real and generated, as in the paper and its code; with 2 it is the sum.
     d_weight: float = 1.0
+    # Whether D of a separable loss learns twice as fast, at the rate of its pairing form; its loss
+    # is recorded as the paper has it all the same. False for a pairing loss, whatever is given.
+    equal_rates: bool = False
+    longer: int = 1  # factor on the iterations of a size
     lr: float = 1e-2  # of both players
     momentum: float = 0.9
     steps: tuple[int, int] = (10, 10)  # of D and of G in an iteration
@@ -63,6 +68,22 @@ class Setting:
     def __post_init__(self) -> None:
         find_loss(self.loss)
         check_loss(self.landscape)
+        whole_number("longer", self.longer, 1)
+        real_number("imbalance", self.imbalance, least=1)
+        # One setting, and so one run, however it is written.
+        equal = self.equal_rates and not find_loss(self.loss).pairs
+        object.__setattr__(self, "equal_rates", equal)
+
+    @property
+    def pattern(self) -> tuple[int, ...]:
+        """The cluster of the real points in turn, repeated: (0, 0, 0, 1, 1) for 1.5."""
+        share = Fraction(self.imbalance).limit_denominator(POINTS)
+        return (0,) * share.numerator + (1,) * share.denominator
+
+    @property
+    def rate_factor(self) -> float:
+        """What D's loss is multiplied by so that its rate is that of the pairing form."""
+        return 2.0 if self.equal_rates else 1.0
 
     @property
     def landscape(self) -> str:
@@ -111,7 +132,7 @@ def real_shares(setting: Setting) -> NDArray[np.float64]:
     >>> real_shares(Setting(imbalance=5))
     array([0.84, 0.16])
     """
-    small = POINTS // (setting.imbalance + 1)  # the last of each full turn of the pattern
+    small = sum(setting.pattern[i % len(setting.pattern)] for i in range(POINTS))
     return np.array([POINTS - small, small]) / POINTS
 
 
@@ -141,12 +162,11 @@ def draw(setting: Setting, members: int, *, seed: int) -> tuple[list[Players], S
     3
     """
     members, seed = whole_number("members", members, 1), whole_number("seed", seed, 0, 2**40)
-    pattern = (0,) * setting.imbalance + (1,)
     if setting.script_seed is not None:
         drawn = [_script_draws(setting.script_seed + number) for number in range(members)]
         players, latents, reals = zip(*drawn, strict=True)
         return list(players), Samples(torch.stack(latents), torch.stack(reals), CENTRES)
-    samples = two_clusters(members, seed=seed, n=POINTS, pattern=pattern)
+    samples = two_clusters(members, seed=seed, n=POINTS, pattern=setting.pattern)
     nets = [
         two_cluster_nets(seed=each, widths=setting.widths, scale=setting.scale)
         for each in (member_seed(seed, number) for number in range(members))
@@ -198,7 +218,7 @@ def train(
     >>> train(Setting("rs"), Size(members=2, iterations=4, lacks="most"), seed=0).loss.shape
     (2, 2)
     """
-    iterations = whole_number("iterations", size.iterations, _EVERY)
+    iterations = setting.longer * whole_number("iterations", size.iterations, _EVERY)
     players, samples = draw(setting, size.members, seed=seed)
     checkpoint = in_folder(folder)
     times, records, diverged = records_of(
@@ -225,7 +245,7 @@ def train(
     return Trained(
         setting,
         times,
-        loss=records["loss_d"],
+        loss=(records["loss_d"] / setting.rate_factor).astype(np.float32),
         pairs=records["pairs"],
         logits=records["logits"],
         points=records["points"],
@@ -235,7 +255,7 @@ def train(
 
 def _loss(setting: Setting) -> GanLoss:
     loss = find_loss(setting.loss)
-    weight = setting.d_weight if loss.pairs else setting.d_weight / 2
+    weight = setting.rate_factor * setting.d_weight / (1 if loss.pairs else 2)
     return loss if weight == 1 else loss.weighted(weight)
 
 

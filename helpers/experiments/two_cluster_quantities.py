@@ -1,0 +1,193 @@
+"""What claims about the two clusters of Sun et al. 2020 are judged by, from the members' rows."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from pandas import DataFrame, Series
+
+from helpers.analysis.coverage import least_loss
+from helpers.experiments.ensembles import log_ratio, paired
+from helpers.experiments.protocol import Quantity, Rows
+from helpers.experiments.two_cluster_arms import CHANGES, RATES, SCALES, UNEVEN, grid_arm
+from helpers.experiments.two_cluster_training import Setting, real_shares
+
+_LOST, _RIGHT = 0.01, 0.05  # a share that is none; a distance from the true share that is small
+# The setting that suits JS best is chosen on the first deciding block and judged on others.
+_CHOICE = 100
+_RS_RATE, _JS_RATE = ("js D at RS's rate", "rs"), ("js", "rs D at JS's rate")  # equal rates of D
+
+
+def sitting(rows: DataFrame) -> DataFrame:
+    """The members with a stay of 100 iterations or more; of shorter runs, with the longest stay.
+
+    Raises:
+        KeyError: if there is no stay at all.
+    """
+    least = min(100, rows["stay"].max())
+    if not least > 0:
+        raise KeyError("a member that stays at one cluster")
+    return rows[rows["stay"] >= least]
+
+
+def tuned_arm(rows: Rows) -> str:
+    """JS's arm of a rate and a scale that covers both clusters for good soonest, on one block.
+
+    Raises:
+        KeyError: for an arm without that block.
+    """
+
+    def median(arm: str) -> float:
+        own = rows[arm]
+        chosen = own.loc[own["block"] == _CHOICE, "stable"]
+        if not len(chosen):
+            raise KeyError(f"block {_CHOICE} of {arm}")
+        return float(chosen.median())
+
+    return min((grid_arm("js", lr, scale) for lr in RATES for scale in SCALES), key=median)
+
+
+def _narrow_over_wide(rows: Rows, loss: str) -> list[float]:
+    lead = log_ratio(rows, f"{loss} 5, 3", f"{loss} 40, 20", "stable")
+    return np.exp(lead).tolist()
+
+
+def _saved(rows: Rows) -> list[float]:
+    both = paired(rows, "js 5, 3", "js 40, 20", "collapsed")
+    return (both["one"] - both["other"]).tolist()
+
+
+def _covering(rows: Rows, arm: str, column: str) -> float:
+    return float((rows[arm][column] == 2).mean())
+
+
+def _gap(rows: Rows) -> list[float]:
+    long = sitting(rows["js"])
+    return (long["occupied"] - long["abandoned"]).tolist()
+
+
+def _gone(rows: Rows, column: str, equal: tuple[str, str]) -> list[float]:
+    """RS's lead as released minus twice the one at equal rates: above 0 where most of it is gone.
+
+    One number for each member that all arms have.
+    """
+    left = log_ratio(rows, *equal, column)
+    return (log_ratio(rows, "js", "rs", column) - 2 * left).dropna().tolist()
+
+
+def _longer(rows: Rows) -> list[float]:
+    both = paired(rows, "js", "rs", "longest")
+    return (both["one"] - both["other"]).tolist()
+
+
+def _kinds(rows: Rows, label: str) -> tuple[Series, Series]:
+    """By member, JS's share of points at the small cluster, and how far RS's is from the data's."""
+    js, rs = rows[f"js {label}"], rows[f"rs {label}"]
+    true = real_shares(Setting("rs", **CHANGES[label]))[1]
+    return (
+        js.set_index(["block", "member"])["at_four"],
+        (rs.set_index(["block", "member"])["at_four"] - true).abs(),
+    )
+
+
+def uneven(rows: Rows) -> tuple[str, Series, Series]:
+    """The imbalance that suits C30 best, and there the numbers of the seeds that did not choose it.
+
+    The first half of each block chooses: where the share of JS's members without the small cluster
+    and that of RS's with the right proportion, the smaller of the two, is largest.
+
+    Returns:
+        A label of `UNEVEN`; by member, JS's share of points at the small cluster; and the distance
+        of RS's from the true one.
+
+    Raises:
+        KeyError: for an arm that is not there.
+    """
+    both = {label: _kinds(rows, label) for label in UNEVEN}
+
+    def chooses(values: Series) -> NDArray[np.bool_]:
+        member = values.index.get_level_values("member").to_numpy()
+        return np.asarray(member < (member.max() + 1) / 2)
+
+    def suits(label: str) -> float:
+        js, rs = (own[chooses(own)] for own in both[label])
+        return float(min((js <= _LOST).mean(), (rs <= _RIGHT).mean()))
+
+    best = max(UNEVEN, key=suits)
+    js, rs = (own[~chooses(own)] for own in both[best])
+    return best, js, rs
+
+
+def _deeper(rows: Rows) -> float:
+    """The outer objective at collapse, at 5:1 minus at 1:1, for reals in exact proportion."""
+    values = []
+    for share in (5, 1):
+        real = np.array([share, 1]) / (share + 1)
+        values.append(-float(least_loss([[real[0], 0], [real[1], 0]], real, "js")))
+    return values[0] - values[1]
+
+
+def _tuned(rows: Rows) -> list[float]:
+    tuned = tuned_arm(rows)
+    lead = log_ratio(rows, "js", tuned, "stable")
+    judged = lead[lead.index.get_level_values("block") != _CHOICE]
+    if not len(judged):
+        raise KeyError(f"a second block of js and {tuned}")
+    return np.exp(judged).tolist()
+
+
+QUANTITIES: dict[str, dict[str, Quantity]] = {
+    "C17": {
+        "js_min_d_loss_share": lambda rows: rows["js"]["min_loss"].tolist(),
+        "js_longest_collapse": lambda rows: rows["js"]["longest"].tolist(),
+    },
+    "C18": {
+        "d_on_occupied_cluster": lambda rows: sitting(rows["js"])["occupied"].tolist(),
+        "d_on_abandoned_cluster": lambda rows: sitting(rows["js"])["abandoned"].tolist(),
+        "d_occupied_minus_abandoned": _gap,
+    },
+    "C19": {
+        "rs_min_d_loss_share": lambda rows: rows["rs"]["min_loss"].tolist(),
+        "collapse_js_minus_rs": _longer,
+    },
+    "C20": {
+        "rs_first_cover": lambda rows: rows["rs"]["first"].tolist(),
+        "first_cover_js_over_rs": lambda rows: np.exp(
+            log_ratio(rows, "js", "rs", "first")
+        ).tolist(),
+        "stable_cover_js_over_rs": lambda rows: np.exp(
+            log_ratio(rows, "js", "rs", "stable")
+        ).tolist(),
+    },
+    "C21": {
+        "js_speedup_with_width": lambda rows: _narrow_over_wide(rows, "js"),
+        "rs_speedup_with_width": lambda rows: _narrow_over_wide(rows, "rs"),
+        "js_collapse_time_saved": _saved,
+    },
+    "C30": {
+        "js_minor_share": lambda rows: uneven(rows)[1].tolist(),
+        "rs_proportion_error": lambda rows: uneven(rows)[2].tolist(),
+        "js_collapse_value_change": _deeper,
+    },
+    "C34": {
+        "cover_gain_with_time": lambda rows: (
+            _covering(rows, "js", "covered") - _covering(rows, "js", "early")
+        ),
+        "cover_gain_with_width": lambda rows: (
+            _covering(rows, "js 40, 20", "early") - _covering(rows, "js 5, 3", "early")
+        ),
+        "tuned_stable_cover": _tuned,
+    },
+    "R04": {
+        "hinge_first": lambda rows: log_ratio(rows, "hinge", "rp-hinge", "first").tolist(),
+        "ls_first": lambda rows: log_ratio(rows, "ls", "rp-ls", "first").tolist(),
+        "ls_stable": lambda rows: log_ratio(rows, "ls", "rp-ls", "stable").tolist(),
+        "rp_hinge_covered": lambda rows: rows["rp-hinge"]["covered"].tolist(),
+    },
+    "R01": {
+        "first_at_rs_rate": lambda rows: _gone(rows, "first", _RS_RATE),
+        "first_at_js_rate": lambda rows: _gone(rows, "first", _JS_RATE),
+        "stable_at_rs_rate": lambda rows: _gone(rows, "stable", _RS_RATE),
+        "stable_at_js_rate": lambda rows: _gone(rows, "stable", _JS_RATE),
+    },
+}
