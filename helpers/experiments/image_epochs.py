@@ -202,17 +202,21 @@ def _of_runs(column: str) -> Quantity:
     return lambda rows: [value for arm in arms for value in _seeds(rows, arm, column)]
 
 
-def _both(column: str) -> Quantity:
-    """Medians over seeds on MNIST, of NSGAN and of NuGAN."""
-    return lambda rows: [float(np.median(_seeds(rows, f"mnist {kind}", column))) for kind in KINDS]
-
-
 _ON_MNIST = [f"mnist {kind}" for kind in KINDS]
 
 
+def _over(column: str) -> Quantity:
+    """NSGAN over NuGAN on MNIST, seed by seed."""
+
+    def ratios(rows: Rows) -> list[float]:
+        both = _by_seed(rows, _ON_MNIST, column)
+        return (both[_ON_MNIST[0]] / both[_ON_MNIST[1]]).tolist()
+
+    return ratios
+
+
 def _sharper(rows: Rows) -> list[float]:
-    tops = np.log10(_by_seed(rows, _ON_MNIST, "top_d_late"))
-    return (tops[_ON_MNIST[0]] - tops[_ON_MNIST[1]]).tolist()
+    return np.log10(_over("top_d_late")(rows)).tolist()
 
 
 def _gain(name: str) -> Quantity:
@@ -285,7 +289,7 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
     "A13": {
         "nsgan_classes_at_160": _of("mnist NSGAN", "modes_late"),
         "nugan_classes_at_160": _of("mnist NuGAN", "modes_late"),
-        "is_fluctuation": _both("score_spread"),
+        "is_fluctuation": _over("score_spread"),
     },
     "A14": {
         "nsgan_g_min_over_max_eigenvalue": _of("mnist NSGAN", "lowest_g_highest"),
@@ -299,7 +303,7 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
         "nugan_d_min_over_max_eigenvalue": _of("mnist NuGAN", "lowest_d_late"),
         "d_sharpening_trend": _of("mnist NSGAN", "sharpening_d"),
     },
-    "A16": {"d_top_eigenvalue_at_160": _both("top_d_late"), "d_log_sharpness_gap": _sharper},
+    "A16": {"d_top_eigenvalue_at_160": _over("top_d_late"), "d_log_sharpness_gap": _sharper},
     "A17": {
         "nsgan_g_spectrum_widening": _of("mnist NSGAN", "widening_g"),
         "nugan_g_spectrum_widening": _of("mnist NuGAN", "widening_g"),

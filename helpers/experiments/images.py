@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pandas import DataFrame, concat
+from pandas import DataFrame, Series, concat
 
 from helpers.experiments.image_members import ImageSize, Setting, look, train
 from helpers.experiments.image_training import KINDS
@@ -196,10 +196,11 @@ def _both(rows: Rows, data: str, column: str) -> list[float]:
     return [_median(rows, f"{data} {loss} extra-adam", column) for loss in ("nsgan", "wgan-gp")]
 
 
-def _bump(rows: Rows, arms: Sequence[str]) -> tuple[float, float]:
-    """Height and level of the path-angle, of the arm with the smallest quotient."""
-    pairs = [(_median(rows, arm, "height"), _median(rows, arm, "level")) for arm in arms]
-    return min(pairs, key=lambda pair: pair[0] / pair[1])
+def _bump(rows: Rows, arms: Sequence[str]) -> list[float]:
+    """Height of the path-angle over its level, seed by seed, of the arm where that is smallest."""
+    parts = [_whole(rows, arm, "height", "level") for arm in arms]
+    found = [own["height"] / own["level"] for own in parts]
+    return min(found, key=lambda own: float(own.median())).tolist()
 
 
 def _lean(rows: Rows, data: str) -> float:
@@ -231,11 +232,19 @@ def _own(rows: Rows, column: str) -> float:
     return float((ends[column] / ends.abs().max(axis=1)).median())
 
 
-def _turning(rows: Rows) -> list[float]:
-    """Largest imaginary over largest real part: WGAN-GP, NSGAN; medians over seeds."""
-    arms = ("mnist wgan-gp extra-adam", "mnist nsgan extra-adam")
-    parts = [_whole(rows, arm, "imaginary", "real") for arm in arms]
-    return [float((each["imaginary"] / each["real"]).median()) for each in parts]
+def _over(rows: Rows, one: str, other: str, *columns: str) -> list[float]:
+    """An arm over another one with the same seeds: of a column, or of two columns' quotients."""
+
+    def values(arm: str) -> Series:
+        own = _whole(rows, arm, "block", "member", *columns).set_index(["block", "member"])
+        return own[columns[0]] / own[columns[1]] if columns[1:] else own[columns[0]]
+
+    return (values(one) / values(other)).dropna().tolist()
+
+
+def _sharper(rows: Rows, data: str) -> list[float]:
+    """The leading eigenvalue of D's Hessian, NSGAN over WGAN-GP."""
+    return _over(rows, f"{data} nsgan extra-adam", f"{data} wgan-gp extra-adam", "sharpness")
 
 
 def _lasted(rows: Rows, loss: str) -> list[float]:
@@ -283,7 +292,9 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
     },
     "B34": {
         "top_real_part": lambda rows: min(_both(rows, "mnist", "lowest_leading")),
-        "imaginary_over_real": _turning,
+        "imaginary_over_real": lambda rows: _over(
+            rows, "mnist wgan-gp extra-adam", "mnist nsgan extra-adam", "imaginary", "real"
+        ),
     },
 }
 
@@ -308,6 +319,6 @@ QUANTITIES |= {
         "negative_curvature", lambda rows, data: max(_both(rows, data, "negative_curvature"))
     ),
     # Where the axes of its Figure 4 end: the paper against itself.
-    "B24": _read_off("sharpness", lambda rows, data: _both(rows, data, "sharpness"))
-    | {"printed_cifar_axes": lambda rows: [700.0, 500_000.0]},
+    "B24": _read_off("sharpness", _sharper)
+    | {"printed_cifar_axes": lambda rows: 700.0 / 500_000.0},
 }

@@ -2,7 +2,8 @@
 
 The paper's text and the script that was released contradict each other, and the text leaves the
 dimension of latents open: `READINGS` are the experiments that were perhaps meant.
-`mixture_training` trains one, `mixture_ends` looks at where it ended.
+`mixture_training` trains one, `mixture_ends` looks at where it ended, and `mixture_quantities` has
+what claims are judged by.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pandas import DataFrame, concat
 
 from helpers.checkpoints import read_state, write_state
 from helpers.experiments.mixture_ends import Course, Looking, late_norms, look
-from helpers.experiments.mixture_training import Setting, TrainedMixture, train_mixture
-from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Size, Until, Wanted
+from helpers.experiments.mixture_quantities import DEFAULTS, QUANTITIES
+from helpers.experiments.mixture_training import RELEASED, Setting, TrainedMixture, train_mixture
+from helpers.experiments.protocol import Measured, Reading, Size, Until, Wanted
 from helpers.experiments.setting import late_iterations
 from helpers.losses.penalty import GradientPenalty
 from helpers.training import Paused
@@ -46,7 +47,6 @@ _DRAWN = 50  # places of a course of norms
 
 _PENALTY = 1e-3
 _SLOW = (1e-2, 1e-2)
-_RELEASED = Setting("js-saturating", rates=(1e-2, 1e-1), sigmas=(1.0, 1.0), latent=100)
 
 READINGS = {
     "as printed": Reading(
@@ -55,7 +55,7 @@ READINGS = {
         "latents is left open, and is 1 here",
     ),
     "as released": Reading(
-        _RELEASED,
+        RELEASED,
         "the released script's defaults: loss, rates, both deviations 1, latents of dimension 100",
         stated=False,
     ),
@@ -80,14 +80,6 @@ READINGS = {
         stated=False,
         plausible=False,
     ),
-}
-
-# What the text says of training a GAN on the mixture, and the released script by default.
-DEFAULTS: dict[str, tuple[Any, Any]] = {
-    "loss": (Setting().loss, _RELEASED.loss),
-    "rates of G and D": (Setting().rates, _RELEASED.rates),
-    "deviations of the modes": (Setting().sigmas, _RELEASED.sigmas),
-    "iterations": (30_000, 50_000),  # 100,000 passes, two in a step of extragradient
 }
 
 # Rates of the text and of the script for WGAN-GP are the same. The penalty is taken at the data, as
@@ -346,92 +338,3 @@ def _frame(found: Sequence[tuple[int, Course]]) -> DataFrame:
     """Courses of members, one under the other."""
     parts = [DataFrame({"member": member} | course) for member, course in found]
     return concat(parts, ignore_index=True)
-
-
-def _seeds(rows: Rows, arm: str, column: str) -> NDArray[np.float64]:
-    """A column of an arm's members that did not diverge."""
-    values = rows[arm][column].dropna().to_numpy(dtype=np.float64)
-    if not len(values):
-        raise KeyError(f"every member of {arm} has diverged")
-    return values
-
-
-def _median(rows: Rows, arm: str, column: str) -> float:
-    return float(np.median(_seeds(rows, arm, column)))
-
-
-def _both(rows: Rows, column: str) -> list[float]:
-    """Medians over seeds of NSGAN and of WGAN-GP."""
-    return [_median(rows, arm, column) for arm in ("nsgan", _lasting(rows))]
-
-
-def _lasting(rows: Rows) -> str:
-    """The WGAN-GP whose ends count: as printed if all last, else the one of which more do."""
-    if (rows["wgan-gp"]["diverged"] == 0).all():
-        return "wgan-gp"
-    arms = ("wgan-gp", "wgan-gp, sigma 1")
-    return min(arms, key=lambda arm: float((rows[arm]["diverged"] > 0).mean()))
-
-
-def _settled(rows: Rows) -> str:
-    """The norm of extragradient that serves the paper best: of the iterate, or one step ahead."""
-    return min(("late", "ahead"), key=lambda where: _median(rows, "nsgan", f"{where}_norm"))
-
-
-def _late(rows: Rows, what: str) -> list[float]:
-    """Medians over seeds of descent's late norm (or its spread), and extragradient's."""
-    mine = f"{_settled(rows)}_{what}"
-    return [_median(rows, "nsgan descent", f"late_{what}"), _median(rows, "nsgan", mine)]
-
-
-def _finite(rows: Rows) -> list[float]:
-    """Iterations that both losses lasted, by seed."""
-    columns = ["block", "member", "finite_iterations"]
-    pairs = rows["nsgan"][columns].merge(rows["wgan-gp"][columns], on=columns[:2])
-    return pairs[["finite_iterations_x", "finite_iterations_y"]].min(axis=1).tolist()
-
-
-def _bump(rows: Rows) -> tuple[float, float]:
-    """Height and level of the path-angle, of the loss with the smaller quotient."""
-    pairs = zip(_both(rows, "height"), _both(rows, "level"), strict=True)
-    return min(pairs, key=lambda pair: pair[0] / pair[1])
-
-
-def _lean(rows: Rows) -> float:
-    """WGAN-GP's minus NSGAN's."""
-    nsgan, wgan = _both(rows, "lean")
-    return wgan - nsgan
-
-
-QUANTITIES: dict[str, dict[str, Quantity]] = {
-    "B16": {
-        "extragradient_final_norm": lambda rows: _seeds(
-            rows, "nsgan", f"{_settled(rows)}_norm"
-        ).tolist(),
-        "late_norm": lambda rows: _late(rows, "norm"),
-        "late_norm_spread": lambda rows: _late(rows, "spread"),
-    },
-    "B17": {
-        "mog_bump": _bump,
-        "mog_nsgan_sign_switches": lambda rows: _seeds(rows, "nsgan", "switches").tolist(),
-        "mog_wgan_gp_sign_switches": lambda rows: _seeds(rows, _lasting(rows), "switches").tolist(),
-    },
-    "B19": {"mog_relative_norm": lambda rows: max(_both(rows, "relative_norm"))},
-    "B20": {"mog_imaginary_share": lambda rows: min(_both(rows, "imaginary_share"))},
-    "B21": {
-        "mog_nsgan_top_real_part": lambda rows: _seeds(rows, "nsgan", "lowest_leading").tolist(),
-        "mog_nsgan_full_real_part": lambda rows: _seeds(rows, "nsgan", "lowest").tolist(),
-        "mog_wgan_gp_top_real_part": lambda rows: _seeds(
-            rows, _lasting(rows), "lowest_leading"
-        ).tolist(),
-    },
-    "B22": {"mog_lean": _lean},
-    "B23": {"mog_negative_curvature": lambda rows: max(_both(rows, "negative_curvature"))},
-    "B24": {"mog_sharpness": lambda rows: _both(rows, "sharpness")},
-    "B30": {
-        "finite_iterations": _finite,
-        "defaults_off_table": lambda rows: len(
-            [name for name, (text, script) in DEFAULTS.items() if text != script]
-        ),
-    },
-}

@@ -51,6 +51,10 @@ class Setting(TrainingSetting):
     latent: int = 1  # dimension of a latent
 
 
+# The released script's defaults.
+RELEASED = Setting("js-saturating", rates=(1e-2, 1e-1), sigmas=(1.0, 1.0), latent=100)
+
+
 @dataclass(frozen=True, eq=False)
 class TrainedMixture(TrainedMembers):
     """S members of one setting, and the games that their networks play."""

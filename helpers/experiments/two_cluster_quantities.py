@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
-from pandas import DataFrame, Series
+from pandas import DataFrame, Series, concat
 
 from helpers.analysis.coverage import least_loss
 from helpers.experiments.ensembles import log_ratio, paired
@@ -80,42 +79,55 @@ def _longer(rows: Rows) -> list[float]:
     return (both["one"] - both["other"]).tolist()
 
 
-def _kinds(rows: Rows, label: str) -> tuple[Series, Series]:
-    """By member, JS's share of points at the small cluster, and how far RS's is from the data's."""
-    js, rs = rows[f"js {label}"], rows[f"rs {label}"]
-    true = real_shares(Setting("rs", **CHANGES[label]))[1]
-    return (
-        js.set_index(["block", "member"])["at_four"],
-        (rs.set_index(["block", "member"])["at_four"] - true).abs(),
-    )
+def proportions(rows: Rows) -> DataFrame:
+    """A row a member of JS and of RS, of each imbalance of `UNEVEN` that has both.
+
+    Columns "imbalance", "loss", "block", "member", and whether its points end without the small
+    cluster ("lost": at most one in a hundred there), or with its true share ("right": to within
+    0.05).
+    """
+    parts = []
+    for label in UNEVEN:
+        true = float(real_shares(Setting(**CHANGES[label]))[1])
+        both = {loss: rows.get(f"{loss} {label}") for loss in ("js", "rs")}
+        for loss, own in both.items():
+            if own is not None and all(other is not None for other in both.values()):
+                found = own[["block", "member"]].assign(imbalance=label, loss=loss)
+                found["lost"] = own["at_four"] <= _LOST
+                parts.append(found.assign(right=(own["at_four"] - true).abs() <= _RIGHT))
+    return concat(parts, ignore_index=True) if parts else DataFrame()
 
 
-def uneven(rows: Rows) -> tuple[str, Series, Series]:
-    """The imbalance that suits C30 best, and there the numbers of the seeds that did not choose it.
+def uneven(rows: Rows) -> str:
+    """The imbalance of `UNEVEN` that suits C30 best, by the first half of each block.
 
-    The first half of each block chooses: where the share of JS's members without the small cluster
-    and that of RS's with the right proportion, the smaller of the two, is largest.
-
-    Returns:
-        A label of `UNEVEN`; by member, JS's share of points at the small cluster; and the distance
-        of RS's from the true one.
+    There the smaller of two shares is largest: that of JS's members that lose the small cluster,
+    and that of RS's with the right proportion.
 
     Raises:
         KeyError: for an arm that is not there.
     """
-    both = {label: _kinds(rows, label) for label in UNEVEN}
+    for arm in (f"{loss} {label}" for label in UNEVEN for loss in ("js", "rs")):
+        rows[arm]
+    ends = proportions(rows)
+    shares = ends[_chooses(ends)].groupby(["loss", "imbalance"])[["lost", "right"]].mean()
+    parts = DataFrame({"js": shares.loc["js", "lost"], "rs": shares.loc["rs", "right"]})
+    return str(parts.min(axis=1).reindex(UNEVEN).idxmax())
 
-    def chooses(values: Series) -> NDArray[np.bool_]:
-        member = values.index.get_level_values("member").to_numpy()
-        return np.asarray(member < (member.max() + 1) / 2)
 
-    def suits(label: str) -> float:
-        js, rs = (own[chooses(own)] for own in both[label])
-        return float(min((js <= _LOST).mean(), (rs <= _RIGHT).mean()))
+def _chooses(rows: DataFrame) -> Series:
+    return rows["member"] < (rows["member"].max() + 1) / 2
 
-    best = max(UNEVEN, key=suits)
-    js, rs = (own[~chooses(own)] for own in both[best])
-    return best, js, rs
+
+def _judging(rows: Rows, loss: str) -> Series:
+    """Shares at the small cluster where it suits C30 best, of the members that did not choose."""
+    own = rows[f"{loss} {uneven(rows)}"]
+    return own.loc[~_chooses(own), "at_four"]
+
+
+def _off(rows: Rows) -> list[float]:
+    true = float(real_shares(Setting(**CHANGES[uneven(rows)]))[1])
+    return (_judging(rows, "rs") - true).abs().tolist()
 
 
 def _deeper(rows: Rows) -> float:
@@ -165,8 +177,8 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
         "js_collapse_time_saved": _saved,
     },
     "C30": {
-        "js_minor_share": lambda rows: uneven(rows)[1].tolist(),
-        "rs_proportion_error": lambda rows: uneven(rows)[2].tolist(),
+        "js_minor_share": lambda rows: _judging(rows, "js").tolist(),
+        "rs_proportion_error": _off,
         "js_collapse_value_change": _deeper,
     },
     "C34": {

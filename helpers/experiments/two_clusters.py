@@ -25,7 +25,13 @@ from helpers.experiments.two_cluster_arms import (
     UNEVEN,
     grid_arm,
 )
-from helpers.experiments.two_cluster_quantities import QUANTITIES, sitting, tuned_arm, uneven
+from helpers.experiments.two_cluster_quantities import (
+    QUANTITIES,
+    proportions,
+    sitting,
+    tuned_arm,
+    uneven,
+)
 from helpers.experiments.two_cluster_training import (
     Setting,
     Size,
@@ -49,6 +55,7 @@ __all__ = [
     "grid_arm",
     "measure",
     "members_of",
+    "proportions",
     "reached_by",
     "sitting",
     "tuned_arm",

@@ -229,7 +229,7 @@ BASE = {
     "images": [60_000.0, 60_000.0],
 }
 WANT = {
-    "B17": {"image_bump": (11, 8), "image_sign_switches": 1},
+    "B17": {"image_bump": [10 / 8, 12 / 8], "image_sign_switches": 1},
     "B18": {
         "mnist_nsgan_score": [1, 3],
         "mnist_wgan_gp_score": [3, 5],
@@ -243,16 +243,16 @@ WANT = {
     "B22": {"mnist_lean": 2, "cifar_lean": 2},
     "B23": {"mnist_negative_curvature": 4, "cifar_negative_curvature": 8},
     "B24": {
-        "mnist_sharpness": [2, 4],
-        "cifar_sharpness": [6, 8],
-        "printed_cifar_axes": [700, 500_000],
+        "mnist_sharpness": [1 / 3, 3 / 5],
+        "cifar_sharpness": [5 / 7, 7 / 9],
+        "printed_cifar_axes": 700 / 500_000,
     },
     "B25": {
         "generator_negative_curvature": 6,
         "discriminator_negative_curvature": -1,
         "discriminator_largest": (5 / 6 + 7 / 16) / 2,
     },
-    "B28": {"adam_nsgan_score": [2, 4], "adam_wgan_gp_score": [4, 6], "adam_bump": (8, 5)},
+    "B28": {"adam_nsgan_score": [2, 4], "adam_wgan_gp_score": [4, 6], "adam_bump": [7 / 5, 9 / 5]},
     "B29": {"smallest_real_part": 7},
     "B31": {
         "finite_nsgan_iterations": [100, 90, 101, 91],
@@ -260,7 +260,7 @@ WANT = {
         "training_images": 60_000,
     },
     "B33": {"mnist_score_gap": 1, "mnist_lean_gap": 1, "cifar_lean_gap": 1},
-    "B34": {"top_real_part": 2, "imaginary_over_real": [(3 / 4 + 5 / 6) / 2, (1 / 2 + 3 / 4) / 2]},
+    "B34": {"top_real_part": 2, "imaginary_over_real": [3 / 2, 10 / 9]},
 }
 
 

@@ -342,12 +342,18 @@ def test_imbalance_is_chosen_by_half_of_the_seeds_and_judged_on_the_others():
     quantities = two_clusters.QUANTITIES["C30"]
     right = float(real_shares(Setting(imbalance=4))[1])
     chosen = arms([0.0, 0.01, 0.3, 0.4], [right, right + 0.04, 0.1, 0.6])
-    assert two_clusters.uneven(chosen)[0] == "4:1"
+    assert two_clusters.uneven(chosen) == "4:1"
     assert quantities["js_minor_share"](chosen) == [0.3, 0.4]
     assert quantities["rs_proportion_error"](chosen) == pytest.approx([right - 0.1, 0.6 - right])
+    shares = (
+        two_clusters.proportions(chosen).groupby(["imbalance", "loss"])[["lost", "right"]].mean()
+    )
+    assert shares.loc[("4:1", "js")].tolist() == [0.5, 0.0]
+    assert shares.loc[("4:1", "rs")].tolist() == [0.0, 0.5]
+    assert two_clusters.proportions({"js 4:1": chosen["js 4:1"]}).empty
     # Both losses have to do their part: JS's collapse alone chooses nothing.
     alone = arms([0.0, 0.0, 0.0, 0.0], [0.5] * 4)
-    assert two_clusters.uneven(alone)[0] == UNEVEN[0]
+    assert two_clusters.uneven(alone) == UNEVEN[0]
     with pytest.raises(KeyError):
         quantities["js_minor_share"](
             {name: own for name, own in chosen.items() if name != "rs 6:1"}
