@@ -98,8 +98,13 @@ def deciding(
 
 def fresh(rows: DataFrame, experiment: str) -> DataFrame:
     """Those rows of an experiment that may decide: of its present version, from block 100 on."""
-    version = experiments.find(experiment).VERSION
-    return rows[(rows["version"] == version) & (rows["block"] >= DECIDING)]
+    found = of_version(rows, experiment)
+    return found[found["block"] >= DECIDING]
+
+
+def of_version(rows: DataFrame, experiment: str) -> DataFrame:
+    """Those rows of an experiment that are of its present version."""
+    return rows[rows["version"] == experiments.find(experiment).VERSION]
 
 
 def by_arm(rows: DataFrame) -> dict[str, DataFrame]:

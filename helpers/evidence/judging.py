@@ -11,11 +11,11 @@ import pandas as pd
 from pandas import DataFrame
 
 from helpers import experiments
-from helpers.evidence.frames import by_arm, fresh, runs
+from helpers.evidence.frames import by_arm, fresh, of_version, runs
 from helpers.inputs import one_of
 from helpers.ledger import PROFILES, Record, judge
 from helpers.ledger.claims import find
-from helpers.ledger.rules import CAVEAT, NOT_REPRODUCED, OPEN, REPRODUCED
+from helpers.ledger.rules import CAVEAT, NOT_REPRODUCED, OPEN, REFUTING, REPRODUCED
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,10 @@ def judged(claim_id: str, *, folder: Path | str | None = None) -> Judgement | No
 
     Each experiment's first reading is judged, at the largest size at which all arms that the claim
     needs have deciding blocks. Where that fails, the paper has its best chance: a reading that
-    holds makes it a caveat, and one of which nothing was run leaves the claim open. While a
-    quantity has no evidence the claim is open, and the record holds the others.
+    holds makes it a caveat; one of which nothing was run leaves the claim open, as does one that
+    comes nearer than the first, by `Record.miss`, on blocks that screen, until it fails on its own
+    deciding blocks. While a quantity has no evidence the claim is open, and the record holds the
+    others.
 
     Args:
         claim_id: id in data/claims.json.
@@ -59,7 +61,11 @@ def judged(claim_id: str, *, folder: Path | str | None = None) -> Judgement | No
 
 
 def _judged(
-    claim_id: str, readings: Mapping[str, str], folder: Path | str | None
+    claim_id: str,
+    readings: Mapping[str, str],
+    folder: Path | str | None,
+    *,
+    screened: bool = False,
 ) -> tuple[Judgement, set[str]]:
     """A claim judged on one reading of each experiment, and the arms that this took."""
     quantities = find(claim_id)["quantities"]
@@ -67,11 +73,12 @@ def _judged(
     sources, used, arms = [], [], set[str]()
     for name, reading in readings.items():
         wanted = [q["name"] for q in quantities if q.get("experiment") == name]
-        own, rows, size = _values(name, reading, claim_id, wanted, folder)
+        rows = _rows(name, reading, folder, screened=screened)
+        own, used_rows, size = _values(name, rows, claim_id, wanted)
         values |= own
-        if len(rows):  # some quantities are arithmetic, and rest on no run
-            sources.append(f"{source_of(rows)}, reading: {reading}")
-            arms |= set(rows["arm"])
+        if len(used_rows):  # some quantities are arithmetic, and rest on no run
+            sources.append(f"{source_of(used_rows)}, reading: {reading}")
+            arms |= set(used_rows["arm"])
         if size:
             used.append(size)
     size = min(used, key=_rank, default="")
@@ -85,18 +92,25 @@ def _best_chance(
     """What the other readings of an experiment make of a claim that its first one refutes."""
     readings = experiments.find(name).READINGS
     others = [other for other in list(readings)[1:] if readings[other].plausible]
-    for other in others:
-        found, _ = _judged(claim_id, {name: other}, folder)
-        if found.record.verdict in (REPRODUCED, CAVEAT):
-            verdict = found.record.verdict if readings[other].stated else CAVEAT
-            record = replace(found.record, verdict=verdict, lacks=f"in the reading {other!r}")
-            return replace(found, record=record)
+    found = {other: _judged(claim_id, {name: other}, folder)[0] for other in others}
+    for other, made in found.items():
+        if made.record.verdict in (REPRODUCED, CAVEAT):
+            verdict = made.record.verdict if readings[other].stated else CAVEAT
+            record = replace(made.record, verdict=verdict, lacks=f"in the reading {other!r}")
+            return replace(made, record=record)
     rows = runs(name, folder=folder)
     ran = {other: set(rows[rows["reading"] == other]["arm"]) for other in others}
     never = [other for other in others if not arms <= ran[other]]
-    if not never:
+    if never:
+        lacks = f"the reading{'s' if len(never) > 1 else ''} {', '.join(map(repr, never))}"
+        return replace(first, record=replace(first.record, verdict=OPEN, lacks=lacks))
+    seen = {o: _judged(claim_id, {name: o}, folder, screened=True)[0].record for o in others}
+    nearest = min(seen, key=lambda other: seen[other].miss, default=None)
+    if nearest is None or seen[nearest].miss >= first.record.miss:
         return first
-    lacks = f"the reading{'s' if len(never) > 1 else ''} {', '.join(map(repr, never))}"
+    if found[nearest].record.verdict in REFUTING:
+        return found[nearest]
+    lacks = f"seeds of the reading {nearest!r}, which comes nearer"
     return replace(first, record=replace(first.record, verdict=OPEN, lacks=lacks))
 
 
@@ -118,16 +132,21 @@ def source_of(rows: DataFrame) -> str:
     return f"{sizes}, {count}{one}{each}, {devices}, {when}"
 
 
+def _rows(name: str, reading: str, folder: Path | str | None, *, screened: bool) -> DataFrame:
+    """The rows of a reading that may decide, or with those that screen."""
+    found = runs(name, folder=folder)
+    found = of_version(found, name) if screened else fresh(found, name)
+    return found[found["reading"] == reading]
+
+
 def _values(
-    name: str, reading: str, claim_id: str, wanted: list[str], folder: Path | str | None
+    name: str, found: DataFrame, claim_id: str, wanted: list[str]
 ) -> tuple[dict[str, Any], DataFrame, str]:
     """Quantities of a claim by one experiment, the rows that they are of, and their size."""
     module = experiments.find(name)
     functions = module.QUANTITIES.get(claim_id, {})
     for quantity in wanted:
         one_of(f"quantity of {claim_id} in {name}", quantity, functions)
-    found = fresh(runs(name, folder=folder), name)
-    found = found[found["reading"] == reading]
     best: tuple[dict[str, Any], DataFrame, str] = ({}, DataFrame(), "")
     for size in reversed(list(module.SIZES)):
         rows = by_arm(found[found["size"] == size])

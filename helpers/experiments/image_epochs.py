@@ -305,6 +305,7 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
     },
     "A16": {"d_top_eigenvalue_at_160": _over("top_d_late"), "d_log_sharpness_gap": _sharper},
     "A17": {
+        "nsgan_classes_lost": _of("mnist NSGAN", "modes_late"),
         "nsgan_g_spectrum_widening": _of("mnist NSGAN", "widening_g"),
         "nugan_g_spectrum_widening": _of("mnist NuGAN", "widening_g"),
         "width_against_classes": _of("mnist NSGAN", "width_against_modes"),

@@ -42,8 +42,6 @@ def show_value(value: float | Sequence[float], rule: Mapping[str, Any]) -> str:
     """
     if not isinstance(value, Sequence):
         return _short(value)
-    if rule["rule"] == "ratio_at_least":
-        return f"{_short(value[0])} / {_short(value[1])}"
     count, middle = len(value), _short(median(value))
     if rule["rule"] == "fraction":
         share = 100 * rules.share(value, rule["each"])

@@ -32,12 +32,6 @@ REFUTING = (NOT_REPRODUCED, HARMLESS_ERROR, ERROR)
 Value = float | Sequence[float]
 
 
-def _ratio(value: Sequence[float]) -> float:
-    if value[1]:
-        return value[0] / value[1]
-    return math.copysign(math.inf, value[0]) if value[0] else math.nan  # 0 / 0 holds no rule
-
-
 def _sign(value: float, paper: float, margin: float) -> bool:
     if paper == 0:
         return abs(value) <= margin
@@ -49,12 +43,9 @@ _RULES: dict[str, tuple[set[str], Any]] = {
     "equal": ({"within"}, lambda v, r: abs(v - r["paper"]) <= r["within"]),
     "at_most": (set(), lambda v, r: v <= r["paper"]),
     "at_least": (set(), lambda v, r: v >= r["paper"]),
-    "ratio_at_least": (set(), lambda v, r: _ratio(v) >= r["paper"]),
     "sign": ({"margin"}, lambda v, r: _sign(v, r["paper"], r["margin"])),
     "fraction": ({"each"}, lambda v, r: share(v, r["each"]) >= r["paper"]),
 }
-# Rules that judge all the numbers of a value together, not one.
-_OF_MANY = ("ratio_at_least", "fraction")
 
 
 def holds(value: Value, rule: Mapping[str, Any]) -> bool:
@@ -62,14 +53,12 @@ def holds(value: Value, rule: Mapping[str, Any]) -> bool:
 
     Args:
         value: a number; a list with one number a seed, which is judged by its median, except
-            under "fraction", where each seed is judged by the nested rule; a pair under
-            "ratio_at_least".
+            under "fraction", where each seed is judged by the nested rule.
         rule: a quantity of data/claims.json: "rule", "paper" and what the rule needs besides
             ("within", "margin", "each").
 
     Raises:
-        ValueError: for an unknown or incomplete rule, an empty list, NaN, what is no number, and
-            a ratio that is not of two numbers.
+        ValueError: for an unknown or incomplete rule, an empty list, NaN, and what is no number.
 
     >>> holds(-0.47739, {"rule": "equal", "paper": -0.4774, "within": 5e-5})
     True
@@ -80,14 +69,44 @@ def holds(value: Value, rule: Mapping[str, Any]) -> bool:
     True
     """
     check_rule(rule)
+    return bool(_RULES[rule["rule"]][1](_judged(value, rule), rule))
+
+
+def _judged(value: Value, rule: Mapping[str, Any]) -> Value:
+    """What a rule judges: the seeds of a "fraction", else a number or the median of many."""
     plain = plain_numbers(value)
     numbers = plain if isinstance(plain, list) else [plain]
     if not numbers:
         raise ValueError(f"a rule needs numbers, none of them NaN; got {shown(value)}")
-    if rule["rule"] == "ratio_at_least" and len(numbers) != 2:
-        raise ValueError(f"ratio_at_least compares a pair (a, b), got {value!r}")
-    judged = numbers if rule["rule"] in _OF_MANY else median(numbers)
-    return bool(_RULES[rule["rule"]][1](judged, rule))
+    return numbers if rule["rule"] == "fraction" else median(numbers)
+
+
+def miss(value: Value, rule: Mapping[str, Any]) -> float:
+    """How far a value is from what a rule asks, over what it asks; 0 where the rule holds.
+
+    By this measure one reading of a paper comes nearer to a claim than another. Of a share it is
+    what is missing of the share; of a sign, the distance to the margin, over the margin if there
+    is one.
+
+    Args, Raises: as `holds`.
+
+    >>> miss([8, 9, 10], {"rule": "at_most", "paper": 6})
+    0.5
+    >>> each = {"rule": "at_most", "paper": 8}
+    >>> round(miss([8, 9, 10], {"rule": "fraction", "paper": 0.5, "each": each}), 3)
+    0.167
+    """
+    if holds(value, rule):
+        return 0.0
+    paper, judged = rule["paper"], _judged(value, rule)
+    if isinstance(judged, Sequence):
+        return float(paper - share(judged, rule["each"]))
+    if rule["rule"] == "sign":
+        side = abs(judged) if paper == 0 else -paper * judged
+        margin = rule["margin"] if paper == 0 else -rule["margin"]
+        return float((side - margin) / (rule["margin"] or 1))
+    gap = abs(judged - paper) - (rule["within"] if rule["rule"] == "equal" else 0)
+    return float(gap / (abs(paper) or 1))
 
 
 def may_hold(seeds: Sequence[float], rule: Mapping[str, Any]) -> bool:
@@ -95,7 +114,7 @@ def may_hold(seeds: Sequence[float], rule: Mapping[str, Any]) -> bool:
 
     Args:
         seeds: one number a seed, six at least.
-        rule: as `holds`, but none of a pair.
+        rule: as `holds`.
 
     Raises:
         ValueError: as `holds`, and for fewer than six seeds.
@@ -115,15 +134,6 @@ def may_hold(seeds: Sequence[float], rule: Mapping[str, Any]) -> bool:
     if rule["rule"] == "sign" and paper == 0:
         return low <= rule["margin"] and high >= -rule["margin"]
     return holds(low, rule) or holds(high, rule)
-
-
-def seeds_of(value: Value, rule: Mapping[str, Any]) -> Sequence[float]:
-    """A value's numbers, one a seed; none for a number that is of no seed, and for a pair.
-
-    >>> seeds_of([1.0, 2.0], {"rule": "at_most"}), seeds_of([1.0, 2.0], {"rule": "ratio_at_least"})
-    ([1.0, 2.0], [])
-    """
-    return value if isinstance(value, Sequence) and rule["rule"] != "ratio_at_least" else []
 
 
 def share(seeds: Sequence[float], each: Mapping[str, Any]) -> float:
@@ -196,7 +206,7 @@ def check_rule(rule: Mapping[str, Any]) -> None:
     >>> check_rule({"rule": "about", "paper": 1})
     Traceback (most recent call last):
     ...
-    ValueError: unknown rule 'about'; rules are equal, at_most, at_least, ratio_at_least, ...
+    ValueError: unknown rule 'about'; rules are equal, at_most, at_least, sign, fraction
     """
     if not isinstance(rule, Mapping):
         raise ValueError(f"a rule is a mapping with the keys rule and paper, got {shown(rule)}")
@@ -211,7 +221,7 @@ def check_rule(rule: Mapping[str, Any]) -> None:
             raise ValueError(f"{key} of a rule is one number, got {shown(rule[key])}")
     if name == "fraction":
         check_rule(rule["each"])
-        if rule["each"]["rule"] in _OF_MANY:
+        if rule["each"]["rule"] == "fraction":
             raise ValueError("the rule for each seed must be one that judges a single number")
 
 
@@ -242,8 +252,6 @@ def describe(rule: Mapping[str, Any]) -> str:
         return f"{paper:g} ± {rule['within']:g}" if rule["within"] else f"{paper:g}"
     if name == "sign":
         return f"|value| ≤ {rule['margin']:g}" if paper == 0 else _one_sided(paper, rule["margin"])
-    if name == "ratio_at_least":
-        return f"ratio ≥ {paper:g}"
     if name == "fraction":
         return f"{describe(rule['each'])}, in ≥ {100 * paper:g}% of seeds"
     return f"{'≤' if name == 'at_most' else '≥'} {paper:g}"

@@ -112,11 +112,7 @@ def legacy_runs() -> dict[str, list[Legacy]]:
 
 def _cautious(made: Record) -> Record:
     """A legacy record, open where what refutes it does not say of how many seeds it is."""
-    counted = [
-        made.verdicts[q["name"]]
-        for q in find(made.claim)["quantities"]
-        if q["name"] in made.values and rules.seeds_of(made.values[q["name"]], q)
-    ]
+    counted = [made.verdicts[n] for n, value in made.values.items() if isinstance(value, Sequence)]
     if made.verdict == rules.NOT_REPRODUCED and rules.NOT_REPRODUCED not in counted:
         return replace(made, verdict=rules.OPEN, lacks="seeds")
     return made

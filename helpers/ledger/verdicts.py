@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -11,6 +12,7 @@ from helpers.ledger import rules
 from helpers.ledger.claims import find
 
 PROFILES = ("quick", "medium", "full")
+_HELD = (rules.REPRODUCED, rules.CAVEAT)
 _HOLDING = 3  # seeds without which nothing holds
 
 
@@ -32,6 +34,17 @@ class Record:
         if self.verdict == rules.OPEN:
             return f"{rules.OPEN}, for lack of {self.lacks}"
         return f"{self.verdict} ({self.lacks})" if self.lacks else self.verdict
+
+    @property
+    def miss(self) -> float:
+        """How far the worst of its quantities is from what is asked, as `rules.miss`.
+
+        Infinite where one is missing.
+        """
+        if self.missing:
+            return math.inf
+        asked = {quantity["name"]: quantity for quantity in find(self.claim)["quantities"]}
+        return max(rules.miss(value, asked[name]) for name, value in self.values.items())
 
     @property
     def missing(self) -> list[dict[str, Any]]:
@@ -74,13 +87,14 @@ def judge(
     experiments decide it, missing. A run smaller than the claim's `lowest` leaves it open, unless
     a quantity whose own `lowest` is "quick" refutes it. A quantity of seeds holds on three of them
     at least, and fails on six at least whose 95% interval has none of what was asked; between that
-    it is open.
+    it is open. A claim about what happens when something else does is open where that does not:
+    the quantity that tells has a "premise", which says what runs are lacking.
 
     Args:
         claim_id: id in data/claims.json.
         values: by quantity of the claim; a bare number or list where it has just one. A list holds
-            one number per seed (or the pair of a ratio). Of a claim that experiments decide, and
-            of a run that is too small, some may be missing.
+            one number per seed. Of a claim that experiments decide, and of a run that is too
+            small, some may be missing.
         profile: "quick", "medium" or "full".
         note: what the numbers were measured on, where that is not what the claim names.
 
@@ -111,8 +125,13 @@ def judge(
     # What is wrong at any scale, printed numbers that contradict each other, is wrong at this one.
     counted = [v for name, v in verdicts.items() if not small or known[name].get("lowest")]
     refuted = [verdict for verdict in counted if verdict in rules.REFUTING]
+    unmet = [
+        known[n]["premise"] for n in plain if "premise" in known[n] and verdicts[n] not in _HELD
+    ]
     if of_evidence(claim) and len(plain) < len(known):
         verdict, lacks = rules.OPEN, "runs" if not plain else "runs of the rest"
+    elif unmet:
+        verdict, lacks = rules.OPEN, unmet[0]
     elif refuted:
         verdict, lacks = rules.worst(refuted), ""
     elif small:
@@ -136,13 +155,12 @@ def _verdict(value: rules.Value, quantity: Mapping[str, Any]) -> str:
     holds = rules.holds(value, quantity)
     met = quantity.get("if_holds", rules.REPRODUCED)
     missed = quantity.get("if_fails", rules.NOT_REPRODUCED)
-    seeds = rules.seeds_of(value, quantity)
-    if not seeds:
+    if not isinstance(value, Sequence):
         return met if holds else missed
     if holds:
-        return met if len(seeds) >= _HOLDING else rules.OPEN
+        return met if len(value) >= _HOLDING else rules.OPEN
     if missed not in rules.REFUTING:
         return missed
     # With fewer there is no interval that could leave out what was asked.
-    refuted = len(seeds) >= rules.FEWEST and not rules.may_hold(seeds, quantity)
+    refuted = len(value) >= rules.FEWEST and not rules.may_hold(value, quantity)
     return missed if refuted else rules.OPEN

@@ -72,6 +72,36 @@ def test_none_holds(readings):
     assert record.values["low_value"][0] == pytest.approx(50, abs=1)
 
 
+def screened(tmp_path, reading):
+    """Evidence of a reading that has one block, which screens."""
+    toy.make_evidence(
+        tmp_path / "evidence", tmp_path / "runs", reading=reading, arms=["low", "high"],
+        size="full", blocks=range(1),
+    )  # fmt: skip
+
+
+def test_a_nearer_reading_without_deciding_blocks_leaves_the_claim_open(readings, tmp_path):
+    """It fails where it was screened, too, but by less."""
+    readings({FIRST: 50.0, OTHER: 20.0, THIRD: 70.0}, run=[FIRST])
+    for name in (OTHER, THIRD):
+        screened(tmp_path, name)
+    made = evidence.judged("Z1").record
+    assert made.said == f"open, for lack of seeds of the reading {OTHER!r}, which comes nearer"
+    assert made.values["low_value"][0] == pytest.approx(50, abs=1)
+
+
+def test_a_farther_reading_needs_no_more_than_its_screen(readings, tmp_path):
+    readings({FIRST: 50.0, OTHER: 60.0}, run=[FIRST])
+    screened(tmp_path, OTHER)
+    made = evidence.judged("Z1").record
+    assert made.said == "not reproduced" and made.values["low_value"][0] == pytest.approx(50, abs=1)
+
+
+def test_the_nearest_reading_that_fails_on_its_own_blocks_is_the_one_refuted(readings):
+    made = readings({FIRST: 50.0, OTHER: 20.0}, run=[FIRST, OTHER])
+    assert made.said == "not reproduced" and made.values["low_value"][0] == pytest.approx(20, abs=1)
+
+
 def test_what_the_paper_cannot_have_meant(readings):
     """A reading that is there for comparison is no chance: it is not asked, and saves nothing."""
     record = readings({FIRST: 50.0, OTHER: 0.0}, run=[FIRST], plausible=False)
