@@ -38,7 +38,8 @@ from helpers.scores.metrics import (
     score_range,
 )
 from helpers.spectra import top_eigenpairs
-from helpers.training.optimizers import Extragradient, Nudged, Optimistic
+from helpers.training.nudged import Nudged
+from helpers.training.optimizers import Extragradient, Optimistic
 from helpers.training.train import Recording, train, train_ensemble
 
 SGD = partial(torch.optim.SGD, lr=0.1)

@@ -24,7 +24,8 @@ from helpers.outer.lipschitz import phi_lipschitz
 from helpers.outer.states import stuck_states
 from helpers.outer.wide_generator import WideGenerator
 from helpers.scores.metrics import class_entropy, modes
-from helpers.training.optimizers import Extragradient, Nudged, Optimistic
+from helpers.training.nudged import Nudged
+from helpers.training.optimizers import Extragradient, Optimistic
 
 SGD = torch.optim.SGD([torch.zeros(2, requires_grad=True)], lr=0.1)
 GAME = dirac_gan()

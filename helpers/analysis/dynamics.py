@@ -25,7 +25,8 @@ from helpers.games.game import PLAYERS, Game
 from helpers.inputs import one_of, real_array, real_number, whole_number
 from helpers.operators import jacobian
 from helpers.spectra.basis import matrix_rounding
-from helpers.training.optimizers import Extragradient, Nudged
+from helpers.training.nudged import Nudged
+from helpers.training.optimizers import Extragradient
 
 
 @dataclass(frozen=True, eq=False)

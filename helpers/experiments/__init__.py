@@ -17,14 +17,18 @@ judges                Berard et al. 2020: LeNets that score images
 lenses                nine GANs on the ring, each looked at as all three papers do
 mixture               Berard et al. 2020: the mixture of Gaussians
 mixture_ends          the mixture: what is measured of a trained member
+mixture_quantities    the mixture: what claims are judged by
 mixture_training      the mixture: how a block is trained
 parts                 parts of a run that are computed once
 protocol              the shape of an experiment
+pull                  the smallest game that rotates, and methods made for games on it
 quadratic             nudged steps down a rotated quadratic
 ring                  a ring of eight Gaussians: mode collapse, nudging and sharpness
 ring_training         the ring: what is drawn, trained and recorded
 setting               what the settings of all experiments have in common
 surfaces              Durall et al. 2021: loss surfaces of an NSGAN, and its path on them
+two_cluster_arms      two clusters: what is varied, by name
+two_cluster_quantities two clusters: what claims are judged by
 two_cluster_training  two clusters: what is drawn, trained and recorded
 two_clusters          Sun et al. 2020: two clusters, many seeds and settings
 """

@@ -29,8 +29,8 @@ from helpers.machine.devices import pick_device
 from helpers.models import mlp
 from helpers.models.stacked import Stacked
 from helpers.spectra import CHANCE, MemberPairs
+from helpers.training.nudged import Nudged
 from helpers.training.nudging import Nudging, leading_pairs
-from helpers.training.optimizers import Nudged
 
 VERSION = 1
 _HESSIAN_SAMPLES = 256  # fixed ones that Hessians are taken on

@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 
 from helpers.inputs import real_number, whole_number
 from helpers.inputs import seed as whole_seed
-from helpers.training.optimizers import Nudged
+from helpers.training.nudged import Nudged
 
 
 @dataclass(frozen=True, eq=False)

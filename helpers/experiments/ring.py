@@ -21,8 +21,8 @@ from helpers.experiments.ensembles import paired, quartiles
 from helpers.experiments.parts import in_folder
 from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
 from helpers.experiments.ring_training import Setting, TrainedRing, train_ring
+from helpers.training.nudged import PROJECTIONS
 from helpers.training.nudging import Nudging
-from helpers.training.optimizers import PROJECTIONS
 
 __all__ = [
     "ARMS",  # losses, betas and nudges

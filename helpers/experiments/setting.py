@@ -15,8 +15,9 @@ from helpers.games.game import PLAYERS
 from helpers.inputs import one_of
 from helpers.losses.penalty import GradientPenalty
 from helpers.losses.table import find_loss
+from helpers.training.nudged import Nudged
 from helpers.training.nudging import Nudging
-from helpers.training.optimizers import Extragradient, Nudged
+from helpers.training.optimizers import Extragradient
 from helpers.training.train import EnsembleResult
 
 _Own = TypeVar("_Own", bound="TrainingSetting")

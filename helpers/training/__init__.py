@@ -1,9 +1,10 @@
 """Training: of any two networks, or of an ensemble of seeds at once."""
 
-from helpers.training.core import Diverged, Paused, Recording
 from helpers.training.ensemble import EnsembleResult, EnsembleTraining
+from helpers.training.nudged import PROJECTIONS, Nudged
 from helpers.training.nudging import MemberDirections, Nudging, SharpDirections
-from helpers.training.optimizers import PROJECTIONS, Extragradient, Nudged, Optimistic
+from helpers.training.optimizers import Extragradient, Optimistic
+from helpers.training.recording import Diverged, Paused, Recording
 from helpers.training.single import SingleTraining, TrainingResult
 from helpers.training.train import train, train_ensemble
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -31,83 +31,16 @@ from helpers.checkpoints.files import (
     write_state,
 )
 from helpers.games.game import PLAYERS
-from helpers.inputs import shown, whole_number, whole_numbers
 from helpers.losses.penalty import GradientPenalty
 from helpers.spectra import NotConverged
-from helpers.training.optimizers import Extragradient, Nudged, Wrapper
+from helpers.training.nudged import Nudged
+from helpers.training.optimizers import Extragradient, Wrapper
 from helpers.training.randomness import PrivateRandom
+from helpers.training.recording import Diverged, Paused, Recording
 
 MakeOptimizer = Callable[[Iterable[Tensor]], Optimizer | Wrapper]
 _CHECK = 100  # iterations between checks that losses are finite: each waits for the device
 _LONGEST = 300.0  # seconds between two writings of a checkpoint
-
-
-class Diverged(FloatingPointError):
-    """A training has diverged, all members of it; `run` holds what there was until then."""
-
-    def __init__(self, message: str, run: Any, iteration: int) -> None:
-        super().__init__(message)
-        self.run = run
-        self.iteration = iteration  # the one in which it ended
-
-
-class Paused(Exception):
-    """A training was asked to stop; its checkpoint is written, and it goes on from there."""
-
-
-@dataclass(frozen=True)
-class Recording:
-    """What is recorded of a training, and where its state is kept. The training is the same.
-
-    Args:
-        every: iterations between records of D's loss "loss_d" and G's "loss_g" in the last step.
-            Where both step at once, these are of the step's start, and so are the norms of the
-            gradients, "norm_d" and "norm_g"; "ahead_d" and "ahead_g" are the norms at the
-            extrapolated point.
-        observe: called for each record, by `train` with the players, by `train_ensemble` with both
-            stacked players, latents and reals. What it gives, by name, is recorded beside the
-            losses. It may not change what it is given.
-        snapshots: iterations after which both players are kept; 0 is the start.
-        checkpoint: a file that keeps the state, so that an interrupted run goes on from there, to
-            the same result. It belongs to one run, told by settings, networks, optimisers and the
-            data's content. The same run with more iterations goes on, with other `snapshots` or
-            `every` as well, if nothing is wanted that lies behind and was not recorded.
-        save_every: iterations after which the checkpoint is written; it always is at the end, and
-            after five minutes.
-        until: asked after each iteration; once it says True, the checkpoint is written and `Paused`
-            is raised.
-
-    Raises:
-        ValueError: for counts out of range, an observer or `until` that cannot be called, a
-            checkpoint that is no path of a file, and `until` without a checkpoint.
-
-    >>> Recording(every=10, snapshots=[0, 100]).every
-    10
-    """
-
-    every: int = 100
-    observe: Callable[..., dict[str, Any]] | None = None
-    snapshots: Collection[int] = frozenset()
-    checkpoint: Path | str | None = None
-    save_every: int = 500
-    until: Callable[[], bool] | None = None
-
-    def __post_init__(self) -> None:
-        if self.until is not None and (not callable(self.until) or self.checkpoint is None):
-            raise ValueError(
-                "until is a function or None, and needs a checkpoint to go on from, got "
-                f"{shown(self.until)} and {shown(self.checkpoint)}"
-            )
-        if self.observe is not None and not callable(self.observe):
-            raise ValueError(f"observe is a function or None, got {shown(self.observe)}")
-        checked = {
-            "every": whole_number("every", self.every, 1),
-            "snapshots": whole_numbers("snapshots", self.snapshots, 0),
-            "checkpoint": checkpoint_path(self.checkpoint),
-            "save_every": whole_number("save_every", self.save_every, 1),
-        }
-        for name, value in checked.items():
-            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True)

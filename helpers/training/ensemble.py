@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from helpers.losses.table import GanLoss
 from helpers.models import Players
 from helpers.models.stacked import Stacked
-from helpers.training.core import Recording, Settings, Training
+from helpers.training.core import Settings, Training
+from helpers.training.recording import Recording
 
 
 @dataclass(frozen=True, eq=False)

@@ -30,7 +30,7 @@ from helpers.models.stacked import Stacked
 from helpers.operators import MemberHessians, hessian
 from helpers.spectra import CHANCE, MemberPairs, member_eigenpairs, top_eigenpairs
 from helpers.training.ensemble import MemberLosses
-from helpers.training.optimizers import PROJECTIONS
+from helpers.training.nudged import PROJECTIONS
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,11 @@ from helpers.games.judging import Judging
 from helpers.losses.table import GanLoss
 from helpers.models import Players
 from helpers.models.copying import copied
-from helpers.training.core import Recording, Settings, Training, put_state
+from helpers.training.core import Settings, Training, put_state
 from helpers.training.cuda_graph import Replay
-from helpers.training.optimizers import Nudged, Wrapper
+from helpers.training.nudged import Nudged
+from helpers.training.optimizers import Wrapper
+from helpers.training.recording import Recording
 
 # Reals, latents, the penalty's shares, and the labels of the reals.
 Batch = tuple[Tensor, Tensor, Tensor | None, Tensor | None]

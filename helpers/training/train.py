@@ -24,8 +24,9 @@ from helpers.losses.table import GanLoss
 from helpers.machine.devices import pick_device
 from helpers.models import Players
 from helpers.models.stacked import Stacked
-from helpers.training.core import Diverged, MakeOptimizer, Recording
+from helpers.training.core import MakeOptimizer
 from helpers.training.ensemble import EnsembleResult, EnsembleSettings, EnsembleTraining
+from helpers.training.recording import Diverged, Recording
 from helpers.training.single import SingleSettings, SingleTraining, TrainingResult
 
 __all__ = ["Diverged", "EnsembleResult", "Recording", "TrainingResult", "train", "train_ensemble"]

@@ -12,8 +12,8 @@ from helpers.experiments.image_training import standard_normal
 from helpers.losses.table import LOSSES
 from helpers.models import Players, dcgan, mlp
 from helpers.training.ensemble import EnsembleSettings, EnsembleTraining
+from helpers.training.nudged import Nudged
 from helpers.training.nudging import MemberDirections, Nudging, SharpDirections
-from helpers.training.optimizers import Nudged
 from helpers.training.single import SingleSettings, SingleTraining
 from helpers.training.train import Recording
 from tests.benchmarks.workload import FULL

@@ -12,7 +12,7 @@ from helpers.experiments.densities import Setting, Size, distance, exact_hessian
 from helpers.games import quadratic_game
 from helpers.ledger import claims
 from helpers.spectra import SpectralDensity
-from helpers.training.core import Paused
+from helpers.training.recording import Paused
 
 SMALL = Size(members=2, iterations=6, points=20, probes=2, steps=20, lacks="most")
 

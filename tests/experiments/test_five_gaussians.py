@@ -11,7 +11,7 @@ from helpers.experiments.protocol import setting_of
 from helpers.ledger import claims
 from helpers.models import gaussians_nets
 from helpers.models.stacked import Stacked
-from helpers.training.core import Paused
+from helpers.training.recording import Paused
 
 SMALL = Size(members=2, iterations=40, lacks="most")
 

@@ -14,7 +14,7 @@ from helpers.experiments.lenses import SIZES, late, measure, train
 from helpers.experiments.protocol import setting_of
 from helpers.losses import GradientPenalty
 from helpers.training import Nudging
-from helpers.training.core import Paused
+from helpers.training.recording import Paused
 
 READING = "ring of eight"
 TINY = replace(SIZES["quick"], members=2, iterations=40, samples=20, alphas=4)

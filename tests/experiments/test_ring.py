@@ -10,8 +10,8 @@ from helpers.experiments import ring
 from helpers.experiments.protocol import setting_of
 from helpers.experiments.ring import Setting, Size
 from helpers.ledger import claims
-from helpers.training.core import Paused
 from helpers.training.nudging import Nudging
+from helpers.training.recording import Paused
 
 SMALL = Size(members=3, iterations=8, every=2, lacks="most")
 COLUMNS = ["modes", "good", "score", "top_g", "top_d", "low_g", "low_d"]

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from helpers.experiments.setting import TrainingSetting, late_iterations, optimizers_for
+from helpers.training.nudged import Nudged
 from helpers.training.nudging import Nudging
-from helpers.training.optimizers import Extragradient, Nudged
+from helpers.training.optimizers import Extragradient
 
 
 class Plain(TrainingSetting):

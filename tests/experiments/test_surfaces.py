@@ -15,7 +15,7 @@ from helpers.experiments import surfaces
 from helpers.experiments.surfaces import SIZES, Setting, measure, train
 from helpers.ledger import claims, legacy_runs
 from helpers.operators import hessian
-from helpers.training.core import Paused
+from helpers.training.recording import Paused
 
 TINY = replace(SIZES["quick"], images=100, epochs=2, width=2, kept=2, places=5)
 

@@ -23,7 +23,7 @@ from helpers.experiments.two_cluster_training import (
     train,
 )
 from helpers.ledger import claims
-from helpers.training.core import Paused
+from helpers.training.recording import Paused
 from tests.oracles.released import released_loop
 
 

@@ -14,8 +14,8 @@ from helpers.models import Players, mlp
 from helpers.models.stacked import Stacked
 from helpers.operators import MemberHessians, hessian
 from helpers.spectra import member_eigenpairs
+from helpers.training.nudged import Nudged
 from helpers.training.nudging import MemberDirections, Nudging, SharpDirections
-from helpers.training.optimizers import Nudged
 from helpers.training.train import Recording, train, train_ensemble
 
 ADAM = partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.999))

@@ -9,7 +9,8 @@ import torch
 
 from helpers.analysis.dynamics import iterate, play
 from helpers.games.closed_form import quadratic_game
-from helpers.training.optimizers import Extragradient, Nudged, Optimistic
+from helpers.training.nudged import Nudged
+from helpers.training.optimizers import Extragradient, Optimistic
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 ADAM = partial(torch.optim.Adam, lr=0.05, betas=(0.5, 0.9))

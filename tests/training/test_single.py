@@ -18,7 +18,8 @@ from helpers.losses.table import LOSSES
 from helpers.models import Players, dcgan, mlp
 from helpers.training import single
 from helpers.training.cuda_graph import Replay
-from helpers.training.optimizers import Extragradient, Nudged, Optimistic
+from helpers.training.nudged import Nudged
+from helpers.training.optimizers import Extragradient, Optimistic
 from helpers.training.train import Diverged, Recording
 
 SGD = partial(torch.optim.SGD, lr=0.05)

@@ -16,8 +16,9 @@ from helpers.models.copying import copied
 from helpers.models.stacked import Stacked
 from helpers.operators import hessian
 from helpers.spectra import NotConverged
+from helpers.training.nudged import Nudged
 from helpers.training.nudging import MemberDirections, Nudging
-from helpers.training.optimizers import Extragradient, Nudged
+from helpers.training.optimizers import Extragradient
 from helpers.training.train import Diverged, Recording
 
 SGD = partial(torch.optim.SGD, lr=1e-2, momentum=0.9)

@@ -1,0 +1,176 @@
+"""Steps that leave given directions out, as a wrapper of any torch optimiser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from helpers.inputs import one_of, shown, whole_number
+from helpers.training.optimizers import Closure, Wrapper, evaluated, weights_of
+
+Find = Callable[[Any, Tensor | None], Tensor]
+PROJECTIONS = ("gradient", "step")
+_ORTHONORMAL = 1e-3  # what products of two columns may differ by from 0 and 1
+
+
+class Nudged(Wrapper):
+    """A step that leaves given directions out: nudged-Adam, or NuGAN (Durall et al. 2021, eq. 12).
+
+    The paper takes the leading eigenvectors of a player's own Hessian out of the gradient, and
+    gives what is left to Adam. Adam scales each weight's part by its own history, and by that
+    leads back into what was removed; project="step" takes the directions out of what it does.
+
+    Args:
+        optimizer: any torch optimiser of real weights.
+        directions: (n, k) orthonormal columns over all of its weights in a row, k 0 or more; or
+            (S, n, k) where every weight is that of S members, (S, ...). Or a function that finds
+            them, from what `refresh` is given and the directions before, None at first; its repr is
+            what tells a checkpoint of one run from another's.
+        project: "gradient" or "step".
+        every: steps after which a function is asked again.
+
+    Raises:
+        ValueError: for another `project`, `every` below 1, and directions that are not orthonormal.
+
+    >>> x = torch.tensor([1.0, 1.0], requires_grad=True)
+    >>> sharp = torch.tensor([[1.0], [0.0]])
+    >>> optimizer = Nudged(torch.optim.SGD([x], lr=0.5), sharp)
+    >>> x.grad = torch.tensor([2.0, 1.0])
+    >>> optimizer.step()
+    >>> x.detach()
+    tensor([1.0000, 0.5000])
+    """
+
+    _kept = (*Wrapper._kept, "directions", "taken")
+
+    def __init__(
+        self,
+        optimizer: Optimizer,
+        directions: Tensor | Find,
+        project: str = "gradient",
+        *,
+        every: int = 50,
+    ) -> None:
+        super().__init__(optimizer)
+        self.project = one_of("project", project, PROJECTIONS)
+        self.every = whole_number("every", every, 1)
+        self.find: Find | None = None
+        self.directions: Tensor | None = None
+        if isinstance(directions, Tensor):
+            self.directions = _orthonormal(directions)
+        elif callable(directions):
+            self.find = directions
+        else:
+            raise ValueError(
+                "directions are a tensor (n, k), or a function that finds one, "
+                f"got {shown(directions)}"
+            )
+        self.taken = 0  # steps
+
+    def refresh(self, where: Any) -> None:
+        """Find the directions again if it is time; trainings call this ahead of each step.
+
+        Args:
+            where: what the function that finds them needs: both players, as they are.
+        """
+        if self.find is None or not self.is_due:
+            return
+        found = self.find(where, self.directions)
+        if self.directions is None:
+            self.directions = found
+        else:  # where they lay: a captured step reads them there
+            self.directions.copy_(found)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether directions have to be found before the next step."""
+        return self.find is not None and self.taken % self.every == 0
+
+    @torch.no_grad()
+    def step(self, closure: Closure | None = None) -> Any:
+        """Step along what is left.
+
+        Args:
+            closure: clears the gradients, takes them where the weights are, and gives the loss,
+                which is returned. It is called once; `refresh` comes before it.
+
+        Raises:
+            RuntimeError: if directions have to be found and `refresh` was not called.
+            ValueError: for directions that do not fit the weights, and for sparse gradients unless
+                the step is projected.
+        """
+        if self.directions is None:
+            raise RuntimeError("step was called before refresh had found directions")
+        loss = None if closure is None else evaluated(closure)
+        weights = [w for w in weights_of(self.optimizer) if w.grad is not None]
+        if self.project == "gradient":
+            slopes = [w.grad for w in weights if w.grad is not None]
+            if any(slope.layout != torch.strided for slope in slopes):
+                raise ValueError(
+                    "directions are taken out of dense gradients, got a sparse one: "
+                    'project the step (project="step"), or make the embedding with sparse=False'
+                )
+            torch._foreach_sub_(slopes, _along(self.directions, slopes))
+            self.optimizer.step()
+        else:
+            before = [weight.clone() for weight in weights]
+            self.optimizer.step()
+            taken = torch._foreach_sub(weights, before)
+            torch._foreach_sub_(weights, _along(self.directions, taken))
+        self.taken += 1
+        return loss
+
+    def __str__(self) -> str:
+        found: Any = self.find
+        if found is None and self.directions is not None:
+            found = self.directions.shape[-1]
+        return f"Nudged({found}, {self.project}, every {self.every})"
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"directions": self.directions, "taken": self.taken}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        held = state["directions"]
+        where = weights_of(self.optimizer)[0].device
+        self.directions = None if held is None else held.to(where)
+        self.taken = state["taken"]
+
+
+def _along(span: Tensor, parts: Sequence[Tensor]) -> list[Tensor]:
+    """What of a vector lies in the directions, both in parts as the weights are."""
+    members = span.shape[:-2]
+    if any(part.shape[: len(members)] != members for part in parts):
+        raise ValueError(
+            f"directions {tuple(span.shape)} are of {list(members)} members, "
+            f"got weights {[tuple(part.shape) for part in parts]}"
+        )
+    sizes = [part.numel() // members.numel() for part in parts]
+    if span.ndim < 2 or span.shape[-2] != sum(sizes):
+        raise ValueError(
+            f"directions of weights with gradients are (..., {sum(sizes)}, k), "
+            f"got {tuple(span.shape)}"
+        )
+    rows = torch.cat([part.reshape(*members, -1) for part in parts], dim=-1)
+    span = span.to(rows)
+    along = span @ (span.mT @ rows[..., None])
+    found = along.split(sizes, dim=-2)
+    return [own.reshape(part.shape) for part, own in zip(parts, found, strict=True)]
+
+
+def _orthonormal(directions: Tensor) -> Tensor:
+    if directions.ndim < 2 or not directions.is_floating_point():
+        raise ValueError(
+            "directions are floats (..., n, k), "
+            f"got {tuple(directions.shape)} of {directions.dtype}"
+        )
+    gram = (directions.mT @ directions).double()
+    one = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    off = (gram - one).abs().max() if gram.numel() else 0.0
+    if not off <= _ORTHONORMAL:
+        raise ValueError(f"directions are orthonormal columns, got products off by {off:g}")
+    return directions
