@@ -2,6 +2,7 @@
 
 `ORDER` lists those that have the one shape of `protocol`, which `helpers.evidence` runs.
 
+baselines             Durall et al. 2021: which NSGAN does what theirs does
 densities             Durall et al. 2021: spectral densities of GANs small enough to know them
 ensembles             records of a whole training, and members arm by arm
 five_gaussians        Sun et al. 2020, released code: five Gaussians on a circle
@@ -49,6 +50,7 @@ ORDER = (
     "ring",
     "flatness",
     "lenses",
+    "baselines",
     "image_epochs",
     "judges",
     "images",

@@ -1,7 +1,8 @@
 """Image GANs epoch by epoch (Durall et al. 2021): what is trained, and what is recorded of it.
 
-The paper leaves nets, rates, batch, data of the Hessians and the judge open; what is chosen here is
-a DCGAN without norm in D, Adam at 2e-4 with betas (0.5, 0.999), and a LeNet for each set of images.
+The paper leaves nets, rates, batch, data of the Hessians and the judge open; what is chosen here,
+if a setting says nothing else, is a DCGAN without norm in D, Adam at 2e-4 with betas (0.5, 0.999),
+and a LeNet for each set of images.
 """
 
 from __future__ import annotations
@@ -19,15 +20,16 @@ from torch import Tensor
 
 from helpers.datasets import load
 from helpers.experiments import image_training, judges, protocol
-from helpers.experiments.image_training import JOINT_BATCH, TrainedGan, samples, standard_normal
+from helpers.experiments.image_training import TrainedGan, samples, standard_normal
 from helpers.experiments.judges import at_most
 from helpers.experiments.parts import in_folder
 from helpers.experiments.protocol import Until
 from helpers.experiments.setting import optimizers_for
 from helpers.games.game import Game
 from helpers.games.networks import joint_point, network_game
+from helpers.inputs import one_of
 from helpers.losses.table import find_loss
-from helpers.models import Players, dcgan
+from helpers.models import Players, dcgan, dense_image_nets
 from helpers.operators import hessian
 from helpers.scores.classifiers import Classifier
 from helpers.scores.metrics import (
@@ -61,6 +63,31 @@ class Setting(image_training.Setting):
     rates: tuple[float, float] = (2e-4, 2e-4)
     beta: float = 0.5
     normed: bool = False
+    nets: str = "dcgan"  # or "dense", fully connected
+    batch_norm: str = ""  # in the players that it names, of those that have none otherwise
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        one_of("nets", self.nets, ("dcgan", "dense"))
+        one_of("batch_norm", self.batch_norm, ("", "D") if self.nets == "dcgan" else ("", "G"))
+
+    @property
+    def joint_batch(self) -> bool:
+        """Whether D judges reals and samples as one batch; with batch norm it sees one of each."""
+        return "D" not in self.batch_norm
+
+    def players(self, latent: int, width: int, *, seed: int) -> Players:
+        """Both nets as they start; width is the DCGAN's.
+
+        >>> len(Setting(nets="dense").players(8, 4, seed=0).generator)
+        11
+        """
+        if self.nets == "dense":
+            return dense_image_nets(seed=seed, latent=latent, batch_normed=self.batch_norm == "G")
+        batch_normed = self.batch_norm == "D"
+        return dcgan(
+            seed=seed, latent=latent, width=width, normed=self.normed, batch_normed=batch_normed
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -249,7 +276,7 @@ def train_epochs(
             for player in nudging.players
         }
     run = train_players(
-        dcgan(seed=seed, latent=latent, width=size.width, normed=setting.normed),
+        setting.players(latent, size.width, seed=seed),
         reals,
         latent=latent,
         loss=find_loss(setting.loss),
@@ -259,7 +286,7 @@ def train_epochs(
         steps=(setting.critics, 1),
         penalty=setting.penalty,
         seed=seed,
-        joint_batch=JOINT_BATCH,
+        joint_batch=setting.joint_batch,
         recording=Recording(
             every=passes,
             observe=EpochWatch(judge, fixed, setting, latent, size.score_samples, seed),

@@ -45,6 +45,15 @@ class Setting(TrainingSetting):
     critics: int = 1  # passes of D for one of G
     normed: bool = True  # whether D has the spectral norm
 
+    @property
+    def joint_batch(self) -> bool:
+        """Whether D judges reals and samples as one batch, in training and in the game.
+
+        As nothing in this D depends on a batch, two would give the same numbers, apart from a
+        second power iteration of its norms.
+        """
+        return True
+
 
 # Of WGAN-GP's rate the text prints "8.6 x 10" without an exponent; 1e-5 is our reading of it.
 _WGAN_GP: dict[str, Any] = {
@@ -61,9 +70,6 @@ KINDS: dict[str, dict[str, Any]] = {  # fields of a setting by name
     "wgan-gp adam": _WGAN_GP | _ADAM,
 }
 SETTINGS = {kind: Setting(**fields) for kind, fields in KINDS.items()}
-# D judges reals and samples as one batch, in training and in the game. As nothing in it depends on
-# a batch, two would give the same numbers, apart from a second power iteration of its norms.
-JOINT_BATCH = True
 SAMPLES = 500  # that a generator makes at once, in the statistics of which its batch norm works
 
 
@@ -106,7 +112,7 @@ class TrainedGan:
             reals,
             loss=self.setting.loss,
             penalty=self.setting.penalty,
-            joint_batch=JOINT_BATCH,
+            joint_batch=self.setting.joint_batch,
             batch_size=batch_size,
             spectral_norm=spectral_norm,
         )
@@ -213,7 +219,7 @@ def train_images(
         steps=(setting.critics, 1),
         penalty=setting.penalty,
         seed=seed,
-        joint_batch=JOINT_BATCH,
+        joint_batch=setting.joint_batch,
         recording=replace(recording, snapshots={0, *recording.snapshots, iterations}),
         device=device,
     )

@@ -1,6 +1,6 @@
 """The networks of the papers."""
 
-from helpers.models.images import dcgan, lenet
+from helpers.models.images import dcgan, dense_image_nets, lenet
 from helpers.models.line import LineNet
 from helpers.models.narrow import sn_cnn, sn_resnet
 from helpers.models.players import Players
@@ -14,6 +14,7 @@ __all__ = [
     "Players",  # the two networks of a GAN: latents to samples, and samples to logits
     "Stacked",  # S networks as one function of S batches
     "dcgan",  # the DCGAN of 32 x 32 images
+    "dense_image_nets",  # fully connected nets for 32 x 32 images
     "gaussians_nets",  # the nets that Sun et al. 2020 released for five Gaussians
     "lenet",  # a classifier in the style of LeNet-5
     "mlp",  # a multilayer perceptron

@@ -1,4 +1,4 @@
-"""Convolutional nets for images of 32 x 32 pixels: the GAN and a classifier to judge it."""
+"""Nets for images of 32 x 32 pixels: GANs and a classifier to judge them."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ def dcgan(
     channels: int = 1,
     biases: bool = False,
     normed: bool = True,
+    batch_normed: bool = False,
 ) -> Players:
     """The DCGAN of Berard et al. 2020 for images of 32 x 32 pixels (Section 5, Appendix C.2).
 
@@ -34,10 +35,12 @@ def dcgan(
         channels: of the images.
         biases: whether G's last convolution and all of D's have biases, of torch's initialisation,
             as in the released train_mnist.py.
-        normed: whether D has the spectral norm, or none at all.
+        normed: whether D has the spectral norm.
+        batch_normed: whether D has batch norm after its second and third convolution, as Radford et
+            al. 2016 have it, in place of the spectral norm.
 
     Raises:
-        ValueError: for a latent, width or channels below 1.
+        ValueError: for a latent, width or channels below 1, and for a D with both norms.
 
     >>> [sum(p.numel() for p in net.parameters()) for net in dcgan(seed=0)]
     [1066880, 660480]
@@ -46,11 +49,43 @@ def dcgan(
     """
     latent, width = whole_number("latent", latent, 1), whole_number("width", width, 1)
     channels = whole_number("channels", channels, 1)
+    if normed and batch_normed:
+        raise ValueError("D has the spectral norm or batch norm, got normed and batch_normed")
     with seeded(seed):
         return Players(
             _dcgan_generator(latent, width, channels, biases),
-            _dcgan_discriminator(width, channels, biases, normed),
+            _dcgan_discriminator(width, channels, biases, normed, batch_normed),
         )
+
+
+def dense_image_nets(*, seed: int, latent: int = 100, batch_normed: bool = False) -> Players:
+    """Fully connected nets for grey images of 32 x 32 pixels, as many simple GANs have them.
+
+    G: latents (N, latent) by 128, 256, 512 and 1024 units to images (N, 1, 32, 32); D: images by
+    512 and 256 units to logits (N,). Leaky ReLU of slope 0.2, tanh at the image, torch's
+    initialisation.
+
+    Args:
+        seed: of both initialisations.
+        latent: dimension of the latents.
+        batch_normed: whether G has batch norm after all layers but the first and the last.
+
+    Raises:
+        ValueError: for a latent below 1.
+
+    >>> [sum(p.numel() for p in net.parameters()) for net in dense_image_nets(seed=0)]
+    [1752448, 656385]
+    """
+    sizes = [whole_number("latent", latent, 1), 128, 256, 512, 1024]
+    with seeded(seed):
+        up: list[nn.Module] = []
+        for before, after in pairwise(sizes):
+            norm = [nn.BatchNorm1d(after)] if batch_normed and up else []
+            up += [nn.Linear(before, after), *norm, nn.LeakyReLU(0.2)]
+        up += [nn.Linear(1024, 32 * 32), nn.Tanh(), nn.Unflatten(1, (1, 32, 32))]
+        down = [nn.Flatten(), nn.Linear(32 * 32, 512), nn.LeakyReLU(0.2)]
+        down += [nn.Linear(512, 256), nn.LeakyReLU(0.2), nn.Linear(256, 1), nn.Flatten(0)]
+    return Players(nn.Sequential(*up), nn.Sequential(*down))
 
 
 def _dcgan_generator(latent: int, width: int, channels: int, biases: bool) -> nn.Sequential:
@@ -68,13 +103,20 @@ def _dcgan_generator(latent: int, width: int, channels: int, biases: bool) -> nn
     return nn.Sequential(*layers, last, nn.Tanh())
 
 
-def _dcgan_discriminator(width: int, channels: int, biases: bool, normed: bool) -> nn.Sequential:
+def _dcgan_discriminator(
+    width: int, channels: int, biases: bool, normed: bool, batch_normed: bool
+) -> nn.Sequential:
     layers: list[nn.Module] = []
     sizes = [channels, width, 2 * width, 4 * width]
     for before, after in pairwise(sizes):
         down = nn.Conv2d(before, after, 4, 2, 1, bias=biases)
         nn.init.normal_(down.weight, 0.0, 0.02)
-        layers += [spectral_norm(down) if normed else down, nn.LeakyReLU(0.2)]
+        layers.append(spectral_norm(down) if normed else down)
+        if batch_normed and len(layers) > 1:
+            norm = nn.BatchNorm2d(after)
+            nn.init.normal_(norm.weight, 1.0, 0.02)
+            layers.append(norm)
+        layers.append(nn.LeakyReLU(0.2))
     last = nn.Conv2d(4 * width, 1, 4, 1, 0, bias=biases)
     nn.init.normal_(last.weight, 0.0, 0.02)
     return nn.Sequential(*layers, last, nn.Flatten(0))

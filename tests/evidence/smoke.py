@@ -35,6 +35,10 @@ SMALL = {
         **{"members": 1, "images": 100, "epochs": 1, "stages": (1, 1, 1), "width": 2, "latent": 4},
         **{"hessian_images": 16, "score_samples": 20, "judge_epochs": 1, "steps": 4},
     },
+    "baselines": {
+        **{"members": 1, "images": 100, "epochs": 1, "stages": (1, 1, 1), "width": 2, "latent": 4},
+        **{"hessian_images": 16, "score_samples": 20, "judge_epochs": 1},
+    },
     "judges": {"epochs": (1,)},
     "images": {"passes": (4, 10), "width": 2, "latent": 4, "batch": 20, "judge_epochs": 1}
     | {"looked": 4, "on_path": 4, "ends": 3, "alphas": 8, "top": 1, "lanczos": (4, 1)},

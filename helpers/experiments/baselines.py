@@ -1,0 +1,152 @@
+"""Which NSGAN does what Durall et al. 2021 show of theirs, before NuGAN enters.
+
+The paper says "the original non-saturating GAN" and leaves nets and batches open. The nets that it
+may have meant are trained on MNIST, and held against what it prints of its own: `fit`. The rule was
+written before the runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from pandas import DataFrame
+
+from helpers.experiments.image_epochs_course import summary, thinned
+from helpers.experiments.image_epochs_training import Setting, Size, train
+from helpers.experiments.protocol import Measured, Quantity, Reading, Until, Wanted
+
+__all__ = [
+    "ARMS",  # the data
+    "FIT",  # what the paper shows of its NSGAN, as intervals
+    "QUANTITIES",  # none: a calibration judges no claim
+    "READINGS",  # the nets that may have been meant
+    "SIZES",  # how much is run
+    "VERSION",  # of a run's numbers
+    "WANTED",  # which runs are to be had
+    "Setting",  # what to train
+    "Size",  # how long and on how much
+    "fit",  # how far each reading is from what the paper shows
+    "measure",  # the numbers of a run
+]
+
+VERSION = 1
+READINGS = {
+    name: Reading(setting, f"ours: {why}", stated=False)
+    for name, setting, why in (
+        (
+            "dense",
+            Setting(nets="dense"),
+            "fully connected, as many simple GANs are",
+        ),
+        (
+            "dense, batch norm",
+            Setting(nets="dense", batch_norm="G"),
+            "the same with batch norm in G, as such nets often have it",
+        ),
+        ("dcgan", Setting(), "a DCGAN without norm in D"),
+        (
+            "dcgan, batch norm",
+            Setting(batch_norm="D"),
+            "a DCGAN with batch norm in D, as Radford et al. have it",
+        ),
+    )
+}
+ARMS: dict[str, dict[str, Any]] = {"mnist": {}}
+_FULL = Size(
+    images=60_000, epochs=180, width=16, batch=64, hessian_images=200, score_samples=2000,
+    judge_epochs=20, stages=(2, 25, 160), keep_every=180, lacks="nothing",
+)  # fmt: skip
+SIZES = {
+    "quick": replace(
+        _FULL, images=500, epochs=3, width=3, latent=16, batch=50, hessian_images=8,
+        score_samples=300, judge_epochs=4, stages=(1, 2, 3), rate_factor=10.0, stand_in="digits",
+        lacks="177 of 180 epochs, and MNIST: scikit-learn's digits stand in",
+    ),
+    "medium": replace(_FULL, epochs=60, stages=(2, 25, 60), lacks="120 of 180 epochs"),
+    "full": _FULL,
+}  # fmt: skip
+QUANTITIES: dict[str, dict[str, Quantity]] = {}
+WANTED = [
+    Wanted(
+        tuple(READINGS),
+        ["mnist"],
+        "medium",
+        range(1),
+        "the baseline of A: all readings once, 60 epochs; half an hour to two hours each on a core",
+    ),
+]
+# By a column of `measure`: the interval in which the paper's NSGAN on MNIST is, as read off its
+# Table 1 (scores), Section 5.2 (epoch 25, classes lost) and the axes of Figures 3 and 5 (1 to 400).
+FIT: Mapping[str, tuple[float, float]] = {
+    "score_mean": (3.3, 5.3),
+    "score_best": (6.0, 8.0),
+    "peak_epoch": (15, 35),
+    "score_fall": (1.0, 9.0),
+    "modes_end": (0, 9),
+    "turning_epoch": (15, 35),
+    "top_g_end": (1, 400),
+    "top_d_end": (1, 400),
+}
+
+
+def measure(
+    setting: Setting,
+    size: Size,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    folder: Path | None = None,
+    data: Path | str | None = None,
+    until: Until | None = None,
+) -> Measured:
+    """Train the GAN of a block, and read off it what is held against the paper.
+
+    "members" has one row, of the numbers that `image_epochs_course.summary` names, with
+    "score_fall", from the best score to the last; "course" is the training, epoch by epoch.
+
+    Raises:
+        Paused: once `until` says so.
+        FileNotFoundError: for images that are not there.
+
+    >>> tiny = replace(SIZES["quick"], images=50, epochs=1, stages=(1, 1, 1), judge_epochs=1)
+    >>> measure(Setting(), tiny, seed=0)["members"]["epochs"].tolist()
+    [1.0]
+    """
+    trained = train(setting, size, seed=seed, device=device, folder=folder, data=data, until=until)
+    course = trained.course()
+    row: dict[str, Any] = {"member": 0, "accuracy": trained.judge.accuracy}
+    row |= {"real": trained.range.real_score} | summary(course, size.stages)
+    row["score_fall"] = row["score_best"] - row["score_end"]
+    return {"members": DataFrame([row]), "course": thinned(course)}
+
+
+def fit(rows: DataFrame) -> DataFrame:
+    """How far each reading is from what the paper shows, the nearest first.
+
+    Of each number of `FIT` the median over seeds counts: 0 within the interval, beyond it the
+    distance over the interval's length, 1 at most. "fit" is their mean.
+
+    Args:
+        rows: of "members", with a column "reading".
+
+    Returns:
+        A row a reading, with the distances, "fit" and "seeds".
+
+    >>> one = {"reading": "dense", "score_mean": 4.3, "score_best": 7.0, "peak_epoch": 25}
+    >>> one |= {"score_fall": 0.0, "modes_end": 10, "turning_epoch": 25}
+    >>> one |= {"top_g_end": 2.0, "top_d_end": 799.0}
+    >>> float(fit(DataFrame([one]))["fit"]["dense"].round(3))
+    0.155
+    """
+    by_reading = rows.groupby("reading")
+    found = {}
+    for name, (low, high) in FIT.items():
+        middle = by_reading[name].median()
+        beyond = (low - middle).clip(lower=0) + (middle - high).clip(lower=0)
+        found[name] = (beyond / (high - low)).clip(upper=1)
+    table = DataFrame(found)
+    return table.assign(fit=table.mean(axis=1), seeds=by_reading.size()).sort_values("fit")
