@@ -5,7 +5,7 @@ RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
 # Chapters whose printed numbers are the same on every machine; nbval compares them to the letter.
-DETERMINISTIC := two_point_landscape slope_limit rotating_saddle stable_or_nash linear_dynamics path_angle
+DETERMINISTIC := two_point_landscape slope_limit rotating_saddle stable_or_nash linear_dynamics path_angle printed_tables
 DETERMINISTIC := $(patsubst %,book/%.ipynb,$(DETERMINISTIC))
 # Tests of what rounding can spoil: they must pass whatever the kernels and the number of threads.
 NUMERICAL := tests/spectra tests/analysis/test_stability.py

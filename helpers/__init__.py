@@ -16,7 +16,7 @@ that. Each package lists its public names. From the bottom up:
  5 spectra      Lanczos, densities, leading pairs, Arnoldi, clouds
  6 training     optimisers, nudging, the training of one GAN and of an ensemble of seeds
  7 analysis     what is read off a game or a run: stability, paths, ends, surfaces, dynamics
- 7 scores       judges of images, and scores
+ 7 scores       judges of images, scores, and scores as papers print them
  8 experiments  the papers' experiments, one a module
  9 evidence     runs of experiments: which are wanted, how they are done, kept and judged
  9 figures      the book's figures: they draw what they are given

@@ -166,13 +166,20 @@ class Chapter:
         whole = f"{_text('caption', caption)} {self._source(rows)}"
         display(figures.captioned(figure, whole, _text("alt", alt)))
 
-    def table(self, frame: DataFrame, caption: str, rows: DataFrame | None = None) -> None:
+    def table(
+        self,
+        frame: DataFrame,
+        caption: str,
+        rows: DataFrame | None = None,
+        *,
+        bold: DataFrame | None = None,
+    ) -> None:
         """Show a frame as a table with its caption, which ends with what the table is of.
 
-        Arguments and errors as `figure`.
+        Arguments and errors as `figure`; `bold` as `helpers.figures.as_table`.
         """
         whole = f"{_text('caption', caption)} {self._source(rows)}"
-        display(figures.as_table(frame, whole))
+        display(figures.as_table(frame, whole, bold))
 
     def record(self, claim_id: str, values: Any = None) -> None:
         """Show a claim's verdict box, with the live run folded inside, and store the live run.

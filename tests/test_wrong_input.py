@@ -24,6 +24,7 @@ from helpers.outer.lipschitz import phi_lipschitz
 from helpers.outer.states import stuck_states
 from helpers.outer.wide_generator import WideGenerator
 from helpers.scores.metrics import class_entropy, modes
+from helpers.scores.printed import printed_scores
 from helpers.training.nudged import Nudged
 from helpers.training.optimizers import Extragradient, Optimistic
 
@@ -63,6 +64,7 @@ DOORS = {
     "switches": (sign_switches, [[1.0, -1.0]]),
     "entropy": (class_entropy, [[1, 2]]),
     "modes": (modes, [[1, 2]]),
+    "printed_scores": (printed_scores, ["sun2020"]),
     "flow": (
         lambda times, speed: flow(GAME, [[0.1, 0.1]], times, speed=speed),
         [[0.0, 0.1], 1.0],

@@ -17,7 +17,8 @@ def key(layout: Layout, notebook: NotebookNode, parameters: dict[str, Any]) -> s
     cells = [(cell.cell_type, cell.source, dict(cell.metadata)) for cell in notebook.cells]
     digest = hashlib.sha256(json.dumps([cells, parameters], sort_keys=True).encode())
     digest.update(platform.python_version().encode())
-    files = [layout.root / "requirements.txt", *(layout.root / "helpers").rglob("*.py")]
+    package = [p for end in ("py", "csv") for p in (layout.root / "helpers").rglob(f"*.{end}")]
+    files = [layout.root / "requirements.txt", *package]
     kept = [p for end in ("json", "jsonl") for p in (layout.root / "data").rglob(f"*.{end}")]
     for path in sorted([*files, *(p for p in kept if not p.is_relative_to(layout.cache))]):
         # The references are compared with a result, which does not depend on them.

@@ -1,5 +1,6 @@
 """The book's figures. Each function draws what it is given; `show` puts it on the page."""
 
+from helpers.figures.bars import gaps
 from helpers.figures.captions import as_table, captioned, picture
 from helpers.figures.curvature import curvature_and_score, own_densities
 from helpers.figures.densities import clouds, densities, staircases
@@ -28,6 +29,7 @@ __all__ = [
     "curvature_and_score",  # leading eigenvalues of both players, and a score
     "curves",  # named curves over one axis
     "densities",  # estimated densities over the exact one
+    "gaps",  # bars over the widths of nets, which stand on zero
     "histograms",  # generated points over the true density
     "landscapes",  # heat maps of objectives over two points
     "leading",  # leading eigenvalues of games in the complex plane

@@ -11,8 +11,10 @@ from html import escape
 from typing import Any
 from urllib.parse import quote, unquote
 
+import numpy as np
 from IPython.display import HTML
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 from pandas import DataFrame, MultiIndex, RangeIndex
 
 from helpers.figures.style import svg
@@ -76,20 +78,34 @@ def picture(page: str) -> str | None:
     return unquote(found[1]) if found else None
 
 
-def as_table(frame: DataFrame, caption: str) -> Captioned:
+def as_table(frame: DataFrame, caption: str, bold: DataFrame | None = None) -> Captioned:
     """A frame as a table whose headings are tied to their rows and columns.
 
     The index is printed where it says something: where it has a name or is not a count from 0.
 
+    Args:
+        frame: what is shown.
+        caption: what it shows.
+        bold: True where a cell is printed bold, with the frame's own rows and columns.
+
     Raises:
-        ValueError: for what is no frame, and for columns with several levels.
+        ValueError: for what is no frame, for columns with several levels, and for `bold` with other
+            rows or columns.
 
     >>> as_table(DataFrame({"loss": [0.25]}, index=["js"]), "Losses. Live.").text
     'Losses. Live.\\n    loss\\njs  0.25'
     """
     if not isinstance(frame, DataFrame) or isinstance(frame.columns, MultiIndex):
         raise ValueError(f"a table is a frame with columns of one level, got {shown(frame)}")
+    if bold is not None and not (
+        isinstance(bold, DataFrame)
+        and bold.index.equals(frame.index)
+        and bold.columns.equals(frame.columns)
+    ):
+        raise ValueError(f"bold has the rows and columns of the table, got {shown(bold)}")
+    heavy = np.zeros(frame.shape, dtype=bool) if bold is None else bold.to_numpy(dtype=bool)
     if isinstance(frame.index, MultiIndex):
+        heavy = np.pad(heavy, [(0, 0), (frame.index.nlevels, 0)])
         frame = frame.reset_index()
     plain = isinstance(frame.index, RangeIndex) and frame.index.name is None
     names = [] if plain else [frame.index.name or ""]
@@ -98,7 +114,8 @@ def as_table(frame: DataFrame, caption: str) -> Captioned:
         for name in [*names, *frame.columns]
     )
     body = "".join(
-        f"<tr>{_row(row, heading=not plain)}</tr>" for row in frame.itertuples(not plain)
+        f"<tr>{_row(row, cells, heading=not plain)}</tr>"
+        for row, cells in zip(frame.itertuples(not plain), heavy, strict=True)
     )
     page = (
         '<div style="overflow-x:auto"><table class="measured">'
@@ -108,10 +125,14 @@ def as_table(frame: DataFrame, caption: str) -> Captioned:
     return Captioned(page, f"{caption}\n{frame.to_string(index=not plain)}")
 
 
-def _row(cells: tuple[Any, ...], *, heading: bool) -> str:
+def _row(cells: tuple[Any, ...], heavy: NDArray[np.bool_], *, heading: bool) -> str:
     first = f'<th scope="row" style="{_CELL}">{_shown(cells[0])}</th>' if heading else ""
     rest = cells[1:] if heading else cells
-    return first + "".join(f'<td style="{_CELL}">{_shown(cell)}</td>' for cell in rest)
+    texts = [
+        f"<strong>{_shown(cell)}</strong>" if bold else _shown(cell)
+        for cell, bold in zip(rest, heavy, strict=True)
+    ]
+    return first + "".join(f'<td style="{_CELL}">{text}</td>' for text in texts)
 
 
 def _shown(value: Any) -> str:

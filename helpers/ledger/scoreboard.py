@@ -84,6 +84,6 @@ def count(rows: Sequence[Row]) -> dict[str, int]:
     """Number of claims with each verdict, in the order of `rules.VERDICTS`.
 
     >>> sum(count(scoreboard({})).values())
-    101
+    102
     """
     return {v: sum(row.verdict == v for row in rows) for v in rules.VERDICTS}

@@ -10,6 +10,7 @@ from helpers.scores.metrics import (
     modes,
     score_range,
 )
+from helpers.scores.printed import printed_pairs, printed_scores
 
 __all__ = [
     "Classifier",  # a trained net, from images (n, channels, height, width) to logits (n, classes)
@@ -19,6 +20,8 @@ __all__ = [
     "frechet_distance",  # the Frechet distance between features of two sets
     "inception_score",  # the Inception score, under any judge
     "modes",  # how many classes have their share of the samples
+    "printed_pairs",  # the pairs of JS and RS in Table 2 of Sun et al. 2020, with their gaps
+    "printed_scores",  # inception scores and FIDs as papers print them
     "score_range",  # what n real images score, and n images of pixels that are uniform in [-1, 1]
     "train_judge",  # a LeNet that learns the classes of real images
 ]

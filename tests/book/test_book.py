@@ -317,9 +317,9 @@ def test_byte_order_marks(book):
 def test_cache_key_covers_what_a_chapter_depends_on(book):
     """The package, claims, evidence, timings and pins are in it; references and caches are not."""
     package, data = book.root / "helpers", book.root / "data"
-    files = [package / "ledger.py", package / "drawn" / "lines.py", data / "claims.json"]
+    files = [package / "ledger.py", package / "drawn" / "lines.py", package / "some.csv"]
     files += [book.recorded / "some.json", data / "benchmarks" / "some.json"]
-    files += [data / "evidence" / "some.jsonl"]
+    files += [data / "claims.json", data / "evidence" / "some.jsonl"]
 
     def key(parameters=()):
         return cache.key(book, pairing.to_notebook(book, "good"), dict(parameters))

@@ -203,7 +203,7 @@ def test_scoreboard_filters(site, browser):
         "return [...document.querySelectorAll('#scoreboard tbody tr')]"
         ".map(r => [r.id, r.dataset.paper, r.dataset.verdict])"
     )
-    assert len(rows) == 101
+    assert len(rows) == 102
 
     def shown(paper, verdict):
         Select(browser.find_element("id", "filter-paper")).select_by_value(paper)

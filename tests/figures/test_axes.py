@@ -390,6 +390,34 @@ def test_related(some):
         assert marks(axes, name).tolist() == np.stack([x, y], axis=1).tolist()
 
 
+@checks("gaps")
+def test_gaps(some):
+    widths, nets = ["regular", "half"], ["CNN", "ResNet"]
+    sets = [(s, w, n) for s in ("a", "b") for w in widths for n in nets][:-1]  # one is missing
+    found = DataFrame(sets, columns=["data_set", "width", "net"])
+    heights = {"fid": "FID gap", "score": "score gap"}
+    found["fid"], found["score"] = some(len(sets)), -some(len(sets))
+    figure = figures.gaps(found, heights=heights)
+    places = ticks(figure.axes[2].xaxis)
+    assert list(places) == widths and figure.axes[2].get_xlabel() == "width of the nets"
+    for row, (column, label) in enumerate(heights.items()):
+        assert figure.axes[2 * row].get_ylabel() == label
+        for number, data_set in enumerate("ab"):
+            axes = figure.axes[2 * row + number]
+            assert figure.axes[number].get_title() == data_set
+            drawn = {
+                (width, bars.get_label(), bar.get_height())
+                for bars in axes.containers
+                for bar in bars
+                for width, place in places.items()
+                if abs(bar.get_x() + bar.get_width() / 2 - place) < 0.5
+            }
+            own = found[found["data_set"] == data_set]
+            assert drawn == set(zip(own["width"], own["net"], own[column], strict=True))
+    named = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
+    assert named == nets
+
+
 @checks("histograms")
 def test_histograms(some):
     truth = DataFrame({"x": some(4), "density": some(4)})

@@ -109,3 +109,18 @@ def test_a_terminal_reads_the_caption():
     made = figures.as_table(DataFrame({"loss": np.array([0.5])}), "Losses.")
     assert re.fullmatch(r"Losses\.\n +loss\n +0\.5", repr(made))
     assert repr(figures.captioned(Figure(), "A line.", "a")) == "A line."
+
+
+LEVELS = MultiIndex.from_tuples([("a", 1), ("b", 2)])
+
+
+@pytest.mark.parametrize("index", [None, ["js", "rs"], LEVELS])
+def test_bold_cells(index):
+    """Those that are named, wherever the row headings are."""
+    frame = DataFrame({"loss": [0.5, 0.25], "gap": ["2.16", "0.18"]}, index=index)
+    bold = DataFrame({"loss": [False, False], "gap": [True, False]}, index=index)
+    page = figures.as_table(frame, "c", bold)
+    assert re.findall("<strong>(.*?)</strong>", page.data) == ["2.16"]
+    assert page.text == figures.as_table(frame, "c").text
+    with pytest.raises(ValueError, match="bold has the rows and columns of the table"):
+        figures.as_table(frame, "c", bold[["gap"]])
