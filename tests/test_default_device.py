@@ -16,7 +16,7 @@ from helpers.analysis.paths import path_profile
 from helpers.analysis.stability import classify
 from helpers.analysis.surfaces import eigen_plane, loss_plane, projected
 from helpers.datasets import load, synthetic
-from helpers.experiments.quadratic import nudged_descent
+from helpers.experiments.quadratic import gap_to_formula, nudged_descent
 from helpers.games.closed_form import dirac_gan, linear_game, quadratic_game, rotating_saddle
 from helpers.games.networks import joint_point, network_game, spectral_norms
 from helpers.losses.penalty import GradientPenalty
@@ -102,6 +102,7 @@ CALLS = {
     ),
     "play": lambda: play(PULL, [1.0, 0.5], lambda w: Extragradient(SGD(w)), steps=3),
     "optimism": lambda: play(PULL, [1.0, 0.5], lambda w: Optimistic(SGD(w)), steps=3),
+    "gap to the formula": lambda: gap_to_formula(SGD, seed=0, n=5, k=1, steps=1),
     "nudged descent": lambda: nudged_descent(SGD, "step", seed=0, n=5, k=1, steps=1).removed,
     "nets": lambda: [
         weight

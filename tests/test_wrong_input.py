@@ -11,7 +11,7 @@ from helpers.analysis.dynamics import flow, iterate, largest_stable_step
 from helpers.analysis.paths import path_profile, sign_switches
 from helpers.analysis.stability import classify
 from helpers.datasets import synthetic
-from helpers.experiments.quadratic import nudged_descent
+from helpers.experiments.quadratic import gap_to_formula, nudged_descent
 from helpers.games.closed_form import dirac_gan
 from helpers.ledger import rules
 from helpers.losses.penalty import GradientPenalty
@@ -19,6 +19,7 @@ from helpers.losses.scalars import LOGISTIC, check_loss, hinge, least_squares
 from helpers.models import dcgan, gaussians_nets, lenet, mlp, sn_cnn, two_cluster_nets
 from helpers.models.line import LineNet
 from helpers.outer.basins import find_basins
+from helpers.outer.escape import barrier, escape_times
 from helpers.outer.exact import on_cycle, phi_js, phi_rs, xi
 from helpers.outer.lipschitz import phi_lipschitz
 from helpers.outer.states import stuck_states
@@ -47,6 +48,11 @@ DOORS = {
     "state path": (stuck_states(2, "rs").path, [0]),
     "find_basins": (lambda v, t: find_basins(v, tolerance=t), [[[1.0, 2.0]], 0.0]),
     "basin path": (find_basins([[1.0, 2.0]]).path, [0, 1]),
+    "escape_times": (
+        lambda v, g, t, h: escape_times(v, g, t, spacing=h),
+        [[[1.0, 2.0]], [[0, 1]], 1.0, 1.0],
+    ),
+    "barrier": (barrier, [[[1.0, 2.0]], [[0, 0]], 0, 1]),
     "check_loss": (check_loss, ["js"]),
     "hinge": (hinge, [1.0]),
     "least_squares": (least_squares, [1.0]),
@@ -75,6 +81,12 @@ DOORS = {
     ),
     "stable": (lambda method: largest_stable_step(GAME, [0.0, 0.0], method), ["simultaneous"]),
     "classify": (lambda t: classify(GAME, [0.0, 0.0], tolerance=t), [1e-3]),
+    "gap_to_formula": (
+        lambda s, n, k, steps: gap_to_formula(
+            lambda x: torch.optim.SGD(x, lr=1e-3), seed=s, n=n, k=k, steps=steps
+        ),
+        [0, 4, 1, 2],
+    ),
     "nudged_descent": (
         lambda p, s, n, k, steps, flat: nudged_descent(
             lambda x: torch.optim.SGD(x, lr=1e-3), p, seed=s, n=n, k=k, steps=steps, flat=flat

@@ -35,6 +35,7 @@ __all__ = [
 ]
 
 VERSION = 1
+_LEAST = 1e-12  # of an eigenvalue whose logarithm is taken
 
 KINDS = ("NSGAN", "NuGAN")
 PAPER_SETS = ("mnist", "kmnist", "fashion-mnist", "emnist")
@@ -113,7 +114,7 @@ WANTED = [
         [f"{name} {kind}" for name in PAPER_SETS for kind in KINDS],
         "full",
         range(100, 106),
-        f"A07 to A10, A13 to A19 and A21, six seeds in place of legacy runs of two; {_FULL}",
+        f"A07 to A10, A13 to A19, A21 and A24, six seeds in place of legacy runs of two; {_FULL}",
     ),
     Wanted(
         tuple(READINGS)[1:],
@@ -260,6 +261,15 @@ def _table(name: str) -> dict[str, Quantity]:
     }
 
 
+def _size(arm: str, column: str) -> Quantity:
+    """Powers of ten, as an axis shows them."""
+
+    def size(rows: Rows) -> list[float]:
+        return np.log10(np.maximum(rows[arm][column].to_numpy(dtype=float), _LEAST)).tolist()
+
+    return size
+
+
 def _contradiction(rows: Rows) -> float:
     """The printed mean of NuGAN on EMNIST minus the printed maximum."""
     return TABLE_1["emnist"][2] - TABLE_1["emnist"][3]
@@ -322,4 +332,10 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
         "is_away_from_equilibrium": _better("score_away"),
         "g_min_over_max_eigenvalue_at_best_is": _better("lowest_g_at_best"),
     },
+    "A24": {
+        f"log_top_{player}_{called}": _size(f"{name} NSGAN", f"top_{player}_late")
+        for called, name in zip(("kuzushiji", "fashion", "emnist"), PAPER_SETS[1:], strict=True)
+        for player in "gd"
+    }
+    | {"top_d_mnist": _of("mnist NSGAN", "top_d_late")},
 }

@@ -93,14 +93,14 @@ WANTED = [
         _MNIST,
         "full",
         range(100, 103),
-        "B28, B31, B34 and the parts on MNIST of B17 to B24 and B33; on a GPU",
+        "B28, B31, B34 and the parts on MNIST of B17 to B24, B33 and B38; on a GPU",
     ),
     Wanted(
         ("as printed",),
         _CIFAR,
         "full",
         range(100, 103),
-        "B25, B29 and the parts on CIFAR-10 of B17 to B24 and B33; on a GPU",
+        "B25, B29 and the parts on CIFAR-10 of B17 to B24, B33 and B38; on a GPU",
     ),
     Wanted(
         ("as printed",),
@@ -226,6 +226,22 @@ def _gap(rows: Rows, column: str, data: str, losses: Sequence[str] = ("nsgan", "
     )
 
 
+def _gain(data: str, loss: str) -> Quantity:
+    """Score with ExtraAdam minus that with Adam, of the seeds that both have."""
+
+    def gain(rows: Rows) -> list[float]:
+        columns = ("block", "member", "score")
+        extra, adam = (
+            _whole(rows, f"{data} {loss} {method}", *columns).set_index(["block", "member"])[
+                "score"
+            ]
+            for method in ("extra-adam", "adam")
+        )
+        return (extra - adam).dropna().tolist()
+
+    return gain
+
+
 def _own(rows: Rows, column: str) -> float:
     """An end of D's own spectrum over its largest modulus, NSGAN on CIFAR-10."""
     ends = _whole(rows, "cifar10 nsgan extra-adam", "d_low", "sharpness")
@@ -295,6 +311,12 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
         "imaginary_over_real": lambda rows: _over(
             rows, "mnist wgan-gp extra-adam", "mnist nsgan extra-adam", "imaginary", "real"
         ),
+    },
+    "B38": {
+        "mnist_nsgan_gain": _gain("mnist", "nsgan"),
+        "mnist_wgan_gp_gain": _gain("mnist", "wgan-gp"),
+        "cifar_nsgan_gain": _gain("cifar10", "nsgan"),
+        "cifar_wgan_gp_gain": _gain("cifar10", "wgan-gp"),
     },
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,23 @@ from torch.optim import Optimizer
 from helpers.inputs import real_number, whole_number
 from helpers.inputs import seed as whole_seed
 from helpers.training.nudged import Nudged
+
+# Torch's rules that take one dense gradient a step, at rates that lead down the quadratic.
+OPTIMIZERS: dict[str, Callable[[Iterable[Tensor]], Optimizer]] = {
+    "SGD": partial(torch.optim.SGD, lr=5e-3),
+    "momentum": partial(torch.optim.SGD, lr=1e-3, momentum=0.9),
+    "Nesterov": partial(torch.optim.SGD, lr=1e-3, momentum=0.9, nesterov=True),
+    "averaged SGD": partial(torch.optim.ASGD, lr=5e-3),
+    "Rprop": partial(torch.optim.Rprop, lr=0.01),
+    "Adagrad": partial(torch.optim.Adagrad, lr=0.05),
+    "Adadelta": partial(torch.optim.Adadelta, lr=1.0),
+    "RMSprop": partial(torch.optim.RMSprop, lr=0.01),
+    "Adam": partial(torch.optim.Adam, lr=0.01),
+    "AdamW": partial(torch.optim.AdamW, lr=0.01),
+    "Adamax": partial(torch.optim.Adamax, lr=0.01),
+    "NAdam": partial(torch.optim.NAdam, lr=0.01),
+    "RAdam": partial(torch.optim.RAdam, lr=0.01),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,14 +84,9 @@ def nudged_descent(
     """
     n, steps = whole_number("n", n, 2), whole_number("steps", steps, 1)
     k, flat = whole_number("k", k, 1, n - 1), real_number("flat", flat)
-    random = torch.Generator().manual_seed(whole_seed(seed))
-    exact: dict[str, Any] = {"dtype": torch.float64, "device": "cpu"}
-    axes = torch.linalg.qr(torch.randn(n, n, generator=random, **exact))[0]
-    values = torch.logspace(2, -2, n, **exact)
-    place = torch.randn(n, generator=random, **exact)
+    axes, H, place = _quadratic(n, seed)
     place[n // 2 :] *= flat
-    x = (axes @ place).requires_grad_()
-    H, sharp = axes @ torch.diag(values) @ axes.T, axes[:, :k]
+    x, sharp = (axes @ place).requires_grad_(), axes[:, :k]
     nudged = Nudged(optimizer([x]), sharp, project)
     left, shares, removed = 0.0, [], [sharp.T @ x.detach()]
     slope = H @ x.detach()
@@ -90,3 +103,56 @@ def nudged_descent(
         shares.append(float((sharp.T @ step).norm() / step.norm()))
         removed.append(sharp.T @ x.detach())
     return NudgedDescent(left, np.array(shares), torch.stack(removed).numpy(), first)
+
+
+def gap_to_formula(
+    optimizer: Callable[[Iterable[Tensor]], Optimizer],
+    *,
+    seed: int,
+    n: int = 50,
+    k: int = 5,
+    steps: int = 50,
+) -> float:
+    """How far a nudged optimiser ends from the same optimiser that is handed eq. 12's gradient.
+
+    Both descend the quadratic of `nudged_descent`. The first is a `helpers.training.Nudged`, the
+    second is given g - sum_i <g, v_i> v_i, added up as Durall et al. 2021 print it (eq. 12).
+
+    Args:
+        optimizer, seed, n, k, steps: as `nudged_descent`.
+
+    Returns:
+        the largest difference of a weight after any step.
+
+    Raises:
+        ValueError: for numbers out of range.
+        FloatingPointError: for a descent that leaves the range of floats.
+
+    >>> gap_to_formula(OPTIMIZERS["Adam"], seed=0, steps=3) < 1e-12
+    True
+    """
+    n, steps = whole_number("n", n, 2), whole_number("steps", steps, 1)
+    axes, H, place = _quadratic(n, seed)
+    sharp = axes[:, : whole_number("k", k, 1, n - 1)]
+    ours, theirs = ((axes @ place).requires_grad_() for _ in range(2))
+    nudged, bare, gap = Nudged(optimizer([ours]), sharp, "gradient"), optimizer([theirs]), 0.0
+    for _ in range(steps):
+        ours.grad, slope = H @ ours.detach(), H @ theirs.detach()
+        along = [torch.dot(slope, v) * v for v in sharp.T]
+        theirs.grad = slope - torch.stack(along).sum(dim=0)
+        nudged.step()
+        bare.step()
+        gap = max(gap, float((ours - theirs).detach().abs().max()))
+    if not (ours.isfinite().all() and theirs.isfinite().all()):
+        raise FloatingPointError("the descent is beyond floats")
+    return gap
+
+
+def _quadratic(n: int, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """(n, n) axes, sharpest first, (n, n) matrix, and (n,) coordinates of a start along them."""
+    random = torch.Generator().manual_seed(whole_seed(seed))
+    exact: dict[str, Any] = {"dtype": torch.float64, "device": "cpu"}
+    axes = torch.linalg.qr(torch.randn(n, n, generator=random, **exact))[0]
+    values = torch.logspace(2, -2, n, **exact)
+    place = torch.randn(n, generator=random, **exact)
+    return axes, axes @ torch.diag(values) @ axes.T, place

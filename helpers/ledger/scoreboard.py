@@ -83,7 +83,8 @@ def scoreboard(
 def count(rows: Sequence[Row]) -> dict[str, int]:
     """Number of claims with each verdict, in the order of `rules.VERDICTS`.
 
-    >>> sum(count(scoreboard({})).values())
-    102
+    >>> rows = scoreboard({})
+    >>> sum(count(rows).values()) == len(rows)
+    True
     """
     return {v: sum(row.verdict == v for row in rows) for v in rules.VERDICTS}

@@ -1,6 +1,7 @@
 """The generator's outer problem (Sun et al. 2020), solved exactly."""
 
 from helpers.outer.basins import Basins, find_basins
+from helpers.outer.escape import barrier, escape_times
 from helpers.outer.exact import phi_js, phi_pairing, phi_rs, phi_separable, xi
 from helpers.outer.lipschitz import phi_lipschitz
 from helpers.outer.places import Places
@@ -12,6 +13,8 @@ __all__ = [
     "Places",  # a place for each state of points, and walks between states
     "StateGraph",  # states of points on modes, and where each can go without rising
     "WideGenerator",  # g_w(z) = [tanh(z A + b), 1] w, of which the last layer w is free
+    "barrier",  # how far a path out of a basin has to rise at least
+    "escape_times",  # mean times of Langevin diffusion from each node of a grid to some goals
     "find_basins",  # where steepest descent on a grid ends, node by node
     "phi_js",  # outer value of the JS-GAN loss (Sun et al. 2020, eq. 1), between -log 2 and 0
     "phi_lipschitz",  # outer objective over discriminators with Lipschitz constant at most L

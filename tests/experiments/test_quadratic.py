@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.experiments.quadratic import nudged_descent
+from helpers.experiments.quadratic import OPTIMIZERS, gap_to_formula, nudged_descent
+from helpers.training.optimizers import Nudged
 
 ADAM = partial(torch.optim.Adam, lr=0.01, betas=(0.5, 0.999))
 SGD = partial(torch.optim.SGD, lr=0.005)
@@ -37,3 +38,24 @@ def test_sharpest_is_not_steepest():
     near, far = (nudged_descent(ADAM, "gradient", seed=0, flat=f, steps=1) for f in (1, 1000))
     assert near.gradient_share > 0.5
     assert far.gradient_share < 0.2
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_nudged_as_the_formula(name):
+    """Every rule takes what the formula leaves of a gradient, for one direction and for many."""
+    for k in (1, 20):
+        assert gap_to_formula(OPTIMIZERS[name], seed=1, k=k) < 1e-10, k
+
+
+def test_another_gradient_is_seen(monkeypatch):
+    """A wrapper that leaves its directions in is far from the formula."""
+    monkeypatch.setattr(Nudged, "step", lambda self: self.optimizer.step())
+    assert gap_to_formula(SGD, seed=1) > 0.01
+
+
+def test_runaway_descents():
+    """Both ways to descend say so."""
+    away = partial(torch.optim.SGD, lr=1e9)
+    for look in (partial(nudged_descent, project="step"), gap_to_formula):
+        with pytest.raises(FloatingPointError, match="beyond floats"):
+            look(away, seed=0, steps=200)

@@ -98,10 +98,11 @@ def notebook(published):
 
 
 def test_claims_have_what_they_need():
-    """Unique ids, all keys, and quantities or a reason for having none."""
+    """Claims of all papers, unique ids, all keys, and quantities or a reason for having none."""
     path = checkout().root / "data/claims.json"
     table = json.loads(path.read_text(encoding="utf-8"))
     assert len(table) == len({claim["id"] for claim in table}) == len(ledger.all_claims())
+    assert {claim["paper"] for claim in table} == set(ledger.PAPERS)
     for claim in table:
         assert set(claim) - {"untestable", "home"} == KEYS, claim["id"]
         assert claim.get("home", "two_clusters") in checkout().chapters(), claim["id"]
@@ -506,7 +507,7 @@ def test_scoreboard(shown):
     assert rows["C03"].verdict == rules.CAVEAT and rows["C03"].full == ()
     counts = count(list(rows.values()))
     assert list(counts) == list(rules.VERDICTS)
-    assert [counts[v] for v in (rules.REPRODUCED, rules.CAVEAT, rules.UNMEASURABLE)] == [1, 1, 1]
+    assert counts[rules.REPRODUCED] == counts[rules.CAVEAT] == counts[rules.UNMEASURABLE] == 1
     assert counts[rules.OPEN] == len(rows) - 3
     assert rows["A20"].said == rules.UNMEASURABLE and rows["C01"].said == "open, for lack of runs"
 

@@ -1,0 +1,112 @@
+"""How long noise takes to lead out of a basin, on a grid of values.
+
+Langevin diffusion goes down a landscape V and is pushed about by noise: dX = -grad V dt +
+sqrt(2 T) dW. On a grid it is a walk that proposes one of four neighbours and rises by d with the
+chance exp(-d / T). Mean times then solve a linear system: no run, and no seed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.ndimage import label
+from scipy.sparse import csr_matrix, diags
+from scipy.sparse.linalg import spsolve
+
+from helpers.inputs import real_array, real_number, shown, whole_number
+
+_MOST = 1e12  # steps, beyond which rounding decides
+
+
+def escape_times(
+    values: ArrayLike, goals: ArrayLike, temperature: float, *, spacing: float = 1.0
+) -> NDArray[np.float64]:
+    """Mean time of Langevin diffusion from each node of a grid to the nearest of some goals.
+
+    Sun et al. 2020 (Section 4.3) quote such times for basins of different depths. The walk is
+    reflected at the edges. A proposal takes spacing^2 / (4 T) of the diffusion's time.
+
+    Args:
+        values: (rows, columns) heights.
+        goals: (m, 2) row and column of each, one at least.
+        temperature: T, above 0, of the noise.
+        spacing: distance of neighbours.
+
+    Returns:
+        (rows, columns) mean times, 0 at the goals.
+
+    Raises:
+        ValueError: for values that are no finite grid, goals that are not on it or none, and a
+            temperature or spacing that is not above 0.
+        FloatingPointError: for times beyond what floats can tell, under next to no noise.
+
+    >>> escape_times([[0.0, 0.0, 0.0]], [(0, 2)], 0.25)
+    array([[12.,  8.,  0.]])
+    """
+    heights, ends = _grid(values, goals)
+    temperature = real_number("temperature", temperature, above=0)
+    spacing = real_number("spacing", spacing, above=0)
+    index = np.arange(heights.size).reshape(heights.shape)
+    pairs = [(index[1:], index[:-1]), (index[:, 1:], index[:, :-1])]
+    here = np.concatenate([side.ravel() for pair in pairs for side in pair])
+    there = np.concatenate([side.ravel() for pair in pairs for side in pair[::-1]])
+    flat = heights.ravel()
+    chance = np.exp(-np.maximum(flat[there] - flat[here], 0) / temperature) / 4
+    moves = csr_matrix((chance, (here, there)), shape=(flat.size, flat.size))
+    leaving = diags(np.asarray(moves.sum(axis=1)).ravel()) - moves
+    free = np.flatnonzero(~ends.ravel())
+    steps = np.zeros(flat.size)
+    if len(free):
+        steps[free] = spsolve(leaving.tocsc()[free][:, free], np.ones(len(free)))
+    unit = spacing * spacing / temperature / 4
+    if not (
+        np.isfinite(unit) and np.isfinite(steps).all() and 0 <= steps.min() <= steps.max() < _MOST
+    ):
+        raise FloatingPointError(f"at temperature {temperature:g} times are beyond floats")
+    return (steps * unit).reshape(heights.shape)
+
+
+def barrier(values: ArrayLike, goals: ArrayLike, row: int, column: int) -> float:
+    """How far a path from a node to one of some goals has to rise at least: a basin's depth.
+
+    Sun et al. 2020 (Section 4.3) call it the height of the barrier.
+
+    Args:
+        values: (rows, columns) heights.
+        goals: (m, 2) row and column of each, one at least.
+        row, column: the node.
+
+    Raises:
+        ValueError: for values that are no finite grid, goals that are not on it or none, and a node
+            that is not on the grid.
+
+    >>> barrier([[1.0, 3.0, 0.0]], [(0, 2)], 0, 0)
+    2.0
+    """
+    heights, ends = _grid(values, goals)
+    rows, columns = heights.shape
+    place = whole_number("row", row, 0, rows - 1), whole_number("column", column, 0, columns - 1)
+    levels = np.unique(heights[heights >= heights[place]])
+    low, high = 0, len(levels) - 1
+    while low < high:  # the lowest level under which both lie in one piece
+        level = (low + high) // 2
+        pieces, _ = label(heights <= levels[level])
+        if (pieces[ends] == pieces[place]).any():
+            high = level
+        else:
+            low = level + 1
+    return float(levels[low] - heights[place])
+
+
+def _grid(values: ArrayLike, goals: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Heights, and which of them are goals."""
+    heights, nodes = real_array("heights of a finite grid", values), real_array("goals", goals)
+    if heights.ndim != 2 or not heights.size:
+        raise ValueError(f"heights are a finite grid (rows, columns), got shape {heights.shape}")
+    if nodes.ndim != 2 or nodes.shape[1] != 2 or not len(nodes):
+        raise ValueError(f"goals are a row and a column each, one at least, got {shown(goals)}")
+    if (nodes % 1 != 0).any() or (nodes < 0).any() or (nodes >= heights.shape).any():
+        raise ValueError(f"goals are nodes of a grid {heights.shape}, got {shown(goals)}")
+    ends = np.zeros(heights.shape, dtype=bool)
+    ends[tuple(nodes.astype(np.intp).T)] = True
+    return heights, ends
