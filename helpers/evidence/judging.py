@@ -173,8 +173,9 @@ class _Watched(Mapping[str, DataFrame]):
         self.rows, self.read = rows, set[str]()
 
     def __getitem__(self, arm: str) -> DataFrame:
-        self.read.add(arm)
-        return self.rows[arm]
+        found = self.rows[arm]
+        self.read.add(arm)  # not one that is only asked for
+        return found
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.rows)

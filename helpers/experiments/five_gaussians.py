@@ -215,7 +215,6 @@ def _difference(rows: Rows, one: str, other: str) -> list[float]:
 
 QUANTITIES: dict[str, dict[str, Quantity]] = {
     "R02": {
-        "modes_rs_minus_js": lambda rows: _difference(rows, "rs", "js"),
         "all_modes_js_over_rs": lambda rows: np.exp(log_ratio(rows, "js", "rs", "first")).tolist(),
         "effect_of_normalised_head": lambda rows: _difference(rows, "rs, normalised", "rs"),
     }

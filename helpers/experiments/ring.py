@@ -262,17 +262,28 @@ def gains(rows: DataFrame) -> DataFrame:
     return kinds.agg(gain="mean", error="sem").reset_index()
 
 
-def _log_ratio(rows: Rows, column: str) -> list[float]:
-    """log10 of the printed nudge's largest eigenvalue over plain Adam's, by member."""
-    both = paired(rows, _PRINTED, _PLAIN, column).dropna().clip(lower=_LEAST)
-    if not len(both):
-        raise KeyError("a member that did not diverge")
-    return np.log10(both["one"] / both["other"]).tolist()
+def _flatter(rows: Rows, player: str) -> list[float]:
+    """log10 of a player's largest eigenvalue with a nudge over that without, by member.
+
+    Of all arms in which the player is nudged, the one where it falls in most members.
+    """
+    column = f"top_{player.lower()}"
+    found = [
+        np.log10(both["one"] / both["other"])
+        for arm, change in ARMS.items()
+        if arm in rows and player in getattr(change["nudging"], "players", "")
+        for both in [paired(rows, arm, f"{change['loss']} {change['beta']} adam", column)]
+        for both in [both.dropna().clip(lower=_LEAST)]
+        if len(both)
+    ]
+    if not found:
+        raise KeyError(f"a member with {player} nudged that did not diverge")
+    return max(found, key=lambda own: float((own < 0).mean())).tolist()
 
 
 QUANTITIES: dict[str, dict[str, Quantity]] = {
     "A12": {
-        "d_log_sharpness_ratio": lambda rows: _log_ratio(rows, "top_d"),
-        "g_log_sharpness_ratio": lambda rows: _log_ratio(rows, "top_g"),
+        "d_log_sharpness_ratio": lambda rows: _flatter(rows, "D"),
+        "g_log_sharpness_ratio": lambda rows: _flatter(rows, "G"),
     }
 }

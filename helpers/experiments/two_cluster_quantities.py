@@ -9,7 +9,7 @@ from helpers.analysis.coverage import least_loss
 from helpers.experiments.ensembles import log_ratio, paired
 from helpers.experiments.protocol import Quantity, Rows
 from helpers.experiments.two_cluster_arms import CHANGES, RATES, SCALES, UNEVEN, grid_arm
-from helpers.experiments.two_cluster_training import Setting, real_shares
+from helpers.experiments.two_cluster_training import Setting, collapse_loss, real_shares
 
 _LOST, _RIGHT = 0.01, 0.05  # a share that is none; a distance from the true share that is small
 # The setting that suits JS best is chosen on the first deciding block and judged on others.
@@ -46,9 +46,9 @@ def tuned_arm(rows: Rows) -> str:
     return min((grid_arm("js", lr, scale) for lr in RATES for scale in SCALES), key=median)
 
 
-def _narrow_over_wide(rows: Rows, loss: str) -> list[float]:
-    lead = log_ratio(rows, f"{loss} 5, 3", f"{loss} 40, 20", "stable")
-    return np.exp(lead).tolist()
+def _over(rows: Rows, one: str, other: str, column: str) -> list[float]:
+    """One arm's time over another's, by member."""
+    return np.exp(log_ratio(rows, one, other, column)).tolist()
 
 
 def _saved(rows: Rows) -> list[float]:
@@ -74,8 +74,8 @@ def _gone(rows: Rows, column: str, equal: tuple[str, str]) -> list[float]:
     return (log_ratio(rows, "js", "rs", column) - 2 * left).dropna().tolist()
 
 
-def _longer(rows: Rows) -> list[float]:
-    both = paired(rows, "js", "rs", "longest")
+def _longer(rows: Rows, js: str, rs: str) -> list[float]:
+    both = paired(rows, js, rs, "longest")
     return (both["one"] - both["other"]).tolist()
 
 
@@ -101,33 +101,52 @@ def proportions(rows: Rows) -> DataFrame:
 def uneven(rows: Rows) -> str:
     """The imbalance of `UNEVEN` that suits C30 best, by the first half of each block.
 
-    There the smaller of two shares is largest: that of JS's members that lose the small cluster,
-    and that of RS's with the right proportion.
+    There JS loses the small cluster, and RS from the same start has the right proportion, in the
+    largest share of pairs.
 
     Raises:
         KeyError: for an arm that is not there.
     """
-    for arm in (f"{loss} {label}" for label in UNEVEN for loss in ("js", "rs")):
-        rows[arm]
-    ends = proportions(rows)
-    shares = ends[_chooses(ends)].groupby(["loss", "imbalance"])[["lost", "right"]].mean()
-    parts = DataFrame({"js": shares.loc["js", "lost"], "rs": shares.loc["rs", "right"]})
-    return str(parts.min(axis=1).reindex(UNEVEN).idxmax())
+    return max(UNEVEN, key=lambda label: float(_pairs(rows, label, choosing=True)["both"].mean()))
 
 
-def _chooses(rows: DataFrame) -> Series:
-    return rows["member"] < (rows["member"].max() + 1) / 2
+def _pairs(rows: Rows, label: str, *, choosing: bool) -> DataFrame:
+    """A row a pair from one start of an imbalance: whose "js" and "rs" lost, and "both" as C30."""
+    arms = {f"{loss} {label}": rows[f"{loss} {label}"] for loss in ("js", "rs")}
+    ends = proportions(arms)
+    first = ends["member"] < (ends["member"].max() + 1) / 2
+    own = ends[first == choosing].pivot(index=["block", "member"], columns="loss")
+    found = own["lost"].dropna().astype(bool)
+    return found.assign(both=found["js"] & own["right"]["rs"].astype(bool))
 
 
-def _judging(rows: Rows, loss: str) -> Series:
+def _judging(rows: Rows) -> DataFrame:
+    return _pairs(rows, uneven(rows), choosing=False)
+
+
+def _alone(rows: Rows) -> list[float]:
+    """Of the pairs in which one loses the small cluster: +1 where that is JS, else -1."""
+    pairs = _judging(rows)
+    lead = pairs["js"].astype(float) - pairs["rs"].astype(float)
+    return lead[lead != 0].tolist()
+
+
+def _ends(rows: Rows, loss: str) -> Series:
     """Shares at the small cluster where it suits C30 best, of the members that did not choose."""
     own = rows[f"{loss} {uneven(rows)}"]
-    return own.loc[~_chooses(own), "at_four"]
+    return own.loc[own["member"] >= (own["member"].max() + 1) / 2, "at_four"]
 
 
 def _off(rows: Rows) -> list[float]:
     true = float(real_shares(Setting(**CHANGES[uneven(rows)]))[1])
-    return (_judging(rows, "rs") - true).abs().tolist()
+    return (_ends(rows, "rs") - true).abs().tolist()
+
+
+def _from_collapse(rows: Rows, loss: str) -> list[float]:
+    """How far D's lowest loss is from that of collapse; infinite if D never had that loss there."""
+    own = rows[loss]
+    off = (own["min_loss"] - collapse_loss(Setting(loss))).abs()
+    return off.where(own["at_best"] > 0, np.inf).tolist()
 
 
 def _deeper(rows: Rows) -> float:
@@ -150,7 +169,7 @@ def _tuned(rows: Rows) -> list[float]:
 
 QUANTITIES: dict[str, dict[str, Quantity]] = {
     "C17": {
-        "js_min_d_loss_share": lambda rows: rows["js"]["min_loss"].tolist(),
+        "js_min_d_loss_share": lambda rows: _from_collapse(rows, "js"),
         "js_longest_collapse": lambda rows: rows["js"]["longest"].tolist(),
     },
     "C18": {
@@ -159,25 +178,25 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
         "d_occupied_minus_abandoned": _gap,
     },
     "C19": {
-        "rs_min_d_loss_share": lambda rows: rows["rs"]["min_loss"].tolist(),
-        "collapse_js_minus_rs": _longer,
+        "rs_min_d_loss_share": lambda rows: _from_collapse(rows, "rs"),
+        "collapse_js_minus_rs": lambda rows: _longer(rows, "js", "rs"),
+        "collapse_at_equal_rates": lambda rows: _longer(rows, *_JS_RATE),
     },
     "C20": {
         "rs_first_cover": lambda rows: rows["rs"]["first"].tolist(),
-        "first_cover_js_over_rs": lambda rows: np.exp(
-            log_ratio(rows, "js", "rs", "first")
-        ).tolist(),
-        "stable_cover_js_over_rs": lambda rows: np.exp(
-            log_ratio(rows, "js", "rs", "stable")
-        ).tolist(),
+        "first_cover_js_over_rs": lambda rows: _over(rows, "js", "rs", "first"),
+        "stable_cover_js_over_rs": lambda rows: _over(rows, "js", "rs", "stable"),
+        "first_cover_at_equal_rates": lambda rows: _over(rows, *_JS_RATE, "first"),
     },
     "C21": {
-        "js_speedup_with_width": lambda rows: _narrow_over_wide(rows, "js"),
-        "rs_speedup_with_width": lambda rows: _narrow_over_wide(rows, "rs"),
+        "js_speedup_with_width": lambda rows: _over(rows, "js 5, 3", "js 40, 20", "stable"),
+        "rs_speedup_with_width": lambda rows: _over(rows, "rs 5, 3", "rs 40, 20", "stable"),
         "js_collapse_time_saved": _saved,
     },
     "C30": {
-        "js_minor_share": lambda rows: _judging(rows, "js").tolist(),
+        "js_loses_alone": _alone,
+        "js_loses_rs_is_right": lambda rows: _judging(rows)["both"].astype(float).tolist(),
+        "js_minor_share": lambda rows: _ends(rows, "js").tolist(),
         "rs_proportion_error": _off,
         "js_collapse_value_change": _deeper,
     },

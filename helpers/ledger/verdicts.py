@@ -122,22 +122,26 @@ def judge(
         raise ValueError(f"{claim_id} wants {', '.join(known)}; got {got}")
     plain = {name: rules.plain_numbers(values[name]) for name in known if name in values}
     verdicts = {name: _verdict(plain[name], known[name]) for name in plain}
-    # What is wrong at any scale, printed numbers that contradict each other, is wrong at this one.
-    counted = [v for name, v in verdicts.items() if not small or known[name].get("lowest")]
-    refuted = [verdict for verdict in counted if verdict in rules.REFUTING]
+    refuted = [verdict for verdict in verdicts.values() if verdict in rules.REFUTING]
     unmet = [
         known[n]["premise"] for n in plain if "premise" in known[n] and verdicts[n] not in _HELD
     ]
-    if of_evidence(claim) and len(plain) < len(known):
+    # What is wrong at any scale, printed numbers that contradict each other, no run can mend.
+    at_any = [
+        verdicts[n] for n in plain if known[n].get("lowest") and verdicts[n] in rules.REFUTING
+    ]
+    if at_any:
+        verdict, lacks = rules.worst(at_any), ""
+    elif of_evidence(claim) and len(plain) < len(known):
         verdict, lacks = rules.OPEN, "runs" if not plain else "runs of the rest"
     elif unmet:
         verdict, lacks = rules.OPEN, unmet[0]
-    elif refuted:
-        verdict, lacks = rules.worst(refuted), ""
     elif small:
         verdict, lacks = rules.OPEN, f"a run at {claim['lowest']} size"
+    elif refuted:
+        verdict, lacks = rules.worst(refuted), ""
     else:
-        verdict = rules.worst(counted)
+        verdict = rules.worst(list(verdicts.values()))
         lacks = "seeds" if verdict == rules.OPEN else ""
     return Record(claim_id, plain, verdicts, verdict, profile, note, lacks)
 

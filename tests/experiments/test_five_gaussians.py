@@ -92,7 +92,6 @@ def test_quantities_by_hand():
     }
     own = five_gaussians.QUANTITIES["R02"]
     assert {name: of(arms) for name, of in own.items()} == {
-        "modes_rs_minus_js": [1.0, 0.5],
         "all_modes_js_over_rs": pytest.approx([600 / 500, 800 / 700]),
         "effect_of_normalised_head": [0.5],
     }

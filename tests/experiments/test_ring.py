@@ -119,6 +119,10 @@ def test_quantities_by_hand():
     own = ring.QUANTITIES["A12"]
     assert own["g_log_sharpness_ratio"](arms) == pytest.approx([2, -1])
     assert own["d_log_sharpness_ratio"](arms) == pytest.approx([-1, 6, 0])
+    # Of all arms that nudge a player the one in which it is flatter in most members.
+    more = arms | {"js 0.5 step, k 1, D": rows([9.0, 9.0, 9.0], [0.4, 1.0, 0.1])}
+    assert own["d_log_sharpness_ratio"](more) == pytest.approx([-1, 6, -1])
+    assert own["g_log_sharpness_ratio"](more) == pytest.approx([2, -1])
     assert set(own) < {q["name"] for q in claims.find("A12")["quantities"]}
     gone = {name: frame.assign(top_g=np.nan) for name, frame in arms.items()}
     for of, given in ((own["d_log_sharpness_ratio"], {}), (own["g_log_sharpness_ratio"], gone)):

@@ -285,7 +285,8 @@ def rows(block=100, **columns):
 
 def test_quantities_by_hand():
     js = rows(
-        min_loss=[0.5, 0.6],
+        min_loss=[0.5, 0.48],
+        at_best=[0.25, 0.0],
         longest=[900, 20],
         first=[1000, 3000],
         stable=[2000, 4000],
@@ -295,10 +296,10 @@ def test_quantities_by_hand():
         covered=[2, 2],
         early=[2, 1],
     )
-    rs = rows(min_loss=[0.4], longest=[100], first=[500], stable=[1000])
+    rs = rows(min_loss=[0.4], at_best=[1.0], longest=[100], first=[500], stable=[1000])
     found = {name: of({"js": js, "rs": rs}) for name, of in two_clusters.QUANTITIES["C17"].items()}
     assert found == {
-        "js_min_d_loss_share": [0.5, 0.6],
+        "js_min_d_loss_share": pytest.approx([0.5 - 0.477386, np.inf], abs=1e-6),
         "js_longest_collapse": [900, 20],
     }
     # The stay of 80 iterations is none of those that count.
@@ -311,15 +312,20 @@ def test_quantities_by_hand():
     # Only the first member has a partner.
     found = two_clusters.QUANTITIES["C19"]["collapse_js_minus_rs"]({"js": js, "rs": rs})
     assert found == [800]
-    both = {"js": js, "rs": rs}
+    slow = rows(first=[1000], stable=[2000], longest=[950])
+    both = {"js": js, "rs": rs, "rs D at JS's rate": slow}
+    assert two_clusters.QUANTITIES["C19"]["collapse_at_equal_rates"](both) == [-50]
+    assert two_clusters.QUANTITIES["C19"]["rs_min_d_loss_share"](both) == pytest.approx(
+        [0.0534], abs=1e-4
+    )
     assert {name: of(both) for name, of in two_clusters.QUANTITIES["C20"].items()} == {
+        "first_cover_at_equal_rates": pytest.approx([1.0]),
         "rs_first_cover": [500],
         "first_cover_js_over_rs": pytest.approx([2.0]),
         "stable_cover_js_over_rs": pytest.approx([2.0]),
     }
     # Of the lead, log 2, there is log 1.25 left or nothing: at both rates more than half is gone.
     both |= {"js D at RS's rate": rows(first=[625], stable=[1250])}
-    both |= {"rs D at JS's rate": rows(first=[1000], stable=[2000])}
     assert {name: of(both) for name, of in two_clusters.QUANTITIES["R01"].items()} == {
         "first_at_rs_rate": pytest.approx([np.log(2) - 2 * np.log(1.25)]),
         "stable_at_rs_rate": pytest.approx([np.log(2) - 2 * np.log(1.25)]),
@@ -341,23 +347,26 @@ def test_imbalance_is_chosen_by_half_of_the_seeds_and_judged_on_the_others():
 
     quantities = two_clusters.QUANTITIES["C30"]
     right = float(real_shares(Setting(imbalance=4))[1])
-    chosen = arms([0.0, 0.01, 0.3, 0.4], [right, right + 0.04, 0.1, 0.6])
+    chosen = arms([0.0, 0.01, 0.0, 0.4], [right, right + 0.04, 0.1, 0.0])
     assert two_clusters.uneven(chosen) == "4:1"
-    assert quantities["js_minor_share"](chosen) == [0.3, 0.4]
-    assert quantities["rs_proportion_error"](chosen) == pytest.approx([right - 0.1, 0.6 - right])
-    shares = (
-        two_clusters.proportions(chosen).groupby(["imbalance", "loss"])[["lost", "right"]].mean()
-    )
-    assert shares.loc[("4:1", "js")].tolist() == [0.5, 0.0]
-    assert shares.loc[("4:1", "rs")].tolist() == [0.0, 0.5]
+    assert quantities["js_loses_alone"](chosen) == [1, -1]
+    assert quantities["js_loses_rs_is_right"](chosen) == [0, 0]
+    assert quantities["js_minor_share"](chosen) == [0.0, 0.4]
+    assert quantities["rs_proportion_error"](chosen) == pytest.approx([right - 0.1, right])
+    ends = two_clusters.proportions(chosen)
+    shares = ends.groupby(["imbalance", "loss"])[["lost", "right"]].mean()
+    assert shares.loc[("4:1", "js")].tolist() == [0.75, 0.0]
+    assert shares.loc[("4:1", "rs")].tolist() == [0.25, 0.5]
     assert two_clusters.proportions({"js 4:1": chosen["js 4:1"]}).empty
-    # Both losses have to do their part: JS's collapse alone chooses nothing.
-    alone = arms([0.0, 0.0, 0.0, 0.0], [0.5] * 4)
-    assert two_clusters.uneven(alone) == UNEVEN[0]
-    with pytest.raises(KeyError):
-        quantities["js_minor_share"](
-            {name: own for name, own in chosen.items() if name != "rs 6:1"}
-        )
+    # In one and the same pair both losses have to do their part.
+    apart = arms([0.0, 0.5, 0.0, 0.5], [0.5, right, 0.5, right])
+    assert two_clusters.uneven(apart) == UNEVEN[0]
+    held = arms([0.0] * 4, [right] * 4)
+    assert quantities["js_loses_rs_is_right"](held) == [1, 1]
+    assert quantities["js_loses_alone"](held) == [1, 1]
+    for name in ("js_loses_alone", "js_minor_share", "rs_proportion_error"):
+        with pytest.raises(KeyError):
+            quantities[name]({arm: own for arm, own in chosen.items() if arm != "rs 6:1"})
 
 
 def test_at_equal_rates_a_separable_loss_learns_twice_as_fast():
