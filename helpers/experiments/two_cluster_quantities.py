@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 from pandas import DataFrame, Series, concat
 
 from helpers.analysis.coverage import least_loss
@@ -98,36 +99,51 @@ def proportions(rows: Rows) -> DataFrame:
     return concat(parts, ignore_index=True) if parts else DataFrame()
 
 
-def uneven(rows: Rows) -> str:
-    """The imbalance of `UNEVEN` that suits C30 best, by the first half of each block.
+def pairs(rows: Rows, label: str) -> DataFrame:
+    """A row a pair from one start, "block" and "member", at an imbalance.
 
-    There JS loses the small cluster, and RS from the same start has the right proportion, in the
-    largest share of pairs.
+    Columns "js" and "rs", whether they lose the small cluster, and "both", whether JS loses it
+    and RS has its true share, as C30 says.
 
     Raises:
         KeyError: for an arm that is not there.
     """
-    return max(UNEVEN, key=lambda label: float(_pairs(rows, label, choosing=True)["both"].mean()))
-
-
-def _pairs(rows: Rows, label: str, *, choosing: bool) -> DataFrame:
-    """A row a pair from one start of an imbalance: whose "js" and "rs" lost, and "both" as C30."""
-    arms = {f"{loss} {label}": rows[f"{loss} {label}"] for loss in ("js", "rs")}
-    ends = proportions(arms)
-    first = ends["member"] < (ends["member"].max() + 1) / 2
-    own = ends[first == choosing].pivot(index=["block", "member"], columns="loss")
-    found = own["lost"].dropna().astype(bool)
+    ends = proportions({f"{loss} {label}": rows[f"{loss} {label}"] for loss in ("js", "rs")})
+    own = ends.pivot(index=["block", "member"], columns="loss").dropna()
+    found = own["lost"].astype(bool)
     return found.assign(both=found["js"] & own["right"]["rs"].astype(bool))
 
 
+def uneven(rows: Rows) -> str:
+    """The imbalance of `UNEVEN` that suits C30 best, by the first half of each block.
+
+    There the share of pairs in which "both" do as the claim says is largest.
+
+    Raises:
+        KeyError: for an arm that is not there.
+    """
+
+    def suits(label: str) -> float:
+        own = pairs(rows, label)
+        return float(own.loc[_chooses(own), "both"].mean())
+
+    return max(UNEVEN, key=suits)
+
+
+def _chooses(own: DataFrame) -> NDArray[np.bool_]:
+    member = own.index.get_level_values("member").to_numpy()
+    return np.asarray(member < (member.max() + 1) / 2)
+
+
 def _judging(rows: Rows) -> DataFrame:
-    return _pairs(rows, uneven(rows), choosing=False)
+    own = pairs(rows, uneven(rows))
+    return own[~_chooses(own)]
 
 
 def _alone(rows: Rows) -> list[float]:
     """Of the pairs in which one loses the small cluster: +1 where that is JS, else -1."""
-    pairs = _judging(rows)
-    lead = pairs["js"].astype(float) - pairs["rs"].astype(float)
+    own = _judging(rows)
+    lead = own["js"].astype(float) - own["rs"].astype(float)
     return lead[lead != 0].tolist()
 
 
@@ -149,13 +165,18 @@ def _from_collapse(rows: Rows, loss: str) -> list[float]:
     return off.where(own["at_best"] > 0, np.inf).tolist()
 
 
+def value_at_collapse(imbalance: float, loss: str) -> float:
+    """The outer objective with all points on the large cluster, for reals in exact proportion.
+
+    >>> round(value_at_collapse(1, "js"), 4), round(value_at_collapse(5, "js"), 4)
+    (-0.4774, -0.6316)
+    """
+    real = np.array([imbalance, 1]) / (imbalance + 1)
+    return -float(least_loss([[real[0], 0], [real[1], 0]], real, loss))
+
+
 def _deeper(rows: Rows) -> float:
-    """The outer objective at collapse, at 5:1 minus at 1:1, for reals in exact proportion."""
-    values = []
-    for share in (5, 1):
-        real = np.array([share, 1]) / (share + 1)
-        values.append(-float(least_loss([[real[0], 0], [real[1], 0]], real, "js")))
-    return values[0] - values[1]
+    return value_at_collapse(5, "js") - value_at_collapse(1, "js")
 
 
 def _tuned(rows: Rows) -> list[float]:

@@ -27,10 +27,12 @@ from helpers.experiments.two_cluster_arms import (
 )
 from helpers.experiments.two_cluster_quantities import (
     QUANTITIES,
+    pairs,
     proportions,
     sitting,
     tuned_arm,
     uneven,
+    value_at_collapse,
 )
 from helpers.experiments.two_cluster_training import (
     Setting,
@@ -55,11 +57,13 @@ __all__ = [
     "grid_arm",
     "measure",
     "members_of",
+    "pairs",
     "proportions",
     "reached_by",
     "sitting",
     "tuned_arm",
     "uneven",
+    "value_at_collapse",
 ]
 
 VERSION = 1
