@@ -159,10 +159,10 @@ def _off(rows: Rows) -> list[float]:
 
 
 def _from_collapse(rows: Rows, loss: str) -> list[float]:
-    """How far D's lowest loss is from that of collapse; infinite if D never had that loss there."""
+    """How far D's lowest loss is from that of collapse; 1 if D never had that loss there."""
     own = rows[loss]
     off = (own["min_loss"] - collapse_loss(Setting(loss))).abs()
-    return off.where(own["at_best"] > 0, np.inf).tolist()
+    return off.where(own["at_best"] > 0, 1.0).tolist()
 
 
 def value_at_collapse(imbalance: float, loss: str) -> float:
