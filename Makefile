@@ -4,6 +4,7 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 READY := $(VENV)/.ready
 PEERS := $(VENV)/.peers
+MUTMUT := $(VENV)/.mutmut
 # Chapters whose printed numbers are the same on every machine; nbval compares them to the letter.
 DETERMINISTIC := two_point_landscape slope_limit rotating_saddle stable_or_nash linear_dynamics path_angle printed_tables
 DETERMINISTIC := $(patsubst %,book/%.ipynb,$(DETERMINISTIC))
@@ -19,7 +20,7 @@ export OMP_WAIT_POLICY ?= passive
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test unit slow look matrix numerics notebooks sync check regress spread lint bench colab device serve clean
+.PHONY: help book test unit slow look matrix numerics notebooks sync check regress spread lint mutants bench colab device serve clean
 
 help:  ## list the targets
 	@echo 'The line url: of _config.yml is the address of the repository; change it, then: make sync'
@@ -35,6 +36,10 @@ $(READY): requirements.txt pyproject.toml
 # The packages that `make bench` compares with, beside the pinned ones.
 $(PEERS): $(READY)
 	$(RUN) -m pip install -q --disable-pip-version-check -c requirements.txt -e '.[bench]'
+	touch $@
+
+$(MUTMUT): $(READY)
+	$(RUN) -m pip install -q --disable-pip-version-check -c requirements.txt -e '.[mutants]'
 	touch $@
 
 book: $(READY)  ## execute every chapter and build the site in _build/html
@@ -87,6 +92,9 @@ lint: $(READY)  ## style, mistakes a reader of the code would see, types, and th
 matrix: $(READY)  ## layers and habits of GAN code x routes: products right or refused by name
 	$(RUN) -m pytest tests/matrix -q -o norecursedirs= --table _build/matrix.txt
 
+mutants: $(MUTMUT)  ## do the tests notice what is changed in the modules that make verdicts? in ten minutes or so
+	OMP_NUM_THREADS=1 $(RUN) tests/mutation/run.py
+
 bench: $(PEERS)  ## a table of our tools beside other packages', in ten minutes or so
 	$(RUN) -m pytest tests/benchmarks -q -o norecursedirs= -o addopts= -o filterwarnings=default
 
@@ -100,4 +108,4 @@ serve: $(READY)  ## serve the built site on this machine
 	$(RUN) -m http.server $(PORT) --bind 127.0.0.1 --directory _build/html
 
 clean:  ## remove what was built; the virtual environment stays
-	rm -rf _build .pytest_cache .ruff_cache .benchmarks .hypothesis .import_linter_cache .mypy_cache
+	rm -rf _build mutants .pytest_cache .ruff_cache .benchmarks .hypothesis .import_linter_cache .mypy_cache

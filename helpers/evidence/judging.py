@@ -128,7 +128,8 @@ def source_of(rows: DataFrame) -> str:
     dates = sorted(set(rows["date"]))
     when = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
     devices = " and ".join(sorted(set(rows["device"])))
-    sizes = " and ".join("legacy run" if s == "legacy" else f"{s} size" for s in set(rows["size"]))
+    kinds = sorted(set(rows["size"]))
+    sizes = " and ".join("legacy run" if kind == "legacy" else f"{kind} size" for kind in kinds)
     return f"{sizes}, {count}{one}{each}, {devices}, {when}"
 
 

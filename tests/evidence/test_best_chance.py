@@ -16,7 +16,7 @@ def readings(monkeypatch, tmp_path):
     """Makes evidence of some readings, each with a mean; Z1 asks for low values of at most 1."""
     module = toy.install(monkeypatch, tmp_path / "evidence")
 
-    def with_means(means, *, run, plausible=True, stated=True):
+    def with_means(means, *, run, plausible=True, stated=True, folder=None):
         module.READINGS = {
             name: Reading(
                 toy.Setting(mean=mean, width=0.1),
@@ -28,23 +28,21 @@ def readings(monkeypatch, tmp_path):
         }
         module.ARMS = {"low": {}, "high": {"width": 0.2}}
         for name in run:
-            toy.make_evidence(
-                tmp_path / "evidence",
-                tmp_path / "runs",
-                reading=name,
-                arms=["low", "high"],
-                size="full",
-                blocks=range(100, 101),
-            )
-        return evidence.judged("Z1").record
+            chosen = dict(reading=name, arms=["low", "high"], size="full", blocks=range(100, 101))
+            if folder:
+                evidence.gather([toy.NAME], folder=folder, device="cpu", **chosen)
+            else:
+                toy.make_evidence(tmp_path / "evidence", tmp_path / "runs", **chosen)
+        return evidence.judged("Z1", folder=folder).record
 
     return with_means
 
 
 def test_the_first_reading_holds(readings):
-    """No other one is asked."""
-    record = readings({FIRST: 0.0, OTHER: 50.0}, run=[FIRST, OTHER])
-    assert record.said == "reproduced"
+    """No other one is asked, whether it holds or not."""
+    for mean in (0.0, 50.0):
+        record = readings({FIRST: 0.0, OTHER: mean}, run=[FIRST, OTHER])
+        assert record.said == "reproduced"
 
 
 def test_one_was_never_run(readings):
@@ -100,6 +98,16 @@ def test_a_farther_reading_needs_no_more_than_its_screen(readings, tmp_path):
 def test_the_nearest_reading_that_fails_on_its_own_blocks_is_the_one_refuted(readings):
     made = readings({FIRST: 50.0, OTHER: 20.0}, run=[FIRST, OTHER])
     assert made.said == "not reproduced" and made.values["low_value"][0] == pytest.approx(20, abs=1)
+
+
+@pytest.mark.parametrize(
+    "mean, said", [(0.0, f"reproduced (in the reading {OTHER!r})"), (60.0, "not reproduced")]
+)
+def test_runs_that_are_not_committed(readings, tmp_path, mean, said):
+    """Those of a folder are judged in place of the evidence, of which there is none here."""
+    record = readings({FIRST: 50.0, OTHER: mean}, run=[FIRST, OTHER], folder=tmp_path / "store")
+    assert record.said == said
+    assert evidence.judged("Z1").record.said == "open, for lack of runs"
 
 
 def test_what_the_paper_cannot_have_meant(readings):

@@ -149,6 +149,10 @@ def test_a_rule_changed_in_silence_is_refused(change):
     assert ledger.changes(said) == [
         "Rule changed on 2026-12-01, after a run had been seen: it, because so."
     ]
+    unseen = said | {"history": [*claim["history"], later | {"seen": False}]}
+    assert ledger.changes(unseen) == [
+        "Rule changed on 2026-12-01, before a run had been seen: it, because so."
+    ]
     early = [later, *claim["history"]]
     assert "not in the order of dates" in ledger.history.faults([claim | {"history": early}])[0]
 
@@ -178,6 +182,7 @@ def test_each_part_of_a_rule_counts(name):
 def test_a_history_that_is_none_is_refused(wrong):
     (fault,) = ledger.history.faults([ledger.find("C14") | {"history": wrong}])
     assert fault.startswith("C14: an entry of its history has a date, what, why, seen")
+    assert fault.endswith(f", got {wrong[0] if wrong else 'no entry'}")
 
 
 def test_no_clock_decides():
@@ -385,7 +390,7 @@ def test_lowest(made_up, lowest):
         ("C03", 1.0, "C03 has 5 quantities"),
         ("C03", [1.0] * 5, "C03 has 5 quantities"),
         ("C03", {k: v for k, v in C03.items() if k != "s0"}, "C03 wants s2, .*; got"),
-        ("C03", C03 | {"s3": 0.0}, "C03 wants .*; got .*s3"),
+        ("C03", C03 | {"s3": 0.0}, f"C03 wants {', '.join(C03)}; got {', '.join(C03)}, s3"),
         ("C14", {}, "C14 wants"),
         ("C14", math.nan, "NaN"),
         ("C14", [1.0, math.nan], "NaN"),
@@ -399,6 +404,12 @@ def test_judge_errors(shown, claim_id, values, message):
         with pytest.raises(ValueError, match=message):
             refuse(claim_id, values, profile="quick")
     assert shown == []
+
+
+@pytest.mark.parametrize("profile", ["huge", "", None, ["quick"]])
+def test_a_profile_that_is_none(profile):
+    with pytest.raises(ValueError, match=r"unknown profile .*; there are quick, medium, full"):
+        judge("C14", 1e6, profile=profile)
 
 
 @pytest.mark.parametrize("container", [np.array, torch.tensor, tuple, list])
@@ -418,6 +429,12 @@ def test_record_is_collected(shown):
     record("C14", np.array([1e6, 3e6]), profile="full")
     expected = [judge("C03", values, profile="quick"), judge("C14", [1e6, 3e6], profile="full")]
     assert list(collect(notebook(shown))) == expected
+
+
+def test_a_stored_record_keeps_its_note():
+    made = judge("C14", 2e6, profile="full", note="on digits")
+    assert ledger.Record.from_json(made.as_json()) == made
+    assert ledger.Record.from_json(judge("C14", 2e6, profile="full").as_json()).note == ""
 
 
 def test_record_is_shown(shown):

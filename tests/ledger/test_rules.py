@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from helpers.ledger import rules
-from helpers.ledger.rules import check_rule, describe, holds, worst
+from helpers.ledger.rules import check_rule, describe, holds, may_hold, worst
 
 EQUAL = {"rule": "equal", "paper": 1.5, "within": 0.25}
 AT_MOST = {"rule": "at_most", "paper": 0.5}
@@ -15,6 +15,7 @@ POSITIVE = {"rule": "sign", "paper": 1, "margin": 0.25}
 NEGATIVE = {"rule": "sign", "paper": -1, "margin": 0.25}
 ZERO = {"rule": "sign", "paper": 0, "margin": 0.25}
 FRACTION = {"rule": "fraction", "paper": 0.6, "each": AT_MOST}
+NAMES = ["equal", "at most", "at least", "positive", "negative", "zero", "fraction"]
 ALL = [EQUAL, AT_MOST, AT_LEAST, POSITIVE, NEGATIVE, ZERO, FRACTION]
 UP, DOWN = math.nextafter(0.25, 1), math.nextafter(0.25, 0)
 
@@ -79,7 +80,44 @@ def test_fraction(seeds):
     assert holds(0.5, FRACTION) and not holds(1.0, FRACTION)
 
 
-@pytest.mark.parametrize("rule", ALL, ids=describe)
+@pytest.mark.parametrize(
+    "low, high, rule, expected",
+    [
+        (1.75, 9.0, EQUAL, True),
+        (math.nextafter(1.75, 2), 9.0, EQUAL, False),
+        (-9.0, 1.25, EQUAL, True),
+        (-9.0, math.nextafter(1.25, 0), EQUAL, False),
+        (-9.0, 9.0, EQUAL, True),
+        (0.25, 9.0, ZERO, True),
+        (UP, 9.0, ZERO, False),
+        (-9.0, -0.25, ZERO, True),
+        (-9.0, -UP, ZERO, False),
+        (-9.0, 9.0, ZERO, True),
+        (UP, 9.0, POSITIVE, True),
+        (-9.0, 0.25, POSITIVE, False),
+        (-9.0, 9.0, NEGATIVE, True),
+        (0.5, 9.0, AT_MOST, True),
+        (math.nextafter(0.5, 1), 9.0, AT_MOST, False),
+        (-9.0, 0.5, AT_LEAST, True),
+        (-9.0, math.nextafter(0.5, 0), AT_LEAST, False),
+        (-1.0, 0.0, {"rule": "at_most", "paper": 0}, True),
+        (1.0, 2.0, {"rule": "at_most", "paper": 0}, False),
+    ],
+)
+def test_what_an_interval_has(low, high, rule, expected):
+    """Of six seeds it is the range; it has what satisfies a rule up to the boundary."""
+    assert may_hold([low, *[(low + high) / 2] * 4, high], rule) is expected
+
+
+def test_what_a_share_may_be():
+    """Its interval decides, not the median's, and its end may equal the share asked for."""
+    all_of_them = FRACTION | {"paper": 1.0}
+    assert may_hold([0.5] * 6, all_of_them)
+    assert not may_hold([0.5] * 5 + [1.0], all_of_them)
+    assert not may_hold([0.5] * 10 + [1.0] * 10, FRACTION | {"paper": 0.9})  # up to 73%
+
+
+@pytest.mark.parametrize("rule", ALL, ids=NAMES)
 @pytest.mark.parametrize("value", [math.nan, [math.nan, 1.0], [0.0, math.nan], []])
 def test_nan_and_nothing(rule, value):
     """NaN and an empty list are never judged, not even as a failure."""
@@ -108,7 +146,7 @@ def test_bad_rules(rule, message):
             refuse(rule)
 
 
-@pytest.mark.parametrize("rule", ALL, ids=describe)
+@pytest.mark.parametrize("rule", ALL, ids=NAMES)
 def test_good_rules(rule):
     """Complete rules pass, and what they do not know is left alone (name, what, if_fails)."""
     check_rule(rule | {"name": "n", "what": "w", "if_fails": rules.CAVEAT})
@@ -156,6 +194,19 @@ def test_miss_is_nothing_where_a_rule_holds_and_grows_with_the_distance(rule, go
     assert 0 < near <= far and (near < far or rule is FRACTION)
     with pytest.raises(ValueError, match="NaN"):
         rules.miss(math.nan, rule)
+
+
+def test_names_of_verdicts():
+    """As data/claims.json has them, and pages that link to them; from best to worst."""
+    assert rules.VERDICTS == (
+        "reproduced",
+        "reproduced, with a caveat",
+        "not reproduced",
+        "the paper is in error, without consequence",
+        "the paper is in error, with consequence",
+        "open",
+        "cannot be measured",
+    )
 
 
 def test_worst():

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from helpers.ledger import Standing, judge, legacy_runs, rules, standing
+from helpers.ledger.standing import joined
 
 # C17 names an experiment for each of its quantities, C14 none.
 WHOLE = {
@@ -53,6 +54,39 @@ def test_a_claim_that_pages_compute():
     assert found.record.values == {"supremum_to_1e6": 3e6} and found.legacy
 
 
+def test_a_part_of_a_legacy_run_decides_nothing():
+    """Without evidence, the page's own run does, though it holds less."""
+    live = judge("C17", {}, profile="quick")
+    assert standing("C17", legacy=[legacy("C17", PART)], live=live) == Standing(live, "")
+    assert standing("C17", legacy=[legacy("C17", PART)]) is None
+
+
+def test_what_a_legacy_run_rests_on():
+    """Each run once, and a question mark for what it does not say."""
+    values = [{name: value} for name, value in WHOLE.items()]
+    runs = [legacy("C17", each) for each in values]
+    said = "legacy: full profile, seeds 0, CPU, 2026-01-02"
+    assert standing("C17", legacy=runs).source == said
+    runs[1][1].update(device="GPU", seeds="1")
+    assert standing("C17", legacy=runs).source == f"{said}; seeds 1, GPU, 2026-01-02"
+    runs[1] = (runs[1][0], {"chapter": "ring"})
+    assert standing("C17", legacy=runs).source == f"{said}; seeds ?, ?, ?"
+
+
+def test_joined_notes():
+    """What several chapters measured on, each once, in their order."""
+    parts = [
+        (judge("B24", {name: [20.0, 1.0]}, profile="full", note=note), name)
+        for name, note in (
+            ("mog_sharpness", "on a mixture"),
+            ("mnist_sharpness", "on digits"),
+            ("cifar_sharpness", "on digits"),
+            ("printed_cifar_axes", ""),
+        )
+    ]
+    assert joined(parts).note == "on a mixture; on digits"
+
+
 def test_recorded_twice():
     """Two runs of one profile with the same quantity do not both decide."""
     with pytest.raises(ValueError, match="C14 is recorded twice, by a and b"):
@@ -67,7 +101,7 @@ def test_an_unknown_claim():
 def test_legacy_runs_are_those_of_the_package():
     """By claim, each with the run that made it; exact claims have none."""
     found = legacy_runs()
-    assert "C01" not in found
+    assert found and "C01" not in found
     assert all(made.claim == claim for claim, runs in found.items() for made, _ in runs)
 
 
