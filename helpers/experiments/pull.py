@@ -30,7 +30,7 @@ def pull(coupling: float, penalty: float = 0.0) -> Game:
         penalty: curvature of the second player, as a gradient penalty gives it to D.
 
     >>> import torch
-    >>> pull(1.0).field(torch.tensor([1.0, 0.0])).tolist()
+    >>> pull(1.0).vector_field(torch.tensor([1.0, 0.0])).tolist()
     [-0.0, 1.0]
     """
     own = 0.0 if coupling else 1.0

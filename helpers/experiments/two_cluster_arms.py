@@ -49,7 +49,7 @@ ARMS: dict[str, dict[str, Any]] = {
         for loss in ("js", "rs")
     },
     **GRID,
-    "js D at RS's rate": {"loss": "js", "equal_rates": True},
+    "js D at RS's rate": {"loss": "js", "d_weight": 2.0},
     "rs D at JS's rate": {"loss": "rs", "d_weight": 0.5},
 }
 # The imbalances of C30, each as long as released and the two that the script has twice as long.

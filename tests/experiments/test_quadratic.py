@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from helpers.experiments.quadratic import OPTIMIZERS, gap_to_formula, nudged_descent
-from helpers.training.optimizers import Nudged
+from helpers.training.nudged import Nudged
 
 ADAM = partial(torch.optim.Adam, lr=0.01, betas=(0.5, 0.999))
 SGD = partial(torch.optim.SGD, lr=0.005)

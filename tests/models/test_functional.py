@@ -533,12 +533,12 @@ def test_the_operator_says_which_route_it_took():
 def test_the_checks_are_made_once(monkeypatch):
     """For networks of one structure, whatever their weights; of another one anew."""
     calls = []
-    from helpers.games import networks
+    from helpers.games import admission
     from helpers.operators import trust
 
-    monkeypatch.setattr(networks, "_KNOWN", {})
+    monkeypatch.setattr(admission, "_KNOWN", {})
     monkeypatch.setattr(trust, "_FOUND", {})
-    for module, name in ((networks, "plain_field"), (trust, "_tried")):
+    for module, name in ((admission, "plain_field"), (trust, "_tried")):
         original = getattr(module, name)
         monkeypatch.setattr(
             module, name, lambda *a, o=original, n=name: (calls.append(n), o(*a))[1]
