@@ -31,7 +31,7 @@ def pull(coupling: float, penalty: float = 0.0) -> Game:
 
     >>> import torch
     >>> pull(1.0).vector_field(torch.tensor([1.0, 0.0])).tolist()
-    [-0.0, 1.0]
+    [0.0, -1.0]
     """
     own = 0.0 if coupling else 1.0
     return quadratic_game([[own]], [[own + penalty]], [[-coupling]], [[coupling]])
