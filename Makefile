@@ -92,7 +92,7 @@ lint: $(READY)  ## style, mistakes a reader of the code would see, types, and th
 matrix: $(READY)  ## layers and habits of GAN code x routes: products right or refused by name
 	$(RUN) -m pytest tests/matrix -q -o norecursedirs= --table _build/matrix.txt
 
-mutants: $(MUTMUT)  ## do the tests notice what is changed in the modules that make verdicts? in ten minutes or so
+mutants: $(MUTMUT)  ## do the tests notice what is changed in the modules that make verdicts? in a quarter of an hour
 	OMP_NUM_THREADS=1 $(RUN) tests/mutation/run.py
 
 bench: $(PEERS)  ## a table of our tools beside other packages', in ten minutes or so

@@ -419,6 +419,8 @@ def test_plain_numbers(container):
     assert json.loads(json.dumps(made.as_json()))["values"] == {"supremum_to_1e6": [1e6, 2e6]}
     for number in (np.float64(1e6), np.array(1e6), torch.tensor(1e6), 1_000_000):
         assert type(judge("C14", number, profile="quick").values["supremum_to_1e6"]) is float
+    made = judge("C14", container([torch.tensor(1e6), torch.tensor(2e6)]), profile="quick")
+    assert made.as_json()["values"] == {"supremum_to_1e6": [1e6, 2e6]}
 
 
 def test_record_is_collected(shown):
@@ -429,6 +431,11 @@ def test_record_is_collected(shown):
     record("C14", np.array([1e6, 3e6]), profile="full")
     expected = [judge("C03", values, profile="quick"), judge("C14", [1e6, 3e6], profile="full")]
     assert list(collect(notebook(shown))) == expected
+
+
+def test_a_record_without_a_note():
+    made = ledger.Record("C14", {}, {}, rules.REPRODUCED, "quick")
+    assert (made.note, made.lacks, made.said) == ("", "", "reproduced")
 
 
 def test_a_stored_record_keeps_its_note():

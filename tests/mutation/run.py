@@ -69,8 +69,8 @@ def main() -> int:
     missed = [mutant for mutant, noticed in tried if not noticed]
     unlisted = [mutant for mutant in missed if mutant not in listed]
     stale = listed - set(missed)
-    print("Not noticed:", *unlisted or ["none"], sep="\n")
-    print("Listed, but noticed or gone:", *stale or ["none"], sep="\n")
+    print(f"{len(unlisted)} not noticed", *unlisted, sep="\n")
+    print(f"{len(stale)} listed, but noticed or gone", *stale, sep="\n")
     killed = len(tried) - len(missed)
     rest = killed + len(unlisted)
     print(
