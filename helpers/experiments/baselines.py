@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from pandas import DataFrame
 
-from helpers.experiments.image_epochs_course import summary, thinned
+from helpers.experiments.image_epochs_course import row_of, thinned
 from helpers.experiments.image_epochs_training import Setting, Size, train
 from helpers.experiments.protocol import Measured, Quantity, Reading, Until, Wanted
 
@@ -105,8 +105,8 @@ def measure(
 ) -> Measured:
     """Train the GAN of a block, and read off it what is held against the paper.
 
-    "members" has one row, of the numbers that `image_epochs_course.summary` names, with
-    "score_fall", from the best score to the last; "course" is the training, epoch by epoch.
+    "members" has the row of `image_epochs_course.row_of`, with "score_fall", from the best score to
+    the last; "course" is the training, epoch by epoch.
 
     Raises:
         Paused: once `until` says so.
@@ -117,11 +117,9 @@ def measure(
     [1.0]
     """
     trained = train(setting, size, seed=seed, device=device, folder=folder, data=data, until=until)
-    course = trained.course()
-    row: dict[str, Any] = {"member": 0, "accuracy": trained.judge.accuracy}
-    row |= {"real": trained.range.real_score} | summary(course, size.stages)
+    row = row_of(trained)
     row["score_fall"] = row["score_best"] - row["score_end"]
-    return {"members": DataFrame([row]), "course": thinned(course)}
+    return {"members": DataFrame([row]), "course": thinned(trained.course())}
 
 
 def fit(rows: DataFrame) -> DataFrame:

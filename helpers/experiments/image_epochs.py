@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from pandas import DataFrame, concat
 
-from helpers.experiments.image_epochs_course import densities_of, summary, thinned
+from helpers.experiments.image_epochs_course import LEAST, densities_of, row_of, thinned
 from helpers.experiments.image_epochs_training import Setting, Size, train
 from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
 from helpers.training.nudging import Nudging
@@ -35,7 +35,6 @@ __all__ = [
 ]
 
 VERSION = 1
-_LEAST = 1e-12  # of an eigenvalue whose logarithm is taken
 
 KINDS = ("NSGAN", "NuGAN")
 PAPER_SETS = ("mnist", "kmnist", "fashion-mnist", "emnist")
@@ -166,13 +165,9 @@ def measure(
     [1.0]
     """
     trained = train(setting, size, seed=seed, device=device, folder=folder, data=data, until=until)
-    course = trained.course()
-    row: dict[str, Any] = {"member": 0, "accuracy": trained.judge.accuracy}
-    row |= {"real": trained.range.real_score, "noise": trained.range.noise_score}
-    row |= summary(course, size.stages)
     return {
-        "members": DataFrame([row]),
-        "course": thinned(course),
+        "members": DataFrame([row_of(trained)]),
+        "course": thinned(trained.course()),
         "density": densities_of(trained),
     }
 
@@ -265,7 +260,7 @@ def _size(arm: str, column: str) -> Quantity:
     """Powers of ten, as an axis shows them."""
 
     def size(rows: Rows) -> list[float]:
-        return np.log10(np.maximum(rows[arm][column].to_numpy(dtype=float), _LEAST)).tolist()
+        return np.log10(np.maximum(rows[arm][column].to_numpy(dtype=float), LEAST)).tolist()
 
     return size
 

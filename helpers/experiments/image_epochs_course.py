@@ -22,7 +22,7 @@ from helpers.spectra import slq_density
 _EPOCHS = 60  # of a course, at most
 _SPARSE = 10  # points of a density's grid for one that is kept
 _FAINT = 1e-9  # of a density's maximum, below which none are, but for those beside what is visible
-_LEAST = 1e-12  # of an eigenvalue whose logarithm is taken
+LEAST = 1e-12  # of an eigenvalue whose logarithm is taken
 _PAPER = 180  # epochs, of which the paper's windows are parts
 
 
@@ -75,7 +75,7 @@ def summary(course: DataFrame, stages: Sequence[int]) -> dict[str, float]:
     found["rising"] = rising_together(top["g"], top["d"], window)
     found |= {f"against_{p}": rank_correlation(score, top[p]) for p in "gd"}
     found["against_late"] = rank_correlation(score[second:], top["g"][second:])
-    logs = np.log(np.maximum(top["g"], _LEAST))
+    logs = np.log(np.maximum(top["g"], LEAST))
     found["against_changes"] = rank_correlation_of_changes(score, logs, window)
     found |= {"turning_epoch": turning(top["g"]) + 1, "peak_epoch": turning(-score) + 1}
     found["sharpening_d"] = rank_correlation(t["epoch"][early:], top["d"][early:])
@@ -84,10 +84,17 @@ def summary(course: DataFrame, stages: Sequence[int]) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
+def row_of(trained: Trained) -> dict[str, float]:
+    """The row of "members": `summary`, and what the judge makes of real images and of noise."""
+    about = {"member": 0, "accuracy": trained.judge.accuracy}
+    about |= {"real": trained.range.real_score, "noise": trained.range.noise_score}
+    return about | summary(trained.course(), trained.size.stages)
+
+
 def _together(t: dict[str, np.ndarray]) -> dict[str, float]:
     """How the players' eigenvalues go together: the largest ones, and the sums of five."""
     first, sums = (
-        [np.maximum(sum(t[f"top_{p} {rank}"] for rank in range(count)), _LEAST) for p in "gd"]
+        [np.maximum(sum(t[f"top_{p} {rank}"] for rank in range(count)), LEAST) for p in "gd"]
         for count in (1, TOP)
     )
     of_five = correlations(*sums)
