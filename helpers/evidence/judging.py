@@ -15,7 +15,7 @@ from helpers.evidence.frames import by_arm, fresh, of_version, runs
 from helpers.inputs import one_of
 from helpers.ledger import PROFILES, Record, judge
 from helpers.ledger.claims import find
-from helpers.ledger.rules import CAVEAT, NOT_REPRODUCED, OPEN, REFUTING, REPRODUCED
+from helpers.ledger.rules import CAVEAT, HOLDING, NOT_REPRODUCED, OPEN, REFUTING
 
 
 @dataclass(frozen=True)
@@ -53,28 +53,33 @@ def judged(claim_id: str, *, folder: Path | str | None = None) -> Judgement | No
         return None
     own = [name for name in names if name in experiments.ORDER]  # others are still a chapter's
     firsts = {name: next(iter(experiments.find(name).READINGS)) for name in own}
-    found, arms = _judged(claim_id, firsts, folder)
+    rows = {name: runs(name, folder=folder) for name in own}
+    found, arms = _judged(claim_id, firsts, rows)
     # Where several experiments share a claim there is no one reading of it.
     if found.record.verdict == NOT_REPRODUCED and len(own) == 1:
-        return _best_chance(claim_id, own[0], found, arms, folder)
+        return _best_chance(claim_id, own[0], found, arms, rows[own[0]])
     return found
 
 
 def _judged(
     claim_id: str,
     readings: Mapping[str, str],
-    folder: Path | str | None,
+    rows: Mapping[str, DataFrame],
     *,
     screened: bool = False,
 ) -> tuple[Judgement, set[str]]:
-    """A claim judged on one reading of each experiment, and the arms that this took."""
+    """A claim judged on one reading of each experiment, and the arms that this took.
+
+    On all runs that there are of it, those that screen among them, if it is `screened`.
+    """
     quantities = find(claim_id)["quantities"]
     values: dict[str, Any] = {}
     sources, used, arms = [], [], set[str]()
     for name, reading in readings.items():
         wanted = [q["name"] for q in quantities if q.get("experiment") == name]
-        rows = _rows(name, reading, folder, screened=screened)
-        own, used_rows, size = _values(name, rows, claim_id, wanted)
+        found = of_version(rows[name], name) if screened else fresh(rows[name], name)
+        found = found[found["reading"] == reading]
+        own, used_rows, size = _values(name, found, claim_id, wanted)
         values |= own
         if len(used_rows):  # some quantities are arithmetic, and rest on no run
             sources.append(f"{source_of(used_rows)}, reading: {reading}")
@@ -87,24 +92,26 @@ def _judged(
 
 
 def _best_chance(
-    claim_id: str, name: str, first: Judgement, arms: set[str], folder: Path | str | None
+    claim_id: str, name: str, first: Judgement, arms: set[str], rows: DataFrame
 ) -> Judgement:
     """What the other readings of an experiment make of a claim that its first one refutes."""
     readings = experiments.find(name).READINGS
     others = [other for other in list(readings)[1:] if readings[other].plausible]
-    found = {other: _judged(claim_id, {name: other}, folder)[0] for other in others}
+    found = {other: _judged(claim_id, {name: other}, {name: rows})[0] for other in others}
     for other, made in found.items():
-        if made.record.verdict in (REPRODUCED, CAVEAT):
+        if made.record.verdict in HOLDING:
             verdict = made.record.verdict if readings[other].stated else CAVEAT
             record = replace(made.record, verdict=verdict, lacks=f"in the reading {other!r}")
             return replace(made, record=record)
-    rows = runs(name, folder=folder)
     ran = {other: set(rows[rows["reading"] == other]["arm"]) for other in others}
     never = [other for other in others if not arms <= ran[other]]
     if never:
         lacks = f"the reading{'s' if len(never) > 1 else ''} {', '.join(map(repr, never))}"
         return replace(first, record=replace(first.record, verdict=OPEN, lacks=lacks))
-    seen = {o: _judged(claim_id, {name: o}, folder, screened=True)[0].record for o in others}
+    seen = {
+        other: _judged(claim_id, {name: other}, {name: rows}, screened=True)[0].record
+        for other in others
+    }
     nearest = min(seen, key=lambda other: seen[other].miss, default=None)
     if nearest is None or seen[nearest].miss >= first.record.miss:
         return first
@@ -131,13 +138,6 @@ def source_of(rows: DataFrame) -> str:
     kinds = sorted(set(rows["size"]))
     sizes = " and ".join("legacy run" if kind == "legacy" else f"{kind} size" for kind in kinds)
     return f"{sizes}, {count}{one}{each}, {devices}, {when}"
-
-
-def _rows(name: str, reading: str, folder: Path | str | None, *, screened: bool) -> DataFrame:
-    """The rows of a reading that may decide, or with those that screen."""
-    found = runs(name, folder=folder)
-    found = of_version(found, name) if screened else fresh(found, name)
-    return found[found["reading"] == reading]
 
 
 def _values(

@@ -65,8 +65,10 @@ def quartiles(values: ArrayLike, iterations: ArrayLike) -> DataFrame:
     return DataFrame({"iteration": np.asarray(iterations)} | columns)
 
 
-def paired(rows: Rows, one: str, other: str, column: str) -> DataFrame:
+def paired(rows: Rows, one: str, other: str, column: str, column_of_other: str = "") -> DataFrame:
     """Values of two arms for the members that both have, in columns "one" and "other".
+
+    Of the same column, unless the other's is named.
 
     Raises:
         KeyError: for an arm that is not there.
@@ -75,9 +77,31 @@ def paired(rows: Rows, one: str, other: str, column: str) -> DataFrame:
     >>> paired({"js": js, "rs": js.tail(1)}, "js", "rs", "first").values.tolist()
     [[8, 8]]
     """
-    named = (("one", rows[one]), ("other", rows[other]))
-    parts = [own.set_index(["block", "member"])[column].rename(name) for name, own in named]
+    named = (("one", one, column), ("other", other, column_of_other or column))
+    parts = [rows[a].set_index(["block", "member"])[c].rename(name) for name, a, c in named]
     return concat(parts, axis=1, join="inner").sort_index()
+
+
+def difference(rows: Rows, one: str, other: str, column: str) -> list[float]:
+    """One arm's values minus another's, a number a member that both have.
+
+    >>> js = DataFrame({"block": [0], "member": [0], "first": [8]})
+    >>> difference({"js": js, "rs": js.assign(first=5)}, "js", "rs", "first")
+    [3]
+    """
+    both = paired(rows, one, other, column)
+    return (both["one"] - both["other"]).tolist()
+
+
+def ratio(rows: Rows, one: str, other: str, column: str) -> Series:
+    """One arm's values over another's, by member that both have.
+
+    >>> js = DataFrame({"block": [0], "member": [0], "first": [8]})
+    >>> ratio({"js": js, "rs": js.assign(first=4)}, "js", "rs", "first").tolist()
+    [2.0]
+    """
+    both = paired(rows, one, other, column)
+    return both["one"] / both["other"]
 
 
 def log_ratio(rows: Rows, one: str, other: str, column: str) -> Series:
@@ -87,5 +111,4 @@ def log_ratio(rows: Rows, one: str, other: str, column: str) -> Series:
     >>> float(log_ratio({"js": js, "rs": js.assign(first=4)}, "js", "rs", "first").iloc[0])
     0.6931471805599453
     """
-    both = paired(rows, one, other, column)
-    return np.log(both["one"] / both["other"])
+    return np.log(ratio(rows, one, other, column))

@@ -20,9 +20,9 @@ from torch import Tensor
 from helpers.analysis.coverage import coverage, shares_near
 from helpers.datasets.synthetic import circle_of_gaussians
 from helpers.experiments import protocol
-from helpers.experiments.ensembles import log_ratio, member_seed, paired, quartiles, records_of
+from helpers.experiments.ensembles import difference, member_seed, quartiles, ratio, records_of
 from helpers.experiments.parts import in_folder
-from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
+from helpers.experiments.protocol import Measured, Quantity, Reading, Until, Wanted
 from helpers.inputs import one_of, whole_number
 from helpers.losses.table import LOSSES
 from helpers.models import gaussians_nets
@@ -208,14 +208,9 @@ def course_of(trained: Trained) -> DataFrame:
     return quartiles(trained.modes[few], trained.iterations[few])
 
 
-def _difference(rows: Rows, one: str, other: str) -> list[float]:
-    both = paired(rows, one, other, "modes")
-    return (both["one"] - both["other"]).tolist()
-
-
 QUANTITIES: dict[str, dict[str, Quantity]] = {
     "R02": {
-        "all_modes_js_over_rs": lambda rows: np.exp(log_ratio(rows, "js", "rs", "first")).tolist(),
-        "effect_of_normalised_head": lambda rows: _difference(rows, "rs, normalised", "rs"),
+        "all_modes_js_over_rs": lambda rows: ratio(rows, "js", "rs", "first").tolist(),
+        "effect_of_normalised_head": lambda rows: difference(rows, "rs, normalised", "rs", "modes"),
     }
 }

@@ -182,6 +182,11 @@ def _whole(rows: Rows, arm: str, *columns: str) -> DataFrame:
     return found
 
 
+def _by_seed(rows: Rows, arm: str, *columns: str) -> DataFrame:
+    """The same by block and member."""
+    return _whole(rows, arm, "block", "member", *columns).set_index(["block", "member"])
+
+
 def _median(rows: Rows, arm: str, column: str) -> float:
     return float(_whole(rows, arm, column)[column].median())
 
@@ -230,11 +235,8 @@ def _gain(data: str, loss: str) -> Quantity:
     """Score with ExtraAdam minus that with Adam, of the seeds that both have."""
 
     def gain(rows: Rows) -> list[float]:
-        columns = ("block", "member", "score")
         extra, adam = (
-            _whole(rows, f"{data} {loss} {method}", *columns).set_index(["block", "member"])[
-                "score"
-            ]
+            _by_seed(rows, f"{data} {loss} {method}", "score")["score"]
             for method in ("extra-adam", "adam")
         )
         return (extra - adam).dropna().tolist()
@@ -252,7 +254,7 @@ def _over(rows: Rows, one: str, other: str, *columns: str) -> list[float]:
     """An arm over another one with the same seeds: of a column, or of two columns' quotients."""
 
     def values(arm: str) -> Series:
-        own = _whole(rows, arm, "block", "member", *columns).set_index(["block", "member"])
+        own = _by_seed(rows, arm, *columns)
         return own[columns[0]] / own[columns[1]] if columns[1:] else own[columns[0]]
 
     return (values(one) / values(other)).dropna().tolist()

@@ -55,9 +55,7 @@ def _of_loss(column: str, choose: Any) -> Quantity:
 
 def _pairs(rows: Rows, one: str, other: str, column: str, column_of_other: str = "") -> DataFrame:
     """Two arms from the same start, a row a member that diverged in neither."""
-    frames = {one: rows[one].rename(columns={column: "value"})}
-    frames[other] = rows[other].rename(columns={column_of_other or column: "value"})
-    found = paired(frames, one, other, "value").dropna().astype(float)
+    found = paired(rows, one, other, column, column_of_other).dropna().astype(float)
     if not len(found):
         raise KeyError(f"every member of {one} or of {other} has diverged")
     return found

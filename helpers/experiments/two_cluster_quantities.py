@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from pandas import DataFrame, Series, concat
+from pandas import DataFrame, concat
 
 from helpers.analysis.coverage import least_loss
-from helpers.experiments.ensembles import log_ratio, paired
+from helpers.experiments.ensembles import difference, log_ratio, paired, ratio
 from helpers.experiments.protocol import Quantity, Rows
 from helpers.experiments.two_cluster_arms import CHANGES, RATES, SCALES, UNEVEN, grid_arm
 from helpers.experiments.two_cluster_training import Setting, collapse_loss, real_shares
@@ -47,16 +47,6 @@ def tuned_arm(rows: Rows) -> str:
     return min((grid_arm("js", lr, scale) for lr in RATES for scale in SCALES), key=median)
 
 
-def _over(rows: Rows, one: str, other: str, column: str) -> list[float]:
-    """One arm's time over another's, by member."""
-    return np.exp(log_ratio(rows, one, other, column)).tolist()
-
-
-def _saved(rows: Rows) -> list[float]:
-    both = paired(rows, "js 5, 3", "js 40, 20", "collapsed")
-    return (both["one"] - both["other"]).tolist()
-
-
 def _covering(rows: Rows, arm: str, column: str) -> float:
     return float((rows[arm][column] == 2).mean())
 
@@ -75,11 +65,6 @@ def _gone(rows: Rows, column: str, equal: tuple[str, str]) -> list[float]:
     return (log_ratio(rows, "js", "rs", column) - 2 * left).dropna().tolist()
 
 
-def _longer(rows: Rows, js: str, rs: str) -> list[float]:
-    both = paired(rows, js, rs, "longest")
-    return (both["one"] - both["other"]).tolist()
-
-
 def proportions(rows: Rows) -> DataFrame:
     """A row a member of JS and of RS, of each imbalance of `UNEVEN` that has both.
 
@@ -89,13 +74,12 @@ def proportions(rows: Rows) -> DataFrame:
     """
     parts = []
     for label in UNEVEN:
-        true = float(real_shares(Setting(**CHANGES[label]))[1])
         both = {loss: rows.get(f"{loss} {label}") for loss in ("js", "rs")}
         for loss, own in both.items():
             if own is not None and all(other is not None for other in both.values()):
                 found = own[["block", "member"]].assign(imbalance=label, loss=loss)
                 found["lost"] = own["at_four"] <= _LOST
-                parts.append(found.assign(right=(own["at_four"] - true).abs() <= _RIGHT))
+                parts.append(found.assign(right=(own["at_four"] - _true(label)).abs() <= _RIGHT))
     return concat(parts, ignore_index=True) if parts else DataFrame()
 
 
@@ -103,15 +87,22 @@ def pairs(rows: Rows, label: str) -> DataFrame:
     """A row a pair from one start, "block" and "member", at an imbalance.
 
     Columns "js" and "rs", whether they lose the small cluster, and "both", whether JS loses it
-    and RS has its true share, as C30 says.
+    and RS has its true share, as C30 says; "js_share" of points there, and "rs_off", how far RS's
+    share is from the true one.
 
     Raises:
         KeyError: for an arm that is not there.
     """
-    ends = proportions({f"{loss} {label}": rows[f"{loss} {label}"] for loss in ("js", "rs")})
-    own = ends.pivot(index=["block", "member"], columns="loss").dropna()
-    found = own["lost"].astype(bool)
-    return found.assign(both=found["js"] & own["right"]["rs"].astype(bool))
+    both = paired(rows, f"js {label}", f"rs {label}", "at_four")
+    lost, off = both <= _LOST, (both["other"] - _true(label)).abs()
+    found = DataFrame({"js": lost["one"], "rs": lost["other"]})
+    found["both"] = found["js"] & (off <= _RIGHT)
+    return found.assign(js_share=both["one"], rs_off=off)
+
+
+def _true(label: str) -> float:
+    """The data's share of the small cluster."""
+    return float(real_shares(Setting(**CHANGES[label]))[1])
 
 
 def uneven(rows: Rows) -> str:
@@ -147,17 +138,6 @@ def _alone(rows: Rows) -> list[float]:
     return lead[lead != 0].tolist()
 
 
-def _ends(rows: Rows, loss: str) -> Series:
-    """Shares at the small cluster where it suits C30 best, of the members that did not choose."""
-    own = rows[f"{loss} {uneven(rows)}"]
-    return own.loc[own["member"] >= (own["member"].max() + 1) / 2, "at_four"]
-
-
-def _off(rows: Rows) -> list[float]:
-    true = float(real_shares(Setting(**CHANGES[uneven(rows)]))[1])
-    return (_ends(rows, "rs") - true).abs().tolist()
-
-
 def _from_collapse(rows: Rows, loss: str) -> list[float]:
     """How far D's lowest loss is from that of collapse; 1 if D never had that loss there."""
     own = rows[loss]
@@ -181,11 +161,11 @@ def _deeper(rows: Rows) -> float:
 
 def _tuned(rows: Rows) -> list[float]:
     tuned = tuned_arm(rows)
-    lead = log_ratio(rows, "js", tuned, "stable")
-    judged = lead[lead.index.get_level_values("block") != _CHOICE]
+    times = ratio(rows, "js", tuned, "stable")
+    judged = times[times.index.get_level_values("block") != _CHOICE]
     if not len(judged):
         raise KeyError(f"a second block of js and {tuned}")
-    return np.exp(judged).tolist()
+    return judged.tolist()
 
 
 QUANTITIES: dict[str, dict[str, Quantity]] = {
@@ -200,25 +180,31 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
     },
     "C19": {
         "rs_min_d_loss_share": lambda rows: _from_collapse(rows, "rs"),
-        "collapse_js_minus_rs": lambda rows: _longer(rows, "js", "rs"),
-        "collapse_at_equal_rates": lambda rows: _longer(rows, *_JS_RATE),
+        "collapse_js_minus_rs": lambda rows: difference(rows, "js", "rs", "longest"),
+        "collapse_at_equal_rates": lambda rows: difference(rows, *_JS_RATE, "longest"),
     },
     "C20": {
         "rs_first_cover": lambda rows: rows["rs"]["first"].tolist(),
-        "first_cover_js_over_rs": lambda rows: _over(rows, "js", "rs", "first"),
-        "stable_cover_js_over_rs": lambda rows: _over(rows, "js", "rs", "stable"),
-        "first_cover_at_equal_rates": lambda rows: _over(rows, *_JS_RATE, "first"),
+        "first_cover_js_over_rs": lambda rows: ratio(rows, "js", "rs", "first").tolist(),
+        "stable_cover_js_over_rs": lambda rows: ratio(rows, "js", "rs", "stable").tolist(),
+        "first_cover_at_equal_rates": lambda rows: ratio(rows, *_JS_RATE, "first").tolist(),
     },
     "C21": {
-        "js_speedup_with_width": lambda rows: _over(rows, "js 5, 3", "js 40, 20", "stable"),
-        "rs_speedup_with_width": lambda rows: _over(rows, "rs 5, 3", "rs 40, 20", "stable"),
-        "js_collapse_time_saved": _saved,
+        "js_speedup_with_width": lambda rows: ratio(
+            rows, "js 5, 3", "js 40, 20", "stable"
+        ).tolist(),
+        "rs_speedup_with_width": lambda rows: ratio(
+            rows, "rs 5, 3", "rs 40, 20", "stable"
+        ).tolist(),
+        "js_collapse_time_saved": lambda rows: difference(
+            rows, "js 5, 3", "js 40, 20", "collapsed"
+        ),
     },
     "C30": {
         "js_loses_alone": _alone,
         "js_loses_rs_is_right": lambda rows: _judging(rows)["both"].astype(float).tolist(),
-        "js_minor_share": lambda rows: _ends(rows, "js").tolist(),
-        "rs_proportion_error": _off,
+        "js_minor_share": lambda rows: _judging(rows)["js_share"].tolist(),
+        "rs_proportion_error": lambda rows: _judging(rows)["rs_off"].tolist(),
         "js_collapse_value_change": _deeper,
     },
     "C34": {

@@ -27,6 +27,7 @@ OPEN = "open"
 UNMEASURABLE = "cannot be measured"
 # From best to worst; the last two are no judgements.
 VERDICTS = (REPRODUCED, CAVEAT, NOT_REPRODUCED, HARMLESS_ERROR, ERROR, OPEN, UNMEASURABLE)
+HOLDING = (REPRODUCED, CAVEAT)
 REFUTING = (NOT_REPRODUCED, HARMLESS_ERROR, ERROR)
 
 Value = float | Sequence[float]

@@ -12,7 +12,6 @@ from helpers.ledger import rules
 from helpers.ledger.claims import find
 
 PROFILES = ("quick", "medium", "full")
-_HELD = (rules.REPRODUCED, rules.CAVEAT)
 _HOLDING = 3  # seeds without which nothing holds
 
 
@@ -124,7 +123,9 @@ def judge(
     verdicts = {name: _verdict(plain[name], known[name]) for name in plain}
     refuted = [verdict for verdict in verdicts.values() if verdict in rules.REFUTING]
     unmet = [
-        known[n]["premise"] for n in plain if "premise" in known[n] and verdicts[n] not in _HELD
+        known[n]["premise"]
+        for n in plain
+        if "premise" in known[n] and verdicts[n] not in rules.HOLDING
     ]
     # What is wrong at any scale, printed numbers that contradict each other, no run can mend.
     at_any = [

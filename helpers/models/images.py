@@ -94,10 +94,8 @@ def _dcgan_generator(latent: int, width: int, channels: int, biases: bool) -> nn
     for before, after in pairwise(sizes):
         stride, padding = (1, 0) if before == latent and len(layers) == 1 else (2, 1)
         up = nn.ConvTranspose2d(before, after, 4, stride, padding, bias=False)
-        norm = nn.BatchNorm2d(after)
         nn.init.normal_(up.weight, 0.0, 0.02)
-        nn.init.normal_(norm.weight, 1.0, 0.02)
-        layers += [up, norm, nn.ReLU()]
+        layers += [up, _batch_norm(after), nn.ReLU()]
     last = nn.ConvTranspose2d(width, channels, 4, 2, 1, bias=biases)
     nn.init.normal_(last.weight, 0.0, 0.02)
     return nn.Sequential(*layers, last, nn.Tanh())
@@ -113,13 +111,18 @@ def _dcgan_discriminator(
         nn.init.normal_(down.weight, 0.0, 0.02)
         layers.append(spectral_norm(down) if normed else down)
         if batch_normed and len(layers) > 1:
-            norm = nn.BatchNorm2d(after)
-            nn.init.normal_(norm.weight, 1.0, 0.02)
-            layers.append(norm)
+            layers.append(_batch_norm(after))
         layers.append(nn.LeakyReLU(0.2))
     last = nn.Conv2d(4 * width, 1, 4, 1, 0, bias=biases)
     nn.init.normal_(last.weight, 0.0, 0.02)
     return nn.Sequential(*layers, last, nn.Flatten(0))
+
+
+def _batch_norm(channels: int) -> nn.BatchNorm2d:
+    """Batch norm as Radford et al. 2016 start it."""
+    norm = nn.BatchNorm2d(channels)
+    nn.init.normal_(norm.weight, 1.0, 0.02)
+    return norm
 
 
 def lenet(*, seed: int, channels: int = 1, classes: int = 10) -> nn.Sequential:
