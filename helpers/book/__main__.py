@@ -42,16 +42,17 @@ def _run(layout: Layout, options: argparse.Namespace) -> int:
         raise ValueError("--publish is for runs with default parameters only")
     results = execute.run(
         layout,
-        chapter=options.chapter,
+        chapters=options.chapter,
         settings=options.set,
         force=options.force,
     )
     print(execute.report(results))
-    failed = any(result.error for result in results)
-    if options.publish and not failed:
+    failed = {result.chapter for result in results if result.error}
+    if options.publish:
         for result in results:
-            pairing.publish(layout, result.chapter)
-    return int(failed)
+            if result.chapter not in failed:
+                pairing.publish(layout, result.chapter)
+    return int(bool(failed))
 
 
 def _check(layout: Layout, options: argparse.Namespace) -> int:
@@ -67,7 +68,7 @@ def _check(layout: Layout, options: argparse.Namespace) -> int:
 
 
 def _regress(layout: Layout, options: argparse.Namespace) -> int:
-    results = execute.run(layout, chapter=options.chapter, force=True)
+    results = execute.run(layout, chapters=options.chapter, force=True)
     print(execute.report(results))
     if any(result.error for result in results):
         return 1
@@ -101,6 +102,11 @@ def _site(layout: Layout, options: argparse.Namespace) -> int:
     return 0
 
 
+def _add_chapters(parser: argparse.ArgumentParser) -> None:
+    only = "only this one; can be repeated"
+    parser.add_argument("--chapter", action="append", default=[], metavar="NAME", help=only)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m helpers.book", description=__doc__)
     commands = parser.add_subparsers(required=True)
@@ -112,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
 
     add("sync", _sync, "write the notebooks and the README's parts from their sources")
     run = add("run", _run, "execute chapters by papermill; unchanged ones come from a cache")
-    run.add_argument("--chapter", help="only this one")
+    _add_chapters(run)
     run.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="a parameter")
     run.add_argument("--force", action="store_true", help="run unchanged chapters too")
     run.add_argument("--publish", action="store_true", help="copy the outputs to book/")
@@ -122,10 +128,10 @@ def _parser() -> argparse.ArgumentParser:
         "fail on drift between source and notebook, missing outputs, and rules changed in silence",
     )
     again = add("regress", _regress, "execute anew and compare with data/references")
-    again.add_argument("--chapter", help="only this one")
+    _add_chapters(again)
     again.add_argument("--accept", action="store_true", help="make the new numbers the reference")
     far = add("spread", _spread, "execute under other kernels and threads; how far numbers move")
-    far.add_argument("--chapter", help="only this one")
+    _add_chapters(far)
     far.add_argument(
         "--variants", nargs="+", metavar="NAME", help=f"of: {', '.join(spread.VARIANTS)}"
     )

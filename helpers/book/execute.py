@@ -8,7 +8,7 @@ import re
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
@@ -52,7 +52,7 @@ class Result:
 def run(
     layout: Layout,
     *,
-    chapter: str | None = None,
+    chapters: Sequence[str] = (),
     settings: list[str] | None = None,
     force: bool = False,
     time_limit: float | None = None,
@@ -63,7 +63,7 @@ def run(
     other to a folder of its own under ``_build/runs``. What is unknown is refused before any runs.
     """
     plans = []
-    for name in layout.select(chapter):
+    for name in layout.select(chapters):
         notebook = pairing.to_notebook(layout, name)
         plans.append((name, notebook, chosen_values(notebook, settings or [])))
     results = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -72,14 +73,13 @@ class Layout:
         text = (self.root / "_config.yml").read_text(encoding="utf-8")
         return yaml.safe_load(text)["repository"]
 
-    def select(self, chapter: str | None) -> list[str]:
-        """All chapters, or the one that was named."""
+    def select(self, chapters: Sequence[str] = ()) -> list[str]:
+        """All chapters, or those that are named."""
         known = self.chapters()
-        if chapter is None:
-            return known
-        if chapter not in known:
-            raise ValueError(f"unknown chapter {chapter!r}; there are: {', '.join(known)}")
-        return [chapter]
+        for chapter in chapters:
+            if chapter not in known:
+                raise ValueError(f"unknown chapter {chapter!r}; there are: {', '.join(known)}")
+        return list(dict.fromkeys(chapters)) or known
 
 
 def checkout() -> Layout:

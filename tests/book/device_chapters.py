@@ -25,14 +25,14 @@ def main() -> int:
     """Execute, print a line for each chapter; the exit code says whether all went well."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--chapter", action="append", help="only this one")
+    parser.add_argument("--chapter", action="append", default=[], help="only this one")
     options = parser.parse_args()
     if torch.device(options.device).type == "cuda" and not torch.cuda.is_available():
         print(f"skipped: torch {torch.__version__} sees no CUDA device on this machine")
         return 0
     layout, parameters = Layout(ROOT), {"device": options.device}
     default = f"import torch\n\ntorch.set_default_device({options.device!r})"
-    plans = [(n, "") for each in options.chapter or [None] for n in layout.select(each)]
+    plans = [(n, "") for n in layout.select(options.chapter)]
     plans.append((DEFAULT, default))
     failed = 0
     for name, before in plans:

@@ -199,6 +199,15 @@ def test_refused_before_anything_runs(book, capsys, arguments, words):
     assert not book.build.exists()
 
 
+def test_chapters_by_name(book):
+    """One or several, each once, in the order they are named in; all where none is."""
+    write(book, better=chapter())
+    assert book.select() == ["better", "good"]
+    assert book.select(["good", "better", "good"]) == ["good", "better"]
+    with pytest.raises(ValueError, match="unknown chapter 'worse'; there are: better, good"):
+        book.select(["good", "worse"])
+
+
 def test_every_profile_has_a_folder(book, tmp_path, monkeypatch):
     """Which means the same wherever the chapter runs."""
     notebook = pairing.to_notebook(book, "good")
@@ -232,7 +241,7 @@ def test_parameter_types():
 
 @pytest.mark.slow
 def test_failing_cell_is_reported_and_not_published(book, capsys):
-    """The others still run, the report names chapter, cell, line and error, the good one stays."""
+    """The others run and are published; the report names chapter, cell, line and error."""
     write(book, bad=chapter("fails", "numbers = [1]\nnumbers[7]"))
     good_before = chapter()
     write(book, bad=chapter("works still"), good=good_before)
@@ -247,7 +256,7 @@ def test_failing_cell_is_reported_and_not_published(book, capsys):
     assert (book.executed / "good.ipynb").exists()
     assert (book.executed / "bad.ipynb").read_text() == last_good
     assert (book.failed / "bad.ipynb").exists()
-    assert not book.notebook("good").exists()  # nothing is published from a failed run
+    assert book.notebook("good").exists() and not book.notebook("bad").exists()
 
 
 @pytest.mark.slow

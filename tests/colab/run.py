@@ -30,10 +30,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--home", type=Path, default=ROOT / ".venv-colab", help="the environment")
     parser.add_argument("--python", default="python3.13", help="Colab's Python, to make it with")
-    parser.add_argument("--chapter", action="append", help="only this one")
+    parser.add_argument("--chapter", action="append", default=[], help="only this one")
     options = parser.parse_args()
     layout = Layout(ROOT)
-    names = [name for each in options.chapter or [None] for name in layout.select(each)]
+    names = layout.select(options.chapter)
     wheel = _wheel(options.home / "dist")
     python = _environment(options.home, options.python)
     _install(python, wheel)
