@@ -78,13 +78,16 @@ def screened(tmp_path, reading):
     )  # fmt: skip
 
 
-def test_a_nearer_reading_without_deciding_blocks_leaves_the_claim_open(readings, tmp_path):
+@pytest.mark.parametrize("near, far", [(OTHER, THIRD), (THIRD, OTHER)])
+def test_a_nearer_reading_without_deciding_blocks_leaves_the_claim_open(
+    readings, tmp_path, near, far
+):
     """It fails where it was screened, too, but by less."""
-    readings({FIRST: 50.0, OTHER: 20.0, THIRD: 70.0}, run=[FIRST])
-    for name in (OTHER, THIRD):
+    readings({FIRST: 50.0, near: 20.0, far: 70.0}, run=[FIRST])
+    for name in (near, far):
         screened(tmp_path, name)
     made = evidence.judged("Z1").record
-    assert made.said == f"open, for lack of seeds of the reading {OTHER!r}, which comes nearer"
+    assert made.said == f"open, for lack of seeds of the reading {near!r}, which comes nearer"
     assert made.values["low_value"][0] == pytest.approx(50, abs=1)
 
 
@@ -98,6 +101,12 @@ def test_a_farther_reading_needs_no_more_than_its_screen(readings, tmp_path):
 def test_the_nearest_reading_that_fails_on_its_own_blocks_is_the_one_refuted(readings):
     made = readings({FIRST: 50.0, OTHER: 20.0}, run=[FIRST, OTHER])
     assert made.said == "not reproduced" and made.values["low_value"][0] == pytest.approx(20, abs=1)
+
+
+def test_of_equally_near_readings_the_first_is_judged(readings):
+    readings({FIRST: 50.0, OTHER: 50.0}, run=[FIRST])
+    made = evidence.judged("Z1")
+    assert made.record.said == "not reproduced" and made.source.endswith(f"reading: {FIRST}")
 
 
 @pytest.mark.parametrize(
