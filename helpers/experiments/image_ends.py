@@ -1,4 +1,4 @@
-"""What is measured of a trained image GAN: its samples, the way to its end, and the end itself."""
+"""What is measured of a trained image GAN: its samples, the way to its best net, and that net."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from helpers.experiments.image_training import TrainedGan
 from helpers.experiments.judges import scored
 from helpers.games import spectral_norms
 from helpers.games.game import PLAYERS
-from helpers.operators import hessian
+from helpers.operators import hessian, jacobian
 from helpers.scores import (
     Classifier,
     class_counts,
@@ -26,7 +26,7 @@ from helpers.scores import (
     modes,
     score_range,
 )
-from helpers.spectra import slq_density, top_eigenpairs
+from helpers.spectra import game_eigenvalues, slq_density, top_eigenpairs
 
 _DIGITS = 10  # of a path's positions, so that equal ones are the same number
 _DRAWN = 6144  # values of the pictures that are kept: six in grey, two in colour
@@ -44,7 +44,8 @@ class Looking:
     batch: int = 100  # images in a pass, and at once along a path
     looked: int = 1000  # images of the game at the end
     on_path: int = 5000  # images of the game along a path
-    ends: int = 5  # of a path, from the last tenth of a training
+    ends: int = 5  # of a path: the kept nets whose samples score best
+    watched: int = 8  # nets along the training, whose eigenvalues are looked at
     alphas: int = 22  # positions on a path
     top: int = 20  # leading eigenvalues
     lanczos: tuple[int, int] = (60, 4)  # steps and probes of a density
@@ -53,7 +54,7 @@ class Looking:
 def samples_of(
     gan: TrainedGan, judge: Classifier, held: ImageSet, stages: Sequence[int], *, seed: int
 ) -> Found:
-    """Scores of samples along the training and, of its end, entropy, modes and distance.
+    """Scores of samples along the training and, of its best net, entropy, modes and distance.
 
     Beside them stands what real images and noise have under the same judge.
 
@@ -65,16 +66,17 @@ def samples_of(
         seed: of the latents.
     """
     count = scored(held)
-    found: list[float] = []
-    for stage in stages:
-        made = gan.samples(stage, count, seed=seed)
-        found.append(inception_score(judge, made))
+    found = [inception_score(judge, gan.samples(stage, count, seed=seed)) for stage in stages]
+    (best,) = best_of(stages, found, 1)
+    made = gan.samples(best, count, seed=seed)
     counts, bounds = class_counts(judge, made), score_range(judge, held.images, n=count)
     numbers = {
         "judge_accuracy": judge.accuracy,
         "real_score": bounds.real_score,
         "noise_score": bounds.noise_score,
-        "score": found[-1],
+        "score": max(found),
+        "score_end": found[-1],
+        "best_passes": float(best * gan.setting.critics),
         "entropy": class_entropy(counts),
         "modes": float(modes(counts)),
         "distance": frechet_distance(judge, held.subset(count, seed=0).images, made),
@@ -85,6 +87,16 @@ def samples_of(
         "scores": {"passes": [stage * gan.setting.critics for stage in stages], "score": found},
         "pictures": {"picture": list(range(len(few))), "pixels": as_text(few)},
     }
+
+
+def best_of(stages: Sequence[int], scores: Sequence[float], count: int) -> list[int]:
+    """The stages with the best scores, the best first, so many at most; of equal ones the later.
+
+    >>> best_of([10, 20, 30, 40], [1.0, 3.0, 2.0, 3.0], 3)
+    [40, 20, 30]
+    """
+    order = sorted(zip(scores, stages, strict=True), reverse=True)
+    return [stage for _, stage in order[:count]]
 
 
 def as_text(images: Tensor) -> list[str]:
@@ -109,14 +121,14 @@ def from_text(texts: Sequence[str]) -> NDArray[np.float64]:
 
 
 def path_of(
-    gan: TrainedGan, reals: Tensor, late: Sequence[int], first: int, how: Looking, *, seed: int
+    gan: TrainedGan, reals: Tensor, best: Sequence[int], first: int, how: Looking, *, seed: int
 ) -> Found:
     """The bump of the path-angle, of paths from the start and from the end of the first epoch.
 
     Args:
         gan: with the nets after the iterations kept.
         reals: the images of the game, where to compute.
-        late: iterations of the ends.
+        best: iterations of the ends.
         first: iteration after the first epoch, where the released script begins.
         how: how closely.
         seed: of the latents.
@@ -124,19 +136,19 @@ def path_of(
     alphas = np.linspace(0.4, 1.1, how.alphas).round(_DIGITS)
     numbers: dict[str, float] = {}
     for prefix, begin in (("later_", first), ("", 0)):
-        ends = [end for end in late if end > begin]
+        ends = [end for end in best if end > begin]
         if not ends:
             continue
         profile = gan.path(reals, begin, ends, alphas, seed=seed, batch_size=how.batch)
         numbers |= {f"{prefix}{name}": float(value) for name, value in vars(bump(profile)).items()}
-    places = {"end": np.repeat(range(len(late)), len(alphas)), "alpha": np.tile(alphas, len(late))}
+    places = {"end": np.repeat(range(len(best)), len(alphas)), "alpha": np.tile(alphas, len(best))}
     path = places | {"angle": profile.angle.ravel(), "norm": profile.norm.ravel()}
     return {"numbers": numbers, "path": _course(path)}
 
 
-def end_of(gan: TrainedGan, reals: Tensor, how: Looking, *, seed: int) -> Found:
-    """Numbers and leading eigenvalues of the end point, spectral norm held and settled."""
-    at = gan.end_point(reals, top=how.top, seed=seed)
+def end_of(gan: TrainedGan, end: int, reals: Tensor, how: Looking, *, seed: int) -> Found:
+    """Numbers and leading eigenvalues of a kept net, spectral norm held and settled."""
+    at = gan.end_point(end, reals, top=how.top, seed=seed)
     numbers = at.summary()
     # Part of a spectrum cannot show that a point is stable, and "lowest" is the lowest leading one.
     del numbers["stable"], numbers["lowest"]
@@ -146,15 +158,14 @@ def end_of(gan: TrainedGan, reals: Tensor, how: Looking, *, seed: int) -> Found:
         "residual": at.classification.stability_resolution,
         "own_residual": at.classification.nash_resolution,
     }
-    last = max(gan.run.snapshots)
-    point = gan.point(last).to(reals.device)
-    settled = gan.game(last, reals, seed=seed, spectral_norm="exact")
+    point = gan.point(end).to(reals.device)
+    settled = gan.game(end, reals, seed=seed, spectral_norm="exact")
     numbers["settled_norm"] = float(settled.vector_field(point).norm())
     operator = hessian(settled, "D", point, route="retained")
     for name, which in (("settled_sharpness", "LA"), ("settled_d_low", "SA")):
         pairs = top_eigenpairs(operator, 1, which, tolerance=_TOLERANCE)
         numbers[name] = float(pairs.values[0])
-    held, largest, second = spectral_norms(gan.run.players.discriminator).cpu().numpy().T
+    held, largest, second = spectral_norms(gan.run.players_at(end).discriminator).cpu().numpy().T
     return {
         "numbers": numbers,
         "leading": _course({"real": at.leading.real, "imaginary": at.leading.imag}),
@@ -164,10 +175,38 @@ def end_of(gan: TrainedGan, reals: Tensor, how: Looking, *, seed: int) -> Found:
     }
 
 
-def densities_of(gan: TrainedGan, reals: Tensor, how: Looking, *, seed: int) -> Found:
-    """Densities of each player's own spectrum at the end, thinned to what a figure shows."""
-    last = max(gan.run.snapshots)
-    game, point = gan.game(last, reals, seed=seed), gan.point(last).to(reals.device)
+def along(
+    gan: TrainedGan, stages: Sequence[int], reals: Tensor, how: Looking, *, seed: int
+) -> Found:
+    """The game's leading and leftmost eigenvalue, and the field's norm, along the training.
+
+    Args:
+        gan: with the nets after the stages kept.
+        stages: iterations; so many as `how` says are looked at, in equal steps up to the last.
+        reals: the images of the game, where to compute.
+        how: how closely.
+        seed: of the latents.
+    """
+    step = -(-len(stages) // how.watched)
+    rows = []
+    for stage in stages[::-1][::step][::-1]:
+        game, point = gan.game(stage, reals, seed=seed), gan.point(stage).to(reals.device)
+        operator = jacobian(game, point, route="retained")
+        row = {
+            "passes": stage * gan.setting.critics,
+            "norm": float(game.vector_field(point).norm()),
+        }
+        for name, which in (("leading", "LM"), ("leftmost", "SR")):
+            found = game_eigenvalues(operator, 1, which, seed=seed, tolerance=_TOLERANCE)
+            row |= {f"{name}_real": found.values[0].real, f"{name}_imaginary": found.values[0].imag}
+            row[f"{name}_residual"] = found.residuals[0]
+        rows.append({key: float(value) for key, value in row.items()})
+    return {"numbers": {}, "along": {key: [row[key] for row in rows] for key in rows[0]}}
+
+
+def densities_of(gan: TrainedGan, end: int, reals: Tensor, how: Looking, *, seed: int) -> Found:
+    """Densities of each player's own spectrum at a kept net, thinned to what a figure shows."""
+    game, point = gan.game(end, reals, seed=seed), gan.point(end).to(reals.device)
     steps, probes = how.lanczos
     course: dict[str, list[Any]] = {"player": [], "x": [], "density": [], "error": []}
     for player in PLAYERS:

@@ -13,16 +13,23 @@ import torch
 from helpers.datasets import load
 from helpers.experiments import image_training, judges
 from helpers.experiments.ensembles import member_seed
-from helpers.experiments.image_ends import Found, Looking, densities_of, end_of, path_of, samples_of
+from helpers.experiments.image_ends import (
+    Found,
+    Looking,
+    along,
+    best_of,
+    densities_of,
+    end_of,
+    path_of,
+    samples_of,
+)
 from helpers.experiments.image_training import TrainedGan, milestones, train_images
 from helpers.experiments.parts import in_folder, kept
 from helpers.experiments.protocol import Size, Until
-from helpers.experiments.setting import late_iterations
 from helpers.inputs import one_of
 from helpers.training.train import Diverged, Recording
 
-_STAGES = 8  # of a training, whose samples are scored
-COUNTED = ("passes", "updates")
+COUNTED = ("updates", "passes")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +44,7 @@ class Setting(image_training.Setting):
     """
 
     data: str = "mnist"  # a name of `helpers.datasets.NAMES`
-    counted: str = "passes"  # or "updates", of which ExtraAdam makes one in two passes
+    counted: str = "updates"  # or "passes", of which ExtraAdam makes two for an update
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -48,40 +55,37 @@ class Setting(image_training.Setting):
 class ImageSize(Size, Looking):
     """How much is trained, and how closely the GAN is looked at."""
 
-    passes: tuple[int, int]  # of D, under NSGAN and under WGAN-GP
+    iterations: tuple[int, int]  # of D, under NSGAN and under WGAN-GP; see `Setting.counted`
+    kept: int = 40  # nets along the training, in equal steps, whose samples are scored
     width: int = 64
     latent: int = 100
     judge_epochs: int = 60
     stand_in: str = ""  # the set that is learnt in place of the setting's
     faster: float = 1.0  # times the setting's rates
+    least_score: float = 0.0  # on MNIST, below which a run's best net decides nothing
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Iterations after which both nets are kept."""
+    """Iterations of the training, each a pass of G and some of D, after which nets are kept."""
 
-    length: int  # of the training; an iteration is a pass of G, and some of D
+    length: int
     stages: Sequence[int]  # whose samples are scored
-    late: Sequence[int]  # ends of paths
     first: int  # after the first epoch, even
 
 
 def schedule(setting: Setting, size: ImageSize, images: int) -> Schedule:
     """When the nets of a training on so many images are kept.
 
-    >>> schedule(Setting(), ImageSize(passes=(90, 200), lacks="most"), 60_000).length
-    90
+    >>> schedule(Setting(), ImageSize(iterations=(90, 200), lacks="most"), 60_000).length
+    180
     """
-    length = size.passes["wgan" in setting.loss] // setting.critics
+    length = size.iterations["wgan" in setting.loss] // setting.critics
     if setting.counted == "updates" and setting.method == "extra-adam":
         length *= 2
     epoch = images // size.batch // setting.critics
-    return Schedule(
-        length,
-        milestones(length, _STAGES),
-        late_iterations(length, size.ends),
-        min(epoch + epoch % 2, length),
-    )
+    stages = [stage for stage in milestones(length, size.kept) if stage] or [length]
+    return Schedule(length, stages, min(epoch + epoch % 2, length))
 
 
 def train(
@@ -108,7 +112,7 @@ def train(
     Raises:
         Diverged, Paused: as `train_images`.
 
-    >>> tiny = ImageSize(passes=(2, 2), width=2, batch=5, stand_in="digits", lacks="nearly all")
+    >>> tiny = ImageSize(iterations=(1, 1), width=2, batch=5, stand_in="digits", lacks="most")
     >>> sorted(train(Setting(), tiny, seed=0).run.snapshots)
     [0, 2]
     """
@@ -123,7 +127,7 @@ def train(
         latent=size.latent,
         batch=size.batch,
         recording=Recording(
-            snapshots={0, when.first, *when.stages, *when.late},
+            snapshots={0, when.first, *when.stages},
             checkpoint=in_folder(folder),
             until=until,
         ),
@@ -144,9 +148,12 @@ def look(
 ) -> Found:
     """Numbers and courses of one member: what `image_ends` finds, with how long it lasted.
 
+    The end point is the kept net whose samples score best, and paths lead to the best few, as the
+    paper has it (Section 5.1, Appendix C.3).
+
     Arguments and errors as `train`, but that one which diverges has numbers, too: few.
 
-    >>> tiny = ImageSize(passes=(2, 2), width=2, batch=5, stand_in="digits", lacks="nearly all")
+    >>> tiny = ImageSize(iterations=(1, 1), width=2, batch=5, stand_in="digits", lacks="most")
     >>> wild = Setting(rates=(1e30, 1e30))
     >>> look(wild, tiny, seed=0, member=0, device="cpu")["numbers"]["diverged"] > 0
     True
@@ -167,14 +174,17 @@ def look(
         reals.subset(min(count, len(reals)), seed=number).images.to(device)
         for count in (size.looked, size.on_path)
     )
-    looks: dict[str, Callable[[], Found]] = {
-        "samples": partial(samples_of, gan, judge, held, when.stages, seed=number),
-        "path": partial(path_of, gan, on_path, when.late, when.first, size, seed=number),
-        "end": partial(end_of, gan, looked, size, seed=number),
-        "densities": partial(densities_of, gan, looked, size, seed=number),
-    }
     run = {"setting": repr(setting), "size": repr(size), "seed": number}
-    found: Found = {}
+    samples = partial(samples_of, gan, judge, held, when.stages, seed=number)
+    found = kept(samples, in_folder(folder, "samples.pt"), run, until)
+    numbers |= found["numbers"] | {"least": size.least_score if setting.data == "mnist" else 0.0}
+    ends = best_of(when.stages, found["scores"]["score"], size.ends)
+    looks: dict[str, Callable[[], Found]] = {
+        "path": partial(path_of, gan, on_path, ends, when.first, size, seed=number),
+        "end": partial(end_of, gan, ends[0], looked, size, seed=number),
+        "along": partial(along, gan, when.stages, looked, size, seed=number),
+        "densities": partial(densities_of, gan, ends[0], looked, size, seed=number),
+    }
     for part, of in looks.items():
         found |= (here := kept(of, in_folder(folder, f"{part}.pt"), run, until))
         numbers |= here["numbers"]

@@ -117,16 +117,18 @@ class TrainedGan:
             spectral_norm=spectral_norm,
         )
 
-    def end_point(self, reals: Tensor, *, top: int = 20, **options: Any) -> EndPoint:
-        """What kind of point the last kept iteration is, by `helpers.analysis.leading_end_point`.
+    def end_point(
+        self, iteration: int, reals: Tensor, *, top: int = 20, **options: Any
+    ) -> EndPoint:
+        """What kind of point a kept iteration is, by `helpers.analysis.leading_end_point`.
 
         Residuals are below a hundredth of their eigenvalues. Other arguments are those of `game`.
         """
-        first, last = min(self.run.snapshots), max(self.run.snapshots)
+        first = min(self.run.snapshots)
         start = self.game(first, reals, **options).vector_field(self.point(first).to(reals.device))
         return leading_end_point(
-            self.game(last, reals, **options),
-            self.point(last).to(reals.device),
+            self.game(iteration, reals, **options),
+            self.point(iteration).to(reals.device),
             start_norm=float(start.norm()),
             top=top,
         )

@@ -40,7 +40,15 @@ SMALL = {
         **{"hessian_images": 16, "score_samples": 20, "judge_epochs": 1},
     },
     "judges": {"epochs": (1,)},
-    "images": {"passes": (4, 10), "width": 2, "latent": 4, "batch": 20, "judge_epochs": 1}
+    "images": {
+        "iterations": (4, 10),
+        "kept": 2,
+        "watched": 1,
+        "width": 2,
+        "latent": 4,
+        "batch": 20,
+        "judge_epochs": 1,
+    }
     | {"looked": 4, "on_path": 4, "ends": 3, "alphas": 8, "top": 1, "lanczos": (4, 1)},
 }
 # Arms that differ from others in a number alone, or of which one is enough: how that is seen. All

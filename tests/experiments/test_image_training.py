@@ -126,7 +126,7 @@ def test_extra_adam_is_at_rest_after_even_numbers(monkeypatch):
 def test_end_point_and_path():
     """Their game is the one that `game` gives; the path starts and ends where it is told to."""
     gan = trained("nsgan adam", 6, keep=(2, 4))
-    found = gan.end_point(images(6), seed=3, top=2)
+    found = gan.end_point(max(gan.run.snapshots), images(6), seed=3, top=2)
     norms = [gan.game(k, images(6), seed=3).vector_field(gan.point(k)).norm() for k in (0, 6)]
     assert found.start_norm == pytest.approx(float(norms[0]), rel=1e-5)
     assert found.classification.gradient_norm == pytest.approx(float(norms[1]), rel=1e-5)
