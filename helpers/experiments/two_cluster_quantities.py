@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 from pandas import DataFrame, concat
+from scipy.stats import binomtest
 
 from helpers.analysis.coverage import least_loss
 from helpers.experiments.ensembles import difference, log_ratio, paired, ratio
@@ -98,6 +99,28 @@ def pairs(rows: Rows, label: str) -> DataFrame:
     found = DataFrame({"js": lost["one"], "rs": lost["other"]})
     found["both"] = found["js"] & (off <= _RIGHT)
     return found.assign(js_share=both["one"], rs_off=off)
+
+
+def losing(rows: Rows) -> DataFrame:
+    """Who loses the small cluster, a row an imbalance of `UNEVEN` that both losses have.
+
+    Columns "js_lost" and "rs_lost", percent of the seeds; "js_alone" and "rs_alone", of the "pairs"
+    from one start those in which just that one does; "as_shown", percent of the pairs in which JS
+    loses it and RS has its true share; "p_value" of the sign test, whether one of them does alone
+    more often than the other.
+    """
+    found: dict[str, dict[str, float]] = {}
+    for label in UNEVEN:
+        if all(f"{loss} {label}" in rows for loss in ("js", "rs")):
+            own = pairs(rows, label)
+            alone = {"js_alone": own["js"] & ~own["rs"], "rs_alone": own["rs"] & ~own["js"]}
+            percent = {"js_lost": own["js"], "rs_lost": own["rs"], "as_shown": own["both"]}
+            found[label] = {name: 100 * seen.mean() for name, seen in percent.items()}
+            counts = {name: int(seen.sum()) for name, seen in alone.items()}
+            tested = sum(counts.values())
+            p_value = binomtest(counts["js_alone"], tested).pvalue if tested else 1.0
+            found[label] |= {**counts, "pairs": len(own), "p_value": p_value}
+    return DataFrame.from_dict(found, orient="index")
 
 
 def _true(label: str) -> float:

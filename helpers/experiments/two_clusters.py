@@ -27,6 +27,7 @@ from helpers.experiments.two_cluster_arms import (
 )
 from helpers.experiments.two_cluster_quantities import (
     QUANTITIES,
+    losing,
     pairs,
     proportions,
     sitting,
@@ -55,6 +56,7 @@ __all__ = [
     "WANTED",
     "course_of",
     "grid_arm",
+    "losing",
     "measure",
     "members_of",
     "pairs",

@@ -465,3 +465,20 @@ def test_refused(change, message):
     much = {name: given.pop(name) for name in ("members", "iterations")}
     with pytest.raises(ValueError, match=message):
         train(Setting(**given), Size(**much, lacks="most"), seed=0)
+
+
+def test_who_loses_the_small_cluster():
+    """Of four pairs at 2:1: both, JS alone with RS right, RS alone, neither; none at 3:1."""
+    one = {"block": [0] * 4, "member": range(4)}
+    rows = {
+        "js 2:1": pd.DataFrame(one | {"at_four": [0.0, 0.0, 0.3, 0.3]}),
+        "rs 2:1": pd.DataFrame(one | {"at_four": [0.0, 1 / 3, 0.0, 0.3]}),
+        "js 3:1": pd.DataFrame(one | {"at_four": [0.0] * 4}),
+    }
+    found = two_clusters.losing(rows)
+    assert found.index.tolist() == ["2:1"]
+    assert found.loc["2:1"].to_dict() == {
+        **{"js_lost": 50, "rs_lost": 50, "as_shown": 25},
+        **{"js_alone": 1, "rs_alone": 1, "pairs": 4, "p_value": 1},
+    }
+    assert not len(two_clusters.losing({}))
