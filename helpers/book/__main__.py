@@ -57,8 +57,8 @@ def _run(layout: Layout, options: argparse.Namespace) -> int:
 
 def _check(layout: Layout, options: argparse.Namespace) -> int:
     faults = pairing.check(layout) + habits.check(layout) + readme.check(layout)
-    faults += ledger.history.faults(ledger.all_claims().values())
-    print("\n".join(faults) or "pairs, habits, README and the record of rules are in order")
+    faults += ledger.history.faults(ledger.all_claims().values()) + board.faults(layout)
+    print("\n".join(faults) or "pairs, habits, README, claims and their evidence are in order")
     for chapter, claims in board.lagging(layout).items():
         print(
             f"warning: {chapter}: the evidence says more than the stored boxes of "

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
 
-from helpers import evidence, ledger
+from helpers import evidence, experiments, ledger
 from helpers.book import pairing
 from helpers.book import table as tables
 from helpers.book.layout import Layout
@@ -29,19 +29,66 @@ def lagging(layout: Layout) -> dict[str, list[str]]:
     Of a claim with a home, only the box there; a line of text stands for each box.
     """
     found: dict[str, list[str]] = {}
+    for chapter, boxes in _boxes(layout).items():
+        for claim, text, now in boxes:
+            if text != ledger.as_text(now.record, now.source):
+                found.setdefault(chapter, []).append(claim)
+    return found
+
+
+def _boxes(layout: Layout) -> dict[str, list[tuple[str, str, ledger.Standing]]]:
+    """Claim, text and present standing of the boxes of committed notebooks, by chapter.
+
+    Of claims that evidence judges, and of one with a home, only the box there.
+    """
+    found: dict[str, list[tuple[str, str, ledger.Standing]]] = {}
     for chapter in layout.chapters():
         path = layout.notebook(chapter)
-        notebook = pairing.read(path) if path.exists() else None
-        if notebook is None:
-            continue
-        for claim, text in ledger.boxes_of(notebook):
+        for claim, text in ledger.boxes_of(pairing.read(path)) if path.exists() else ():
             judged = evidence.judged(claim)
             if judged is None or ledger.find(claim).get("home", chapter) != chapter:
                 continue
             legacy = ledger.legacy_runs().get(claim, [])
-            now = ledger.standing(claim, judged=judged, legacy=legacy)
-            if now and text != ledger.as_text(now.record, now.source):
-                found.setdefault(chapter, []).append(claim)
+            if now := ledger.standing(claim, judged=judged, legacy=legacy):
+                found.setdefault(chapter, []).append((claim, text, now))
+    return found
+
+
+def faults(layout: Layout) -> list[str]:
+    """What claims are judged by that is not there, and verdicts that nothing supports.
+
+    A line for each quantity that its experiment does not measure, each wanted run and each run of
+    the evidence that is of no reading, and each box of a committed notebook with a decided verdict
+    that is not the one of the evidence.
+    """
+    found = []
+    for claim in ledger.all_claims().values():
+        for quantity in claim["quantities"]:
+            name = quantity.get("experiment")
+            if name is None:
+                continue
+            if name not in experiments.ORDER:
+                found.append(f"{claim['id']}, {quantity['name']}: no experiment {name!r}")
+            elif quantity["name"] not in experiments.find(name).QUANTITIES.get(claim["id"], {}):
+                found.append(f"{claim['id']}, {quantity['name']}: {name} does not measure it")
+    for name in experiments.ORDER:
+        module = experiments.find(name)
+        for wanted in module.WANTED:
+            unknown = [r for r in wanted.readings if r not in module.READINGS]
+            unknown += [arm for arm in wanted.arms if arm not in module.ARMS]
+            found += [
+                f"{name}: runs are wanted of {each!r}, which there is not" for each in unknown
+            ]
+        found += [f"{name}: run {key} is of no reading" for key in evidence.astray(name)]
+    for chapter, boxes in _boxes(layout).items():
+        for claim_id, text, now in boxes:
+            said = text.removeprefix(f"{claim_id} ").partition(":")[0]
+            decided = not said.startswith(ledger.rules.OPEN)
+            if decided and now.record.verdict != said.partition(" (")[0]:
+                found.append(
+                    f"{chapter}: the box of {claim_id} says {said!r}, and the evidence "
+                    f"{now.record.said!r}; run `make notebooks`"
+                )
     return found
 
 

@@ -14,7 +14,7 @@
 
 from helpers.evidence.committed import drop, merge
 from helpers.evidence.comparing import Compared, compare, quantities
-from helpers.evidence.frames import DECIDING, deciding, runs
+from helpers.evidence.frames import DECIDING, astray, deciding, runs
 from helpers.evidence.gathering import Gathered, gather
 from helpers.evidence.identity import Run
 from helpers.evidence.judging import Judgement, judged, source_of
@@ -31,6 +31,7 @@ __all__ = [
     "Run",  # what one training gives, by what tells it from others
     "Store",  # runs in a folder while they go on
     "Unwritable",  # a store cannot be written
+    "astray",  # runs that ship and are of no reading
     "compare",  # a folder's runs against the evidence, quantity by quantity
     "deciding",  # the rows that decide
     "drop",  # take a run out of the evidence, on record

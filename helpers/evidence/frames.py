@@ -112,6 +112,25 @@ def by_arm(rows: DataFrame) -> dict[str, DataFrame]:
     return {str(arm): own.reset_index(drop=True) for arm, own in rows.groupby("arm")}
 
 
+def astray(experiment: str) -> list[str]:
+    """Keys of the runs that ship and are of no reading, arm or size of the present version.
+
+    Raises:
+        ValueError: for an unknown experiment, and evidence that is damaged.
+
+    >>> astray("two_clusters")
+    []
+    """
+    module = experiments.find(experiment)
+    labels, sizes = _labels(module), _sizes(module)
+    return [
+        line["key"]
+        for line in committed.read(experiment)
+        if line["version"] == module.VERSION
+        and (text_of(line["setting"]) not in labels or text_of(line["size"]) not in sizes)
+    ]
+
+
 def _lines(experiment: str, folder: Path | str | None) -> Iterator[dict[str, Any]]:
     if folder is None:
         yield from (line for line in committed.read(experiment) if not line.get("replicate"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +38,46 @@ def data_file(name: str) -> Path:
 
 @functools.cache
 def all_claims() -> dict[str, dict[str, Any]]:
-    """All claims by id, their rules checked.
+    """All claims by id, checked as `by_id` does.
 
     >>> all_claims()["C03"]["paper"]
     'C'
     """
-    stored = json.loads(data_file("claims.json").read_text(encoding="utf-8"))
+    return by_id(json.loads(data_file("claims.json").read_text(encoding="utf-8")))
+
+
+def by_id(stored: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Claims by id.
+
+    Raises:
+        ValueError: for an id used twice, a claim without a source, a quantity named twice or
+            without words for what is measured, and an unknown rule; it names the claim.
+
+    >>> claim = {"id": "C99", "claim": "A sentence.", "place": "", "quantities": []}
+    >>> by_id([claim])
+    Traceback (most recent call last):
+    ...
+    ValueError: C99 has no source: place says where the paper says it, got ''
+    """
+    found: dict[str, dict[str, Any]] = {}
     for claim in stored:
+        name = claim["id"]
+        if name in found:
+            raise ValueError(f"two claims have the id {name}")
+        if not str(claim.get("place") or "").strip():
+            raise ValueError(
+                f"{name} has no source: place says where the paper says it, "
+                f"got {claim.get('place')!r}"
+            )
+        names = [quantity.get("name") for quantity in claim["quantities"]]
         for quantity in claim["quantities"]:
+            if names.count(quantity.get("name")) > 1:
+                raise ValueError(f"{name} has two quantities of the name {quantity.get('name')!r}")
+            if not quantity.get("what"):
+                raise ValueError(f"{name}, {quantity.get('name')}: what says what is measured")
             check_rule(quantity)
-    return {claim["id"]: claim for claim in stored}
+        found[name] = dict(claim)
+    return found
 
 
 def find(claim_id: str) -> dict[str, Any]:

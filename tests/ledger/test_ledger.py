@@ -3,6 +3,7 @@
 import copy
 import json
 import math
+import re
 from types import SimpleNamespace
 
 import numpy as np
@@ -115,6 +116,28 @@ def test_claims_have_what_they_need():
         assert claim["claim"] and claim["place"] and type(claim["chapters"]) is list, claim["id"]
         # Evidence judges a claim as a whole.
         assert len({"experiment" in q for q in claim["quantities"]}) <= 1, claim["id"]
+
+
+C03_RULE = next(q for q in ledger.find("C03")["quantities"] if q["name"] == "s2")
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"id": "C03"}, "two claims have the id C03"),
+        ({"place": " "}, "Z9 has no source: place says where"),
+        ({"place": None}, "Z9 has no source"),
+        ({"quantities": [C03_RULE, C03_RULE]}, "Z9 has two quantities of the name 's2'"),
+        ({"quantities": [C03_RULE | {"what": ""}]}, "Z9, s2: what says what is measured"),
+        ({"quantities": [C03_RULE | {"rule": "about"}]}, "unknown rule 'about'"),
+    ],
+)
+def test_claims_that_are_refused(change, message):
+    """By whatever reads data/claims.json, `make check` among it."""
+    other = ledger.find("C03")
+    assert list(claims.by_id([other, other | {"id": "Z9"}])) == ["C03", "Z9"]
+    with pytest.raises(ValueError, match=re.escape(message)):
+        claims.by_id([other, other | {"id": "Z9"} | change])
 
 
 def test_changed_rules_say_so():
