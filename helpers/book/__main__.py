@@ -57,6 +57,7 @@ def _run(layout: Layout, options: argparse.Namespace) -> int:
 
 def _check(layout: Layout, options: argparse.Namespace) -> int:
     faults = pairing.check(layout) + habits.check(layout) + readme.check(layout)
+    faults += regress.check(layout)
     faults += ledger.history.faults(ledger.all_claims().values()) + board.faults(layout)
     print("\n".join(faults) or "pairs, habits, README, claims and their evidence are in order")
     for chapter, claims in board.lagging(layout).items():

@@ -50,6 +50,16 @@ def compare(layout: Layout, chapter: str) -> list[Comparison]:
     return [Comparison(chapter, *key, before.get(key), now.get(key)) for key in keys]
 
 
+def check(layout: Layout) -> list[str]:
+    """Chapters that have no reference, which nothing else would miss: a line each."""
+    return [
+        f"{chapter}: no data/references/{chapter}.json; execute the chapter, then "
+        f"`python -m helpers.book spread --chapter {chapter} --write`"
+        for chapter in layout.chapters()
+        if not (layout.references / f"{chapter}.json").exists()
+    ]
+
+
 def accept(layout: Layout, chapter: str) -> None:
     """Make the last execution the reference; numbers that stay keep their spread."""
     before = load(layout, chapter)

@@ -107,7 +107,7 @@ def test_lagging_boxes_are_named(layout, monkeypatch, tmp_path, capsys):
     toy.make_evidence(tmp_path / "evidence", tmp_path / "runs")
     assert board.lagging(layout) == {"two_clusters": ["Z1", "Z2"]}
     monkeypatch.setattr(board, "faults", lambda layout: [])
-    for part in ("pairing", "habits", "readme"):
+    for part in ("pairing", "habits", "readme", "regress"):
         monkeypatch.setattr(f"helpers.book.__main__.{part}.check", lambda layout: [])
     assert main(["check"], layout) == 0
     said = capsys.readouterr().out

@@ -24,7 +24,7 @@ from helpers.book import (
 )
 from helpers.book.__main__ import main
 from helpers.book.layout import Layout, checkout
-from helpers.ledger.references import Number
+from helpers.ledger.references import Number, Reference
 
 HEADER = "---\njupytext:\n  text_representation:\n    format_name: myst\n---\n\n"
 CHAPTER = (
@@ -206,6 +206,14 @@ def test_chapters_by_name(book):
     assert book.select(["good", "better", "good"]) == ["good", "better"]
     with pytest.raises(ValueError, match="unknown chapter 'worse'; there are: better, good"):
         book.select(["good", "worse"])
+
+
+def test_a_chapter_without_a_reference_is_named(book):
+    """A file that is gone would be taken for one without numbers."""
+    (fault,) = regress.check(book)
+    assert fault.startswith("good: no data/references/good.json; execute the chapter, then ")
+    regress.save(book, "good", Reference((), ()))
+    assert regress.check(book) == []
 
 
 def test_every_profile_has_a_folder(book, tmp_path, monkeypatch):
