@@ -47,20 +47,21 @@ def _run(layout: Layout, options: argparse.Namespace) -> int:
         force=options.force,
     )
     print(execute.report(results))
-    failed = {result.chapter for result in results if result.error}
     if options.publish:
         for result in results:
-            if result.chapter not in failed:
+            if not result.error:
                 pairing.publish(layout, result.chapter)
-    return int(bool(failed))
+    return int(any(result.error for result in results))
 
 
 def _check(layout: Layout, options: argparse.Namespace) -> int:
     faults = pairing.check(layout) + habits.check(layout) + readme.check(layout)
     faults += regress.check(layout)
-    faults += ledger.history.faults(ledger.all_claims().values()) + board.faults(layout)
+    faults += ledger.history.faults(ledger.all_claims().values())
+    boxes = board.boxes(layout)
+    faults += board.faults(boxes)
     print("\n".join(faults) or "pairs, habits, README, claims and their evidence are in order")
-    for chapter, claims in board.lagging(layout).items():
+    for chapter, claims in board.lagging(boxes).items():
         print(
             f"warning: {chapter}: the evidence says more than the stored boxes of "
             f"{', '.join(claims)}; run `make notebooks`"

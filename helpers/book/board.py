@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
@@ -23,25 +24,15 @@ def rows(layout: Layout, *, committed: bool) -> list[ledger.Row]:
     return ledger.scoreboard(executed, runs, {c: j for c, j in judged.items() if j is not None})
 
 
-def lagging(layout: Layout) -> dict[str, list[str]]:
-    """Claims whose box in a committed notebook says something else than the evidence, by chapter.
+Box = tuple[str, str, str, ledger.Standing]  # chapter, claim, text, and what decides the claim now
 
-    Of a claim with a home, only the box there; a line of text stands for each box.
+
+def boxes(layout: Layout) -> list[Box]:
+    """The boxes of committed notebooks of claims that evidence judges; of one with a home, there.
+
+    A line of text stands for each box.
     """
-    found: dict[str, list[str]] = {}
-    for chapter, boxes in _boxes(layout).items():
-        for claim, text, now in boxes:
-            if text != ledger.as_text(now.record, now.source):
-                found.setdefault(chapter, []).append(claim)
-    return found
-
-
-def _boxes(layout: Layout) -> dict[str, list[tuple[str, str, ledger.Standing]]]:
-    """Claim, text and present standing of the boxes of committed notebooks, by chapter.
-
-    Of claims that evidence judges, and of one with a home, only the box there.
-    """
-    found: dict[str, list[tuple[str, str, ledger.Standing]]] = {}
+    found = []
     for chapter in layout.chapters():
         path = layout.notebook(chapter)
         for claim, text in ledger.boxes_of(pairing.read(path)) if path.exists() else ():
@@ -50,46 +41,62 @@ def _boxes(layout: Layout) -> dict[str, list[tuple[str, str, ledger.Standing]]]:
                 continue
             legacy = ledger.legacy_runs().get(claim, [])
             if now := ledger.standing(claim, judged=judged, legacy=legacy):
-                found.setdefault(chapter, []).append((claim, text, now))
+                found.append((chapter, claim, text, now))
     return found
 
 
-def faults(layout: Layout) -> list[str]:
-    """What claims are judged by that is not there, and verdicts that nothing supports.
+def lagging(shown: Iterable[Box]) -> dict[str, list[str]]:
+    """Claims whose box says something else than the evidence, by chapter."""
+    found: dict[str, list[str]] = {}
+    for chapter, claim, text, now in shown:
+        if text != ledger.as_text(now.record, now.source):
+            found.setdefault(chapter, []).append(claim)
+    return found
+
+
+def faults(shown: Iterable[Box]) -> list[str]:
+    """What claims are judged by that is not there, and boxes that nothing supports.
 
     A line for each quantity that its experiment does not measure, each wanted run and each run of
-    the evidence that is of no reading, and each box of a committed notebook with a decided verdict
-    that is not the one of the evidence.
+    the evidence that is of no reading, and each box with a decided verdict that is not the one of
+    the evidence.
     """
-    found = []
+    return [*_unmeasured(), *_of_no_reading(), *_unsupported(shown)]
+
+
+def _unmeasured() -> Iterator[str]:
     for claim in ledger.all_claims().values():
         for quantity in claim["quantities"]:
-            name = quantity.get("experiment")
+            name, which = quantity.get("experiment"), f"{claim['id']}, {quantity['name']}"
             if name is None:
                 continue
             if name not in experiments.ORDER:
-                found.append(f"{claim['id']}, {quantity['name']}: no experiment {name!r}")
+                yield f"{which}: no experiment {name!r}"
             elif quantity["name"] not in experiments.find(name).QUANTITIES.get(claim["id"], {}):
-                found.append(f"{claim['id']}, {quantity['name']}: {name} does not measure it")
+                yield f"{which}: {name} does not measure it"
+
+
+def _of_no_reading() -> Iterator[str]:
     for name in experiments.ORDER:
         module = experiments.find(name)
         for wanted in module.WANTED:
             unknown = [r for r in wanted.readings if r not in module.READINGS]
             unknown += [arm for arm in wanted.arms if arm not in module.ARMS]
-            found += [
-                f"{name}: runs are wanted of {each!r}, which there is not" for each in unknown
-            ]
-        found += [f"{name}: run {key} is of no reading" for key in evidence.astray(name)]
-    for chapter, boxes in _boxes(layout).items():
-        for claim_id, text, now in boxes:
-            said = text.removeprefix(f"{claim_id} ").partition(":")[0]
-            decided = not said.startswith(ledger.rules.OPEN)
-            if decided and now.record.verdict != said.partition(" (")[0]:
-                found.append(
-                    f"{chapter}: the box of {claim_id} says {said!r}, and the evidence "
-                    f"{now.record.said!r}; run `make notebooks`"
-                )
-    return found
+            for each in unknown:
+                yield f"{name}: runs are wanted of {each!r}, which there is not"
+        for key in evidence.astray(name):
+            yield f"{name}: run {key} is of no reading"
+
+
+def _unsupported(shown: Iterable[Box]) -> Iterator[str]:
+    for chapter, claim, text, now in shown:
+        said = text.removeprefix(f"{claim} ").partition(":")[0]
+        decided = not said.startswith(ledger.rules.OPEN)
+        if decided and now.record.verdict != said.partition(" (")[0]:
+            yield (
+                f"{chapter}: the box of {claim} says {said!r}, and the evidence "
+                f"{now.record.said!r}; run `make notebooks`"
+            )
 
 
 def counts_line(board: list[ledger.Row]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pandas import DataFrame
 from torch import Tensor
 
 from helpers.analysis.endpoints import bump
@@ -192,16 +193,14 @@ def along(
     for stage in stages[::-1][::step][::-1]:
         game, point = gan.game(stage, reals, seed=seed), gan.point(stage).to(reals.device)
         operator = jacobian(game, point, route="retained")
-        row = {
-            "passes": stage * gan.setting.critics,
-            "norm": float(game.vector_field(point).norm()),
-        }
+        norm = float(game.vector_field(point).norm())
+        row: dict[str, float] = {"passes": stage * gan.setting.critics, "norm": norm}
         for name, which in (("leading", "LM"), ("leftmost", "SR")):
             found = game_eigenvalues(operator, 1, which, seed=seed, tolerance=_TOLERANCE)
             row |= {f"{name}_real": found.values[0].real, f"{name}_imaginary": found.values[0].imag}
             row[f"{name}_residual"] = found.residuals[0]
-        rows.append({key: float(value) for key, value in row.items()})
-    return {"numbers": {}, "along": {key: [row[key] for row in rows] for key in rows[0]}}
+        rows.append(row)
+    return {"numbers": {}, "along": DataFrame(rows, dtype=float).to_dict("list")}
 
 
 def densities_of(gan: TrainedGan, end: int, reals: Tensor, how: Looking, *, seed: int) -> Found:

@@ -103,10 +103,10 @@ def test_lagging_boxes_are_named(layout, monkeypatch, tmp_path, capsys):
     """With the command that refreshes them, and without failing the check."""
     write(layout, monkeypatch, "Z1", "Z2", "Z4")
     write(layout, monkeypatch, "Z1", chapter="first")  # not its home
-    assert board.lagging(layout) == {}
+    assert board.lagging(board.boxes(layout)) == {}
     toy.make_evidence(tmp_path / "evidence", tmp_path / "runs")
-    assert board.lagging(layout) == {"two_clusters": ["Z1", "Z2"]}
-    monkeypatch.setattr(board, "faults", lambda layout: [])
+    assert board.lagging(board.boxes(layout)) == {"two_clusters": ["Z1", "Z2"]}
+    monkeypatch.setattr(board, "faults", lambda boxes: [])
     for part in ("pairing", "habits", "readme", "regress"):
         monkeypatch.setattr(f"helpers.book.__main__.{part}.check", lambda layout: [])
     assert main(["check"], layout) == 0
@@ -114,7 +114,7 @@ def test_lagging_boxes_are_named(layout, monkeypatch, tmp_path, capsys):
     assert "two_clusters: the evidence says more than the stored boxes of Z1, Z2" in said
     assert "`make notebooks`" in said
     write(layout, monkeypatch, "Z1", "Z2", "Z4")
-    assert board.lagging(layout) == {}
+    assert board.lagging(board.boxes(layout)) == {}
 
 
 ELSEWHERE = "Z2, elsewhere: no experiment 'images'"  # of which the toy book has none
@@ -124,13 +124,13 @@ def test_a_verdict_that_nothing_supports_is_refused(layout, monkeypatch, tmp_pat
     """A box that the evidence contradicts; one that is merely older, and open, is no fault."""
     write(layout, monkeypatch, "Z1", "Z2")  # both open
     toy.make_evidence(tmp_path / "evidence", tmp_path / "runs")
-    assert board.faults(layout) == [ELSEWHERE]
+    assert board.faults(board.boxes(layout)) == [ELSEWHERE]
     write(layout, monkeypatch, "Z1", "Z2")
-    assert board.faults(layout) == [ELSEWHERE]
+    assert board.faults(board.boxes(layout)) == [ELSEWHERE]
     path = layout.notebook("two_clusters")
     text = path.read_text()
     path.write_text(text.replace("Z1 reproduced: ", "Z1 reproduced, with a caveat (in a dream): "))
-    _, fault = board.faults(layout)
+    _, fault = board.faults(board.boxes(layout))
     assert "two_clusters: the box of Z1 says 'reproduced, with a caveat (in a dream)'" in fault
     assert fault.endswith("and the evidence 'reproduced'; run `make notebooks`")
 
@@ -141,15 +141,18 @@ def test_what_judges_claims_has_to_be_there(layout, monkeypatch, tmp_path):
     module = experiments.find(toy.NAME)
     assert evidence.astray(toy.NAME) == []
     low = module.QUANTITIES["Z1"].pop("low_value")
-    assert board.faults(layout) == ["Z1, low_value: toy does not measure it", ELSEWHERE]
+    assert board.faults(board.boxes(layout)) == [
+        "Z1, low_value: toy does not measure it",
+        ELSEWHERE,
+    ]
     module.QUANTITIES["Z1"]["low_value"] = low
     module.WANTED = [Wanted(["as guessed"], ["low", "deep"], "full", range(1), "Z1")]
-    _, reading, arm = board.faults(layout)
+    _, reading, arm = board.faults(board.boxes(layout))
     assert reading == "toy: runs are wanted of 'as guessed', which there is not"
     assert arm == "toy: runs are wanted of 'deep', which there is not"
     module.WANTED = []
     module.ARMS = {name: module.ARMS[name] for name in ("low", "rare")}
-    _, *astray = board.faults(layout)
+    _, *astray = board.faults(board.boxes(layout))
     assert len(astray) == 2 and all(line.endswith(" is of no reading") for line in astray)
 
 
