@@ -19,6 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from helpers.evidence.identity import Run
 from helpers.evidence.lines import parsed, text_of
 from helpers.inputs import shown
@@ -141,44 +143,25 @@ def write_text(path: Path, text: str) -> None:
 
 
 def _claim(mark: Path) -> bool:
-    held = _held(mark)
-    if held is not None and _is_stale(mark, held):
-        _set_aside(mark, held)
     own = {"host": socket.gethostname(), "process": os.getpid(), "time": round(time.time())}
     try:
         mark.parent.mkdir(parents=True, exist_ok=True)
-        # Linked into place, so that nobody sees a mark without its words; a link fails if there is
-        # one. Folders without links get the exclusive file alone.
-        part = mark.with_name(f".{mark.name}.{os.getpid()}.{threading.get_ident()}")
-        part.write_text(json.dumps(own), encoding="utf-8")
-        try:
-            os.link(part, mark)
-        except FileExistsError:
-            return False
-        except OSError:
+        # One at a time, or of two that find a mark stale the slower takes away the other's fresh
+        # one. The system frees a lock whose process is gone.
+        with FileLock(mark.with_name(".lock"), timeout=60, poll_interval=0.01):
+            held = _held(mark)
+            if held is not None:
+                if not _is_stale(mark, held):
+                    return False
+                mark.unlink(missing_ok=True)
+            # Where locks do not reach other machines, the exclusive file still does.
             with mark.open("x", encoding="utf-8") as file:
                 file.write(json.dumps(own))
-        finally:
-            part.unlink(missing_ok=True)
     except FileExistsError:
         return False
     except OSError as error:
         raise Unwritable(f"{mark} cannot be written: {error}") from error
     return True
-
-
-def _set_aside(mark: Path, stale: dict[str, Any]) -> None:
-    """Take a stale mark away; if another process has put a fresh one there, put that back."""
-    aside = mark.with_name(f".{mark.name}.{os.getpid()}.{time.monotonic_ns()}")
-    try:
-        mark.rename(aside)
-    except OSError:  # somebody else did
-        return
-    if _held(aside) != stale:
-        with_link = getattr(os, "link", None)
-        if with_link is not None and not mark.exists():
-            with_link(aside, mark)
-    aside.unlink(missing_ok=True)
 
 
 def _held(mark: Path) -> dict[str, Any] | None:

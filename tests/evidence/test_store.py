@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -95,9 +96,18 @@ def test_a_mark_of_another_machine_counts_for_ten_minutes(tmp_path, age, is_free
         assert is_ours is is_free
 
 
-def test_a_stale_mark_is_taken_by_one(tmp_path):
+@pytest.mark.parametrize("_", range(5))
+def test_a_stale_mark_is_taken_by_one(tmp_path, monkeypatch, _):
+    is_stale = module._is_stale
+
+    def slowly(*words):
+        found = is_stale(*words)
+        time.sleep(0.01 * random.random())  # so that others come between the look and the deed
+        return found
+
+    monkeypatch.setattr(module, "_is_stale", slowly)
     mark(tmp_path, 700)
-    store, gate = Store(tmp_path), threading.Barrier(12)
+    store, gate = Store(tmp_path), threading.Barrier(24)
 
     def claim(_):
         gate.wait()
@@ -105,8 +115,8 @@ def test_a_stale_mark_is_taken_by_one(tmp_path):
             gate.wait()
             return is_ours
 
-    with ThreadPoolExecutor(12) as pool:
-        assert sum(pool.map(claim, range(12))) == 1
+    with ThreadPoolExecutor(24) as pool:
+        assert sum(pool.map(claim, range(24))) == 1
 
 
 def test_a_mark_without_words_counts_while_it_is_fresh(tmp_path):
