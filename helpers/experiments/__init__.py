@@ -8,10 +8,11 @@ ensembles             records of a whole training, and members arm by arm
 five_gaussians        Sun et al. 2020, released code: five Gaussians on a circle
 flatness              small classifiers whose steps leave the sharp directions out
 image_ends            images: what is measured of a trained GAN
-image_epochs          Durall et al. 2021: NSGAN and NuGAN, epoch by epoch, at three scales
+image_epochs          Durall et al. 2021: NSGAN and NuGAN with a DCGAN, epoch by epoch
 image_epochs_course   the same: what is read off a training
 image_epochs_training the same: how one is trained and watched
 image_members         images: how one is trained and looked at, step by step
+image_quantities      Durall et al. 2021: what claims on images are judged by
 image_training        DCGANs on images, trained as Berard et al. 2020 do
 images                Berard et al. 2020: image GANs as games
 judges                Berard et al. 2020: LeNets that score images
@@ -20,6 +21,7 @@ mixture               Berard et al. 2020: the mixture of Gaussians
 mixture_ends          the mixture: what is measured of a trained member
 mixture_quantities    the mixture: what claims are judged by
 mixture_training      the mixture: how a block is trained
+nudged_images         Durall et al. 2021: NSGAN and NuGAN on nets that do what theirs do
 parts                 parts of a run that are computed once
 protocol              the shape of an experiment
 pull                  the smallest game that rotates, and methods made for games on it
@@ -51,6 +53,7 @@ ORDER = (
     "flatness",
     "lenses",
     "baselines",
+    "nudged_images",
     "image_epochs",
     "judges",
     "images",

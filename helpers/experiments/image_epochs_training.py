@@ -77,13 +77,16 @@ class Setting(image_training.Setting):
         return "D" not in self.batch_norm
 
     def players(self, latent: int, width: int, *, seed: int) -> Players:
-        """Both nets as they start; width is the DCGAN's.
+        """Both nets as they start; width is the DCGAN's, an eighth of the fully connected ones'.
 
-        >>> len(Setting(nets="dense").players(8, 4, seed=0).generator)
-        11
+        >>> Setting(nets="dense").players(100, 16, seed=0).generator[0].out_features
+        128
         """
         if self.nets == "dense":
-            return dense_image_nets(seed=seed, latent=latent, batch_normed=self.batch_norm == "G")
+            batch_normed = self.batch_norm == "G"
+            return dense_image_nets(
+                seed=seed, latent=latent, width=8 * width, batch_normed=batch_normed
+            )
         batch_normed = self.batch_norm == "D"
         return dcgan(
             seed=seed, latent=latent, width=width, normed=self.normed, batch_normed=batch_normed
@@ -123,8 +126,9 @@ class EpochWatch:
 
     "score", "entropy" and "modes" of samples under a judge; "top_g" and "top_d" (5,) the leading
     eigenvalues of the own Hessians, "low_g" and "low_d" the lowest ones, "slope_g" the norm of G's
-    gradient, on fixed data. Nothing is carried from one epoch to the next, so that a training that
-    was cut off records what an uncut one does.
+    gradient, "value_g" and "value_d" the losses, on fixed data; "norm_g" and "norm_d" of weights.
+    Nothing is carried from one epoch to the next, so that a training that was cut off records what
+    an uncut one does.
 
     Args:
         judge: a classifier.
@@ -163,6 +167,8 @@ class EpochWatch:
             record[f"top_{player.lower()}"] = top_eigenpairs(operator, TOP, **options).values
             record[f"low_{player.lower()}"] = top_eigenpairs(operator, 1, "SA", **options).values[0]
         record["slope_g"] = float(game.gradient("G", point).norm())
+        for player, value, weights in zip("gd", game.losses(point), game.split(point), strict=True):
+            record |= {f"value_{player}": float(value), f"norm_{player}": float(weights.norm())}
         return record
 
 

@@ -58,33 +58,38 @@ def dcgan(
         )
 
 
-def dense_image_nets(*, seed: int, latent: int = 100, batch_normed: bool = False) -> Players:
+def dense_image_nets(
+    *, seed: int, latent: int = 100, width: int = 128, batch_normed: bool = False
+) -> Players:
     """Fully connected nets for grey images of 32 x 32 pixels, as many simple GANs have them.
 
-    G: latents (N, latent) by 128, 256, 512 and 1024 units to images (N, 1, 32, 32); D: images by
-    512 and 256 units to logits (N,). Leaky ReLU of slope 0.2, tanh at the image, torch's
-    initialisation.
+    G: latents (N, latent) by width, 2, 4 and 8 times as many units to images (N, 1, 32, 32); D:
+    images by 4 and 2 times width units to logits (N,). Leaky ReLU of slope 0.2, tanh at the image,
+    torch's initialisation.
 
     Args:
         seed: of both initialisations.
         latent: dimension of the latents.
+        width: units of G's first layer.
         batch_normed: whether G has batch norm after all layers but the first and the last.
 
     Raises:
-        ValueError: for a latent below 1.
+        ValueError: for a latent or a width below 1.
 
     >>> [sum(p.numel() for p in net.parameters()) for net in dense_image_nets(seed=0)]
     [1752448, 656385]
     """
-    sizes = [whole_number("latent", latent, 1), 128, 256, 512, 1024]
+    width = whole_number("width", width, 1)
+    sizes = [whole_number("latent", latent, 1), *(times * width for times in (1, 2, 4, 8))]
     with seeded(seed):
         up: list[nn.Module] = []
         for before, after in pairwise(sizes):
             norm = [nn.BatchNorm1d(after)] if batch_normed and up else []
             up += [nn.Linear(before, after), *norm, nn.LeakyReLU(0.2)]
-        up += [nn.Linear(1024, 32 * 32), nn.Tanh(), nn.Unflatten(1, (1, 32, 32))]
-        down = [nn.Flatten(), nn.Linear(32 * 32, 512), nn.LeakyReLU(0.2)]
-        down += [nn.Linear(512, 256), nn.LeakyReLU(0.2), nn.Linear(256, 1), nn.Flatten(0)]
+        up += [nn.Linear(8 * width, 32 * 32), nn.Tanh(), nn.Unflatten(1, (1, 32, 32))]
+        down = [nn.Flatten(), nn.Linear(32 * 32, 4 * width), nn.LeakyReLU(0.2)]
+        down += [nn.Linear(4 * width, 2 * width), nn.LeakyReLU(0.2)]
+        down += [nn.Linear(2 * width, 1), nn.Flatten(0)]
     return Players(nn.Sequential(*up), nn.Sequential(*down))
 
 

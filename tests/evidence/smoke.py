@@ -35,6 +35,10 @@ SMALL = {
         **{"members": 1, "images": 100, "epochs": 1, "stages": (1, 1, 1), "width": 2, "latent": 4},
         **{"hessian_images": 16, "score_samples": 20, "judge_epochs": 1, "steps": 4},
     },
+    "nudged_images": {
+        **{"members": 1, "images": 100, "epochs": 1, "stages": (1, 1, 1), "latent": 4},
+        **{"hessian_images": 16, "score_samples": 20, "judge_epochs": 1, "steps": 4},
+    },
     "baselines": {
         **{"members": 1, "images": 100, "epochs": 1, "stages": (1, 1, 1), "width": 2, "latent": 4},
         **{"hessian_images": 16, "score_samples": 20, "judge_epochs": 1},
@@ -58,6 +62,7 @@ ALIKE = {
     "mixture": "rate",
     "ring": "k 1,|k 20,|every| 0.9 |rs 0.5 (gradient|step)",
     "image_epochs": "kmnist|fashion|emnist|rate|, k|every",
+    "nudged_images": "kmnist|fashion|emnist",
     "images": "cifar10",
     "lenses": "rs |wgan-gp|js extra",
 }

@@ -57,6 +57,7 @@ def test_nets_of_the_readings():
         (lambda: Setting(batch_norm="G"), "batch_norm is one of"),
         (lambda: dcgan(seed=0, batch_normed=True), "D has the spectral norm or batch norm"),
         (lambda: dense_image_nets(seed=0, latent=0), "latent is a whole number"),
+        (lambda: dense_image_nets(seed=0, width=0), "width is a whole number"),
     ],
 )
 def test_refused(make, message):

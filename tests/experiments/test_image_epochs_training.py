@@ -48,6 +48,11 @@ def test_watch_sees_the_hessians():
     assert 1 <= found["modes"] <= 10
     norm = float(game.gradient("G", point).norm())
     np.testing.assert_allclose(found["slope_g"], norm, rtol=1e-4)
+    values = [found["value_g"], found["value_d"]]
+    np.testing.assert_allclose(values, game.losses(point), rtol=1e-6)
+    for name, net in zip("gd", players, strict=True):
+        parts = [weight.detach().norm() for weight in net.parameters()]
+        np.testing.assert_allclose(found[f"norm_{name}"], torch.stack(parts).norm(), rtol=1e-5)
     last = {name: values[-1] for name, values in gan.run.records.items()}
     np.testing.assert_allclose(last["top_d"], found["top_d"])
 
