@@ -11,7 +11,18 @@ from collections.abc import Callable
 from typing import Any
 
 from helpers import ledger
-from helpers.book import board, execute, habits, pairing, readme, regress, site, spread
+from helpers.book import (
+    board,
+    errata,
+    execute,
+    findings,
+    habits,
+    pairing,
+    readme,
+    regress,
+    site,
+    spread,
+)
 from helpers.book.layout import Layout, checkout
 from helpers.evidence.__main__ import main as evidence
 
@@ -60,6 +71,10 @@ def _check(layout: Layout, options: argparse.Namespace) -> int:
     faults += ledger.history.faults(ledger.all_claims().values())
     boxes = board.boxes(layout)
     faults += board.faults(boxes)
+    pages = {"findings": findings.faults, "errata": errata.faults}
+    if there := [of for page, of in pages.items() if (layout.book / f"{page}.md").exists()]:
+        rows = board.rows(layout, committed=True)
+        faults += [fault for of in there for fault in of(rows)]
     print("\n".join(faults) or "pairs, habits, README, claims and their evidence are in order")
     for chapter, claims in board.lagging(boxes).items():
         print(

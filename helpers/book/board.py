@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader
@@ -107,6 +107,18 @@ def counts_line(board: list[ledger.Row]) -> str:
     return f"Of {len(papers)} claims: {_counts(papers)}. {ours}"
 
 
+def bars(board: list[ledger.Row]) -> str:
+    """The counts as bars of HTML, a paper each; a part leads to its rows of the scoreboard."""
+    templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
+    parts = []
+    for key, paper in ledger.PAPERS.items():
+        own = [row for row in board if row.claim["paper"] == key]
+        parts.append((key, paper, len(own), ledger.count(own)))
+    return templates.get_template("bars.html").render(
+        papers=[part for part in parts if part[2]], marks=ledger.MARKS
+    )
+
+
 def _counts(board: list[ledger.Row]) -> str:
     return ", ".join(
         f"{ledger.MARKS[verdict][0]} {number} {verdict}"
@@ -115,12 +127,44 @@ def _counts(board: list[ledger.Row]) -> str:
     )
 
 
-def table(board: list[ledger.Row], repository: str) -> str:
-    """The filterable table as HTML; `_static/scoreboard.js` brings the filters to life."""
+def tier_of(row: ledger.Row) -> str:
+    """What a verdict rests on, in a word or two.
+
+    >>> {tier_of(row) for row in ledger.scoreboard({})}
+    {'no run yet'}
+    """
+    if row.standing is None:
+        return "no run yet"
+    if row.standing.legacy:
+        return "legacy runs"
+    if not row.standing.source:
+        return "the page itself"
+    return f"{row.standing.record.profile} size"
+
+
+def _first(record: ledger.Record) -> str:
+    """The number that leads a row: of the first quantity that has one."""
+    return next((ours for _, _, ours in ledger.show_quantities(record)), "no number yet")
+
+
+def table(board: list[ledger.Row], repository: str, titles: Mapping[str, str] | None = None) -> str:
+    """The table as HTML; `_static/scoreboard.js` brings filters, search and order to life.
+
+    Args:
+        board: its rows.
+        repository: where a verdict can be disputed.
+        titles: of chapters, by name, in the book's order; else their names.
+    """
+    named = [chapter for row in board for chapter in row.claim["chapters"]]
+    titles = titles or {name: name for name in named}
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     return templates.get_template("scoreboard.html").render(
         rows=board,
         counts=ledger.count(board),
+        chapters={name: title for name, title in titles.items() if name in named},
+        tiers=sorted({tier_of(row) for row in board}),
+        tier_of=tier_of,
+        first=_first,
         papers=ledger.PAPERS,
         marks=ledger.MARKS,
         changes=ledger.changes,

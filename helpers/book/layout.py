@@ -45,6 +45,14 @@ class Layout:
         files = [Path(entry["file"]) for entry in entries]
         return [file.stem for file in files if file.suffix == ".ipynb"]
 
+    def title(self, chapter: str) -> str:
+        """A chapter's heading, as its source has it."""
+        text = self.source(chapter).read_text(encoding="utf-8")
+        found = re.search(r"^# (.+)$", text, flags=re.MULTILINE)
+        if found is None:
+            raise ValueError(f"{self.source(chapter)} has no heading")
+        return found[1]
+
     def pages(self) -> list[Path]:
         """Pages of plain text: the .md files that are no chapter's source."""
         sources = {self.source(chapter) for chapter in self.chapters()}

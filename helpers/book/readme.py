@@ -52,9 +52,7 @@ def _badges(layout: Layout) -> str:
     for chapter in layout.chapters():
         colab = f"{folder}/{chapter}.ipynb"
         badge = "https://colab.research.google.com/assets/colab-badge.svg"
-        title = pairing.read(layout.notebook(chapter)).cells[0].source
-        heading = title.splitlines()[0].lstrip("# ")
-        lines.append(f"| {heading} | [![Open in Colab]({badge})]({colab}) |")
+        lines.append(f"| {layout.title(chapter)} | [![Open in Colab]({badge})]({colab}) |")
     return "\n".join(lines)
 
 

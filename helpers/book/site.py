@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from helpers.book import board, table
+from helpers.book import board, errata, findings, playground, table
 from helpers.book.layout import Layout
 
 # Files of MathJax that a page with TeX loads; the rest of the package stays behind.
@@ -45,6 +45,11 @@ def build(layout: Layout) -> Path:
     return layout.html
 
 
+def _raw(html: str) -> str:
+    """HTML as a page of MyST takes it."""
+    return f"```{{raw}} html\n{html}\n```"
+
+
 def _stage(layout: Layout, stage: Path) -> None:
     book = stage / "book"
     shutil.copytree(layout.book / "_static", book / "_static")
@@ -52,11 +57,25 @@ def _stage(layout: Layout, stage: Path) -> None:
         shutil.copy(layout.root / name, stage / name)
     shutil.copy(layout.book / "references.bib", book)
     rows = board.rows(layout, committed=False)
-    html = f"```{{raw}} html\n{board.table(rows, layout.repository())}\n```"
+    parts = {
+        "scoreboard": lambda: _raw(
+            board.table(rows, layout.repository(), {c: layout.title(c) for c in layout.chapters()})
+        ),
+        "counts": lambda: board.counts_line(rows),
+        "bars": lambda: _raw(board.bars(rows)),
+        "playground": lambda: _raw(playground.html()),
+        "findings": lambda: _raw(findings.html(rows, layout.repository())),
+        "errata": lambda: _raw(errata.html(rows)),
+    }
     for page in layout.pages():
         text = page.read_text(encoding="utf-8")
-        text = text.replace("<!-- scoreboard -->", html)
-        text = text.replace("<!-- counts -->", board.counts_line(rows))
+        for name, part in parts.items():
+            if (mark := f"<!-- {name} -->") in text:
+                text = text.replace(mark, part())
+        if playground.DATA in text:
+            playground.write(book / "_static")
+        if f"_static/{findings.FOLDER}" in text:
+            findings.draw(rows, book / "_static")
         target = book / page.relative_to(layout.book)
         target.parent.mkdir(exist_ok=True)
         target.write_text(text, encoding="utf-8")

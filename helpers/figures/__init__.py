@@ -11,7 +11,8 @@ from helpers.figures.images import leading, pictures, scores
 from helpers.figures.ladder import state_ladder
 from helpers.figures.lines import curves, shares
 from helpers.figures.planes import basin_maps, landscapes, turning_contours
-from helpers.figures.style import PALETTE, PLAYER_COLOURS, show
+from helpers.figures.strip import quantity_strip
+from helpers.figures.style import PALETTE, PLAYER_COLOURS, show, svg
 from helpers.figures.surfaces import sliding_surface, turnable_surfaces
 from helpers.figures.trainings import courses, cumulative, ranges, reached, scattered
 
@@ -40,6 +41,7 @@ __all__ = [
     "path_profiles",  # path-angle and path-norm side by side
     "picture",  # the picture in a captioned figure, as SVG
     "pictures",  # rows of images, each named on its left
+    "quantity_strip",  # a quantity with its seeds and interval, and what was asked of it
     "ranges",  # median and quartiles over seeds, by setting
     "reached",  # how often training was at which pair of losses
     "related",  # a mark a seed in a plane, another mark for each group
@@ -52,6 +54,7 @@ __all__ = [
     "staircases",  # measures on the line as the mass up to each place
     "state_ladder",  # states as boxes, moves as arrows
     "streams",  # planes side by side: streamlines and orbits
+    "svg",  # the figure as such an SVG, in text
     "told_and_true",  # what a plane says of a training's loss beside what it was
     "turnable_surfaces",  # surfaces that the reader can turn
     "turning_contours",  # a saddle over a plane in several states

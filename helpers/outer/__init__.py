@@ -3,7 +3,7 @@
 from helpers.outer.basins import Basins, find_basins
 from helpers.outer.escape import barrier, escape_times
 from helpers.outer.exact import phi_js, phi_pairing, phi_rs, phi_separable, xi
-from helpers.outer.lipschitz import phi_lipschitz
+from helpers.outer.lipschitz import best_discriminator, phi_lipschitz
 from helpers.outer.places import Places
 from helpers.outer.states import StateGraph, stuck_states
 from helpers.outer.wide_generator import WideGenerator
@@ -14,6 +14,7 @@ __all__ = [
     "StateGraph",  # states of points on modes, and where each can go without rising
     "WideGenerator",  # g_w(z) = [tanh(z A + b), 1] w, of which the last layer w is free
     "barrier",  # how far a path out of a basin has to rise at least
+    "best_discriminator",  # values of a discriminator of limited slope at its best
     "escape_times",  # mean times of Langevin diffusion from each node of a grid to some goals
     "find_basins",  # where steepest descent on a grid ends, node by node
     "phi_js",  # outer value of the JS-GAN loss (Sun et al. 2020, eq. 1), between -log 2 and 0

@@ -114,6 +114,41 @@ def phi_lipschitz(
     >>> phi_lipschitz([0.0, 4.0], [[0.0, 0.0], [0.0, 4.0]], "js", L=100.0).round(4)
     array([-0.4774, -0.6931])
     """
+    return _solved(x, y, loss, L, device)[0]
+
+
+def best_discriminator(
+    x: ArrayLike,
+    y: ArrayLike,
+    loss: str,
+    L: float,
+    *,
+    device: str = "auto",
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The values of f at the points where `phi_lipschitz` has its supremum.
+
+    Between the points any function of the same Lipschitz constant does (McShane). Where the
+    supremum is had by several, they are those of the middle of the set; pairing losses see
+    differences of f alone, whose mean over all points is then 0.
+
+    Args and errors as `phi_lipschitz`.
+
+    Returns:
+        (..., n) values at x and (..., n) values at y.
+
+    >>> at_x, at_y = best_discriminator([0.0, 4.0], [0.0, 9.0], "js", L=1.0)
+    >>> (at_x - at_y).round(2)
+    array([0., 5.])
+    """
+    at = _solved(x, y, loss, L, device)[1]
+    n = at.shape[-1] // 2
+    return at[..., :n], at[..., n:]
+
+
+def _solved(
+    x: ArrayLike, y: ArrayLike, loss: str, L: float, device: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(...,) suprema, and (..., 2 n) values of f at x and y."""
     check_loss(loss)
     L = real_number("L", L, above=0)
     x, y = real_array("x", x, finite=False), real_array("y", y, finite=False)
@@ -135,20 +170,28 @@ def phi_lipschitz(
         raise FloatingPointError(f"distances of coordinates up to {far:g} are beyond floats")
     meet = L * distance <= _MEETING * _GAP
     owner = meet.to(torch.int8).argmax(dim=2)  # first point of each location
-    values = points.new_empty(len(points))
+    values, at = points.new_empty(len(points)), points.new_empty(points.shape[:2])
     # Sets of Y in which the same points meet share one problem; a grid has a handful of such.
     patterns, group = torch.unique(owner, dim=0, return_inverse=True)
     for number, pattern in enumerate(patterns):
         locations = torch.unique(pattern)
         alike = torch.nonzero(group == number).squeeze(1)
         for members in alike.split(_CHUNK if points.device.type == "cpu" else len(alike)):
-            problem = _problem(pattern, locations, L * distance[members], loss)
-            values[members] = _solve(problem)
-    return values.cpu().numpy().reshape(batch)
+            problem, basis = _problem(pattern, locations, L * distance[members], loss)
+            u = _solve(problem)
+            values[members], at[members] = problem.value(u), _apply(basis, u)
+    if loss in PAIRING:
+        at = at - at.mean(dim=1, keepdim=True)
+    return values.cpu().numpy().reshape(batch), at.cpu().numpy().reshape(*batch, -1)
 
 
-def _problem(pattern: Tensor, locations: Tensor, reach: Tensor, loss: str) -> _Problem:
-    """Of sets in which the same points meet: pattern (2n,), locations (K,), reach (B, 2n, 2n)."""
+def _problem(
+    pattern: Tensor, locations: Tensor, reach: Tensor, loss: str
+) -> tuple[_Problem, Tensor]:
+    """Of sets in which the same points meet: pattern (2n,), locations (K,), reach (B, 2n, 2n).
+
+    Beside the problem, the rows (B, 2n, K) that give f at each point.
+    """
     n, k = len(pattern) // 2, len(locations)
     reach = reach[:, locations][:, :, locations].clamp(max=_FAR * max(k - 1, 1))
     basis = _tree_basis(reach)
@@ -160,7 +203,7 @@ def _problem(pattern: Tensor, locations: Tensor, reach: Tensor, loss: str) -> _P
     else:
         terms, weight = [(PAIRING[loss], real - fake)], 1 / n
     p, q = torch.triu_indices(k, k, offset=1, device=reach.device)
-    return _Problem(terms, (basis[:, p] - basis[:, q]) / reach[:, p, q, None], weight)
+    return _Problem(terms, (basis[:, p] - basis[:, q]) / reach[:, p, q, None], weight), at
 
 
 def _tree_basis(reach: Tensor) -> Tensor:
@@ -188,7 +231,7 @@ def _tree_basis(reach: Tensor) -> Tensor:
 
 
 def _solve(problem: _Problem) -> Tensor:
-    """(B,) values of the problem, from below and within the gap."""
+    """(B, K) where the problem's value is within the gap of its supremum, from below."""
     size, bounds, k = problem.bounds.shape
     terms = sum(rows.shape[1] for _, rows in problem.terms)
     # A barrier of weight mu leaves mu per bound: 2 M of them, and 2 per softened h.
@@ -199,7 +242,7 @@ def _solve(problem: _Problem) -> Tensor:
     while mu > smallest:
         mu = max(mu * _SHRINK, smallest)
         u = _centre(problem, u, mu)
-    return problem.value(u)
+    return u
 
 
 def _centre(problem: _Problem, u: Tensor, mu: float) -> Tensor:

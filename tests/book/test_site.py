@@ -6,12 +6,15 @@ import shutil
 import threading
 import urllib.request
 
+import numpy as np
 import pytest
 import yaml
 
-from helpers.book import pairing
+from helpers.book import pairing, playground
 from helpers.book.layout import checkout
 from helpers.ledger import all_claims, boxes_of, find
+from helpers.ledger.rules import VERDICTS
+from helpers.outer import best_discriminator, find_basins, phi_lipschitz
 
 LAYOUT = checkout()
 BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
@@ -222,6 +225,107 @@ def test_scoreboard_filters(site, browser):
         assert shown(paper, verdict) == wanted
 
 
+def test_scoreboard_search_and_address(site, browser):
+    """Words, tiers and chapters narrow the rows; the address keeps the choice and gives it back."""
+    board = f"{site}/book/scoreboard.html"
+    shown = (
+        "return [...document.querySelectorAll('#scoreboard tbody tr')].filter(r => !r.hidden)"
+        ".map(r => r.id)"
+    )
+    visit(browser, f"{board}?words=rotating+saddle")
+    found = browser.execute_script(shown)
+    assert 0 < len(found) < 20
+    assert browser.find_element("id", "filter-words").get_attribute("value") == "rotating saddle"
+    visit(browser, f"{board}?chapter=two_clusters&order=verdict")
+    assert set(browser.execute_script(shown)) == {
+        claim for claim, each in all_claims().items() if "two_clusters" in each["chapters"]
+    }
+    verdicts = browser.execute_script(
+        "return [...document.querySelectorAll('#scoreboard tbody tr')].map(r => r.dataset.verdict)"
+    )
+    assert verdicts == sorted(verdicts, key=list(VERDICTS).index)
+    browser.find_element("id", "filter-words").send_keys("imbalanced")
+    assert browser.execute_script(shown) == ["C30"]
+    assert "words=imbalanced" in browser.current_url
+    visit(browser, f"{board}?paper=nobody")  # an old or a wrong address shows all
+    assert len(browser.execute_script(shown)) == len(all_claims())
+
+
+def test_counts_lead_to_their_rows(site, browser):
+    """Each part of the landing page's bars leads to as many rows as it says."""
+    visit(browser, f"{site}/book/intro.html")
+    parts = browser.execute_script(
+        "return [...document.querySelectorAll('.counts .bar a')].map(a => [a.href, a.title])"
+    )
+    assert len(parts) > 10
+    for address, title in parts:
+        visit(browser, address)
+        number = title.partition(": ")[2].split()[0]
+        assert browser.find_element("id", "filter-count").text == f"{number} claims", title
+
+
+def test_playground_has_the_numbers_of_python(site, browser):
+    """At fifty random places, to a thousandth; and descent ends in the basins that Python finds."""
+    visit(browser, f"{site}/book/intro.html")
+    places = np.random.default_rng(5).uniform(-2, 6, size=(50, 2))
+    grid = playground.GRID
+    nodes = np.stack(np.meshgrid(grid, grid, indexing="ij"), axis=-1)
+    for loss in playground.LOSSES:
+        looked_up = browser.execute_script(
+            "return arguments[1].map((y) => [window.playground.value(arguments[0], y),"
+            " window.playground.best(arguments[0], y), window.playground.path(arguments[0], y)])",
+            loss,
+            places.tolist(),
+        )
+        values, best, paths = (list(part) for part in zip(*looked_up, strict=True))
+        np.testing.assert_allclose(
+            values, phi_lipschitz(playground.REALS, places, loss, playground.SLOPE), atol=1e-3
+        )
+        exact = best_discriminator(playground.REALS, places, loss, playground.SLOPE)
+        np.testing.assert_allclose(best, np.concatenate(exact, axis=1), atol=0.03)
+        found = find_basins(
+            phi_lipschitz(playground.REALS, nodes, loss, playground.SLOPE), tolerance=1e-6
+        )
+        for y, path in zip(places, paths, strict=True):
+            start = np.rint((y - grid[0]) / (grid[1] - grid[0])).astype(int)
+            np.testing.assert_allclose(path, grid[found.path(*start)], atol=1e-9)
+
+
+def test_playground_is_played(site, browser):
+    """Sliders move the points, a click on a map too; descent leaves JS stuck and RS free."""
+    browser.set_window_size(*DESK)
+    visit(browser, f"{site}/book/intro.html")
+    said = "return [...document.querySelectorAll('.playground .value')].map(e => e.textContent)"
+    before = browser.execute_script(said)
+    move = (
+        "const i = document.querySelector('.playground input'); i.value = 3;"
+        "i.dispatchEvent(new Event('input'))"
+    )
+    browser.execute_script(move)
+    assert browser.execute_script(said) != before
+    browser.find_element("css selector", ".playground .reset").click()
+    assert browser.execute_script(said) == before
+    browser.find_element("css selector", ".playground .descend").click()
+    browser.execute_async_script("setTimeout(arguments[0], 4000)")
+    status = browser.find_element("css selector", ".playground [role=status]").text
+    assert status == "JS ends with collapse, RS ends with both real points."
+    canvas = browser.find_element("css selector", ".playground canvas")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", canvas)
+    canvas.click()  # its middle: both points at 2
+    assert [float(i.get_attribute("value")) for i in browser.find_elements(
+        "css selector", ".playground input")] == pytest.approx([2, 2], abs=0.1)  # fmt: skip
+    still = browser.find_element("css selector", ".playground .still")
+    assert not still.is_displayed()
+
+
+def test_without_scripts_there_is_a_picture(site):
+    text = urllib.request.urlopen(f"{site}/book/intro.html").read().decode()
+    part = text.partition('id="playground"')[2]
+    assert '<div class="live" hidden' in part and "slope_limit.svg" in part
+    picture = urllib.request.urlopen(f"{site}/_static/slope_limit.svg")
+    assert picture.status == 200
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_text_is_legible(site, browser, theme):
     """Text has contrast 4.5 (WCAG AA) with what is behind it, in boxes and on the scoreboard."""
@@ -255,6 +359,9 @@ def test_text_is_legible(site, browser, theme):
         ("two_point_landscape", ".verdict td, .verdict strong, article p"),
         ("two_clusters", ".verdict td, .verdict summary, figcaption, .measured caption"),
         ("scoreboard", "#scoreboard td, #scoreboard th, #scoreboard td a"),
+        ("intro", ".counts a, .counts span, .playground figcaption, .playground p, article p"),
+        ("findings", ".finding p, .finding figcaption, .finding a"),
+        ("errata", ".errata td, .errata a"),
     ):
         visit(browser, f"{site}/book/{page}.html", theme=theme)
         assert browser.execute_script("return document.documentElement.dataset.theme") == theme

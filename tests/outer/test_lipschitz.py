@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.losses.scalars import PAIRING
-from helpers.outer.lipschitz import phi_lipschitz
+from helpers.losses.scalars import PAIRING, SEPARABLE
+from helpers.outer.lipschitz import best_discriminator, phi_lipschitz
 from tests.common import LOSSES, SETTINGS, point_sets
 from tests.oracles.suprema import exact, lipschitz_bracket
 
@@ -196,3 +197,22 @@ def test_repeated_reals(loss):
     low, high = lipschitz_bracket(x, y, loss, 0.8)
     assert low - GAP <= phi_lipschitz(x, y, loss, 0.8) <= high + MEETING
     assert phi_lipschitz(x, y, loss, 1e4) == pytest.approx(exact(x, y, loss), abs=GAP)
+
+
+@pytest.mark.parametrize("loss", ["js", "hinge", "rs", "rp-hinge"])
+def test_best_discriminator_has_the_value(loss):
+    """The objective at the values that it gives, by hand, is the supremum; none is too steep."""
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=3), rng.normal(size=(5, 3))
+    at_x, at_y = (torch.from_numpy(each) for each in best_discriminator(x, y, loss, 1.5))
+    if loss in PAIRING:
+        value = PAIRING[loss](at_x - at_y).mean(dim=1)
+        assert torch.cat([at_x, at_y], dim=1).mean(dim=1).abs().max() < 1e-12
+    else:
+        h1, h2 = SEPARABLE[loss]
+        value = (h1(at_x) + h2(-at_y)).mean(dim=1) / 2
+    np.testing.assert_allclose(value, phi_lipschitz(x, y, loss, 1.5), atol=1e-12)
+    points = np.concatenate([np.broadcast_to(x, y.shape), y], axis=1)
+    f = torch.cat([at_x, at_y], dim=1).numpy()
+    steep = np.abs(f[:, :, None] - f[:, None]) - 1.5 * np.abs(points[:, :, None] - points[:, None])
+    assert steep.max() <= 1e-9
