@@ -43,7 +43,9 @@ document.addEventListener("DOMContentLoaded", () => {
     if (inputs[name]) inputs[name].value = value;
     if (inputs[name] && inputs[name].value !== value) inputs[name].value = "";
   }
-  for (const input of Object.values(inputs)) input.addEventListener("input", tell);
+  for (const input of Object.values(inputs)) {
+    for (const change of ["input", "change"]) input.addEventListener(change, tell);
+  }
   filter();
   if (location.hash) document.querySelector(location.hash)?.scrollIntoView();
 });
