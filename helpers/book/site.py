@@ -8,10 +8,15 @@ import json
 import shutil
 import subprocess
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 
+import yaml
+
+import helpers
 from helpers.book import board, errata, findings, playground, table
 from helpers.book.layout import Layout
+from helpers.book.slim import slim
 
 # Files of MathJax that a page with TeX loads; the rest of the package stays behind.
 _MATHJAX = ("tex-chtml.js", "output/chtml/fonts/woff-v2")
@@ -35,6 +40,7 @@ def build(layout: Layout) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f"the site was not built:\n{done.stdout}\n{done.stderr}")
+    slim(fresh / "_build" / "html")
     old = layout.build / "html.old"
     shutil.rmtree(old, ignore_errors=True)
     if layout.html.exists():
@@ -45,6 +51,15 @@ def build(layout: Layout) -> Path:
     return layout.html
 
 
+def _footer(layout: Layout) -> str:
+    """Version, day and the evidence that the site was built from."""
+    command = ["git", "log", "-1", "--format=%h, %cs", "--", "data/evidence"]
+    done = subprocess.run(command, cwd=layout.root, capture_output=True, text=True, check=False)
+    evidence = f", evidence of commit {done.stdout.strip()}" if done.stdout.strip() else ""
+    day = datetime.now(timezone.utc).date()
+    return f"<p>Version {helpers.__version__}, built {day}{evidence}.</p>"
+
+
 def _raw(html: str) -> str:
     """HTML as a page of MyST takes it."""
     return f"```{{raw}} html\n{html}\n```"
@@ -53,8 +68,10 @@ def _raw(html: str) -> str:
 def _stage(layout: Layout, stage: Path) -> None:
     book = stage / "book"
     shutil.copytree(layout.book / "_static", book / "_static")
-    for name in ("_config.yml", "_toc.yml"):
-        shutil.copy(layout.root / name, stage / name)
+    shutil.copy(layout.root / "_toc.yml", stage / "_toc.yml")
+    config = yaml.safe_load((layout.root / "_config.yml").read_text(encoding="utf-8"))
+    config.setdefault("html", {})["extra_footer"] = _footer(layout)
+    (stage / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
     shutil.copy(layout.book / "references.bib", book)
     rows = board.rows(layout, committed=False)
     parts = {

@@ -14,7 +14,7 @@ from helpers.outer import best_discriminator, phi_lipschitz
 def found():
     patch = pytest.MonkeyPatch()
     patch.setattr(playground, "GRID", np.linspace(-2, 6, 9))
-    yield playground.data()
+    yield playground.data(playground.surfaces())
     patch.undo()
 
 
@@ -42,7 +42,8 @@ def test_nodes_are_where_the_surface_bends():
 
 
 def test_written(found, monkeypatch, tmp_path):
-    monkeypatch.setattr(playground, "data", lambda: {"steps": 1})
+    monkeypatch.setattr(playground, "GRID", np.linspace(-2, 6, 9))
     playground.write(tmp_path)
     text = (tmp_path / playground.DATA).read_text()
     assert json.loads(text.removeprefix("window.playgroundData = ").removesuffix(";\n"))
+    assert (tmp_path / playground.PICTURE).read_bytes().startswith(b"\x89PNG")

@@ -1,15 +1,18 @@
 """The built site, in a browser: what a reader meets."""
 
 import functools
+import gzip
 import http.server
 import shutil
 import threading
 import urllib.request
+from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 
+import helpers
 from helpers.book import pairing, playground
 from helpers.book.layout import checkout
 from helpers.ledger import all_claims, boxes_of, find
@@ -35,8 +38,28 @@ PHONE, DESK = (390, 844), (1400, 900)
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):
+    """Serves text compressed, as hosts of such sites do."""
+
     def log_message(self, *args):
         pass
+
+    def do_GET(self):
+        path = Path(self.translate_path(self.path))
+        if path.suffix not in (".html", ".css", ".js", ".svg") or not path.is_file():
+            super().do_GET()
+            return
+        body = squeezed(path)
+        self.send_response(200)
+        self.send_header("Content-Type", self.guess_type(str(path)))
+        self.send_header("Content-Encoding", "gzip")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@functools.cache
+def squeezed(path):
+    return gzip.compress(path.read_bytes())
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +124,59 @@ def test_page_answers_cleanly(site, browser, page):
     )
     assert [name for name in loaded if not name.startswith((site, "data:"))] == []
     assert loaded
+
+
+@pytest.mark.parametrize("page", ["book/intro.html", "book/two_clusters.html"])
+def test_first_paint_on_a_slow_line(site, browser, page):
+    """Within three seconds at 1.6 megabits and 150 ms, from an empty cache."""
+    browser.get("about:blank")
+    browser.execute_cdp_cmd("Network.enable", {})
+    browser.execute_cdp_cmd("Network.clearBrowserCache", {})
+    rate = 1.6e6 / 8
+    line = {"offline": False, "latency": 150, "downloadThroughput": rate, "uploadThroughput": rate}
+    browser.execute_cdp_cmd("Network.emulateNetworkConditions", line)
+    try:
+        browser.get(f"{site}/{page}")
+        painted = browser.execute_script(
+            "return performance.getEntriesByName('first-contentful-paint')[0].startTime"
+        )
+    finally:
+        free = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        browser.execute_cdp_cmd("Network.emulateNetworkConditions", free)
+    assert painted < 3000
+
+
+@pytest.mark.parametrize("page", documents())
+def test_no_page_is_heavy(page):
+    """Text and markup of a page, compressed as a server sends them: a megabyte at most."""
+    assert len(gzip.compress((LAYOUT.html / page).read_bytes())) < 1e6
+
+
+def test_icons_are_seen(site, browser):
+    """Each icon of the page's bar has a size and a picture."""
+    visit(browser, f"{site}/book/two_clusters.html")
+    icons = browser.execute_script(
+        "return [...document.querySelectorAll('.article-header-buttons [class*=fa-]')]"
+        ".filter(e => e.offsetParent).map(e => [e.className, e.offsetWidth,"
+        " getComputedStyle(e).maskImage || getComputedStyle(e).webkitMaskImage])"
+    )
+    assert len(icons) >= 5
+    assert [name for name, width, mask in icons if not (width > 5 and "svg" in mask)] == []
+
+
+@pytest.mark.parametrize("page", documents())
+def test_pages_say_what_they_are(page):
+    """A description, a preview's title, and the book's metadata in each head."""
+    head = (LAYOUT.html / page).read_text(encoding="utf-8").partition("</head>")[0]
+    for tag in ('name="description" content="', 'property="og:title" content="'):
+        assert len(head.partition(tag)[2].partition('"')[0]) > 3, tag
+    assert 'name="citation_title" content="GAN landscapes, re-run"' in head
+
+
+def test_foot_says_which_build_it_is(site, browser):
+    visit(browser, f"{site}/book/intro.html")
+    foot = browser.find_element("css selector", "footer.bd-footer-content").text
+    assert f"Version {helpers.__version__}, built 20" in foot
 
 
 @pytest.mark.parametrize("page", documents())
@@ -325,7 +401,7 @@ def test_playground_is_played(site, browser):
 
 
 def test_without_scripts_there_is_a_picture(site):
-    text = urllib.request.urlopen(f"{site}/book/intro.html").read().decode()
+    text = (LAYOUT.html / "book" / "intro.html").read_text(encoding="utf-8")
     part = text.partition('id="playground"')[2]
     assert '<div class="live" hidden' in part and "slope_limit.svg" in part
     picture = urllib.request.urlopen(f"{site}/_static/slope_limit.svg")
