@@ -43,7 +43,7 @@ document.addEventListener("DOMContentLoaded", () => {
   };
   const ticks = find(".ticks");
   make(ticks, "line", { x1: low, x2: high, y1: 0, y2: 0 });
-  for (let x = low; x <= high; x += 2) make(ticks, "text", { x, y: 0.62 }).textContent = x;
+  for (let x = low; x <= high; x += 2) make(ticks, "text", { x, y: 1.4 }).textContent = x;
   for (const x of data.reals) make(find(".reals"), "circle", { cx: x, cy: 0, r: 0.22 });
   const dots = losses.flatMap((loss) => [0, 1].map((k) => {
     const dot = make(find(".fakes"), "g", { class: loss, "data-point": k });

@@ -67,7 +67,7 @@ def _run(layout: Layout, options: argparse.Namespace) -> int:
 
 def _check(layout: Layout, options: argparse.Namespace) -> int:
     faults = pairing.check(layout) + habits.check(layout) + readme.check(layout)
-    faults += regress.check(layout)
+    faults += habits.pages(layout) + regress.check(layout)
     faults += ledger.history.faults(ledger.all_claims().values())
     boxes = board.boxes(layout)
     faults += board.faults(boxes)

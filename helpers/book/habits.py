@@ -10,6 +10,8 @@ from helpers.book import pairing
 from helpers.book.layout import Layout
 
 CELL, CHAPTER = 12, 250  # lines of code, blank ones not counted
+OPENING = ("The question.", "What we found.", "Claims tested.", "What you need.")
+EXERCISES = ("Exercises", "Exercise", "Try it yourself")
 _SOLUTION = "solution"  # tag of an exercise's solution, which does not count as the page's code
 
 
@@ -34,12 +36,38 @@ def check(layout: Layout) -> list[str]:
     return faults
 
 
+def pages(layout: Layout) -> list[str]:
+    """What is wrong with the chapters as pages: one line a fault, naming the chapter.
+
+    A page opens with its question, what was found, the claims, and what it takes to run; it has
+    exercises, and their solutions are run.
+    """
+    chapters = layout.chapters()
+    return [f"{chapter}: {fault}" for chapter in chapters for fault in _of_page(layout, chapter)]
+
+
 def _cells(layout: Layout, chapter: str) -> Iterator[tuple[int, str]]:
     """Number and source of the cells that are the page's own code, magics as `pass`."""
     for number, cell in enumerate(pairing.to_notebook(layout, chapter).cells):
         tags = set(cell.metadata.get("tags", []))
         if cell.cell_type == "code" and not tags & {"parameters", "remove-cell", _SOLUTION}:
             yield number, re.sub(r"^(\s*)[%!].*$", r"\1pass", cell.source, flags=re.MULTILINE)
+
+
+def _of_page(layout: Layout, chapter: str) -> Iterator[str]:
+    cells = pairing.to_notebook(layout, chapter).cells
+    prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    places = [re.search(rf"^\*\*{re.escape(part)}\*\*", prose, re.MULTILINE) for part in OPENING]
+    for part, place in zip(OPENING, places, strict=True):
+        if place is None:
+            yield f"does not open with {part!r}"
+    found = [place.start() for place in places if place]
+    if found != sorted(found):
+        yield f"opens in another order than {', '.join(OPENING)}"
+    if not re.search(rf"^#+ ({'|'.join(EXERCISES)})$", prose, re.MULTILINE):
+        yield f"has no part {' or '.join(map(repr, EXERCISES))}"
+    if not any(_SOLUTION in cell.metadata.get("tags", []) for cell in cells):
+        yield f"has no solution, a cell tagged {_SOLUTION!r}"
 
 
 def _faults(source: str) -> Iterator[str]:

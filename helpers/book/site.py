@@ -11,10 +11,11 @@ import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
+import nbformat
 import yaml
 
 import helpers
-from helpers.book import board, errata, findings, playground, table
+from helpers.book import board, errata, findings, pairing, playground, reading, table, terms
 from helpers.book.layout import Layout
 from helpers.book.slim import slim
 
@@ -41,6 +42,9 @@ def build(layout: Layout) -> Path:
     if done.returncode != 0:
         raise RuntimeError(f"the site was not built:\n{done.stdout}\n{done.stderr}")
     slim(fresh / "_build" / "html")
+    known = terms.definitions(layout.book)
+    for page in (fresh / "_build" / "html" / "book").glob("*.html"):
+        page.write_text(terms.titled(page.read_text("utf-8"), known), encoding="utf-8")
     old = layout.build / "html.old"
     shutil.rmtree(old, ignore_errors=True)
     if layout.html.exists():
@@ -100,8 +104,15 @@ def _stage(layout: Layout, stage: Path) -> None:
     table.frame(claims).to_csv(book / "_static" / table.CSV, index=False)
     text = json.dumps(claims, indent=1, ensure_ascii=False, allow_nan=False)
     (book / "_static" / table.JSON).write_text(text, encoding="utf-8")
-    for chapter in layout.chapters():
-        shutil.copy(layout.executed / f"{chapter}.ipynb", book)
+    known, chapters = terms.definitions(layout.book), layout.chapters()
+    for chapter, after in zip(chapters, [*chapters[1:], None], strict=True):
+        notebook = pairing.read(layout.executed / f"{chapter}.ipynb")
+        prose = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
+        following = None if after is None else (after, layout.title(after))
+        cells = reading.framed([cell.source for cell in prose], chapter, following)
+        for cell, text in zip(prose, terms.linked(cells, known), strict=True):
+            cell.source = text
+        nbformat.write(notebook, book / f"{chapter}.ipynb")
     # Both are shipped inside packages, so that the site can be read without a network.
     plotly = importlib.resources.files("plotly") / "package_data" / "plotly.min.js"
     shutil.copy(str(plotly), book / "_static" / "plotly.min.js")

@@ -1,4 +1,4 @@
-"""A built site without what no page needs: of an icon font with its script, the icons in use.
+"""A built site without what no page needs, and without markup that screen readers stumble on.
 
 The theme loads all of Font Awesome before a page is drawn, half a megabyte compressed and fonts
 besides. What is left is a style sheet with the dozen pictures that pages show.
@@ -15,6 +15,9 @@ from urllib.parse import quote
 SHEET = "icons.css"
 _SCRIPT = re.compile(r'<script src="([^"]*)vendor/fontawesome/[^"]*"></script>\s*')
 _LINK = re.compile(r"<link\b[^>]*/fontawesome/[^>]*>\s*")  # its style sheet, and preloads
+_ARGUMENTS = re.compile(
+    r"<dl>(\s*(?:<dd><em class=\"sig-param\">(?:(?!<dd>).)*</dd>\s*)+)</dl>", re.S
+)
 # Zero specificity: what the theme says of an icon's place and visibility goes first.
 _RULES = (
     ":where(.fa,.fas,.fab,.far,.fa-solid,.fa-brands,.fa-regular){display:inline-block;width:1em;"
@@ -43,9 +46,29 @@ def slim(site: Path) -> list[str]:
     (site / "_static" / SHEET).write_text(sheet, encoding="utf-8")
     for page, text in texts.items():
         link = rf'<link rel="stylesheet" href="\g<1>{SHEET}">'
-        page.write_text(_LINK.sub("", _SCRIPT.sub(link, text)), encoding="utf-8")
+        page.write_text(mended(_LINK.sub("", _SCRIPT.sub(link, text))), encoding="utf-8")
     shutil.rmtree(script.parents[2])
     return list(icons)
+
+
+def mended(page: str) -> str:
+    """A page whose lists are lists: of entries that say so, and of terms that have a definition.
+
+    docutils calls a bibliography a list whose entries are none, and Sphinx sets the arguments of a
+    long signature as definitions without terms.
+
+    >>> mended('<dl>\\n<dd><em class="sig-param">n</em>,</dd>\\n</dl>')
+    '<span class="sig-lines">\\n<span><em class="sig-param">n</em>,</span>\\n</span>'
+    """
+    page = page.replace('role="list" class="citation-list"', 'class="citation-list"')
+    return _ARGUMENTS.sub(
+        lambda found: (
+            '<span class="sig-lines">'
+            + found[1].replace("<dd>", "<span>").replace("</dd>", "</span>")
+            + "</span>"
+        ),
+        page,
+    )
 
 
 def _named(text: str) -> set[str]:

@@ -19,7 +19,7 @@ def quantity_strip(
     rule: Mapping[str, Any],
     interval: tuple[float, float] | None = None,
 ) -> Figure:
-    """A measured quantity and the region in which its rule holds, shaded.
+    """A measured quantity and the region in which its rule holds, shaded, or a line for one value.
 
     Args:
         value: a number, or one number a seed.
@@ -37,7 +37,11 @@ def quantity_strip(
     left, right = min([*seeds, *ends]), max([*seeds, *ends])
     room = 0.08 * ((right - left) or abs(left) or 1.0)
     axes.set_xlim(left - room, right + room)
-    axes.axvspan(max(low, left - room), min(high, right + room), color=PALETTE[1], alpha=0.22, lw=0)
+    if high - low > 0.01 * (right - left):
+        low, high = max(low, left - room), min(high, right + room)
+        axes.axvspan(low, high, color=PALETTE[1], alpha=0.22, lw=0)
+    else:  # too narrow to be seen
+        axes.axvline((low + high) / 2, color=PALETTE[1], linewidth=3)
     if len(seeds) > 1:
         axes.plot(seeds, [0.0] * len(seeds), "|", color=INK, alpha=0.35, markersize=16)
     if interval:

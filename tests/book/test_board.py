@@ -109,6 +109,7 @@ def test_lagging_boxes_are_named(layout, monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(board, "faults", lambda boxes: [])
     for part in ("pairing", "habits", "readme", "regress"):
         monkeypatch.setattr(f"helpers.book.__main__.{part}.check", lambda layout: [])
+    monkeypatch.setattr("helpers.book.__main__.habits.pages", lambda layout: [])
     assert main(["check"], layout) == 0
     said = capsys.readouterr().out
     assert "two_clusters: the evidence says more than the stored boxes of Z1, Z2" in said

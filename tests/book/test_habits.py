@@ -12,18 +12,18 @@ HEADER = "---\njupytext:\n  text_representation:\n    format_name: myst\n---\n\n
 def page(tmp_path):
     """From code cells, each with its tags, to the faults of the chapter that they make."""
 
-    def check(*cells):
+    def check(*cells, prose="", of=habits.check):
         layout = Layout(tmp_path)
         layout.book.mkdir(exist_ok=True)
         (tmp_path / "_config.yml").write_text(
             "repository:\n  url: https://github.com/somebody/abook\n  branch: main\n"
         )
         (tmp_path / "_toc.yml").write_text("root: book/x\nchapters:\n  - file: book/a.ipynb\n")
-        text = HEADER
+        text = HEADER + prose
         for tags, source in cells:
             text += f"```{{code-cell}} ipython3\n:tags: [{tags}]\n\n{source}\n```\n\n"
         layout.source("a").write_text(text)
-        return habits.check(layout)
+        return of(layout)
 
     return check
 
@@ -57,3 +57,39 @@ def test_no_cell_asks_for_the_profile(page, code):
 def test_no_cell_reads_a_file(page):
     assert page(("a", 'text = open("a.json").read()')) == ["a: cell 2 reads a file: open('a.json')"]
     assert page(("a", "%matplotlib inline\n!ls\nx = 1")) == []
+
+
+WHOLE = (
+    "**The question.** Is it?\n\n**What we found.** It is.\n\n**Claims tested.** A01.\n\n"
+    "**What you need.** Nothing.\n\n## Exercises\n\n"
+)
+SOLVED = ("solution", "x = 1")
+
+
+def test_a_whole_page(page):
+    assert page(SOLVED, prose=WHOLE, of=habits.pages) == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (("**What we found.** It is.", ""), "a: does not open with 'What we found.'"),
+        (("**Claims tested.**", "Claims tested."), "a: does not open with 'Claims tested.'"),
+        (("## Exercises", "Exercises"), "a: has no part 'Exercises' or"),
+        (("**The question.** Is it?\n\n", ""), "a: does not open with 'The question.'"),
+    ],
+)
+def test_what_a_page_lacks_is_named(page, changed, message):
+    (fault,) = page(SOLVED, prose=WHOLE.replace(*changed), of=habits.pages)
+    assert fault.startswith(message)
+
+
+def test_order_and_solutions(page):
+    """The question comes first; an exercise has a solution that is run."""
+    question, rest = WHOLE.split("\n\n", 1)
+    turned = rest.replace("## Exercises", f"{question}\n\n## Exercises")
+    assert page(SOLVED, prose=turned, of=habits.pages) == [
+        "a: opens in another order than The question., What we found., Claims tested., "
+        "What you need."
+    ]
+    assert page(prose=WHOLE, of=habits.pages) == ["a: has no solution, a cell tagged 'solution'"]

@@ -408,6 +408,20 @@ def test_without_scripts_there_is_a_picture(site):
     assert picture.status == 200
 
 
+@pytest.mark.parametrize("page", documents())
+@pytest.mark.parametrize(
+    ("theme", "size"), [("light", DESK), ("dark", DESK), ("light", PHONE)], ids=str
+)
+def test_accessible(site, browser, page, theme, size):
+    """axe finds nothing critical and nothing serious."""
+    from axe_core_python.selenium import Axe
+
+    visit(browser, f"{site}/{page}", theme=theme, size=size)
+    found = Axe().run(browser)["violations"]
+    bad = [each for each in found if each["impact"] in ("critical", "serious")]
+    assert [(each["id"], each["nodes"][0]["html"]) for each in bad] == []
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_text_is_legible(site, browser, theme):
     """Text has contrast 4.5 (WCAG AA) with what is behind it, in boxes and on the scoreboard."""
