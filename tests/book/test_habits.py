@@ -92,4 +92,6 @@ def test_order_and_solutions(page):
         "a: opens in another order than The question., What we found., Claims tested., "
         "What you need."
     ]
-    assert page(prose=WHOLE, of=habits.pages) == ["a: has no solution, a cell tagged 'solution'"]
+    assert page(("a", "x = 1"), prose=WHOLE, of=habits.pages) == [
+        "a: has no solution, a cell tagged 'solution'"
+    ]
