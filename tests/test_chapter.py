@@ -55,7 +55,7 @@ def committed(tmp_path, **chosen):
 @pytest.mark.parametrize(
     "given, words",
     [
-        ({"name": "two_cluster"}, "'two_point_landscape', 'which_baseline', got 'two_cluster'"),
+        ({"name": "two_cluster"}, "'which_baseline', 'your_own_gan', got 'two_cluster'"),
         ({"profile": "huge"}, "profile is one of 'quick', 'medium', 'full', got 'huge'"),
         ({"seed": 0.5}, "seed is a whole number"),
         ({"seed": True}, "seed is a whole number"),

@@ -92,10 +92,41 @@ def ticks(axis):
     }
 
 
+@checks("quantity_strip")
+@pytest.mark.parametrize(
+    ("rule", "shaded"),
+    [
+        ({"rule": "at_most", "paper": 3}, (0.12, 3)),
+        ({"rule": "at_least", "paper": 3}, (3, 11.88)),
+        ({"rule": "equal", "paper": 3, "within": 1}, (2, 4)),
+        ({"rule": "sign", "paper": 1, "margin": 2}, (2, 11.88)),
+        ({"rule": "sign", "paper": -1, "margin": -5}, (0.12, 5)),
+        ({"rule": "fraction", "paper": 0.5, "each": {"rule": "at_most", "paper": 3}}, (0.12, 3)),
+    ],
+)
+def test_quantity_strip(rule, shaded):
+    """Seeds are ticks, the dot is their median, the bar their interval; green is what is asked."""
+    (axes,) = figures.quantity_strip([1.0, 11.0, 2.0, 9.0], rule, (1.5, 9.5)).axes
+    seeds, bar, dot = axes.lines
+    assert seeds.get_xdata().tolist() == [1, 2, 9, 11] and seeds.get_marker() == "|"
+    assert list(bar.get_xdata()) == [1.5, 9.5] and dot.get_xdata().tolist() == [5.5]
+    (region,) = axes.patches
+    left, right = region.get_x(), region.get_x() + region.get_width()
+    assert (left, right) == pytest.approx(shaded, abs=0.1)
+
+
+def test_quantity_strip_of_one_number():
+    """No ticks and no bar; a region too narrow to be seen is a line."""
+    (axes,) = figures.quantity_strip(4.0, {"rule": "equal", "paper": 9, "within": 0}).axes
+    asked, dot = axes.lines
+    assert list(asked.get_xdata()) == [9, 9] and dot.get_xdata().tolist() == [4]
+    assert not axes.patches
+
+
 def test_every_figure_is_checked():
     """A new drawing function needs a check of its axes."""
     # These draw nothing.
-    shown = {"PALETTE", "PLAYER_COLOURS", "as_table", "captioned", "picture", "show"}
+    shown = {"PALETTE", "PLAYER_COLOURS", "as_table", "captioned", "picture", "show", "svg"}
     drawing = set(figures.__all__) - shown
     assert set(CHECKS) == drawing
 
