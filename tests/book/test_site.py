@@ -409,6 +409,21 @@ def test_without_scripts_there_is_a_picture(site):
 
 
 @pytest.mark.parametrize("page", documents())
+def test_nothing_is_cut_on_paper(site, browser, page):
+    """At the width of a sheet, code, outputs and tables are as wide as their boxes."""
+    visit(browser, f"{site}/{page}", size=(794, 1123))
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        cut = browser.execute_script(
+            "return [...document.querySelectorAll('.bd-article pre, .cell_output, .bd-article table')]"
+            ".filter(e => e.scrollWidth > e.clientWidth + 2).map(e => e.textContent.slice(0, 60))"
+        )
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
+    assert cut == []
+
+
+@pytest.mark.parametrize("page", documents())
 @pytest.mark.parametrize(
     ("theme", "size"), [("light", DESK), ("dark", DESK), ("light", PHONE)], ids=str
 )
