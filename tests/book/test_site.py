@@ -415,8 +415,9 @@ def test_nothing_is_cut_on_paper(site, browser, page):
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
     try:
         cut = browser.execute_script(
-            "return [...document.querySelectorAll('.bd-article pre, .cell_output, .bd-article table')]"
-            ".filter(e => e.scrollWidth > e.clientWidth + 2).map(e => e.textContent.slice(0, 60))"
+            "return [...document.querySelectorAll("
+            "'.bd-article pre, .cell_output, .bd-article table')].filter("
+            "e => e.scrollWidth > e.clientWidth + 2).map(e => e.textContent.slice(0, 60))"
         )
     finally:
         browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": ""})
