@@ -20,7 +20,7 @@ export OMP_WAIT_POLICY ?= passive
 export OPENBLAS_NUM_THREADS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help book test unit slow look matrix numerics notebooks sync check regress spread lint mutants bench colab device serve clean
+.PHONY: help book test unit slow look pdf matrix numerics notebooks sync check regress spread lint mutants bench colab device serve clean
 
 help:  ## list the targets
 	@echo 'The line url: of _config.yml is the address of the repository; change it, then: make sync'
@@ -61,6 +61,9 @@ slow: $(READY)  ## tests that take more than a few seconds each: whole execution
 
 look: $(READY)  ## every page of the built site in a browser: themes, sizes, print, contrast, links
 	$(PYTEST) --dist loadfile -m look tests/book/test_site.py
+
+pdf: $(READY)  ## the built site as one PDF file; needs Chromium and ChromeDriver
+	$(RUN) -m helpers.book pdf
 
 numerics: $(READY)  ## the numerical tests again with other kernels, and with two threads
 	OPENBLAS_CORETYPE=$(KERNELS) ATEN_CPU_CAPABILITY=default $(RUN) -m pytest -q -p no:cacheprovider $(NUMERICAL)

@@ -18,6 +18,7 @@ from helpers.book import (
     findings,
     habits,
     pairing,
+    pdf,
     readme,
     regress,
     site,
@@ -119,6 +120,11 @@ def _site(layout: Layout, options: argparse.Namespace) -> int:
     return 0
 
 
+def _pdf(layout: Layout, options: argparse.Namespace) -> int:
+    print(f"wrote {pdf.write(layout)}")
+    return 0
+
+
 def _add_chapters(parser: argparse.ArgumentParser) -> None:
     only = "only this one; can be repeated"
     parser.add_argument("--chapter", action="append", default=[], metavar="NAME", help=only)
@@ -154,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     far.add_argument("--write", action="store_true", help="put the spread into data/references")
     add("site", _site, "build the site from the last execution")
+    add("pdf", _pdf, "print the built site as one file")
     # Handed on before its options are read.
     commands.add_parser("gather", help="do the runs of experiments that are lacking")
     return parser

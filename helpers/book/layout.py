@@ -45,6 +45,24 @@ class Layout:
         files = [Path(entry["file"]) for entry in entries]
         return [file.stem for file in files if file.suffix == ".ipynb"]
 
+    def documents(self) -> list[str]:
+        """The built pages in the order of _toc.yml, from the root of the site."""
+        toc = yaml.safe_load((self.root / "_toc.yml").read_text(encoding="utf-8"))
+        entries = [part for block in toc.get("parts", [toc]) for part in block["chapters"]]
+        below = [e for entry in entries for e in (entry, *entry.get("sections", []))]
+        files = [toc["root"], *(entry["file"] for entry in below)]
+        return [f"{file.removesuffix('.ipynb')}.html" for file in files]
+
+    def heading(self) -> str:
+        """The book's title."""
+        text = (self.root / "_config.yml").read_text(encoding="utf-8")
+        return str(yaml.safe_load(text)["title"])
+
+    def site_address(self) -> str:
+        """Where the built site is to be read; "" until somebody has put it somewhere."""
+        text = (self.root / "_config.yml").read_text(encoding="utf-8")
+        return str(yaml.safe_load(text).get("html", {}).get("baseurl") or "").rstrip("/")
+
     def title(self, chapter: str) -> str:
         """A chapter's heading, as its source has it."""
         text = self.source(chapter).read_text(encoding="utf-8")

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
 import helpers
 from helpers.book import pairing, playground
@@ -92,11 +91,7 @@ def browser():
 
 
 def documents():
-    toc = yaml.safe_load((LAYOUT.root / "_toc.yml").read_text())
-    chapters = [chapter for part in toc["parts"] for chapter in part["chapters"]]
-    below = [section["file"] for chapter in chapters for section in chapter.get("sections", [])]
-    entries = [toc["root"], *(chapter["file"] for chapter in chapters), *below]
-    return [entry.removesuffix(".ipynb") + ".html" for entry in entries]
+    return LAYOUT.documents()
 
 
 def visit(browser, address, *, theme="light", size=DESK):

@@ -1,0 +1,160 @@
+"""The built site as one PDF file, printed page by page by a browser without a window.
+
+What a reader turns on the screen stands still on paper: each surface is drawn once and put in as a
+picture. Links within the site lead nowhere from a file, unless the site has an address.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import http.server
+import io
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import helpers
+from helpers.book.layout import Layout
+
+FILE = "ganscapes.pdf"
+_FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader")
+_PAPER = {"printBackground": True, "paperWidth": 8.27, "paperHeight": 11.69}
+_READY = """
+const done = arguments[arguments.length - 1];
+const wait = (ms) => new Promise((then) => setTimeout(then, ms));
+(async () => {
+  for (const box of document.querySelectorAll(".turnable")) {
+    box.scrollIntoView();
+    for (let n = 0; n < 100 && !box.data; n++) await wait(100);
+    if (!box.data) return done(false);
+    const source = await Plotly.toImage(box, {format: "png", width: 900, height: 600});
+    const picture = Object.assign(document.createElement("img"), {src: source, alt: ""});
+    picture.style.maxWidth = "100%";
+    await picture.decode();
+    box.replaceWith(picture);
+  }
+  if (window.MathJax?.startup?.promise) await MathJax.startup.promise;
+  for (const link of document.querySelectorAll("a[href]")) {
+    if (!link.href.startsWith(location.origin)) continue;
+    const path = link.href.slice(location.origin.length);
+    arguments[0] ? link.href = arguments[0] + path : link.removeAttribute("href");
+  }
+  done(true);
+})();
+""".replace("arguments[0]", "address")
+
+
+def write(layout: Layout) -> Path:
+    """Print the built site; the file, in the site's folder, so that pages can lead to it.
+
+    Raises:
+        FileNotFoundError: if no site is built, or there is no browser.
+        RuntimeError: for a page whose surfaces are not drawn within ten seconds each.
+    """
+    from pypdf import PdfReader, PdfWriter
+
+    if not layout.html.exists():
+        raise FileNotFoundError("no site built; run `make book`")
+    address = layout.site_address()
+    with _served(layout.html) as site, _browser() as browser:
+        parts = []
+        for page in layout.documents():
+            browser.get(f"{site}/{page}")
+            script = f"const address = {address!r};" + _READY
+            if not browser.execute_async_script(script):
+                raise RuntimeError(f"{page}: a surface was not drawn")
+            title = browser.find_element("css selector", "article h1").text.rstrip("#")
+            parts.append((title, _printed(browser)))
+        counts = [len(PdfReader(io.BytesIO(part)).pages) for _, part in parts]
+        front = _front(browser, [title for title, _ in parts], counts)
+    book = PdfWriter()
+    for title, part in (("Contents", front), *parts):
+        book.append(io.BytesIO(part), outline_item=title)
+    book.add_metadata({"/Title": layout.heading(), "/Author": "The ganscapes authors"})
+    book.compress_identical_objects()
+    target: Path = layout.html / FILE
+    book.write(target)
+    return target
+
+
+def contents(titles: Sequence[str], counts: Sequence[int], front: int) -> list[tuple[str, int]]:
+    """Each title with the number of its first page, behind so many pages of the front.
+
+    >>> contents(["One", "Two"], [3, 5], front=2)
+    [('One', 3), ('Two', 6)]
+    """
+    return [(title, front + 1 + sum(counts[:k])) for k, title in enumerate(titles)]
+
+
+def _front(browser: Any, titles: Sequence[str], counts: Sequence[int]) -> bytes:
+    """Cover and contents; they are printed twice, as their own length is not known before."""
+    from pypdf import PdfReader
+
+    length, printed = 1, b""
+    for _ in range(2):
+        rows = "".join(
+            f"<tr><td>{escape(title)}</td><td align=right>{page}</td></tr>"
+            for title, page in contents(titles, counts, length)
+        )
+        day = datetime.now(timezone.utc).date()
+        page = (
+            "<html><body style='font:11pt sans-serif'><div>"
+            f"<h1 style='margin-top:35vh;font-size:30pt'>{escape(titles[0])}</h1>"
+            "<p>An executable book on the optimisation landscapes of GANs.</p>"
+            f"<p>Version {helpers.__version__}, {day}.</p></div>"
+            "<h2 style='break-before:page'>Contents</h2>"
+            f"<table style='width:100%'>{rows}</table></body></html>"
+        )
+        browser.get("data:text/html;base64," + base64.b64encode(page.encode()).decode())
+        printed = _printed(browser)
+        length = len(PdfReader(io.BytesIO(printed)).pages)
+    return printed
+
+
+def _printed(browser: Any) -> bytes:
+    return base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", _PAPER)["data"])
+
+
+@contextmanager
+def _browser() -> Iterator[Any]:
+    from selenium import webdriver
+
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    driver = shutil.which("chromedriver")
+    if found is None or driver is None:
+        raise FileNotFoundError("no Chromium and ChromeDriver found, which print the pages")
+    options = webdriver.ChromeOptions()
+    options.binary_location = found
+    for flag in _FLAGS:
+        options.add_argument(flag)
+    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
+    browser.set_window_size(1000, 1400)
+    browser.set_script_timeout(120)
+    try:
+        yield browser
+    finally:
+        browser.quit()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@contextmanager
+def _served(folder: Path) -> Iterator[str]:
+    """The address of a folder, served for as long as the block lasts."""
+    handler = functools.partial(_Quiet, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
