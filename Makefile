@@ -18,9 +18,10 @@ PORT ?= 8000
 # numpy's threads and torch's wait for work in a loop, and on few cores hold each other up.
 export OMP_WAIT_POLICY ?= passive
 export OPENBLAS_NUM_THREADS ?= 1
+export TAG ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help book test unit slow look pdf matrix numerics notebooks sync check regress spread lint mutants bench colab device serve clean
+.PHONY: help book test unit slow look pdf release matrix numerics notebooks sync check regress spread lint mutants bench colab device serve clean
 
 help:  ## list the targets
 	@echo 'The line url: of _config.yml is the address of the repository; change it, then: make sync'
@@ -64,6 +65,9 @@ look: $(READY)  ## every page of the built site in a browser: themes, sizes, pri
 
 pdf: $(READY)  ## the built site as one PDF file; needs Chromium and ChromeDriver
 	$(RUN) -m helpers.book pdf
+
+release: $(READY)  ## wheel, site and evidence in dist/, as a release has them; TAG=v0.1.0 checks the version
+	$(RUN) -m helpers.book release --tag "$$TAG"
 
 numerics: $(READY)  ## the numerical tests again with other kernels, and with two threads
 	OPENBLAS_CORETYPE=$(KERNELS) ATEN_CPU_CAPABILITY=default $(RUN) -m pytest -q -p no:cacheprovider $(NUMERICAL)

@@ -21,6 +21,7 @@ from helpers.book import (
     pdf,
     readme,
     regress,
+    release,
     site,
     spread,
 )
@@ -125,6 +126,11 @@ def _pdf(layout: Layout, options: argparse.Namespace) -> int:
     return 0
 
 
+def _release(layout: Layout, options: argparse.Namespace) -> int:
+    print("\n".join(str(path) for path in release.pack(layout, options.tag)))
+    return 0
+
+
 def _add_chapters(parser: argparse.ArgumentParser) -> None:
     only = "only this one; can be repeated"
     parser.add_argument("--chapter", action="append", default=[], metavar="NAME", help=only)
@@ -161,6 +167,8 @@ def _parser() -> argparse.ArgumentParser:
     far.add_argument("--write", action="store_true", help="put the spread into data/references")
     add("site", _site, "build the site from the last execution")
     add("pdf", _pdf, "print the built site as one file")
+    packing = add("release", _release, "make the files of a release in dist/")
+    packing.add_argument("--tag", default="", help="that it is of, v and the version")
     # Handed on before its options are read.
     commands.add_parser("gather", help="do the runs of experiments that are lacking")
     return parser

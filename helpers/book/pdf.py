@@ -80,7 +80,16 @@ def write(layout: Layout) -> Path:
     book.compress_identical_objects()
     target: Path = layout.html / FILE
     book.write(target)
+    for page in layout.documents():
+        path = layout.html / page
+        path.write_text(_with_link(path.read_text(encoding="utf-8"), page), encoding="utf-8")
     return target
+
+
+def _with_link(text: str, page: str) -> str:
+    """A page whose foot leads to the file."""
+    link = f'<a href="{"../" * page.count("/")}{FILE}">This book as one PDF</a>. '
+    return text if link in text else text.replace("<p>Version ", f"<p>{link}Version ", 1)
 
 
 def contents(titles: Sequence[str], counts: Sequence[int], front: int) -> list[tuple[str, int]]:

@@ -42,7 +42,12 @@ def test_printed(monkeypatch):
     pages = ["book/intro.html", "book/slope_limit.html"]
     monkeypatch.setattr(Layout, "documents", lambda self: pages)
     monkeypatch.setattr(pdf, "FILE", "tried.pdf")
+    before = {page: (layout.html / page).read_text() for page in pages}
     path = pdf.write(layout)
+    for page, text in before.items():
+        link = '<a href="../tried.pdf">This book as one PDF</a>. Version'
+        assert link in (layout.html / page).read_text()
+        (layout.html / page).write_text(text)
     book = PdfReader(path)
     path.unlink()
     marks = [each for each in book.outline if not isinstance(each, list)]
