@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader
 
 from helpers import evidence, experiments, ledger
 from helpers.book import pairing
 from helpers.book import table as tables
 from helpers.book.layout import Layout
+from helpers.book.templates import render
 
 
 def rows(layout: Layout, *, committed: bool) -> list[ledger.Row]:
@@ -109,14 +107,11 @@ def counts_line(board: list[ledger.Row]) -> str:
 
 def bars(board: list[ledger.Row]) -> str:
     """The counts as bars of HTML, a paper each; a part leads to its rows of the scoreboard."""
-    templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     parts = []
     for key, paper in ledger.PAPERS.items():
         own = [row for row in board if row.claim["paper"] == key]
         parts.append((key, paper, len(own), ledger.count(own)))
-    return templates.get_template("bars.html").render(
-        papers=[part for part in parts if part[2]], marks=ledger.MARKS
-    )
+    return render("bars.html", papers=[part for part in parts if part[2]], marks=ledger.MARKS)
 
 
 def _counts(board: list[ledger.Row]) -> str:
@@ -157,8 +152,8 @@ def table(board: list[ledger.Row], repository: str, titles: Mapping[str, str] | 
     """
     named = [chapter for row in board for chapter in row.claim["chapters"]]
     titles = titles or {name: name for name in named}
-    templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
-    return templates.get_template("scoreboard.html").render(
+    return render(
+        "scoreboard.html",
         rows=board,
         counts=ledger.count(board),
         chapters={name: title for name, title in titles.items() if name in named},

@@ -6,11 +6,9 @@ data/errata.json says of each claim with such a verdict what is printed and what
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-
-from jinja2 import Environment, FileSystemLoader
 
 from helpers.book import sentences
+from helpers.book.templates import render
 from helpers.ledger import MARKS, PAPERS, Row, rules
 
 IN_ERROR = (rules.HARMLESS_ERROR, rules.ERROR)
@@ -51,8 +49,8 @@ def html(board: Sequence[Row]) -> str:
             if change["seen"]:
                 words = (change["date"], change["what"], change["why"])
                 changes.setdefault(words, []).append(row.claim["id"])
-    templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
-    return templates.get_template("errata.html").render(
+    return render(
+        "errata.html",
         papers=[part for part in papers if part[1]],
         changes=sorted(changes.items()),
         claims={claim for found in changes.values() for claim in found},

@@ -10,10 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader
-
 from helpers import figures
 from helpers.book import sentences
+from helpers.book.templates import render
 from helpers.ledger import MARKS, Row, rules
 
 FOLDER = "findings"  # of the figures, in _static
@@ -65,10 +64,7 @@ def html(board: Sequence[Row], repository: str) -> str:
         about["rows"] = [rows[c] for c in finding["claims"]]
         about["bibtex"] = "\n".join(_bibtex(finding, repository))
         shown.append(finding | about)
-    templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
-    return templates.get_template("findings.html").render(
-        findings=shown, marks=MARKS, folder=FOLDER
-    )
+    return render("findings.html", findings=shown, marks=MARKS, folder=FOLDER)
 
 
 def draw(board: Sequence[Row], folder: Path) -> None:

@@ -40,28 +40,22 @@ class Layout:
 
     def chapters(self) -> list[str]:
         """Chapters in the order of _toc.yml: the entries that are notebooks."""
-        toc = yaml.safe_load((self.root / "_toc.yml").read_text(encoding="utf-8"))
-        entries = [part for block in toc.get("parts", [toc]) for part in block["chapters"]]
-        files = [Path(entry["file"]) for entry in entries]
+        files = [Path(entry["file"]) for entry in self._entries()]
         return [file.stem for file in files if file.suffix == ".ipynb"]
 
     def documents(self) -> list[str]:
         """The built pages in the order of _toc.yml, from the root of the site."""
-        toc = yaml.safe_load((self.root / "_toc.yml").read_text(encoding="utf-8"))
-        entries = [part for block in toc.get("parts", [toc]) for part in block["chapters"]]
-        below = [e for entry in entries for e in (entry, *entry.get("sections", []))]
-        files = [toc["root"], *(entry["file"] for entry in below)]
+        below = [e for entry in self._entries() for e in (entry, *entry.get("sections", []))]
+        files = [self._read("_toc.yml")["root"], *(entry["file"] for entry in below)]
         return [f"{file.removesuffix('.ipynb')}.html" for file in files]
 
     def heading(self) -> str:
         """The book's title."""
-        text = (self.root / "_config.yml").read_text(encoding="utf-8")
-        return str(yaml.safe_load(text)["title"])
+        return str(self.config()["title"])
 
     def site_address(self) -> str:
         """Where the built site is to be read; "" until somebody has put it somewhere."""
-        text = (self.root / "_config.yml").read_text(encoding="utf-8")
-        return str(yaml.safe_load(text).get("html", {}).get("baseurl") or "").rstrip("/")
+        return str(self.config().get("html", {}).get("baseurl") or "").rstrip("/")
 
     def title(self, chapter: str) -> str:
         """A chapter's heading, as its source has it."""
@@ -78,7 +72,7 @@ class Layout:
 
     def repository(self) -> str:
         """The repository's address; _config.yml is the one place that holds it."""
-        address = str(self._config()["url"]).rstrip("/").removesuffix(".git")
+        address = str(self.config()["repository"]["url"]).rstrip("/").removesuffix(".git")
         # Colab opens chapters from GitHub.
         if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", address):
             raise ValueError(
@@ -93,11 +87,20 @@ class Layout:
 
     def branch(self) -> str:
         """The branch that badges and the rocket open chapters from."""
-        return str(self._config()["branch"])
+        return str(self.config()["repository"]["branch"])
 
-    def _config(self) -> dict[str, Any]:
-        text = (self.root / "_config.yml").read_text(encoding="utf-8")
-        return yaml.safe_load(text)["repository"]
+    def config(self) -> dict[str, Any]:
+        """What _config.yml says."""
+        return self._read("_config.yml")
+
+    def _entries(self) -> list[dict[str, Any]]:
+        """Of _toc.yml, without the root and what is below an entry."""
+        toc = self._read("_toc.yml")
+        return [entry for block in toc.get("parts", [toc]) for entry in block["chapters"]]
+
+    def _read(self, name: str) -> dict[str, Any]:
+        found: dict[str, Any] = yaml.safe_load((self.root / name).read_text(encoding="utf-8"))
+        return found
 
     def select(self, chapters: Sequence[str] = ()) -> list[str]:
         """All chapters, or those that are named."""

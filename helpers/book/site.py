@@ -73,19 +73,29 @@ def _stage(layout: Layout, stage: Path) -> None:
     book = stage / "book"
     shutil.copytree(layout.book / "_static", book / "_static")
     shutil.copy(layout.root / "_toc.yml", stage / "_toc.yml")
-    config = yaml.safe_load((layout.root / "_config.yml").read_text(encoding="utf-8"))
+    config = layout.config()
     config.setdefault("html", {})["extra_footer"] = _footer(layout)
     (stage / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
     shutil.copy(layout.book / "references.bib", book)
     rows = board.rows(layout, committed=False)
+
+    def playing() -> str:
+        playground.write(book / "_static")
+        return _raw(playground.html())
+
+    def found() -> str:
+        html = findings.html(rows, layout.repository())
+        findings.draw(rows, book / "_static")
+        return _raw(html)
+
     parts = {
         "scoreboard": lambda: _raw(
             board.table(rows, layout.repository(), {c: layout.title(c) for c in layout.chapters()})
         ),
         "counts": lambda: board.counts_line(rows),
         "bars": lambda: _raw(board.bars(rows)),
-        "playground": lambda: _raw(playground.html()),
-        "findings": lambda: _raw(findings.html(rows, layout.repository())),
+        "playground": playing,
+        "findings": found,
         "errata": lambda: _raw(errata.html(rows)),
     }
     for page in layout.pages():
@@ -93,10 +103,6 @@ def _stage(layout: Layout, stage: Path) -> None:
         for name, part in parts.items():
             if (mark := f"<!-- {name} -->") in text:
                 text = text.replace(mark, part())
-        if playground.DATA in text:
-            playground.write(book / "_static")
-        if f"_static/{findings.FOLDER}" in text:
-            findings.draw(rows, book / "_static")
         target = book / page.relative_to(layout.book)
         target.parent.mkdir(exist_ok=True)
         target.write_text(text, encoding="utf-8")
