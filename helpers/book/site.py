@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.resources
 import importlib.util
+import itertools
 import json
 import shutil
 import subprocess
@@ -111,7 +112,7 @@ def _stage(layout: Layout, stage: Path) -> None:
     text = json.dumps(claims, indent=1, ensure_ascii=False, allow_nan=False)
     (book / "_static" / table.JSON).write_text(text, encoding="utf-8")
     known, chapters = terms.definitions(layout.book), layout.chapters()
-    for chapter, after in zip(chapters, [*chapters[1:], None], strict=True):
+    for chapter, after in itertools.zip_longest(chapters, chapters[1:]):
         notebook = pairing.read(layout.executed / f"{chapter}.ipynb")
         prose = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
         following = None if after is None else (after, layout.title(after))
