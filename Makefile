@@ -21,7 +21,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 export TAG ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help book test unit slow look pdf release matrix numerics notebooks sync check regress spread lint mutants bench colab device serve clean
+.PHONY: help book test unit slow look pdf release matrix numerics notebooks sync check regress spread lint mutants bench colab next device serve clean
 
 help:  ## list the targets
 	@echo 'The line url: of _config.yml is the address of the repository; change it, then: make sync'
@@ -107,6 +107,9 @@ bench: $(PEERS)  ## a table of our tools beside other packages', in ten minutes 
 
 colab: $(READY)  ## execute every chapter in Colab's versions, from the wheel alone (5 GB; not part of the tests)
 	$(RUN) tests/colab/run.py
+
+next: $(READY)  ## try the site with Jupyter Book 2, and count what that does not know (needs Node.js)
+	$(RUN) tests/next/run.py
 
 device: $(READY)  ## execute every chapter on CUDA, and one under torch's default device (needs a GPU)
 	$(RUN) tests/book/device_chapters.py

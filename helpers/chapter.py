@@ -87,6 +87,7 @@ class Chapter:
         # Members by arm, by experiment and reading.
         self._live: dict[tuple[str, str], dict[str, DataFrame]] = {}
         self._gathered: set[str] = set()
+        self._shown: dict[str, list[str]] = {"Figure": [], "Table": []}
 
     def live(self, experiment: str, arms: Sequence[str], *, reading: str) -> Measured:
         """Run arms of an experiment here and now, at the quick size.
@@ -152,7 +153,7 @@ class Chapter:
     def figure(
         self, figure: Figure | HTML, caption: str, alt: str, rows: DataFrame | None = None
     ) -> None:
-        """Show a figure with its caption, which ends with what the figure is of.
+        """Show a figure with its number and caption, which ends with what the figure is of.
 
         Args:
             figure: of matplotlib, or HTML such as `helpers.figures.turnable_surfaces`.
@@ -164,7 +165,8 @@ class Chapter:
             ValueError: without a caption or alt, and for rows that are not there.
         """
         whole = f"{_text('caption', caption)} {self._source(rows)}"
-        display(figures.captioned(figure, whole, _text("alt", alt)))
+        label = self._label("Figure", f"{whole} {_text('alt', alt)}")
+        display(figures.captioned(figure, whole, alt, label=label))
 
     def table(
         self,
@@ -174,12 +176,12 @@ class Chapter:
         *,
         bold: DataFrame | None = None,
     ) -> None:
-        """Show a frame as a table with its caption, which ends with what the table is of.
+        """Show a frame as a table with its number and caption, which ends with its source.
 
         Arguments and errors as `figure`; `bold` as `helpers.figures.as_table`.
         """
         whole = f"{_text('caption', caption)} {self._source(rows)}"
-        display(figures.as_table(frame, whole, bold))
+        display(figures.as_table(frame, whole, bold, label=self._label("Table", whole)))
 
     def record(self, claim_id: str, values: Any = None) -> None:
         """Show a claim's verdict box, with the live run folded inside, and store the live run.
@@ -220,6 +222,13 @@ class Chapter:
         found = ledger.standing(claim_id, judged=judged, legacy=legacy, live=live)
         assert found is not None  # the live run at least
         ledger.show_box(found, live)
+
+    def _label(self, kind: str, told: str) -> str:
+        """The next number; a cell that is run again, and tells the same, keeps its own."""
+        known = self._shown[kind]
+        if told not in known:
+            known.append(told)
+        return f"{kind} {known.index(told) + 1}"
 
     def _source(self, rows: DataFrame | None) -> str:
         if rows is None:

@@ -1,7 +1,7 @@
-"""What comes in at a public door: numbers, seeds and names, checked in one way.
+"""Arguments of public functions: numbers, seeds and names, all checked in one way.
 
-Python's numbers, numpy's, and arrays or tensors without dimensions are taken; True, "3", None, a
-set or a complex number are no numbers. Each error is a ValueError that says what would be right and
+Numbers of Python and numpy, and arrays or tensors without dimensions, are accepted; True, "3",
+None, a set and a complex number are not. Each error is a ValueError that says what is expected and
 what was given.
 """
 
@@ -17,13 +17,13 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-_SEEDS = 2**63  # what torch and numpy both take
+_SEEDS = 2**63  # torch and numpy both take seeds below this
 _brief = Repr()
 _brief.maxother = _brief.maxstring = 80
 
 
 def shown(value: Any) -> str:
-    """A value in an error message: its repr, cut to a line, and on one line.
+    """A value as error messages show it: its repr, shortened and on one line.
 
     >>> shown("3"), shown(list(range(1000)))
     ("'3'", '[0, 1, 2, 3, 4, 5, ...]')
@@ -32,10 +32,10 @@ def shown(value: Any) -> str:
 
 
 def whole_number(name: str, value: Any, least: int, most: int | None = None) -> int:
-    """The value as an int, if it is a whole number of `least` or more, and of `most` or less.
+    """The value as an int, if it is a whole number, at least `least` and at most `most`.
 
     Raises:
-        ValueError: for anything else; 3.0 and True too are refused.
+        ValueError: for anything else, including 3.0 and True.
 
     >>> whole_number("steps", np.int64(4), 0)
     4
@@ -66,10 +66,10 @@ def seed(value: Any, name: str = "seed") -> int:
 def real_number(
     name: str, value: Any, *, least: float | None = None, above: float | None = None
 ) -> float:
-    """The value as a float, if it is a finite number: of `least` or more, or greater than `above`.
+    """The value as a float, if it is finite and, where given, at least `least` and above `above`.
 
     Raises:
-        ValueError: for anything else, NaN and infinity too.
+        ValueError: for anything else, including NaN and infinity.
 
     >>> real_number("weight", np.float32(0.5), least=0)
     0.5
@@ -93,7 +93,7 @@ def real_number(
 
 
 def one_of(name: str, value: Any, choices: Collection[str]) -> str:
-    """The value, if it is one of some names.
+    """The value, if it is one of the choices.
 
     >>> one_of("player", "E", ("G", "D"))
     Traceback (most recent call last):
@@ -106,10 +106,10 @@ def one_of(name: str, value: Any, choices: Collection[str]) -> str:
 
 
 def real_array(name: str, value: ArrayLike | Tensor, *, finite: bool = True) -> NDArray[np.float64]:
-    """The value as a float64 array of any shape, in which every number is finite if that is needed.
+    """The value as a float64 array of any shape, with every number finite if `finite`.
 
     Raises:
-        ValueError: for text, complex numbers, sets, ragged rows, and what is not finite.
+        ValueError: for text, complex numbers, sets, ragged rows, and numbers that are not finite.
 
     >>> real_array("places", [1, 2.5])
     array([1. , 2.5])
@@ -151,11 +151,11 @@ def whole_numbers(name: str, values: Any, least: int) -> frozenset[int]:
 
 
 def float_tensor(name: str, data: ArrayLike | Tensor, dtype: torch.dtype) -> Tensor:
-    """Floating-point numbers as a tensor of the dtype that networks compute with, and finite there.
+    """Floating-point numbers as a tensor of the networks' dtype, in which they are finite too.
 
     Raises:
-        ValueError: for text, sets, complex and whole numbers, such as images in bytes, which mean
-            nothing before they are scaled; and for what is not finite.
+        ValueError: for text, sets, complex numbers, whole numbers (images in bytes mean nothing
+            before they are scaled), and numbers that are not finite.
 
     >>> float_tensor("reals", np.ones((2, 1)), torch.float32).dtype
     torch.float32
@@ -168,7 +168,7 @@ def float_tensor(name: str, data: ArrayLike | Tensor, dtype: torch.dtype) -> Ten
     if not data.is_floating_point():
         raise ValueError(
             f"{name} are floating-point numbers, got {data.dtype}; scale images in bytes to the "
-            f"range of G's samples, {name}.float() / 127.5 - 1 for instance"
+            f"range of G's samples, for instance by {name}.float() / 127.5 - 1"
         )
     data = data.detach().to(dtype)
     if not data.isfinite().all():
@@ -177,7 +177,7 @@ def float_tensor(name: str, data: ArrayLike | Tensor, dtype: torch.dtype) -> Ten
 
 
 def _scalar(value: Any) -> Any:
-    """What an array, a tensor or a numpy number without dimensions holds; else the value itself."""
+    """The number in an array, tensor or numpy number without dimensions; else the value itself."""
     return value.item() if getattr(value, "ndim", None) == 0 else value
 
 

@@ -189,14 +189,16 @@ def test_figure_says_what_it_is_of(book, shown, tmp_path):
     chapter.figure(Figure(), "A line.", "recorded", rows=course)
     day, device = rows["date"][0], rows["device"][0]
     assert [repr(each) for each in shown] == [
-        "A line. Live.",
-        "A line. Live, 4 seeds of each.",
-        "A line. Live, 1 seed.",
-        f"A line. Recorded: full size, 32 seeds, {device}, {day}.",
-        f"A line. Recorded: full size, 32 seeds of each, {device}, {day}.",
+        "Figure 1. A line. Live.",
+        "Figure 2. A line. Live, 4 seeds of each.",
+        "Figure 3. A line. Live, 1 seed.",
+        f"Figure 4. A line. Recorded: full size, 32 seeds, {device}, {day}.",
+        f"Figure 5. A line. Recorded: full size, 32 seeds of each, {device}, {day}.",
     ]
     assert 'alt="Nothing &lt;yet&gt;"' in shown[0].data
-    assert shown[1].data.endswith(">A line. Live, 4 seeds of each.</figcaption></figure>")
+    assert shown[1].data.endswith("</strong> A line. Live, 4 seeds of each.</figcaption></figure>")
+    chapter.figure(Figure(), "A line.", "low alone", rows=live["course"].query("arm == 'low'"))
+    assert repr(shown[-1]) == repr(shown[2])  # the cell was run again
 
 
 def test_figure_that_turns(book, shown):
@@ -205,8 +207,8 @@ def test_figure_that_turns(book, shown):
     surface = turnable_surfaces(grid, {"one": np.zeros((3, 3))})
     page().figure(surface, "A plane.", "A flat plane")
     (made,) = shown
-    assert made.data.startswith('<figure role="group" aria-label="A flat plane"')
-    assert surface.data in made.data and ">A plane. Live.</figcaption>" in made.data
+    assert made.data.startswith('<figure id="figure-1" role="group" aria-label="A flat plane"')
+    assert surface.data in made.data and "</strong> A plane. Live.</figcaption>" in made.data
 
 
 @pytest.mark.parametrize(
@@ -231,7 +233,7 @@ def test_table_has_a_source(book, shown, tmp_path):
     rows = chapter.runs("toy", reading=READING)
     chapter.table(rows.groupby("arm")[["value"]].median(), "Medians.", rows=rows)
     (made,) = shown
-    assert "Medians. Recorded: full size, 32 seeds of each," in made.data
+    assert "Table 1.</strong> Medians. Recorded: full size, 32 seeds of each," in made.data
     assert '<th scope="row"' in made.data and '<th scope="col"' in made.data
 
 

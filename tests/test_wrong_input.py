@@ -28,9 +28,19 @@ from helpers.scores.metrics import class_entropy, modes
 from helpers.scores.printed import printed_scores
 from helpers.training.nudged import Nudged
 from helpers.training.optimizers import Extragradient, Optimistic
+from helpers.training.schedules import averaging, falling
 
 SGD = torch.optim.SGD([torch.zeros(2, requires_grad=True)], lr=0.1)
 GAME = dirac_gan()
+
+
+def fresh(optimizer):
+    """The optimiser without what it was given before; what is none stays what it is."""
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        return optimizer
+    return torch.optim.SGD([torch.zeros(2, requires_grad=True)], lr=0.1)
+
+
 ODD = [None, "123", "", {1, 2}, 3j, True, b"1", {}, object(), np.nan, np.inf, -1, 0]
 ODD += [[], ["1", "2"], [[1], [1, 2]], [None], np.str_("3"), torch.tensor(1j), 2.5, 1e300, [1e300]]
 
@@ -95,6 +105,8 @@ DOORS = {
     ),
     "extragradient": (Extragradient, [SGD]),
     "optimistic": (Optimistic, [SGD]),
+    "falling": (lambda o, begin, end: falling(fresh(o), begin, end), [SGD, 1, 3]),
+    "averaging": (lambda o, decay: averaging(fresh(o), decay), [SGD, 0.5]),
     "nudged": (
         lambda o, d, p, every: Nudged(o, d, p, every=every),
         [SGD, torch.eye(2), "step", 5],

@@ -1,7 +1,7 @@
 """Which modes a generator's points have found, and what the best discriminator makes of it.
 
-Sun et al. 2020, Section 3, reason about two points; here a cluster, or a mode, is taken for one
-place, and what is known of a state of training is how many points are where.
+Sun et al. 2020, Section 3, reason about two points. Here a cluster, or a mode, is treated as one
+place, and a state of training is known only by how many points are at each place.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from helpers.outer.exact import xi
 
 @dataclass(frozen=True, eq=False)
 class Coverage:
-    """When S members had found the modes. Iterations; the length of the run means never."""
+    """When S members found the modes, in iterations; the length of the run means never."""
 
     first: NDArray[np.int64]  # (S,) all modes covered for the first time
-    stable: NDArray[np.int64]  # (S,) from which on all stay covered
+    stable: NDArray[np.int64]  # (S,) from here on all modes stay covered
     collapsed: NDArray[np.int64]  # (S,) iterations with exactly one mode covered
-    longest: NDArray[np.int64]  # (S,) longest run of them
+    longest: NDArray[np.int64]  # (S,) longest run of such iterations
     at_end: NDArray[np.int64]  # (S,) modes covered at the end
 
 
@@ -55,12 +55,12 @@ def shares_near(points: Tensor, centres: Tensor, radius: float) -> Tensor:
 
 
 def pair_shares(points: Tensor, reals: Tensor, centres: Tensor, radius: float) -> Tensor:
-    """(S, k, k) share of the pairs with the real in one mode (row) and the point near another.
+    """(S, k, k) share of the pairs, by the mode of the real (row) and that near the point (column).
 
-    A real belongs to its nearest centre. Points far from every centre are in no column.
+    A real belongs to its nearest centre. Points far from every centre count in no column.
 
     Raises:
-        ValueError: as `shares_near`, and for reals that are not as many as the points.
+        ValueError: as `shares_near`, and for reals that do not match the points in shape.
 
     >>> from helpers.datasets.synthetic import CENTRES, RADIUS
     >>> pair_shares(torch.tensor([[[0.1], [2.0]]]), torch.tensor([[[4.1], [0.2]]]), CENTRES, RADIUS)
@@ -88,10 +88,10 @@ def _away(points: Tensor, centres: Tensor) -> Tensor:
 
 
 def least_loss(pairs: ArrayLike, real: ArrayLike, loss: str) -> NDArray[np.float64]:
-    """D's least loss if each of two clusters is one place, and every point astray has its own.
+    """D's least loss if each of two clusters is one place, and each point astray has its own.
 
-    The outer objective of Sun et al. 2020 with its sign turned (Claims 3.1 and 3.2), for any
-    number of pairs.
+    This is the outer objective of Sun et al. 2020 with its sign reversed (Claims 3.1 and 3.2), for
+    any number of pairs.
 
     Args:
         pairs: (..., 2, 2) as `pair_shares` gives them.
@@ -125,7 +125,7 @@ def least_loss(pairs: ArrayLike, real: ArrayLike, loss: str) -> NDArray[np.float
 def _xi_of_each(
     a: NDArray[np.float64], b: NDArray[np.float64], h1: ScalarFunction, h2: ScalarFunction
 ) -> NDArray[np.float64]:
-    """`xi`, once for each pair of numbers that there is: of n points there are few."""
+    """`xi`, once for each distinct pair of numbers: n points have few."""
     both, where = np.unique(np.stack([a.ravel(), b.ravel()]).round(9), axis=1, return_inverse=True)
     return xi(both[0], both[1], h1, h2)[where.ravel()].reshape(a.shape)
 
@@ -135,9 +135,9 @@ def coverage(shares: ArrayLike, iterations: ArrayLike, *, least: float = 0.1) ->
 
     Args:
         shares: (t, S, k) as `shares_near` gives them at each record.
-        iterations: (t,) of the records, ascending; between two of them nothing is known, and a
-            record stands for the iterations since the one before.
-        least: share of the points that covers a mode, of what it would be if all had the same.
+        iterations: (t,) of the records, ascending; between two records nothing is known, and a
+            record stands for the iterations since the previous one.
+        least: share of the points that covers a mode, as a fraction of an equal share.
 
     Raises:
         ValueError: for shapes that do not fit, no records, and a least that is not in (0, 1].
@@ -162,7 +162,7 @@ def coverage(shares: ArrayLike, iterations: ArrayLike, *, least: float = 0.1) ->
 
 
 def longest_stays(shares: ArrayLike, iterations: ArrayLike) -> Stays:
-    """Each member's longest run of records with nine tenths of its points at one and the same mode.
+    """Each member's longest run of records with nine tenths of its points at the same mode.
 
     Args:
         shares, iterations: as for `coverage`.
@@ -179,7 +179,7 @@ def longest_stays(shares: ArrayLike, iterations: ArrayLike) -> Stays:
 
 
 def _longest_runs(modes: NDArray[np.int64], when: NDArray[np.int64]) -> Stays:
-    """The longest run of one and the same mode in (t, S) records, -1 being none."""
+    """The longest run of the same mode in (t, S) records; -1 means no mode."""
     members = modes.shape[1]
     length, start, end, mode = np.zeros((4, members), dtype=np.int64)
     run, since = np.zeros((2, members), dtype=np.int64)
@@ -199,10 +199,10 @@ def _longest_runs(modes: NDArray[np.int64], when: NDArray[np.int64]) -> Stays:
 def _records(
     shares: ArrayLike, iterations: ArrayLike
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    # Of a member that has diverged there are NaN: it covers no mode.
+    # The shares of a diverged member are NaN: it covers no mode.
     shares, when = real_array("shares", shares, finite=False), real_array("iterations", iterations)
     if shares.ndim != 3 or when.shape != shares.shape[:1] or 0 in shares.shape:
-        raise ValueError(f"shares (t, S, k) at t times, got {shares.shape} at {when.shape}")
+        raise ValueError(f"shares are (t, S, k) at t times, got {shares.shape} at {when.shape}")
     whole = when.astype(np.int64)
     if (whole != when).any() or (np.diff(whole, prepend=0) <= 0).any():
         raise ValueError(

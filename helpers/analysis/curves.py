@@ -1,4 +1,4 @@
-"""What two curves over a training have to do with each other, and where one turns."""
+"""How two curves over a training are related, and where one turns."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from helpers.inputs import shown
 def correlations(g: ArrayLike, d: ArrayLike) -> dict[str, float]:
     """How two curves of positive numbers go together, in the readings that a paper may have meant.
 
-    Durall et al. 2021 print one number a data set and do not say of what. A trend that both curves
-    share makes "levels", "logs" and "ranks" large; "changes" of the logs from one record to the
-    next do not see it. NaN where a curve does not change, or has fewer than three points.
+    Durall et al. 2021 print one number per data set and do not say what is correlated. A trend that
+    both curves share makes "levels", "logs" and "ranks" large. It does not affect "changes", those
+    of the logs from one record to the next. NaN where a curve does not change, or has fewer than
+    three points.
 
     Args:
         g, d: (t,) positive values along one training.
@@ -49,7 +50,7 @@ def rank_correlation(a: ArrayLike, b: ArrayLike) -> float:
 
 
 def rank_correlation_of_changes(a: ArrayLike, b: ArrayLike, apart: int) -> float:
-    """Spearman's correlation of what two curves change by within some records.
+    """Spearman's correlation of the changes of two curves over a number of records.
 
     A trend that both share makes `rank_correlation` large, but not this one.
 
@@ -61,7 +62,7 @@ def rank_correlation_of_changes(a: ArrayLike, b: ArrayLike, apart: int) -> float
 
 
 def rising_together(g: ArrayLike, d: ArrayLike, window: int) -> float:
-    """Share of the windows in which d rises where g rises too; NaN if d never rises.
+    """Of the windows in which d rises, the share in which g rises too; NaN if d never rises.
 
     >>> rising_together([1, 2, 1, 2], [1, 2, 3, 4], 1)
     0.666...
@@ -80,7 +81,7 @@ def turning(values: ArrayLike) -> int:
 
 
 def _correlation(a: ArrayLike, b: ArrayLike, method: str) -> float:
-    """NaN where a curve does not change but for rounding, or has fewer than three points."""
+    """NaN where a curve changes by no more than rounding, or has fewer than three points."""
     one, other = pd.Series(a, dtype=float), pd.Series(b, dtype=float)
     spread = min(np.ptp(one), np.ptp(other)) if len(one) > 2 else 0.0
     scale = max(one.abs().max(), other.abs().max())

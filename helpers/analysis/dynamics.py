@@ -1,4 +1,4 @@
-"""How players move: the gradient flow, and gradient steps one after the other.
+"""How players move: the gradient flow, and sequences of gradient steps.
 
 The flow is ``d omega / dt = -v(omega)`` (Berard et al. 2020, eq. 9, with the sign of eq. 10). The
 methods are those that the GAN literature compares: both players at once, one after the other,
@@ -46,15 +46,15 @@ def flow(
 ) -> Flow:
     """Follow d omega / dt = -v(omega) from many starts, by scipy's solve_ivp (DOP853).
 
-    All starts are one system: they share the step size that the hardest of them asks for, and
-    the solver bounds the mean of their errors, so that a single one may err more than alone.
+    All starts are solved as one system: they share the step size that the hardest of them needs.
+    The solver bounds the mean of their errors, so a single one may err more than it would alone.
 
     Args:
         game: any game.
         starts: (N, n) points.
-        times: (T,) increasing, the first is that of the starts.
+        times: (T,) increasing; the first is the time of the starts.
         speed: follow the same orbits at another pace, ``-v / sqrt(1 + |v|^2 / speed^2)``: the same
-            flow near a stationary point, and never faster than this. Orbits that run away, for
+            flow near a stationary point, and never faster than `speed`. Orbits that run away, for
             which a solver must take ever shorter steps, can then be followed too; times are no
             longer those of the flow.
 
@@ -79,11 +79,12 @@ def flow(
 
     def velocity(t: float, flat: NDArray[np.float64]) -> NDArray[np.float64]:
         v = game.unchecked_field(torch.from_numpy(flat).view(points.shape))
-        if not v.isfinite().all():  # of which scipy would not take notice
+        if not v.isfinite().all():  # which scipy would not notice
             raise RuntimeError(f"the flow of {game.name} ran to infinity at t = {t:g}")
         if speed is not None:
-            largest = v.abs().amax(dim=1, keepdim=True).clamp_min(1e-300)  # whose square may
-            norm = largest * (v / largest).norm(dim=1, keepdim=True)  # be out of range
+            # Scaled, since the square of v may be out of range.
+            largest = v.abs().amax(dim=1, keepdim=True).clamp_min(1e-300)
+            norm = largest * (v / largest).norm(dim=1, keepdim=True)
             v = v / torch.hypot(torch.ones_like(norm), norm / speed)
         return -v.numpy().ravel()
 
@@ -102,7 +103,7 @@ def flow(
 
 
 class _Descent(Optimizer):
-    """Plain steps, in the rounding of omega - size v(omega), which SGD's fused ones do not have."""
+    """Plain steps, rounded as omega - size v(omega) is; SGD's fused steps round differently."""
 
     def __init__(self, weights: Iterable[Tensor], size: float) -> None:
         super().__init__(weights, {"size": size})
@@ -118,7 +119,7 @@ def _extragradient(weights: Iterable[Tensor], size: float) -> Extragradient:
     return Extragradient(_Descent(weights, size))
 
 
-# Both at once; G first, and D answers to where G has gone; Korpelevich 1976. Whether in turn.
+# Both at once; G first, then D from where G has gone; Korpelevich 1976. The flag: in turn or not.
 STEPS: dict[str, tuple[Callable[..., Optimizer], bool]] = {
     "simultaneous": (_Descent, False),
     "alternating": (_Descent, True),
@@ -140,7 +141,7 @@ def iterate(
     Args:
         game, start, steps, last_only: as in `play`.
         method: a name in `STEPS`.
-        size: of the step.
+        size: size of the step.
 
     Raises:
         ValueError: for an unknown method, a size that is not positive, and as `play`.
@@ -165,16 +166,16 @@ def play(
 ) -> Tensor:
     """The points of a game whose players each follow an optimiser: all of them, or the last.
 
-    A start that leaves the range of floats stays at its last finite point.
+    An orbit that would leave the range of floats stays at its last finite point.
 
     Args:
         game: any game.
         start: (..., n) points.
-        optimizer: from parameters to an optimiser; one is made for each player. It treats each
-            number by itself (SGD, Adam) if there are many starts.
+        optimizer: a function from parameters to an optimiser; one is made for each player. With
+            many starts it must treat each number by itself (as SGD and Adam do).
         steps: 0 or more.
-        in_turn: G steps first, and D answers to where G has gone. By default both step from
-            gradients at one point, and both extrapolate where their optimisers do.
+        in_turn: G steps first, and D then steps from where G has gone. By default both step from
+            gradients at one point, and both extrapolate if their optimisers do.
         last_only: return the last points (..., n) instead of all (steps + 1, ..., n).
 
     A `Nudged` optimiser that finds its directions is given the point, (n,).
@@ -223,13 +224,13 @@ def largest_stable_step(game: Game, omega: ArrayLike | Tensor, method: str) -> f
     With J the Jacobian there and lambda its eigenvalues, the linearised step of size s has the
     eigenvalues 1 - s lambda (simultaneous) or 1 - s lambda + (s lambda)^2 (extragradient); for
     alternating steps it is the matrix I - s J + s^2 K, where K holds what D sees of G's move. The
-    result is the end of the interval of sizes, from 0 on, for which all lie within the unit
-    circle: ``2 Re(lambda) / |lambda|^2``, least over lambda, for simultaneous steps; 0 if there is
-    no such interval.
+    result is the end of the interval of sizes, from 0 on, for which all eigenvalues lie within the
+    unit circle; 0 if there is no such interval. For simultaneous steps it is the least
+    ``2 Re(lambda) / |lambda|^2`` over lambda.
 
     Raises:
-        ValueError: for an unknown method or a bad point. It is the caller's business that the
-            point be stationary.
+        ValueError: for an unknown method or a bad point. The caller has to make sure that the point
+            is stationary.
         FloatingPointError: for a Jacobian that is not finite.
 
     >>> from helpers.games.closed_form import rotating_saddle
@@ -271,10 +272,10 @@ def _alternating_limit(
     def excess(s: float) -> float:
         return np.abs(np.linalg.eigvals(np.eye(len(J)) - s * J + s**2 * K)).max() - 1
 
-    # To first order in s every method is the simultaneous one: with attraction in every direction
-    # small steps are stable, if by less than rounding shows. Without, they have to show it.
+    # To first order in s every method is the simultaneous one. With attraction in every direction
+    # small steps are stable, even if rounding hides it; otherwise stability has to show.
     scale = 1 / np.linalg.norm(J, 2)
-    rounding = matrix_rounding(np.eye(len(J)), dtype)  # of eigenvalues about the unit circle
+    rounding = matrix_rounding(np.eye(len(J)), dtype)  # of eigenvalues near the unit circle
     slack = rounding if simultaneous else -10 * rounding
     sizes = np.geomspace(min(simultaneous or scale, scale) / 100, 100 * scale, 600)
     stable = np.array([excess(s) < slack for s in sizes])

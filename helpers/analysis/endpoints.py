@@ -1,8 +1,8 @@
 """Where a training ended, in the numbers that Berard et al. 2020 read off their figures.
 
 Sections 5.1 and 5.2: is the point near a stationary one, does the game rotate there, is it stable,
-and is it a minimum for each player? The paper sees the eigenvalues of largest modulus; for nets as
-small as those of the mixture all of them are at hand, and the ones that it did not see decide.
+and is it a minimum for each player? The paper looks at the eigenvalues of largest modulus. For nets
+as small as those of the mixture all are at hand, and those that the paper did not see decide.
 """
 
 from __future__ import annotations
@@ -22,25 +22,26 @@ from helpers.spectra import game_eigenvalues, top_eigenpairs
 
 @dataclass(frozen=True, eq=False)
 class EndPoint:
-    """A point of a game after training, and the field's norm before."""
+    """A point of a game after training, and the field's norm at the start."""
 
     classification: Classification
     start_norm: float  # of the field at the start
-    top: int  # eigenvalues of the Jacobian that count as the leading ones
+    top: int  # number of eigenvalues of the Jacobian that count as leading
 
     @property
     def leading(self) -> NDArray[np.complex128]:
-        """(top,) eigenvalues of the Jacobian, by falling modulus."""
+        """(top,) eigenvalues of the Jacobian, by decreasing modulus."""
         values = self.classification.spectrum
         return values[np.argsort(-np.abs(values))][: self.top]
 
     def summary(self) -> dict[str, float]:
         """The numbers of Berard et al. 2020, Sections 5.1 and 5.2, by name.
 
-        Over the largest modulus are "imaginary_share", "lowest_leading" (the least real part of the
-        leading eigenvalues), "lowest" (of all known ones) and "negative_curvature" (G's lowest own
-        eigenvalue over its largest: below 0 at a saddle). "lean" is the median of Re / modulus of
-        the leading ones, 0 on the imaginary axis; "sharpness" D's largest own eigenvalue.
+        Divided by the largest modulus are "imaginary_share", "lowest_leading" (the least real part
+        of the leading eigenvalues) and "lowest" (that of all known ones). "negative_curvature" is
+        G's lowest own eigenvalue over the largest modulus of its own: below 0 at a saddle. "lean"
+        is the median of Re / modulus of the leading ones, 0 on the imaginary axis; "sharpness" is
+        D's largest own eigenvalue.
         """
         at, leading = self.classification, self.leading
         moduli, own = np.abs(leading), at.spectrum_g
@@ -65,14 +66,14 @@ class EndPoint:
 def end_point(
     game: Game, start: ArrayLike | Tensor, end: ArrayLike | Tensor, *, top: int = 100
 ) -> EndPoint:
-    """Look at the end of a training by the full spectra there.
+    """Analyse the end of a training by the full spectra there.
 
     The end counts as stationary where the field is at most a tenth of what it was at the start.
 
     Args:
         game: any game whose Jacobian fits into memory.
         start, end: (p + q,) points; the field at the start must not vanish.
-        top: leading eigenvalues, as many as the paper takes on the mixture.
+        top: number of leading eigenvalues; the default is the paper's for the mixture.
 
     Raises:
         ValueError: for bad points, and a start where the field vanishes.
@@ -96,18 +97,18 @@ def leading_end_point(
     top: int = 20,
     tolerance: float = 1e-2,
 ) -> EndPoint:
-    """Look at the end of a training of nets too large for a matrix, as Berard et al. 2020 do.
+    """Analyse the end of a training of nets too large for a matrix, as Berard et al. 2020 do.
 
     The spectra are the leading eigenvalues of the Jacobian, by modulus, and the largest and the
-    lowest one of each player's Hessian: the paper's are the largest by modulus, and a player's
-    lowest eigenvalue need not be among them. Part of a spectrum can refute stability, no more.
+    lowest eigenvalue of each player's Hessian. The paper takes the largest by modulus, and a
+    player's lowest eigenvalue need not be among them. Part of a spectrum can only refute stability.
 
     Args:
         game: any game.
         end: (p + q,) point.
-        start_norm: of the field where training began, above 0.
-        top: leading eigenvalues; the paper takes 20 for MNIST.
-        tolerance: of the residuals, relative to the eigenvalues.
+        start_norm: norm of the field where training began, above 0.
+        top: number of leading eigenvalues; the paper takes 20 for MNIST.
+        tolerance: bound on the residuals, relative to the eigenvalues.
 
     Raises:
         ValueError: for bad points, and a start_norm that is not above 0.
@@ -121,7 +122,7 @@ def leading_end_point(
     """
     if not start_norm > 0:
         raise ValueError(f"the norm at the start must be above 0, got {start_norm}")
-    # So few products do not pay for a trace.
+    # A trace does not pay for so few products.
     joint = game_eigenvalues(jacobian(game, end, route="retained"), top, tolerance=tolerance)
     spectra, residuals = [], []
     for player in PLAYERS:

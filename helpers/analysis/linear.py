@@ -18,9 +18,9 @@ from helpers.inputs import real_array, real_number
 
 @dataclass(frozen=True, eq=False)
 class Decoupled:
-    """The parts into which a linear game falls."""
+    """The parts into which a linear game decouples."""
 
-    values: NDArray[np.complex128]  # (m,): real eigenvalues of J, and of each pair the upper one
+    values: NDArray[np.complex128]  # (m,): real eigenvalues of J, and the upper one of each pair
     vectors: NDArray[np.complex128]  # (m, n): their eigenvectors, one per row
 
     @property
@@ -41,7 +41,7 @@ class Decoupled:
         """(n, n) exp(-tJ) in the basis, as Proposition 1 states its blocks.
 
         Raises:
-            ValueError: for a time that is no finite number.
+            ValueError: for a time that is not a finite number.
 
         >>> quarter = decoupled([[0.0, 1.0], [-1.0, 0.0]]).flow(np.pi / 2)
         >>> quarter.round(6) + 0.0
@@ -60,10 +60,10 @@ def decoupled(J: ArrayLike) -> Decoupled:
     """The eigenvalues of J and its eigenvectors, of which `basis` is made (Proposition 1).
 
     Args:
-        J: (n, n); diagonalisable, or else the basis is singular or nearly so.
+        J: (n, n), diagonalisable; otherwise the basis is singular or nearly so.
 
     Raises:
-        ValueError: for what is no square matrix of finite numbers.
+        ValueError: for what is not a square matrix of finite numbers.
 
     >>> decoupled([[2.0, 0.0], [0.0, 3.0]]).values.real
     array([2., 3.])
@@ -94,7 +94,9 @@ def linear_orbit(J: ArrayLike, start: ArrayLike, times: ArrayLike) -> NDArray[np
     """
     J, start, times = _square(J), real_array("start", start), real_array("times", times)
     if start.shape != J.shape[:1] or times.ndim != 1:
-        raise ValueError(f"start ({len(J)},) and times (T,), got {start.shape} and {times.shape}")
+        raise ValueError(
+            f"start is ({len(J)},), times are (T,), got {start.shape} and {times.shape}"
+        )
     values, vectors = np.linalg.eig(J)
     parts = np.linalg.solve(vectors, start.astype(complex))
     return ((np.exp(-np.outer(times, values)) * parts) @ vectors.T).real
@@ -106,7 +108,7 @@ def rotation(J: ArrayLike) -> float:
     Infinite for a J that only rotates.
 
     Raises:
-        ValueError: for what is no square matrix of finite numbers.
+        ValueError: for what is not a square matrix of finite numbers.
 
     >>> round(rotation([[1.0, -3.0], [3.0, 1.0]]), 9)
     3.0
@@ -122,7 +124,7 @@ def evenness(J: ArrayLike) -> float:
     NaN for a J that only rotates.
 
     Raises:
-        ValueError: for what is no square matrix of finite numbers.
+        ValueError: for what is not a square matrix of finite numbers.
 
     >>> round(evenness([[2.0, -1.0], [1.0, 2.0]]), 9)
     1.0

@@ -2,8 +2,8 @@
 
 Berard et al. 2020, section 4.2. The line leads from a point early in training to one late in
 training, and beyond it. The paper's eq. 7 takes the cosine with ``end - start``; its released code
-with ``start - end``, and so do its figures: attraction reads +1 before the end point and -1
-beyond it. The code's sign is the one used here.
+and its figures take it with ``start - end``, so that attraction reads +1 before the end point and
+-1 beyond it. The code's sign is used here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 from helpers.games.game import Game
 from helpers.inputs import one_of, real_array
 
-_LARGE = 10_000  # weights from which on points are looked at one by one
+_LARGE = 10_000  # from this many weights on, points are looked at one by one
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,12 +48,12 @@ class PathProfile:
         """(m,) largest size of the path-angle no further than 0.1 from the end point.
 
         Raises:
-            ValueError: if no alpha lies so near to 1.
+            ValueError: if no alpha lies that near to 1.
         """
         near = np.abs(self.alphas - 1) <= 0.1
         if not near.any():
             raise ValueError("no alpha within 0.1 of the end point at 1")
-        return np.fmax.reduce(np.abs(self.angle[:, near]), axis=1)  # places without one apart
+        return np.fmax.reduce(np.abs(self.angle[:, near]), axis=1)  # where there is one
 
     def sign_switches(self) -> NDArray[np.intp]:
         """(m,) how often the path-angle changes sign; zeros count as neither sign."""
@@ -84,7 +84,7 @@ def path_profile(
     Args:
         game: any game.
         start: (n,) one point.
-        end: (n,) one point or (m, n) several, as robust to the choice as B's Appendix C.3 asks.
+        end: (n,) one point, or (m, n) several for the robustness that B's Appendix C.3 asks for.
         alphas: (k,) finite positions on the line.
 
     Raises:
@@ -101,7 +101,7 @@ def path_profile(
     alphas = real_array("alphas", alphas, finite=False)
     if start.ndim != 1 or ends.ndim > 2 or not len(ends):
         raise ValueError(
-            "path_profile wants one start (n,) and ends (n,) or (m, n), "
+            "path_profile needs one start (n,) and ends (n,) or (m, n), "
             f"got {tuple(start.shape)} and {tuple(ends.shape)}"
         )
     if alphas.ndim != 1 or not len(alphas) or not np.isfinite(alphas).all():
@@ -125,10 +125,10 @@ def _along(game: Game, start: Tensor, end: Tensor, where: Tensor) -> NDArray[np.
     else:  # the samples of every point at once would not fit into memory
         field = torch.stack([game.vector_field(point) for point in points])
     largest = field.abs().amax(dim=1)
-    unit = field / largest[:, None]  # of a field so small that its square is zero, too
+    unit = field / largest[:, None]  # also for a field so small that its square is zero
     angle = unit @ towards / (length * unit.norm(dim=1))
     norm = _norm(field)
-    if not norm.isfinite().all():  # a vanishing field has no angle, but a norm
+    if not norm.isfinite().all():  # a vanishing field has no angle, but it has a norm
         place = int((~norm.isfinite()).nonzero()[0])
         raise FloatingPointError(
             f"the field of {game.name} at alpha = {float(where[place]):g} is beyond the range of "

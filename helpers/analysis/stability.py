@@ -2,8 +2,8 @@
 
 Berard et al. 2020: Definition 1 (DNE: v = 0, both own Hessians positive definite) and Definition
 2 (LSSP: v = 0, every eigenvalue of the Jacobian of v with a positive real part). The paper
-concludes an LSSP from the eigenvalues of largest magnitude; a negative one among the others is
-then missed, so here part of a spectrum can refute stability, but never show it.
+infers an LSSP from the eigenvalues of largest magnitude, which misses a negative one among the
+others. So here part of a spectrum can refute stability, but never show it.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from helpers.spectra.basis import matrix_rounding, rounding_error
 class Classification:
     """A point of a game and the numbers that say what it is.
 
-    A margin is the smallest real part (or eigenvalue) on which a property hangs. Within its
-    resolution, the rounding error to be expected of it, it counts as zero, and then the
-    property does not hold. Where only part of a spectrum is known, a property is False if that
-    part refutes it, and else None: not decided.
+    A margin is the smallest real part (or eigenvalue) on which a property depends. A margin within
+    its resolution, the rounding error to be expected of it, counts as zero, and then the property
+    does not hold. Where only part of a spectrum is known, a property is False if that part refutes
+    it, and otherwise None: not decided.
     """
 
     gradient_norm: float
@@ -96,8 +96,8 @@ def classify(
         omega: (p + q,) the point.
         tolerance: largest norm of the field at a point that counts as stationary.
         top: compute only this many eigenvalues of each matrix, the largest in magnitude, by
-            Arnoldi's and Lanczos' methods, as Berard et al. do for nets. All of them, and dense
-            matrices, by default.
+            Arnoldi's and Lanczos' methods, as Berard et al. do for nets. By default all of them are
+            computed, from dense matrices.
 
     Raises:
         ValueError: for a bad point, a negative tolerance, and a top that is not from 1 to p and q.
@@ -141,7 +141,7 @@ def _all_eigenvalues(joint: Operator, p: int) -> list[tuple[NDArray[Any], float]
         raise FloatingPointError(f"the Jacobian holds {J[row, column]} at {row}, {column}")
     size = matrix_rounding(J, dtype)
     values = eigvals(J)
-    # What rounding does is tried out: where J is not diagonalisable, much more than its size.
+    # The effect of rounding is tried out: if J is not diagonalisable, it far exceeds `size`.
     noise = np.random.default_rng(0).normal(size=(5, *J.shape))
     noise /= np.linalg.norm(noise, axis=(1, 2), keepdims=True)
     moved = np.linalg.eigvals(J + size * noise).real.min(axis=1) - values.real.min()
@@ -155,9 +155,9 @@ def _top_eigenvalues(top: int, operator: Operator) -> tuple[NDArray[Any], float]
     """Eigenvalues of largest magnitude, with the error of a pair that nearly coincides."""
     find = top_eigenpairs if operator.symmetric else game_eigenvalues
     values = find(operator, top, "LM", tolerance=1e-10).values
-    # The smallest of the leading ones bounds from above how long a usual product is.
+    # The smallest leading eigenvalue is an upper bound on the length of a usual product.
     sizes = np.abs(values)
     rounding = rounding_error(operator.like.dtype, len(operator.like), sizes.max(), sizes.min())
     error = float(np.sqrt(rounding * sizes.max()))
-    # Below its error an eigenvalue is another one at each call.
+    # Below its error an eigenvalue differs from call to call.
     return np.where(sizes < error, 0.0, values), error

@@ -1,9 +1,9 @@
 """A player's loss on a plane of its weights, and a training projected on that plane.
 
-Durall et al. 2021, Figure 2: the plane through the last point of a training along two eigenvectors
-of a player's own Hessian, the other player held, and on it the training's points. Such a picture
-leaves most of what happened out: here it comes with the share of each point's displacement that
-the plane holds, and with the loss that there was beside the loss that the picture shows.
+Durall et al. 2021, Figure 2, show the plane through the last point of a training along two
+eigenvectors of a player's own Hessian, the other player held, and the training's points on it. Such
+a picture leaves out most of what happened. Here it comes with the share of each point's
+displacement that lies in the plane, and with the true loss beside the loss that the picture shows.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from helpers.inputs import real_array, shown
 from helpers.operators import hessian
 from helpers.spectra import top_eigenpairs
 
-_LARGE = 10_000  # weights from which on losses are taken point by point
-_AT_ONCE = 64  # points in a batch, of smaller games
+_LARGE = 10_000  # from this many weights on, losses are taken point by point
+_AT_ONCE = 64  # points per batch in smaller games
 PLANES = ("top", "ends")
 
 
 @dataclass(frozen=True, eq=False)
 class LossPlane:
-    """A player's loss over two directions, (0, 0) being the point that it was asked for."""
+    """A player's loss over two directions; (0, 0) is the point in the middle."""
 
     x: NDArray[np.float64]  # (a,) along the first direction, in units of the weights
     y: NDArray[np.float64]  # (b,) along the second
@@ -54,9 +54,9 @@ class ProjectedPath:
     """A training on a plane, and what the plane does not show."""
 
     places: NDArray[np.float64]  # (m, 2) on the plane
-    share: NDArray[np.float64]  # (m,) of the length of the displacement; NaN where there is none
-    plane_loss: NDArray[np.float64]  # (m,) at the places: what the picture shows
-    held_loss: NDArray[np.float64]  # (m,) of the own weights as they were, the other player held
+    share: NDArray[np.float64]  # (m,) of each displacement's length; NaN where that is 0
+    plane_loss: NDArray[np.float64]  # (m,) at the places, which the picture shows
+    held_loss: NDArray[np.float64]  # (m,) with the own weights as they were, the other player held
     true_loss: NDArray[np.float64]  # (m,) with both players as they were
 
 
@@ -79,15 +79,15 @@ def eigen_plane(
 ) -> EigenPlane:
     """The plane of a player's two leading eigenvectors, or of the first and the last one.
 
-    Where the two leading eigenvalues are positive the loss on their plane curves up: a saddle shows
-    only on a plane that holds the last one.
+    Where the two leading eigenvalues are positive, the loss on their plane curves up. A saddle
+    shows only on a plane that contains the last eigenvector.
 
     Args:
         game: any game.
         player: "G" or "D".
         omega: (p + q,) the point.
         which: "top" for the two largest eigenvalues, "ends" for the largest and the smallest.
-        seed: of the search.
+        seed: seed of the search.
 
     Raises:
         ValueError: for an unknown plane, and as `hessian` and `top_eigenpairs`.
@@ -109,7 +109,7 @@ def eigen_plane(
         return EigenPlane(found.vectors, found.values, found.residuals)
     ends = [top_eigenpairs(operator, 1, end, **options) for end in ("LA", "SA")]
     first, last = (each.vectors[:, 0] for each in ends)
-    last = last - first * (first @ last)  # orthogonal but for their residuals
+    last = last - first * (first @ last)  # they are orthogonal up to their residuals
     vectors = torch.stack([first, last / last.norm()], dim=1)
     values, residuals = (
         np.concatenate([getattr(each, name) for each in ends]) for name in ("values", "residuals")
@@ -136,7 +136,7 @@ def loss_plane(
         player: "G" or "D".
         x, y: (a,) and (b,) places along the directions, evenly spaced or not.
         checkpoint: a file that keeps finished rows, so that an interrupted run goes on where it
-            was; the result is the same.
+            stopped; the result is the same.
 
     Raises:
         ValueError: for directions that are not orthonormal or do not fit, places that are not
@@ -244,7 +244,7 @@ def _checked(game: Game, player: str, directions: Tensor, point: Tensor) -> Tens
         raise ValueError(f"directions of {player} are ({n}, 2), got {tuple(span.shape)}")
     gram = (span.T @ span).double().cpu()
     if not torch.allclose(gram, torch.eye(2, dtype=gram.dtype, device="cpu"), atol=1e-3):
-        raise ValueError("directions are orthonormal columns")
+        raise ValueError("directions must be orthonormal columns")
     return span
 
 

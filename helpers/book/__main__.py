@@ -1,6 +1,6 @@
 """Command line of the book: ``python -m helpers.book COMMAND``.
 
-COMMAND is sync, run, check, regress, spread, site or gather.
+COMMAND is sync, run, check, regress, spread, site, pdf, release or gather.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from helpers.book import (
     habits,
     pairing,
     pdf,
+    pictures,
     readme,
     regress,
     release,
@@ -32,7 +33,7 @@ from helpers.evidence.__main__ import main as evidence
 def main(arguments: list[str] | None = None, layout: Layout | None = None) -> int:
     """Run one command; the exit code says whether all went well."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    if arguments[:1] == ["gather"]:  # whose options are its own
+    if arguments[:1] == ["gather"]:  # it has options of its own
         return evidence(arguments)
     options = _parser().parse_args(arguments)
     try:
@@ -69,7 +70,7 @@ def _run(layout: Layout, options: argparse.Namespace) -> int:
 
 def _check(layout: Layout, options: argparse.Namespace) -> int:
     faults = pairing.check(layout) + habits.check(layout) + readme.check(layout)
-    faults += habits.pages(layout) + regress.check(layout)
+    faults += habits.pages(layout) + pictures.check(layout) + regress.check(layout)
     faults += ledger.history.faults(ledger.all_claims().values())
     boxes = board.boxes(layout)
     faults += board.faults(boxes)
@@ -154,12 +155,12 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "check",
         _check,
-        "fail on drift between source and notebook, missing outputs, and rules changed in silence",
+        "fail on drift between source and notebook, missing outputs, and silently changed rules",
     )
-    again = add("regress", _regress, "execute anew and compare with data/references")
+    again = add("regress", _regress, "execute again and compare with data/references")
     _add_chapters(again)
     again.add_argument("--accept", action="store_true", help="make the new numbers the reference")
-    far = add("spread", _spread, "execute under other kernels and threads; how far numbers move")
+    far = add("spread", _spread, "execute under other kernels and threads: how far numbers move")
     _add_chapters(far)
     far.add_argument(
         "--variants", nargs="+", metavar="NAME", help=f"of: {', '.join(spread.VARIANTS)}"
@@ -168,9 +169,9 @@ def _parser() -> argparse.ArgumentParser:
     add("site", _site, "build the site from the last execution")
     add("pdf", _pdf, "print the built site as one file")
     packing = add("release", _release, "make the files of a release in dist/")
-    packing.add_argument("--tag", default="", help="that it is of, v and the version")
+    packing.add_argument("--tag", default="", help="tag of the release: v and the version")
     # Handed on before its options are read.
-    commands.add_parser("gather", help="do the runs of experiments that are lacking")
+    commands.add_parser("gather", help="do the runs that experiments still lack")
     return parser
 
 

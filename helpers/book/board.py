@@ -26,7 +26,7 @@ Box = tuple[str, str, str, ledger.Standing]  # chapter, claim, text, and what de
 
 
 def boxes(layout: Layout) -> list[Box]:
-    """The boxes of committed notebooks of claims that evidence judges; of one with a home, there.
+    """Boxes, in committed notebooks, of claims that evidence judges; only at home if they have one.
 
     A line of text stands for each box.
     """
@@ -44,7 +44,7 @@ def boxes(layout: Layout) -> list[Box]:
 
 
 def lagging(shown: Iterable[Box]) -> dict[str, list[str]]:
-    """Claims whose box says something else than the evidence, by chapter."""
+    """Claims whose box says something other than the evidence, by chapter."""
     found: dict[str, list[str]] = {}
     for chapter, claim, text, now in shown:
         if text != ledger.as_text(now.record, now.source):
@@ -53,10 +53,10 @@ def lagging(shown: Iterable[Box]) -> dict[str, list[str]]:
 
 
 def faults(shown: Iterable[Box]) -> list[str]:
-    """What claims are judged by that is not there, and boxes that nothing supports.
+    """What claims are judged by but is missing, and boxes that nothing supports.
 
-    A line for each quantity that its experiment does not measure, each wanted run and each run of
-    the evidence that is of no reading, and each box with a decided verdict that is not the one of
+    One line for each quantity that its experiment does not measure, for each run, wanted or in the
+    evidence, that belongs to no reading, and for each box with a decided verdict other than that of
     the evidence.
     """
     return [*_unmeasured(), *_of_no_reading(), *_unsupported(shown)]
@@ -106,7 +106,7 @@ def counts_line(board: list[ledger.Row]) -> str:
 
 
 def bars(board: list[ledger.Row]) -> str:
-    """The counts as bars of HTML, a paper each; a part leads to its rows of the scoreboard."""
+    """The counts as bars of HTML, one per paper; each part links to its rows of the scoreboard."""
     parts = []
     for key, paper in ledger.PAPERS.items():
         own = [row for row in board if row.claim["paper"] == key]
@@ -138,7 +138,7 @@ def tier_of(row: ledger.Row) -> str:
 
 
 def _first(record: ledger.Record) -> str:
-    """The number that leads a row: of the first quantity that has one."""
+    """The number that leads a row: that of the first quantity with one."""
     return next((ours for _, _, ours in ledger.show_quantities(record)), "no number yet")
 
 
@@ -148,7 +148,7 @@ def table(board: list[ledger.Row], repository: str, titles: Mapping[str, str] | 
     Args:
         board: its rows.
         repository: where a verdict can be disputed.
-        titles: of chapters, by name, in the book's order; else their names.
+        titles: of chapters, by name, in the book's order; without them, the names.
     """
     named = [chapter for row in board for chapter in row.claim["chapters"]]
     titles = titles or {name: name for name in named}

@@ -1,6 +1,6 @@
 """The papers' slips on one page, and the rules of this book that were changed after a run.
 
-data/errata.json says of each claim with such a verdict what is printed and what is right.
+For each claim judged to be an error, data/errata.json says what is printed and what is right.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ IN_ERROR = (rules.HARMLESS_ERROR, rules.ERROR)
 
 
 def faults(board: Sequence[Row]) -> list[str]:
-    """Errors without an erratum, errata of what is no error, and numbers that are not measured."""
+    """Errors without an erratum, errata for what is no error, and numbers that are not measured."""
     rows, listed = {row.claim["id"]: row for row in board}, sentences.read("errata.json")
     wrong = {claim for claim, row in rows.items() if row.verdict in IN_ERROR}
     lacking = sorted(wrong - set(listed))
@@ -31,7 +31,7 @@ def html(board: Sequence[Row]) -> str:
     """The errata by paper, those with a consequence first, and this book's own changes.
 
     Raises:
-        ValueError: for errata that the board does not bear out.
+        ValueError: for errata that the board does not support.
     """
     if wrong := faults(board):
         raise ValueError("; ".join(wrong))

@@ -29,8 +29,8 @@ from helpers.book.layout import Layout
 # may take six times as long before the run is given up.
 TIME_LIMITS = {"quick": 360.0, "medium": 24 * 3600.0, "full": 24 * 3600.0}
 # Threads that wait by spinning steal the cores from whatever else runs: with one busy neighbour on
-# two cores a chapter took twice as long. numpy's do so whatever the policy: there one thread does,
-# beside which a second one saves a chapter next to nothing.
+# two cores a chapter took twice as long. numpy's do so whatever the policy, so it gets one
+# thread; a second would save a chapter next to nothing.
 _QUIET: dict[str, str] = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1"}
 
 _PROCESSES = get_context("forkserver")
@@ -44,9 +44,9 @@ class Result:
     chapter: str
     seconds: float
     peak_mb: float  # of the largest process of the run: the kernel
-    claims: int  # recorded
+    claims: int  # claims recorded
     cached: bool = False
-    error: str = ""  # chapter, cell, line and message; empty if it ran through
+    error: str = ""  # chapter, cell, line and message; empty if all went well
 
 
 def run(
@@ -57,10 +57,10 @@ def run(
     force: bool = False,
     time_limit: float | None = None,
 ) -> list[Result]:
-    """Execute chapters; those that fail are reported, the others still run.
+    """Execute chapters; those that fail are reported, and the others still run.
 
     A run with default parameters goes to `layout.executed`, from which the site is built; any
-    other to a folder of its own under ``_build/runs``. What is unknown is refused before any runs.
+    other to a folder of its own under ``_build/runs``. Unknown names are refused before any run.
     """
     plans = []
     for name in layout.select(chapters):
@@ -91,7 +91,7 @@ def chosen_values(notebook: NotebookNode, settings: list[str]) -> dict[str, para
         raise ValueError(f"unknown profile {profile!r}; there are: {', '.join(TIME_LIMITS)}")
     if profile != "quick" and not values.get("runs"):
         raise ValueError(f"profile {profile!r} needs --set runs=FOLDER, where its runs are done")
-    if values.get("runs"):  # a chapter runs in a folder of its own
+    if values.get("runs"):  # absolute, as a chapter runs in a folder of its own
         values["runs"] = str(Path(str(values["runs"])).expanduser().absolute())
     return {name: value for name, value in values.items() if value != known[name]}
 
@@ -139,7 +139,7 @@ def one(
     limit: float,
     environment: Mapping[str, str] | None = None,
 ) -> Result:
-    """Execute one chapter into a file, within so many seconds, with these variables set."""
+    """Execute one chapter into a file, within `limit` seconds, with these variables set."""
     failed = layout.failed / f"{chapter}.ipynb"
     failed.parent.mkdir(parents=True, exist_ok=True)
     variables = _QUIET | dict(os.environ) | _own_jupyter(layout.build / "work" / "jupyter")
@@ -192,10 +192,10 @@ def _execute(
 
 
 def _own_jupyter(folder: Path) -> dict[str, str]:
-    """Variables by which Jupyter's `python3` is the interpreter that this tool runs on.
+    """Variables that make Jupyter's `python3` the interpreter that this tool runs on.
 
-    They go before the user's own folders: a `python3` there may be of an environment that is gone,
-    and IPython's start-up files there may print or import what they like.
+    They take precedence over the user's own folders: a `python3` there may belong to an environment
+    that is gone, and IPython's start-up files there may print or import anything.
     """
     kernel = folder / "kernels" / "python3" / "kernel.json"
     kernel.parent.mkdir(parents=True, exist_ok=True)

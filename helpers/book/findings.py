@@ -1,7 +1,7 @@
 """The main findings as a page: sentences whose numbers are those of the board.
 
-data/findings.json has the sentences, and the verdicts that they rest on. A sentence whose claim has
-another verdict by now is refused, as it may no longer be true.
+data/findings.json has the sentences, and the verdicts that they rest on. A sentence whose claim now
+has another verdict is refused, as it may no longer be true.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from helpers.book import sentences
 from helpers.book.templates import render
 from helpers.ledger import MARKS, Row, rules
 
-FOLDER = "findings"  # of the figures, in _static
+FOLDER = "findings"  # folder of the figures, in _static
 
 
 def listed() -> list[dict[str, Any]]:
-    """The findings as data/findings.json has them.
+    """The findings in data/findings.json.
 
     >>> listed()[0]["id"]
     'F01'
@@ -29,7 +29,7 @@ def listed() -> list[dict[str, Any]]:
 
 
 def faults(board: Sequence[Row]) -> list[str]:
-    """What a finding says that the board does not: a line each."""
+    """What a finding says but the board does not: one line per fault."""
     rows, found = {row.claim["id"]: row for row in board}, []
     for finding in listed():
         name, text = finding["id"], finding["text"]
@@ -47,10 +47,10 @@ def faults(board: Sequence[Row]) -> list[str]:
 
 
 def html(board: Sequence[Row], repository: str) -> str:
-    """All findings, each with its numbers, a figure, where it rests, and how it is cited.
+    """All findings, each with its numbers, a figure, what it rests on, and how to cite it.
 
     Raises:
-        ValueError: for a finding that the board does not bear out.
+        ValueError: for a finding that the board does not support.
     """
     if wrong := faults(board):
         raise ValueError("; ".join(wrong))

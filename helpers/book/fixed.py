@@ -2,7 +2,7 @@
 
 The end of a long training depends on the order of additions: another processor trains to another
 end, and what a chapter records there says nothing about drift. What the same code gives at the
-start, and four iterations later, does. Run as a module it prints one chapter's numbers as JSON, in
+start, and four iterations later, does. Run as a module, it prints one chapter's numbers as JSON, in
 a process of its own, so that the environment can choose kernels and threads.
 """
 
@@ -34,7 +34,7 @@ from helpers.training.nudging import Nudging
 
 _ITERATIONS = 4
 _PLAIN = Setting(method="adam", beta=0.5, normed=False)
-_TOLERANCE = 1e-6  # of eigenvalues: what is compared is not where a search happened to stop
+_TOLERANCE = 1e-6  # of eigenvalues: so small that where a search stops does not matter
 Numbers = dict[str, list[float]]
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 
 from helpers.book import pairing
 from helpers.book.layout import Layout
 
 CELL, CHAPTER = 12, 250  # lines of code, blank ones not counted
 OPENING = ("The question.", "What we found.", "Claims tested.", "What you need.")
+NEXT = "**What is next.**"
 EXERCISES = ("Exercises", "Exercise", "Try it yourself")
 _SOLUTION = "solution"  # tag of an exercise's solution, which does not count as the page's code
 
@@ -40,10 +42,13 @@ def pages(layout: Layout) -> list[str]:
     """What is wrong with the chapters as pages: one line a fault, naming the chapter.
 
     A page opens with its question, what was found, the claims, and what it takes to run; it has
-    exercises, and their solutions are run.
+    exercises, and their solutions are run. It ends with what is next, and why: the chapter that
+    follows in _toc.yml, or for the last one any other page.
     """
-    chapters = layout.chapters()
-    return [f"{chapter}: {fault}" for chapter in chapters for fault in _of_page(layout, chapter)]
+    chapters, faults = layout.chapters(), []
+    for chapter, after in zip_longest(chapters, chapters[1:]):
+        faults += [f"{chapter}: {fault}" for fault in _of_page(layout, chapter, after)]
+    return faults
 
 
 def _cells(layout: Layout, chapter: str) -> Iterator[tuple[int, str]]:
@@ -54,7 +59,7 @@ def _cells(layout: Layout, chapter: str) -> Iterator[tuple[int, str]]:
             yield number, re.sub(r"^(\s*)[%!].*$", r"\1pass", cell.source, flags=re.MULTILINE)
 
 
-def _of_page(layout: Layout, chapter: str) -> Iterator[str]:
+def _of_page(layout: Layout, chapter: str, after: str | None) -> Iterator[str]:
     cells = pairing.to_notebook(layout, chapter).cells
     prose = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     places = [re.search(rf"^\*\*{re.escape(part)}\*\*", prose, re.MULTILINE) for part in OPENING]
@@ -68,6 +73,13 @@ def _of_page(layout: Layout, chapter: str) -> Iterator[str]:
         yield f"has no part {' or '.join(map(repr, EXERCISES))}"
     if not any(_SOLUTION in cell.metadata.get("tags", []) for cell in cells):
         yield f"has no solution, a cell tagged {_SOLUTION!r}"
+    _, found_next, ending = prose.rpartition(NEXT)
+    if not found_next or "\n\n" in ending.strip():
+        yield f"does not end with {NEXT!r}"
+    elif (links := re.findall(r"\]\(([\w/]+)\)", ending)) and after not in (None, links[0]):
+        yield f"leads to {links[0]!r}, and {after!r} is next"
+    elif not links:
+        yield f"has no link after {NEXT!r}"
 
 
 def _faults(source: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""A Sphinx extension: what search engines and those who share a page read of it.
+"""A Sphinx extension: what search engines and previews of shared links show of a page.
 
 Each page gets a description, the beginning of its text; a title and a picture for previews, and the
 metadata by which a citation manager knows the book.

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-PLACEHOLDER = "ORGANISATION"  # owner of the repository until somebody keeps it somewhere
+PLACEHOLDER = "ORGANISATION"  # owner of the repository until it has a home
 
 
 def _path(*parts: str) -> Any:
@@ -26,7 +26,7 @@ class Layout:
     book = _path("book")
     build = _path("_build")
     executed = _path("_build", "executed")  # with default parameters: what the site is built from
-    failed = _path("_build", "failed")  # notebooks of runs that failed, for a look
+    failed = _path("_build", "failed")  # notebooks of runs that failed, to look at
     html = _path("_build", "html")
     references = _path("data", "references")
     recorded = _path("data", "recorded")
@@ -54,11 +54,11 @@ class Layout:
         return str(self.config()["title"])
 
     def site_address(self) -> str:
-        """Where the built site is to be read; "" until somebody has put it somewhere."""
+        """Where the built site can be read; "" until it is published."""
         return str(self.config().get("html", {}).get("baseurl") or "").rstrip("/")
 
     def title(self, chapter: str) -> str:
-        """A chapter's heading, as its source has it."""
+        """A chapter's heading, from its source."""
         text = self.source(chapter).read_text(encoding="utf-8")
         found = re.search(r"^# (.+)$", text, flags=re.MULTILINE)
         if found is None:
@@ -76,13 +76,13 @@ class Layout:
         # Colab opens chapters from GitHub.
         if not re.fullmatch(r"https://github\.com/[\w.-]+/[\w.-]+", address):
             raise ValueError(
-                "`url` under `repository` in _config.yml is like https://github.com/OWNER/NAME, "
-                f"got {address}"
+                "`url` under `repository` in _config.yml must be like "
+                f"https://github.com/OWNER/NAME, got {address}"
             )
         return address
 
     def has_address(self) -> bool:
-        """Whether the repository's address was filled in."""
+        """Whether the repository's address has been filled in."""
         return f"/{PLACEHOLDER}/" not in self.repository()
 
     def branch(self) -> str:
@@ -94,7 +94,7 @@ class Layout:
         return self._read("_config.yml")
 
     def _entries(self) -> list[dict[str, Any]]:
-        """Of _toc.yml, without the root and what is below an entry."""
+        """Entries of _toc.yml, without the root and what is below an entry."""
         toc = self._read("_toc.yml")
         return [entry for block in toc.get("parts", [toc]) for entry in block["chapters"]]
 
@@ -103,7 +103,7 @@ class Layout:
         return found
 
     def select(self, chapters: Sequence[str] = ()) -> list[str]:
-        """All chapters, or those that are named."""
+        """All chapters, or those named."""
         known = self.chapters()
         for chapter in chapters:
             if chapter not in known:

@@ -18,7 +18,7 @@ from nbformat import NotebookNode
 from helpers.book.layout import Layout
 
 _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
-_LARGEST = 1_500_000  # bytes of a notebook with its outputs
+_LARGEST = 1_500_000  # most bytes of a notebook with its outputs
 _PLAIN = "utf-8-sig"  # with or without the byte-order mark that some editors write
 
 
@@ -35,7 +35,7 @@ def to_notebook(layout: Layout, chapter: str) -> NotebookNode:
 
 
 def sync(layout: Layout) -> list[str]:
-    """Write each chapter's .ipynb, keeping outputs of unchanged code; the chapters that changed."""
+    """Write each chapter's .ipynb, keeping outputs of unchanged code; list what changed."""
     changed = []
     for chapter in layout.chapters():
         notebook, path = to_notebook(layout, chapter), layout.notebook(chapter)
@@ -86,7 +86,7 @@ def publish(layout: Layout, chapter: str) -> None:
 def tidy(executed: NotebookNode, source: NotebookNode) -> NotebookNode:
     """An executed notebook without what changes at every run.
 
-    That is times and papermill's marks, and where the kernel happened to break printed text.
+    It has no times, no marks of papermill, and no breaks that the kernel put into printed text.
     """
     executed.metadata = source.metadata
     for cell, original in zip(executed.cells, source.cells, strict=True):
@@ -159,7 +159,7 @@ def _first_difference(wanted: NotebookNode, found: NotebookNode) -> str:
 def _keep_outputs(new: NotebookNode, old: NotebookNode) -> None:
     """Carry outputs over up to the first change in code: what follows it may depend on it.
 
-    Nothing depends on how the package came there, so that a new address keeps them all.
+    Nothing depends on how the package was installed, so a new address keeps them all.
     """
     before = [cell for cell in old.cells if cell.cell_type == "code"]
     after = [cell for cell in new.cells if cell.cell_type == "code"]

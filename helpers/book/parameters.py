@@ -30,7 +30,7 @@ def parse(settings: Iterable[str], known: dict[str, Value]) -> dict[str, Value]:
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals:
-            raise ValueError(f"--set wants NAME=VALUE, got {setting!r}")
+            raise ValueError(f"--set needs NAME=VALUE, got {setting!r}")
         if name not in known:
             raise ValueError(f"unknown parameter {name!r}; there are: {_listed(known)}")
         values[name] = _convert(name, text, known)

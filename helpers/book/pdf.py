@@ -1,7 +1,7 @@
-"""The built site as one PDF file, printed page by page by a browser without a window.
+"""The built site as one PDF file, printed page by page by a headless browser.
 
-What a reader turns on the screen stands still on paper: each surface is drawn once and put in as a
-picture. Links within the site lead nowhere from a file, unless the site has an address.
+A surface that a reader can turn on the screen stands still on paper: it is drawn once and put in as
+a picture. Links within the site lead nowhere from a file, unless the site has an address.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ const wait = (ms) => new Promise((then) => setTimeout(then, ms));
 
 
 def write(layout: Layout) -> Path:
-    """Print the built site; the file, in the site's folder, so that pages can lead to it.
+    """Print the built site to a file in its folder, so that pages can link to it.
 
     Raises:
         FileNotFoundError: if no site is built, or there is no browser.
@@ -87,13 +87,13 @@ def write(layout: Layout) -> Path:
 
 
 def _with_link(text: str, page: str) -> str:
-    """A page whose foot leads to the file."""
+    """A page whose foot links to the file."""
     link = f'<a href="{"../" * page.count("/")}{FILE}">This book as one PDF</a>. '
     return text if link in text else text.replace("<p>Version ", f"<p>{link}Version ", 1)
 
 
 def contents(titles: Sequence[str], counts: Sequence[int], front: int) -> list[tuple[str, int]]:
-    """Each title with the number of its first page, behind so many pages of the front.
+    """Each title with the number of its first page, after `front` pages of cover and contents.
 
     >>> contents(["One", "Two"], [3, 5], front=2)
     [('One', 3), ('Two', 6)]
@@ -102,7 +102,7 @@ def contents(titles: Sequence[str], counts: Sequence[int], front: int) -> list[t
 
 
 def _front(browser: Any, titles: Sequence[str], counts: Sequence[int]) -> bytes:
-    """Cover and contents; they are printed twice, as their own length is not known before."""
+    """Cover and contents; they are printed twice, as their own length is not known at first."""
     from pypdf import PdfReader
 
     length, printed = 1, b""
@@ -138,7 +138,7 @@ def _browser() -> Iterator[Any]:
     found = next((path for name in names if (path := shutil.which(name))), None)
     driver = shutil.which("chromedriver")
     if found is None or driver is None:
-        raise FileNotFoundError("no Chromium and ChromeDriver found, which print the pages")
+        raise FileNotFoundError("no Chromium and ChromeDriver found to print the pages")
     options = webdriver.ChromeOptions()
     options.binary_location = found
     for flag in _FLAGS:
@@ -159,7 +159,7 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 
 @contextmanager
 def _served(folder: Path) -> Iterator[str]:
-    """The address of a folder, served for as long as the block lasts."""
+    """The address of a folder, served as long as the block lasts."""
     handler = functools.partial(_Quiet, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -1,4 +1,4 @@
-"""The landscape of two points as the landing page has it, to be played with.
+"""The landscape of two points to play with on the landing page.
 
 All numbers are computed here, on a grid; the script of the page looks them up.
 """
@@ -19,13 +19,13 @@ from helpers import figures
 from helpers.outer import best_discriminator, find_basins, phi_lipschitz
 
 REALS = (0.0, 4.0)
-SLOPE = 1.0  # of the discriminator, at most
+SLOPE = 1.0  # largest slope of the discriminator
 LOSSES = ("js", "rs")
 START = (0.5, -0.5)  # of the two generated points: both near the same real one
 # Both real points are nodes, and the surface bends along rows, columns and the diagonal alone.
 GRID: NDArray[np.float64] = np.linspace(-2, 6, 97)
 DATA, PICTURE = "playground_data.js", "preview.png"
-_STEPS = {"values": 2.5e-5, "best": 2e-4}  # of which 16 bits hold whole multiples
+_STEPS = {"values": 2.5e-5, "best": 2e-4}  # 16 bits hold whole multiples of these
 
 
 def surfaces() -> dict[str, NDArray[np.float64]]:
@@ -34,7 +34,7 @@ def surfaces() -> dict[str, NDArray[np.float64]]:
 
 
 def data(heights: Mapping[str, NDArray[np.float64]]) -> dict[str, Any]:
-    """What the script looks up, by loss; arrays as text, 16 bits a number.
+    """What the script looks up, by loss; arrays as text, 16 bits per number.
 
     "values" (m, m) is the objective over (y1, y2), "best" (m, m, 4) the best discriminator at both
     real and both generated points, "next" (m, m) the node to which the steepest descent goes.
@@ -68,7 +68,7 @@ def write(folder: Path) -> None:
 
 
 def html() -> str:
-    """The part of a page that the script fills; what stands in its place without it."""
+    """The part of a page that the script fills, and what stands there without the script."""
     return (Path(__file__).parent / "playground.html").read_text(encoding="utf-8")
 
 

@@ -22,16 +22,15 @@ def minutes(cells: Iterable[str]) -> int:
     return max(1, round(words / _PACE))
 
 
-def framed(cells: Sequence[str], chapter: str, following: tuple[str, str] | None) -> list[str]:
-    """The Markdown cells of a chapter, with what it takes below the title and what is next.
+def framed(cells: Sequence[str], chapter: str) -> list[str]:
+    """The Markdown cells of a chapter, with what it takes to read it below the title.
 
     Args:
         cells: of the whole page.
         chapter: its name.
-        following: name and title of the chapter that is next.
 
-    >>> framed(["# Title\\n\\nText."], "nowhere", ("other", "Go on"))[0].splitlines()[2:]
-    ['<p class="about">1 minute to read.</p>', '', 'Text.', '', '**Next:** [Go on](other)']
+    >>> framed(["# Title\\n\\nText."], "nowhere")[0].splitlines()[2:]
+    ['<p class="about">1 minute to read.</p>', '', 'Text.']
     """
     asked = [c for c in ledger.all_claims().values() if chapter in c["chapters"]]
     time = minutes(cells)
@@ -41,8 +40,4 @@ def framed(cells: Sequence[str], chapter: str, following: tuple[str, str] | None
         claims = f"{len(asked)} claim{'s' if len(asked) > 1 else ''}"
         said += f'; <a href="scoreboard.html?chapter={chapter}">{claims}</a> ({papers})'
     head, _, rest = cells[0].partition("\n")
-    found = [f'{head}\n\n<p class="about">{said}.</p>\n{rest}', *cells[1:]]
-    if following is not None:
-        name, title = following
-        found[-1] = f"{found[-1].rstrip()}\n\n**Next:** [{title}]({name})"
-    return found
+    return [f'{head}\n\n<p class="about">{said}.</p>\n{rest}', *cells[1:]]

@@ -13,7 +13,7 @@ FIGURE_TAG = "readme-figure"
 
 
 def render(layout: Layout) -> str:
-    """The README with its generated parts as they should be now."""
+    """The README with its generated parts up to date."""
     text = (layout.root / "README.md").read_text(encoding="utf-8")
     parts = {
         "install": f"```bash\npip install git+{layout.repository()}\n```",
@@ -30,7 +30,7 @@ def render(layout: Layout) -> str:
 
 
 def sync(layout: Layout) -> bool:
-    """Bring README.md and its figure up to date; whether anything changed."""
+    """Bring README.md and its figure up to date; say whether anything changed."""
     wanted = {layout.root / "README.md": render(layout), **_figures(layout)}
     stale = [p for p, t in wanted.items() if not p.exists() or p.read_text("utf-8") != t]
     for path in stale:

@@ -1,7 +1,7 @@
 """The regression check: every recorded number against the one committed in data/references.
 
 `helpers.ledger.references` says how far each may move, and what is not compared because it depends
-on chaos; `helpers.book.fixed` holds instead what that came from, at a fixed state or over a short
+on chaos. In place of that, `helpers.book.fixed` has numbers at a fixed state or over a short
 horizon.
 """
 
@@ -51,7 +51,7 @@ def compare(layout: Layout, chapter: str) -> list[Comparison]:
 
 
 def check(layout: Layout) -> list[str]:
-    """Chapters that have no reference, which nothing else would miss: a line each."""
+    """Chapters without a reference, which nothing else would notice: one line each."""
     return [
         f"{chapter}: no data/references/{chapter}.json; execute the chapter, then "
         f"`python -m helpers.book spread --chapter {chapter} --write`"
@@ -78,7 +78,7 @@ def load(layout: Layout, chapter: str) -> Reference:
 
 
 def save(layout: Layout, chapter: str, reference: Reference) -> None:
-    """Write a reference, one number a line."""
+    """Write a reference, one number per line."""
     lines = []
     for n in reference.numbers:
         row: dict[str, Any] = {"claim": n.claim, "quantity": n.quantity, "value": n.value}

@@ -26,7 +26,7 @@ def pack(layout: Layout, tag: str = "") -> list[Path]:
 
     Args:
         layout: of the checkout, whose site is built.
-        tag: that the release is of, "v" and the version; "" for none, to try.
+        tag: of the release, "v" and the version; "" to try without one.
 
     Raises:
         ValueError: for a tag, a citation or a changelog of another version.
@@ -36,11 +36,11 @@ def pack(layout: Layout, tag: str = "") -> list[Path]:
     version = helpers.__version__
     if tag and tag != f"v{version}":
         raise ValueError(
-            f"the tag is v{version}, as helpers/__init__.py has the version, got {tag}"
+            f"the tag must be v{version}, the version in helpers/__init__.py, got {tag}"
         )
     cited = re.search(r"^version: (\S+)$", _text(layout, "CITATION.cff"), flags=re.MULTILINE)
     if cited is None or cited[1] != version:
-        raise ValueError(f"CITATION.cff is of version {cited and cited[1]}, the package {version}")
+        raise ValueError(f"CITATION.cff has version {cited and cited[1]}, the package {version}")
     if tag and f"## {version}" not in _text(layout, "CHANGELOG.md"):
         raise ValueError(f"CHANGELOG.md has no part {version}: name what is unreleased")
     if not layout.html.exists():

@@ -15,7 +15,7 @@ from helpers.ledger import Row, rules
 
 _PLACE = re.compile(r"\{(\w+(?:-\w+)?)\.(\w+)\}")
 _PAPER = re.compile(r"\{([ABC])\}")
-_TINY, _LARGE = 1e-3, 1e4  # medians below, and numbers above, are printed in another way
+_TINY, _LARGE = 1e-3, 1e4  # medians below, and numbers above, are printed another way
 _ROUNDING = 1e-12
 
 
@@ -49,7 +49,7 @@ def missing(text: str, rows: Mapping[str, Row]) -> Iterator[str]:
 
 
 def named(text: str) -> set[str]:
-    """The claims whose numbers a text has.
+    """The claims whose numbers a text contains.
 
     >>> named("{C09.n2} of {C}")
     {'C09'}
@@ -64,7 +64,7 @@ def has(rows: Mapping[str, Row], claim: str, quantity: str) -> bool:
 
 
 def value_of(row: Row, quantity: str) -> Any:
-    """What was measured of a quantity that `has`."""
+    """What was measured for a quantity of which `has` is true."""
     assert row.standing is not None
     return row.standing.record.values[quantity]
 

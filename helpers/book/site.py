@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.resources
 import importlib.util
-import itertools
 import json
 import shutil
 import subprocess
@@ -111,12 +110,11 @@ def _stage(layout: Layout, stage: Path) -> None:
     table.frame(claims).to_csv(book / "_static" / table.CSV, index=False)
     text = json.dumps(claims, indent=1, ensure_ascii=False, allow_nan=False)
     (book / "_static" / table.JSON).write_text(text, encoding="utf-8")
-    known, chapters = terms.definitions(layout.book), layout.chapters()
-    for chapter, after in itertools.zip_longest(chapters, chapters[1:]):
+    known = terms.definitions(layout.book)
+    for chapter in layout.chapters():
         notebook = pairing.read(layout.executed / f"{chapter}.ipynb")
         prose = [cell for cell in notebook.cells if cell.cell_type == "markdown"]
-        following = None if after is None else (after, layout.title(after))
-        cells = reading.framed([cell.source for cell in prose], chapter, following)
+        cells = reading.framed([cell.source for cell in prose], chapter)
         for cell, text in zip(prose, terms.linked(cells, known), strict=True):
             cell.source = text
         nbformat.write(notebook, book / f"{chapter}.ipynb")

@@ -1,7 +1,7 @@
-"""A built site without what no page needs, and without markup that screen readers stumble on.
+"""A built site without what no page needs, or markup that screen readers stumble on.
 
 The theme loads all of Font Awesome before a page is drawn, half a megabyte compressed and fonts
-besides. What is left is a style sheet with the dozen pictures that pages show.
+besides. What remains is a style sheet with the dozen icons that pages show.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LINK = re.compile(r"<link\b[^>]*/fontawesome/[^>]*>\s*")  # its style sheet, an
 _ARGUMENTS = re.compile(
     r"<dl>(\s*(?:<dd><em class=\"sig-param\">(?:(?!<dd>).)*</dd>\s*)+)</dl>", re.S
 )
-# Zero specificity: what the theme says of an icon's place and visibility goes first.
+# Zero specificity: what the theme says of an icon's place and visibility takes precedence.
 _RULES = (
     ":where(.fa,.fas,.fab,.far,.fa-solid,.fa-brands,.fa-regular){display:inline-block;width:1em;"
     "height:1em;vertical-align:-.125em;background:currentColor;-webkit-mask:var(--icon) center/"
@@ -27,10 +27,10 @@ _RULES = (
 
 
 def slim(site: Path) -> list[str]:
-    """Put the style sheet in the place of the font; the names of the icons that it holds.
+    """Replace the font by the style sheet; the result is the names of its icons.
 
     Raises:
-        ValueError: for an icon that the font has not.
+        ValueError: for an icon that the font lacks.
     """
     (script,) = (site / "_static" / "vendor" / "fontawesome").glob("*/js/all.min.js")
     library = script.read_text(encoding="utf-8")
@@ -52,10 +52,10 @@ def slim(site: Path) -> list[str]:
 
 
 def mended(page: str) -> str:
-    """A page whose lists are lists: of entries that say so, and of terms that have a definition.
+    """A page whose lists are well-formed: entries are marked so, and terms have a definition.
 
-    docutils calls a bibliography a list whose entries are none, and Sphinx sets the arguments of a
-    long signature as definitions without terms.
+    docutils calls a bibliography a list but does not mark its entries, and Sphinx sets the
+    arguments of a long signature as definitions without terms.
 
     >>> mended('<dl>\\n<dd><em class="sig-param">n</em>,</dd>\\n</dl>')
     '<span class="sig-lines">\\n<span><em class="sig-param">n</em>,</span>\\n</span>'
@@ -83,7 +83,7 @@ def _shown(pages: Iterable[str]) -> set[str]:
 
 
 def _picture(library: str, name: str) -> str:
-    """An icon as an address that holds its drawing; "" for what is none. Solid ones come last."""
+    """An icon as an address that holds its drawing; "" if there is none. Solid ones come last."""
     pattern = rf'[{{,]"?{name}"?:\[(\d+),(\d+),\[[^\]]*\],"[0-9a-f]+","([^"]+)"\]'
     found = re.findall(pattern, library)
     if not found:

@@ -1,10 +1,10 @@
 """How far each recorded number moves where nothing but rounding differs.
 
 The chapters are executed under variants of the environment: other kernels of BLAS, of torch and of
-oneDNN, which add in other orders, and two threads instead of one. What interpreter runs this module
-decides the version of torch, so that versions are added by running it once with each. Executions
-are kept in ``_build/spread``, so that an interrupted measurement goes on where it was; one of an
-older state of chapter or helpers does not count.
+oneDNN, which add in other orders, and two threads instead of one. The interpreter that runs this
+module decides the version of torch; to add versions, run it once with each. Executions are kept in
+``_build/spread``, so that an interrupted measurement goes on where it stopped; executions of an
+older state of chapter or helpers do not count.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ VARIANTS: Mapping[str, Mapping[str, str]] = {
 
 
 def measure(layout: Layout, chapters: Iterable[str], variants: Iterable[str]) -> list[str]:
-    """Execute the chapters under the variants, where that has not been done; what failed."""
+    """Execute the chapters under the variants, unless done before; the result is what failed."""
     variants = list(variants)
     for name in variants:
         if name not in VARIANTS:
@@ -69,16 +69,16 @@ def measure(layout: Layout, chapters: Iterable[str], variants: Iterable[str]) ->
 
 
 def write(layout: Layout, chapter: str) -> Reference:
-    """Put the spread over all executions that are there beside each number of a reference.
+    """Put beside each number of a reference its spread over all stored executions.
 
-    The reference's own value is that of one execution more; a number that it does not have yet gets
+    The reference's own value counts as one more execution; a number that the reference lacks gets
     the value of the plain one.
     """
     key = _key(layout, chapter)
     paths = sorted((layout.build / "spread" / chapter).glob("*.json"))
     runs = [run for path in paths if (run := json.loads(path.read_text("utf-8")))["key"] == key]
     if not runs:
-        raise ValueError(f"{chapter} has not been executed as it is now; a spread needs that")
+        raise ValueError(f"{chapter} has not been executed in its present state, as a spread needs")
     runs.sort(key=lambda run: not run["variant"].startswith(f"plain, torch {_version()}"))
     executions: dict[tuple[str, str], list[Any]] = {}
     for run in runs:
@@ -92,14 +92,14 @@ def write(layout: Layout, chapter: str) -> Reference:
         if spread and len(spread) == len(listed(n.value)):
             n = replace(n, spread=spread)
         numbers.append(n)
-    numbers += known.values()  # no longer recorded, which the regression check says
+    numbers += known.values()  # no longer recorded, as the regression check will say
     reference = Reference(tuple(run["variant"] for run in runs), tuple(numbers))
     regress.save(layout, chapter, reference)
     return reference
 
 
 def spread_of(values: list[Value]) -> tuple[float, ...]:
-    """Largest less smallest of several executions, entry by entry of the first.
+    """Largest minus smallest value of several executions, entry by entry.
 
     Infinite where the executions do not even agree on how many entries there are.
     """
@@ -110,7 +110,7 @@ def spread_of(values: list[Value]) -> tuple[float, ...]:
 
 
 def _key(layout: Layout, chapter: str) -> str:
-    """What the numbers of a chapter depend on, those for the regression check alone included."""
+    """What a chapter's numbers depend on, including those for the regression check alone."""
     return cache.key(layout, pairing.to_notebook(layout, chapter), {})
 
 

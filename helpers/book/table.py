@@ -1,4 +1,4 @@
-"""The scoreboard as data: a frame with a row a quantity, and claims with all that is known."""
+"""The scoreboard as data: a frame with a row per quantity, and claims with all that is known."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def claims(board: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def frame(found: Sequence[Mapping[str, Any]]) -> DataFrame:
-    """Such claims with a row a quantity, and one for a claim that has none.
+    """These claims as a frame: a row per quantity, and one for a claim that has none.
 
     >>> list(frame(claims(ledger.scoreboard({}))).columns[:5])
     ['claim', 'paper', 'place', 'statement', 'papers_number']

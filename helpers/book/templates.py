@@ -9,6 +9,6 @@ from jinja2 import Environment, FileSystemLoader
 
 
 def render(name: str, **values: Any) -> str:
-    """A template with its values, which are escaped."""
+    """A template filled with values, which are escaped."""
     templates = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
     return templates.get_template(name).render(**values)

@@ -1,4 +1,4 @@
-"""What things are, in plain data: for telling runs, networks and losses apart.
+"""Descriptions of things in plain data, for telling runs, networks and losses apart.
 
 Two descriptions are equal if what they describe computes the same, apart from the weights' values.
 They are made of dictionaries, lists, strings and numbers, and are the same in every process.
@@ -23,28 +23,28 @@ from torch.optim import Optimizer
 
 from helpers.inputs import shown
 
-# What is imported from here is known by its name; the code of anything else is looked at.
+# What is imported from these is known by its name; the code of anything else is looked at.
 _NAMED = {"helpers", "numpy", "torch", "torchvision", *sys.stdlib_module_names} - {"__main__"}
 _OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
-# Where a scheduler is attached, "step" is one of them.
+# Once a scheduler is attached, "step" is an attribute too.
 _OF_EVERY_OPTIMIZER = ("optimizer", "param_groups", "state", "defaults", "step")
 _under_way: list[type] = []  # classes whose methods are being looked at
-_OF_THE_DEVICE = ("params", "capturable")  # of a parameter group: which optimisers change
+_OF_THE_DEVICE = ("params", "capturable")  # of a parameter group: not compared
 
 
 def described(value: Any, *, closures: bool = True) -> Any:
     """A value as plain data.
 
-    Numbers, text and containers are themselves; tensors and arrays are their bytes' hash, networks
-    their `architecture` with a hash of the weights. Functions are their names, code, defaults and
-    what they close over; of dataclasses count the fields that compare, of other objects all
-    attributes.
+    Numbers, text and containers stand for themselves, tensors and arrays for a hash of their bytes,
+    networks for their `architecture` with a hash of the weights. Functions are described by their
+    names, code, defaults and what they close over, dataclasses by the fields that compare, and
+    other objects by all attributes.
 
     Args:
         value: anything.
-        closures: whether what functions close over, plain global values that they read, and the
-            attributes of objects that are no dataclasses belong to it.
+        closures: whether to include what functions close over, plain global values that they read,
+            and the attributes of objects that are not dataclasses.
 
     >>> described(functools.partial(torch.optim.SGD, lr=0.1))["keywords"]
     {'lr': 0.1}
@@ -57,8 +57,8 @@ def described(value: Any, *, closures: bool = True) -> Any:
 def architecture(net: nn.Module) -> dict[str, Any]:
     """All of a network but the values of its weights and buffers, by the names of its modules.
 
-    Types, settings and other attributes, training mode, hooks; shapes and dtypes of weights and
-    buffers, which weights require grad, and what is used twice.
+    This covers types, settings and other attributes, training mode and hooks; shapes and dtypes of
+    weights and buffers; which weights require grad; and what is used twice.
 
     >>> one, other = nn.Sequential(nn.LeakyReLU(0.2)), nn.Sequential(nn.LeakyReLU(0.01))
     >>> difference(architecture(one), architecture(other))
@@ -128,7 +128,7 @@ class _Nothing:
 
 def _differences(one: Any, other: Any, where: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
     if isinstance(one, dict) and isinstance(other, dict):
-        # A name that is in one of the two only says more than what follows from it.
+        # A name that only one of the two has says more than what follows from it.
         for key in sorted({**one, **other}, key=lambda name: name in one and name in other):
             a, b = (each.get(key, _Nothing()) for each in (one, other))
             yield from _differences(a, b, (*where, key))
@@ -189,7 +189,7 @@ def _described_object(value: Any, closures: bool, inside: Callable[[Any], Any]) 
     if dataclasses.is_dataclass(value):
         fields = [each.name for each in dataclasses.fields(value) if each.compare]
         return kind | {name: inside(getattr(value, name)) for name in fields}
-    if hasattr(value, "__qualname__"):  # what other languages' functions look like
+    if hasattr(value, "__qualname__"):  # as functions of other languages have
         return {"function": _name(value)}
     return kind | ({k: inside(v) for k, v in vars(value).items()} if closures else {})
 
@@ -198,7 +198,7 @@ def _described_function(
     value: types.FunctionType, closures: bool, inside: Callable[[Any], Any]
 ) -> dict[str, Any]:
     found = {"function": _name(value)}
-    if not _is_named(value.__module__) or value.__name__ == "<lambda>":  # no name at all
+    if not _is_named(value.__module__) or value.__name__ == "<lambda>":  # such a name says nothing
         found["code"] = _code(value.__code__)
     if value.__defaults__ or value.__kwdefaults__:
         found["defaults"] = inside([value.__defaults__, value.__kwdefaults__])
@@ -233,14 +233,14 @@ def _code(code: types.CodeType) -> str:
     for each in code.co_consts:
         if isinstance(each, types.CodeType):
             each = _code(each)
-        if isinstance(each, frozenset):  # in another order in each process
+        if isinstance(each, frozenset):  # ordered differently in each process
             each = sorted(each, key=repr)
         parts.append(each)
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
 
 def _code_of_class(kind: type) -> dict[str, Any]:
-    """What its methods do, unless it is known by its name."""
+    """A hash of what a class's methods do, unless the class is known by its name."""
     own = [each for each in kind.__mro__ if not _is_named(each.__module__)]
     if not own or kind in _under_way:
         return {}

@@ -1,7 +1,7 @@
 """Files that keep the state of a training, so that an interrupted one goes on to the same result.
 
 A file belongs to one run: it holds what tells that run from others, and is not read for another.
-How long the run is to be, and what of it is recorded and kept, is no part of that.
+The length of the run, and what of it is recorded and kept, do not tell runs apart.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ import torch
 from helpers.checkpoints.descriptions import difference
 from helpers.inputs import shown
 
-_FORMAT = 3  # of the files; one more whenever files of before would be misread
+_FORMAT = 3  # of the files; increased whenever earlier files would be misread
 _MARK = b"whole"  # ahead of the hash that ends a file
 _BODY = -(len(_MARK) + hashlib.sha256().digest_size)
 
 
 def checkpoint_path(given: Path | str | None) -> Path | None:
-    """The path of a checkpoint, with ~ for the home folder, or None for none.
+    """The path of a checkpoint, with ~ for the home folder, or None if none is given.
 
     Raises:
-        ValueError: for what is no path, and for a folder.
+        ValueError: for what is not a path, and for a folder.
 
     >>> checkpoint_path("runs/first.pt").name
     'first.pt'
@@ -50,10 +50,10 @@ def checkpoint_path(given: Path | str | None) -> Path | None:
 
 
 def try_writing(path: Path) -> None:
-    """Make the folder of a checkpoint, and see whether a file can be written beside it.
+    """Make the folder of a checkpoint, and check that a file can be written beside it.
 
     Raises:
-        ValueError: if not.
+        ValueError: if it cannot.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -78,13 +78,13 @@ def write_state(state: dict[str, Any], path: Path) -> None:
     3
     """
     part, content = _part(path), io.BytesIO()
-    # By way of memory: where there is no room for a file, torch's own writing does not say so.
+    # By way of memory, since torch's own writing does not say when there is no room for a file.
     torch.save({"format": _FORMAT, **_plain(state)}, content)
     body = content.getbuffer()
     try:
         with part.open("wb") as file:
             file.write(body)
-            # torch's own sums leave parts of a file unguarded
+            # torch's own checksums leave parts of a file unguarded
             file.write(_MARK + hashlib.sha256(body).digest())
         part.replace(path)
     except OSError:
@@ -96,13 +96,13 @@ def read_state(path: Path, run: dict[str, Any], iterations: int) -> dict[str, An
     """A checkpoint of this run, on the CPU.
 
     Args:
-        path: what `write_state` wrote.
+        path: the file that `write_state` wrote.
         run: all that the run is made of.
-        iterations: its length.
+        iterations: length of the run.
 
     Raises:
-        ValueError: if it is damaged, of an earlier version or of another run, or has more
-            iterations.
+        ValueError: if the checkpoint is damaged, of an earlier version or of another run, or has
+            more iterations.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
@@ -144,14 +144,14 @@ def read_state(path: Path, run: dict[str, Any], iterations: int) -> dict[str, An
 def recorded_rows(
     path: Path, state: Mapping[str, Any], every: int, snapshots: Collection[int]
 ) -> list[int]:
-    """Those records that an uninterrupted run has; a ValueError if one or a snapshot is missing."""
+    """The records that an uninterrupted run has; ValueError if a record or snapshot is missing."""
     done, recorded, kept = state["done"], state["recorded"], state["snapshots"]
     wanted = range(every, done + 1, every)
     missing = [iteration for iteration in wanted if iteration not in recorded]
     if missing:
         raise ValueError(
             f"{path} has {done} iterations, but no record after {missing[0]}: it has those after "
-            f"{shown(recorded)}; take every as it was, or delete the file to train from the start"
+            f"{shown(recorded)}; keep every as it was, or delete the file to train from the start"
         )
     missing = sorted(iteration for iteration in snapshots - kept.keys() if iteration < done)
     if missing:
@@ -163,7 +163,7 @@ def recorded_rows(
 
 
 def check_observed(path: Path, there: Any, here: Any, goes_on: bool) -> None:
-    """A ValueError if a run was observed in another way; one at its end may ask for nothing."""
+    """ValueError if a run was observed in another way; a finished run may have no observer."""
     other = difference(there, _plain(here))
     if other is not None and (here is not None or goes_on):
         raise ValueError(f"the records in {path} are of another observe: there and here, {other}")
@@ -174,7 +174,7 @@ def _part(path: Path) -> Path:
 
 
 def _plain(value: Any) -> Any:
-    """With Python's numbers in the place of numpy's, which a safe reader would not build."""
+    """The value with Python's numbers in place of numpy's, which a safe reader would not build."""
     if isinstance(value, np.generic):
         return value.item()
     if isinstance(value, dict):

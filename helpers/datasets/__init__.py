@@ -1,8 +1,8 @@
-"""Sets of images, by scikit-learn and torchvision.
+"""Sets of images, from scikit-learn and torchvision.
 
 `load` takes the digits from scikit-learn, and every other set from a folder in torchvision's
-layout: the one given, the one that the variable GANSCAPES_DATA names, or the cache. Only the cache
-is ever written to: torchvision downloads what it lacks.
+layout: a given folder, the one that the variable GANSCAPES_DATA names, or the cache. Only the cache
+is ever written to: torchvision downloads into it what is missing.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from helpers.datasets.synthetic import (
 from helpers.inputs import one_of, shown, whole_number
 
 __all__ = [
-    "CENTRES",  # the centres of the mixture
+    "CENTRES",  # the centres of the two clusters
     "NAMES",  # the sets by name
-    "RADIUS",  # of the circle
+    "RADIUS",  # around a cluster's left end, in which points count for it
     "SPLITS",  # train and test
-    "WIDTH",  # standard deviation in the mixture
+    "WIDTH",  # of each of the two clusters
     "ImageSet",  # labelled images of one size
     "Samples",  # fixed latents and real samples of S members
     "circle_of_gaussians",  # points around modes on the unit circle
     "load",  # a set of images in [-1, 1], whole and in memory
-    "mixture_of_gaussians",  # points of a mixture of two Gaussians, and latents
+    "mixture_of_gaussians",  # points from a mixture of two Gaussians, and latents
     "two_clusters",  # points at two clusters, and latents
 ]
 
@@ -53,18 +53,18 @@ def load(
     """A set of images in [-1, 1], whole and in memory.
 
     Images of another size are resized bilinearly, with antialiasing. EMNIST, which is stored with
-    rows and columns swapped, comes upright, and its letters have labels from 0.
+    rows and columns swapped, is returned upright, and its letters have labels from 0.
 
     Args:
         name: one of NAMES; "emnist" is "emnist-digits". "digits" needs neither folder nor network;
-            a fifth of each class makes its test split.
+            a fifth of each class forms its test split.
         split: "train" or "test".
         size: height and width in pixels.
         root: a folder in torchvision's layout, to which nothing is written; by default the one that
             GANSCAPES_DATA names, else the cache, into which torchvision downloads what is missing.
 
     Raises:
-        ValueError: for an unknown name, split or size, and a damaged file.
+        ValueError: for an unknown name or split, a bad size, and a damaged file.
         FileNotFoundError: for missing files, a failed download, and a cache that is damaged.
 
     >>> load("digits", size=8).images.shape

@@ -9,9 +9,10 @@ from helpers.datasets.images import Raw
 
 
 def read_digits(split: str) -> Raw:
-    """The UCI test set of handwritten digits, 1,797 images of 8 x 8, split by us.
+    """The UCI test set of handwritten digits, 1,797 images of 8 x 8, split here.
 
-    Every fifth image of a class is for testing: 1,442 and 355. Both splits share their writers.
+    Every fifth image of a class is a test image, so that 1,442 are for training and 355 for
+    testing. The two splits share their writers.
     """
     bunch = load_digits()
     labels = bunch.target.astype(np.int64)

@@ -14,7 +14,7 @@ from torch.nn.functional import interpolate
 from helpers.inputs import seed as whole_seed
 from helpers.inputs import whole_number
 
-_CHUNK = 500  # images at a time, so that the floats of the old size never lie in memory at once
+_CHUNK = 500  # images at a time, so that the floats of the old size are never all in memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,7 +24,7 @@ class ImageSet:
     name: str
     split: str
     images: Tensor = field(repr=False)  # (N, C, size, size) float32 in [-1, 1]
-    labels: Tensor = field(repr=False)  # (N,) int64, places in classes
+    labels: Tensor = field(repr=False)  # (N,) int64, indices into classes
     classes: tuple[str, ...]
     official: bool  # by MD5 sums or the number of images; False marks a stand-in
 
@@ -32,10 +32,10 @@ class ImageSet:
         return len(self.images)
 
     def subset(self, n: int, *, seed: int) -> ImageSet:
-        """n images drawn without replacement; of one seed, the smaller draw starts the larger.
+        """n images drawn without replacement; for one seed, a larger draw begins with a smaller.
 
         Raises:
-            ValueError: for fewer than one image, or more than there are, and what is no seed.
+            ValueError: for fewer than one image, more than there are, or an invalid seed.
 
         >>> from helpers.datasets import load
         >>> load("digits").subset(100, seed=0).labels.shape
@@ -69,6 +69,6 @@ def as_tensor(raw: Raw, size: int) -> Tensor:
             part = interpolate(
                 part, (size, size), mode="bilinear", antialias=True, align_corners=False
             )
-        # Weights that add up to 1 do so up to rounding, hence the clamp.
+        # The weights add up to 1 only up to rounding, hence the clamp.
         out[start : start + _CHUNK] = (part / (raw.top / 2) - 1).clamp(-1, 1)
     return out

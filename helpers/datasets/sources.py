@@ -1,4 +1,4 @@
-"""The sets that torchvision reads and downloads, and where they lie."""
+"""The sets that torchvision reads and downloads, and where they are kept."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from helpers.datasets.images import Raw
 
 VARIABLE = "GANSCAPES_DATA"
 _THINGS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-_SHAPES = {1: (1, 28, 28), 3: (3, 32, 32)}  # of an image, by its channels
+_SHAPES = {1: (1, 28, 28), 3: (3, 32, 32)}  # of an image, by its number of channels
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Source:
 
     maker: type[MNIST] | type[CIFAR10]
     classes: tuple[str, ...]
-    train: int = 60_000  # official images
+    train: int = 60_000  # number of official images
     test: int = 10_000
     part: str = ""  # of EMNIST
-    first: int = 0  # label in the files
+    first: int = 0  # lowest label in the files
 
     @property
     def folder(self) -> str:
@@ -62,7 +62,7 @@ def cache() -> Path:
 
 
 def read(name: str, split: str, root: str | PathLike[str] | None) -> Raw:
-    """A split of one of SOURCES; `helpers.datasets.load` says from where, and what is raised."""
+    """A split of one of SOURCES; `helpers.datasets.load` lists the folders and the errors."""
     given = root if root is not None else os.environ.get(VARIABLE)
     folder = Path(given).expanduser() if given else cache()
     download = not given
@@ -80,11 +80,11 @@ def read(name: str, split: str, root: str | PathLike[str] | None) -> Raw:
         else:
             images, labels = _official(source, folder, split, download)
         _check(images, labels, len(source.classes))
-    except Exception as error:  # whatever a damaged file leads torchvision into
-        # Its messages may have several lines, or none, and there is no type for what is missing.
+    except Exception as error:  # whatever a damaged file makes torchvision raise
+        # Its messages may have several lines, or none, and no type marks missing files.
         why = " ".join(f"{type(error).__name__} {error}".split())
         if download:
-            message = f"{name} is not whole in {place}, and could not be downloaded: {why}"
+            message = f"{name} is incomplete in {place}, and could not be downloaded: {why}"
             raise FileNotFoundError(message) from error
         missing = isinstance(error, FileNotFoundError) or "not found" in why
         kind = FileNotFoundError if missing else ValueError
@@ -138,11 +138,11 @@ def _stand_in(folder: Path, split: str) -> tuple[NDArray[np.uint8], NDArray[np.i
 
 
 def _check(images: NDArray[np.uint8], labels: NDArray[np.int64], classes: int) -> None:
-    """What torchvision takes without a look."""
+    """Check what torchvision accepts unseen."""
     shape = _SHAPES[images.shape[1]]
     if images.shape[1:] != shape or not len(images):
         raise ValueError(f"expected images of shape {shape}, found an array {images.shape}")
     if labels.shape != images.shape[:1]:
-        raise ValueError(f"expected {len(images):,} labels, one an image, found {len(labels):,}")
+        raise ValueError(f"expected {len(images):,} labels, one per image, found {len(labels):,}")
     if labels.min() < 0 or labels.max() >= classes:
         raise ValueError(f"expected {classes} classes, found labels beyond them")

@@ -1,6 +1,6 @@
 """Small data with known modes.
 
-The set-ups of Sun et al. 2020 (Section 5, and the released code where the text is silent) and of
+The set-ups of Sun et al. 2020 (Section 5, and the released code where the paper is silent) and of
 Berard et al. 2020 (Appendix C.1).
 """
 
@@ -19,7 +19,7 @@ from helpers.inputs import seed as whole_seed
 
 CENTRES = torch.tensor([[0.0], [4.0]], device="cpu")  # of the two clusters
 WIDTH = 0.3
-RADIUS = 1.2 * WIDTH  # within it of its centre a point is at a cluster, as released
+RADIUS = 1.2 * WIDTH  # a point this near to a centre is at that cluster, as released
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,15 +34,15 @@ class Samples:
 def two_clusters(
     members: int, *, seed: int, n: int = 100, pattern: Sequence[int] = (0, 1)
 ) -> Samples:
-    """n points c + U(0, 0.3) of c in {0, 4}, and n latents of U(-5, 5), for each member.
+    """n points c + U(0, 0.3) with c in {0, 4}, and n latents from U(-5, 5), for each member.
 
     Args:
-        members: S; each draws from a stream of its own, so that more members keep the first ones.
-        n: points and latents of a member.
-        pattern: the cluster of the points in turn, repeated: (0, 0, 1) for an imbalance of 2:1.
+        members: S; each draws from its own stream, so that adding members keeps the first ones.
+        n: points and latents per member.
+        pattern: the clusters of successive points, repeated: (0, 0, 1) for an imbalance of 2:1.
 
     Raises:
-        ValueError: for no members, and a cluster that would have no point.
+        ValueError: for no members, and a cluster without a point.
 
     >>> two_clusters(3, seed=0).reals.shape
     torch.Size([3, 100, 1])
@@ -62,7 +62,7 @@ def two_clusters(
 
 
 def circle_of_gaussians(members: int, *, seed: int, n: int = 10_000, modes: int = 5) -> Samples:
-    """n points around modes on the unit circle, of covariance 0.002 I, and n latents of N(0, I).
+    """n points around modes on the unit circle, of covariance 0.002 I, and n latents from N(0, I).
 
     >>> circle_of_gaussians(2, seed=0, n=10).centres.shape
     torch.Size([5, 2])
@@ -85,22 +85,22 @@ def mixture_of_gaussians(
     sigmas: tuple[float, float] = (0.5**0.5, 1.0),
     latent: int = 1,
 ) -> Samples:
-    """n points of N(2, s1^2) / 2 + N(-2, s2^2) / 2, and n latents of N(0, I).
+    """n points from N(2, s1^2) / 2 + N(-2, s2^2) / 2, and n latents from N(0, I).
 
     Berard et al. 2020, Appendix C.1, print N(2, 0.5) and N(-2, 1), whose second arguments are
     variances; the script that they released has sigmas (1, 1) and 100 latent dimensions. Latents
-    of one dimension come in rising order, in which `LineNet` is quicker; the points do not, since
+    of one dimension come in rising order, which makes `LineNet` quicker; the points do not, since
     losses that pair samples would see the order.
 
     Args:
-        members: S; each draws from a stream of its own.
-        seed: of the streams.
-        n: points and latents of a member.
+        members: S; each draws from its own stream.
+        seed: for the streams.
+        n: points and latents per member.
         sigmas: standard deviations of the modes at 2 and at -2.
         latent: dimensions of a latent.
 
     Raises:
-        ValueError: for no members, no points and no latent dimension.
+        ValueError: for no members, no points or no latent dimension.
 
     >>> mixture_of_gaussians(3, seed=0, n=8).reals.shape
     torch.Size([3, 8, 1])

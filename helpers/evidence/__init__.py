@@ -1,15 +1,15 @@
-"""Evidence: runs of experiments, from the one that makes them to the claims that rest on them.
+"""Evidence: runs of experiments, from how they are made to the claims that rest on them.
 
 - `identity`: what tells a run from others; `Run`.
 - `lines`: a run as a line of JSON.
 - `store`: runs in a folder while they go on; `Store`.
-- `work`, `gathering`: one run, and all that are lacking; `gather`.
-- `planning`: which are wanted, there, missing; `listing`.
+- `work`, `gathering`: one run, and all that are missing; `gather`.
+- `planning`: which runs are wanted, there or missing; `listing`.
 - `committed`: data/evidence; `merge`, `drop`.
 - `frames`, `judging`: evidence as tidy frames, and the claims judged on it; `runs`, `judged`.
 - `comparing`: runs of a folder against the evidence; `compare`.
 
-`python -m helpers.evidence` is its command.
+`python -m helpers.evidence` is the command.
 """
 
 from helpers.evidence.committed import drop, merge
@@ -23,25 +23,25 @@ from helpers.evidence.planning import listing, wanted
 from helpers.evidence.store import Store, Unwritable
 
 __all__ = [
-    "DECIDING",  # blocks from here on decide
+    "DECIDING",  # blocks from this number on decide
     "LEGACY",  # the size of rows that were recorded before there was evidence
     "Compared",  # a quantity in a folder's runs and in the evidence
     "Gathered",  # what a gather did
     "Judgement",  # what the evidence says of a claim
-    "Run",  # what one training gives, by what tells it from others
+    "Run",  # one run, by what tells it from others
     "Store",  # runs in a folder while they go on
     "Unwritable",  # a store cannot be written
-    "astray",  # runs that ship and are of no reading
+    "astray",  # shipped runs that belong to no reading
     "compare",  # a folder's runs against the evidence, quantity by quantity
     "deciding",  # the rows that decide
     "drop",  # take a run out of the evidence, on record
-    "gather",  # do the runs that are lacking
+    "gather",  # do the runs that are missing
     "judged",  # a claim judged on the evidence
-    "legacy_rows",  # those rows
-    "listing",  # what there is of some runs, and what the others cost
+    "legacy_rows",  # rows that were recorded before there was evidence
+    "listing",  # which of some runs there are, and what the others cost
     "merge",  # bring in runs that were made elsewhere
-    "quantities",  # a claim's quantities of some rows
+    "quantities",  # a claim's quantities from some rows
     "runs",  # all rows of an experiment
     "source_of",  # size, seeds, device and date of some rows, as text
-    "wanted",  # the runs that are to be had
+    "wanted",  # the runs that are wanted
 ]

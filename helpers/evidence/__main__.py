@@ -1,4 +1,4 @@
-"""Runs of experiments as evidence: gather what is lacking, export, merge and drop.
+"""Runs of experiments as evidence: gather what is missing, export, merge and drop.
 
 python -m helpers.evidence gather --list
 python -m helpers.evidence gather mixture --minutes 60 --workers 2
@@ -18,7 +18,7 @@ from helpers.evidence.store import DEFAULT, Store, Unwritable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0 if all went well, 1 if a run failed, 2 for what is refused."""
+    """Run the command; return 0 if all went well, 1 if a run failed, 2 if it was refused."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.command(options))
@@ -90,7 +90,7 @@ def _blocks(text: str) -> range:
         return range(int(first), int(end) if colon else int(first) + 1)
     except ValueError:
         raise argparse.ArgumentTypeError(
-            f"blocks are FIRST:END, as 100:106, got {text!r}"
+            f"blocks are FIRST:END, such as 100:106, got {text!r}"
         ) from None
 
 
@@ -101,21 +101,21 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(required=True)
-    one = commands.add_parser("gather", help="do the runs that are lacking")
+    one = commands.add_parser("gather", help="do the runs that are missing")
     one.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="all by default")
     one.add_argument("--size", help="quick, medium or full")
     one.add_argument("--reading", help="one reading of the paper")
-    one.add_argument("--arm", action="append", default=[], help="one of its arms; can be repeated")
+    one.add_argument("--arm", action="append", default=[], help="one arm; can be repeated")
     one.add_argument("--blocks", type=_blocks, metavar="FIRST:END")
-    one.add_argument("--minutes", type=float, help="stop after so many, to go on another time")
+    one.add_argument("--minutes", type=float, help="stop after this time; rerun to go on")
     one.add_argument("--device", default="auto", help="auto, cpu or cuda")
     one.add_argument("--runs", type=Path, default=DEFAULT, metavar="FOLDER")
-    one.add_argument("--data", type=Path, metavar="FOLDER", help="of data sets")
+    one.add_argument("--data", type=Path, metavar="FOLDER", help="folder of data sets")
     side = one.add_mutually_exclusive_group()
     side.add_argument("--workers", type=int, default=1, metavar="N", help="processes side by side")
-    side.add_argument("--cluster", metavar="ADDRESS", help="of a dask scheduler, or local:N")
-    one.add_argument("--anew", action="store_true", help="also what the evidence has")
-    one.add_argument("--list", action="store_true", help="say what there is, and run nothing")
+    side.add_argument("--cluster", metavar="ADDRESS", help="a dask scheduler, or local:N")
+    one.add_argument("--anew", action="store_true", help="also do what the evidence has")
+    one.add_argument("--list", action="store_true", help="list the runs, and run nothing")
     one.set_defaults(command=_gather)
     two = commands.add_parser("export", help="write the runs of a folder to the evidence")
     two.add_argument("--runs", type=Path, default=DEFAULT, metavar="FOLDER")
@@ -129,7 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     four.add_argument("--runs", type=Path, default=DEFAULT, metavar="FOLDER")
     four.set_defaults(command=_drop)
     for each in (two, three, four):
-        each.add_argument("--to", type=Path, metavar="FOLDER", help="of the evidence")
+        each.add_argument("--to", type=Path, metavar="FOLDER", help="folder of the evidence")
     return parser
 
 

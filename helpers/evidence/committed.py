@@ -1,4 +1,4 @@
-"""The evidence that ships with the book: data/evidence, a run a line, sorted, without doubles."""
+"""The evidence shipped with the book: data/evidence, one run per line, sorted, without doubles."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ def folder() -> Path:
 
 
 def read(experiment: str, place: Path | None = None) -> list[dict[str, Any]]:
-    """The runs of an experiment, replicates among them ("replicate" is true there).
+    """The runs of an experiment, including replicates (their "replicate" is true).
 
     Raises:
-        ValueError: for a line that is no run, and a run of a newer version than this package
+        ValueError: for a line that is not a run, and a run of a newer version than this package
             knows; it names the file and the line.
     """
     path = (place or folder()) / f"{experiment}.jsonl"
@@ -64,13 +64,13 @@ def checked(path: Path, experiment: str | None = None) -> list[dict[str, Any]]:
 
 
 def merge(lines: Iterable[Mapping[str, Any]], place: Path | None = None) -> dict[str, int]:
-    """Bring runs in: how many were new, the same, and replicates (same key, other numbers).
+    """Bring runs in; return how many were new, the same, and replicates (same key, other numbers).
 
-    Of a key that is there with other numbers, what is there stays, and the other is kept beside it.
+    If a key is there already with other numbers, that run stays and the new one is kept beside it.
 
     Raises:
-        ValueError: if a file would be larger than 2 MB, or all of them than 10 MB; nothing is
-            written then.
+        ValueError: if a file would be larger than 2 MB, or all of them together larger than 10 MB;
+            then nothing is written.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as place:
@@ -107,10 +107,10 @@ def merge(lines: Iterable[Mapping[str, Any]], place: Path | None = None) -> dict
 
 
 def drop(key: str, why: str, place: Path | None = None, store: Store | None = None) -> int:
-    """Take a run out, on record: how many lines of evidence and files of the store are gone.
+    """Take a run out, on record; return how many lines of evidence and files of the store are gone.
 
     Raises:
-        ValueError: for a key that is nowhere, and without a reason.
+        ValueError: for a key that is nowhere, and if no reason is given.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as place:

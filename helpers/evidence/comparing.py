@@ -28,7 +28,7 @@ class Compared:
 
     @property
     def drifted(self) -> bool:
-        """Whether both intervals lie apart."""
+        """Whether the two intervals lie apart."""
         if self.new is None or self.shipped is None:
             return False
         return self.new[0] > self.shipped[1] or self.shipped[0] > self.new[1]
@@ -42,14 +42,14 @@ class Compared:
 
 
 def compare(experiment: str, size: str, folder: Path | str) -> list[Compared]:
-    """Each quantity that a folder's deciding runs have, beside the evidence's at the same size.
+    """Each quantity of a folder's deciding runs, beside that of the evidence at the same size.
 
     Two medians are told apart where their 95% intervals do not overlap.
 
     Args:
         experiment: a name of `helpers.experiments.ORDER`.
-        size: of the runs.
-        folder: of a store.
+        size: size of the runs.
+        folder: folder of a store.
 
     Raises:
         ValueError: for an unknown experiment or size.
@@ -72,7 +72,7 @@ def compare(experiment: str, size: str, folder: Path | str) -> list[Compared]:
 
 
 def quantities(experiment: str, claim: str, rows: Mapping[str, DataFrame]) -> dict[str, Value]:
-    """A claim's quantities of some rows, without those whose arms are missing or give no number.
+    """A claim's quantities from some rows, except those whose arms are missing or give no number.
 
     Args:
         experiment: a name of `helpers.experiments.ORDER`.
@@ -91,7 +91,7 @@ def quantities(experiment: str, claim: str, rows: Mapping[str, DataFrame]) -> di
             continue
         try:
             plain = rules.plain_numbers(value)
-        except ValueError:  # no member met the condition, say
+        except ValueError:  # for example, no member met the condition
             continue
         if listed(plain):
             found[name] = plain

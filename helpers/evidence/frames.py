@@ -1,4 +1,4 @@
-"""Evidence as tidy frames, every row with what its run was."""
+"""Evidence as tidy frames, every row labelled with its run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from helpers.evidence.store import Store
 from helpers.experiments.protocol import Experiment, setting_of
 from helpers.inputs import one_of
 
-DECIDING = 100  # blocks from here on decide; those before screen
+DECIDING = 100  # blocks from this number on decide; those before it screen
 _RUN = ("experiment", "version", "block", "key", "device", "torch", "commit", "date", "seconds")
 COLUMNS = ("experiment", "version", "reading", "arm", "size", *_RUN[2:])
 
@@ -25,13 +25,13 @@ COLUMNS = ("experiment", "version", "reading", "arm", "size", *_RUN[2:])
 def runs(experiment: str, table: str = "members", *, folder: Path | str | None = None) -> DataFrame:
     """The rows of all runs of an experiment, replicates left out.
 
-    A run whose setting is that of several readings or arms has rows under each of them; one that no
-    reading has any more is left out.
+    A run whose setting is that of several readings or arms has rows under each of them; a run whose
+    setting no reading has any more is left out.
 
     Args:
         experiment: a name of `helpers.experiments.ORDER`.
         table: "members", or the name of a course.
-        folder: of a store, whose runs are shown in place of the evidence that ships.
+        folder: folder of a store, whose runs are shown in place of the shipped evidence.
 
     Raises:
         ValueError: for an unknown experiment, and evidence that is damaged.
@@ -68,12 +68,12 @@ def deciding(
     arms: Sequence[str] | None = None,
     folder: Path | str | None = None,
 ) -> DataFrame:
-    """The rows that decide: of the largest size at which all arms have blocks from 100 on.
+    """The rows that decide: those of the largest size at which all arms have blocks from 100 on.
 
     Args:
         experiment, table, folder: as in `runs`.
-        reading: whose rows.
-        arms: those that must be there; by default all that have rows at the largest size.
+        reading: the reading whose rows are taken.
+        arms: arms that must be there; by default all that have rows at the largest size.
 
     Raises:
         ValueError: for an unknown experiment, reading or arm.
@@ -97,13 +97,13 @@ def deciding(
 
 
 def fresh(rows: DataFrame, experiment: str) -> DataFrame:
-    """Those rows of an experiment that may decide: of its present version, from block 100 on."""
+    """The rows of an experiment that may decide: of its present version, from block 100 on."""
     found = of_version(rows, experiment)
     return found[found["block"] >= DECIDING]
 
 
 def of_version(rows: DataFrame, experiment: str) -> DataFrame:
-    """Those rows of an experiment that are of its present version."""
+    """The rows of an experiment's present version."""
     return rows[rows["version"] == experiments.find(experiment).VERSION]
 
 
@@ -113,7 +113,7 @@ def by_arm(rows: DataFrame) -> dict[str, DataFrame]:
 
 
 def astray(experiment: str) -> list[str]:
-    """Keys of the runs that ship and are of no reading, arm or size of the present version.
+    """Keys of the shipped runs that belong to no reading, arm or size of the present version.
 
     Raises:
         ValueError: for an unknown experiment, and evidence that is damaged.

@@ -1,4 +1,4 @@
-"""`gather`: the runs that are lacking, in turn or side by side, each from its checkpoint."""
+"""`gather`: the runs that are missing, in turn or side by side, each from its checkpoint."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Gathered:
     there: list[Run] = field(default_factory=list)  # another gather did them meanwhile
     busy: list[Run] = field(default_factory=list)  # another gather is at work on them
     paused: list[Run] = field(default_factory=list)
-    failed: dict[Run, str] = field(default_factory=dict)  # with what was said
+    failed: dict[Run, str] = field(default_factory=dict)  # with the error's message
     left: int = 0  # not begun
 
     def __str__(self) -> str:
@@ -56,7 +56,7 @@ class Gathered:
 
 
 class _InProcess(Executor):
-    """Work where it is asked for, one after another."""
+    """Does the work in the calling process, one task after another."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future: Future[Any] = Future()
@@ -84,22 +84,23 @@ def gather(
 ) -> Gathered:
     """Do the runs that are wanted and not there, each from its checkpoint if it has one.
 
-    Whatever ends it (the time, Ctrl-C, a killed process), the next call goes on. Two may share a
-    folder: no run is done twice. The numbers do not depend on how the runs are carried out.
+    Whatever ends it (the time, Ctrl-C, a killed process), the next call goes on. Two calls may
+    share a folder: no run is done twice. The numbers do not depend on how the runs are carried out.
 
     Args:
-        names, size, reading, arms, blocks: what is wanted, as `helpers.evidence.planning.wanted`.
-        minutes: after which runs write their checkpoints and stop.
-        device: of every run.
-        folder: of the store.
+        names, size, reading, arms, blocks: what is wanted, as in
+            `helpers.evidence.planning.wanted`.
+        minutes: time after which runs write their checkpoints and stop.
+        device: device of every run.
+        folder: folder of the store.
         data: folder of data sets, for experiments that need one.
-        workers: processes on this machine, one thread each; 1 works in this one.
+        workers: number of processes on this machine, one thread each; 1 is this process itself.
         cluster: address of a dask scheduler whose workers share the folder, or "local:N" for N
             workers here; needs the extra "cluster".
-        anew: whether runs that the evidence has are done as well.
+        anew: whether to do runs that the evidence already has as well.
 
     Raises:
-        ValueError: for what is unknown or out of range.
+        ValueError: for arguments that are unknown or out of range.
         Unwritable: if the folder cannot be written; what was done stays.
 
     >>> from tempfile import TemporaryDirectory
@@ -146,7 +147,7 @@ def _pool(workers: int, cluster: str | None) -> _Pool:
 
 
 def _in_child() -> None:
-    """Ctrl-C in a terminal reaches the children as well; there the file alone decides."""
+    """Ignore Ctrl-C, which in a terminal reaches the children too: there the file alone decides."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
@@ -172,7 +173,7 @@ def _dask(address: str) -> _Pool:
         if cluster is not None:
             cluster.close()
 
-    # pure=False: the same run may be asked for again after it paused.
+    # pure=False: the same run may be submitted again after it paused.
     return _Pool(
         lambda: client.get_executor(pure=False, retries=0),
         lambda: max(1, len(client.scheduler_info(n_workers=-1)["workers"])),
@@ -192,7 +193,7 @@ class _Gathering:
         self.tries: dict[Run, int] = {}
 
     def all(self, todo: Sequence[Run], pool: _Pool) -> Gathered:
-        """Work off the runs, under a progress bar: done, under way, left, time."""
+        """Work through the runs, under a progress bar: done, under way, left, time."""
         waiting, running = list(todo), dict[Future[Outcome], Run]()
         executor = pool.make()
         try:
@@ -224,7 +225,7 @@ class _Gathering:
                         executor = pool.make()
         except BaseException:
             with suppress(OSError):
-                self.stop.touch()  # what is under way is to pause, not to be waited for
+                self.stop.touch()  # runs under way should pause, not be waited for
             raise
         finally:
             for future in running:
@@ -235,7 +236,7 @@ class _Gathering:
         return self.result
 
     def _take(self, run: Run, future: Future[Outcome]) -> bool:
-        """Note how a run ended; whether it is to be tried again."""
+        """Note how a run ended; return whether to try it again."""
         error = future.exception()
         if isinstance(error, Unwritable):
             raise error
@@ -256,7 +257,7 @@ class _Gathering:
 
 @contextmanager
 def _stopping(folder: Path) -> Iterator[Path]:
-    """A file that is there once Ctrl-C was pressed; pressed again, it interrupts at once."""
+    """A file that exists once Ctrl-C was pressed; a second Ctrl-C interrupts at once."""
     file = folder / f".{STOP}-{uuid4().hex[:8]}"
     before = None
     if threading.current_thread() is threading.main_thread():

@@ -21,12 +21,12 @@ from helpers.inputs import shown
 def canonical(value: Any) -> dict[str, Any]:
     """A frozen dataclass as plain JSON, equal for equal settings.
 
-    Fields are cast to their declared types, so that 1 is 1.0 where a float is declared, and those
-    at their default are left out, so that a new field leaves what was there as it was.
+    Fields are cast to their declared types, so that 1 is 1.0 where a float is declared. Fields at
+    their default are left out, so that a new field leaves existing settings as they were.
 
     Raises:
-        ValueError: for NaN and infinity, and what does not fit its declared type; it names the
-            field.
+        ValueError: for NaN and infinity, and for a value that does not fit its declared type; it
+            names the field.
 
     >>> from helpers.losses import GradientPenalty
     >>> canonical(GradientPenalty(1, "data"))
@@ -35,7 +35,7 @@ def canonical(value: Any) -> dict[str, Any]:
     declared = _declared(type(value))
     found = {}
     for field in dataclasses.fields(value):
-        if field.name == "lacks":  # words about a size
+        if field.name == "lacks":  # a remark about a size
             continue
         own = _cast(field.name, getattr(value, field.name), declared[field.name])
         if not _is_default(field, declared[field.name], own):
@@ -44,7 +44,7 @@ def canonical(value: Any) -> dict[str, Any]:
 
 
 def _declared(kind: type) -> dict[str, Any]:
-    """The types of a dataclass's fields, of them alone: KW_ONLY is no type to Python 3.10."""
+    """The types of a dataclass's fields alone, since KW_ONLY is not a type to Python 3.10."""
     fields = {field.name for field in dataclasses.fields(kind)}
     found: dict[str, Any] = {}
     for base in reversed(kind.__mro__):
@@ -97,13 +97,13 @@ def _fits(value: Any, kind: Any) -> bool:
     try:
         _cast("", value, kind)
     except ValueError:
-        return isinstance(value, float) and kind is float  # refused later, with its own words
+        return isinstance(value, float) and kind is float  # refused later, with its own message
     return True
 
 
 @dataclass(frozen=True)
 class Run:
-    """What one training gives, by what tells it from others; the names are labels."""
+    """One run, by what tells it from others; the names are labels."""
 
     experiment: str
     version: int
@@ -116,7 +116,7 @@ class Run:
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
-        """What the key is the hash of."""
+        """The parameters that the key is the hash of."""
         return {
             "experiment": self.experiment,
             "version": self.version,

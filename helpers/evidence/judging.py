@@ -24,25 +24,25 @@ class Judgement:
 
     record: Record
     source: str  # size, seeds, device, date and reading, as text
-    size: str  # the smallest of its experiments', or ""
+    size: str  # the smallest of its experiments' sizes, or ""
 
 
 def judged(claim_id: str, *, folder: Path | str | None = None) -> Judgement | None:
     """A claim judged on the deciding evidence; None if none of its quantities has an experiment.
 
     Each experiment's first reading is judged, at the largest size at which all arms that the claim
-    needs have deciding blocks. Where that fails, the paper has its best chance: a reading that
-    holds makes it a caveat; one of which nothing was run leaves the claim open, as does one that
-    comes nearer than the first, by `Record.miss`, on blocks that screen, until it fails on its own
-    deciding blocks. While a quantity has no evidence the claim is open, and the record holds the
-    others.
+    needs have deciding blocks. Where that fails, the other readings give the paper its best chance.
+    A reading in which the claim holds makes the verdict a caveat. A reading of which nothing was
+    run leaves the claim open. So does one that comes nearer than the first, by `Record.miss`, on
+    screening blocks, until it fails on its own deciding blocks. While a quantity has no evidence,
+    the claim is open, and the record holds the other quantities.
 
     Args:
         claim_id: id in data/claims.json.
-        folder: of a store, whose runs are judged in place of the evidence that ships.
+        folder: folder of a store, whose runs are judged in place of the shipped evidence.
 
     Raises:
-        ValueError: for an unknown claim, and a quantity that names no experiment that there is.
+        ValueError: for an unknown claim, and a quantity that names no existing experiment.
 
     >>> judged("C01") is None
     True
@@ -51,11 +51,11 @@ def judged(claim_id: str, *, folder: Path | str | None = None) -> Judgement | No
     names = dict.fromkeys(q["experiment"] for q in claim["quantities"] if "experiment" in q)
     if not names:
         return None
-    own = [name for name in names if name in experiments.ORDER]  # others are still a chapter's
+    own = [name for name in names if name in experiments.ORDER]  # others still belong to a chapter
     firsts = {name: next(iter(experiments.find(name).READINGS)) for name in own}
     rows = {name: runs(name, folder=folder) for name in own}
     found, arms = _judged(claim_id, firsts, rows)
-    # Where several experiments share a claim there is no one reading of it.
+    # Where several experiments share a claim, it has no single reading.
     if found.record.verdict == NOT_REPRODUCED and len(own) == 1:
         return _best_chance(claim_id, own[0], found, arms, rows[own[0]])
     return found
@@ -68,9 +68,9 @@ def _judged(
     *,
     screened: bool = False,
 ) -> tuple[Judgement, set[str]]:
-    """A claim judged on one reading of each experiment, and the arms that this took.
+    """A claim judged on one reading of each experiment, and the arms that were used.
 
-    On all runs that there are of it, those that screen among them, if it is `screened`.
+    If `screened`, it is judged on all runs of the reading, including those that screen.
     """
     quantities = find(claim_id)["quantities"]
     values: dict[str, Any] = {}
@@ -94,7 +94,7 @@ def _judged(
 def _best_chance(
     claim_id: str, name: str, first: Judgement, arms: set[str], rows: DataFrame
 ) -> Judgement:
-    """What the other readings of an experiment make of a claim that its first one refutes."""
+    """What the other readings of an experiment make of a claim that its first reading refutes."""
     readings = experiments.find(name).READINGS
     others = [other for other in list(readings)[1:] if readings[other].plausible]
     found = {other: _judged(claim_id, {name: other}, {name: rows})[0] for other in others}
@@ -143,7 +143,7 @@ def source_of(rows: DataFrame) -> str:
 def _values(
     name: str, found: DataFrame, claim_id: str, wanted: list[str]
 ) -> tuple[dict[str, Any], DataFrame, str]:
-    """Quantities of a claim by one experiment, the rows that they are of, and their size."""
+    """Quantities of a claim from one experiment, the rows that they rest on, and their size."""
     module = experiments.find(name)
     functions = module.QUANTITIES.get(claim_id, {})
     for quantity in wanted:
@@ -168,14 +168,14 @@ def _values(
 
 
 class _Watched(Mapping[str, DataFrame]):
-    """Rows by arm, that remember which arms were read."""
+    """Rows by arm, which remember the arms that were read."""
 
     def __init__(self, rows: Mapping[str, DataFrame]) -> None:
         self.rows, self.read = rows, set[str]()
 
     def __getitem__(self, arm: str) -> DataFrame:
         found = self.rows[arm]
-        self.read.add(arm)  # not one that is only asked for
+        self.read.add(arm)  # only if the arm was found
         return found
 
     def __iter__(self) -> Iterator[str]:

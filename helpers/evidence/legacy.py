@@ -1,7 +1,7 @@
-"""Rows of data/recorded: what a chapter ran before there was evidence, a row a seed.
+"""Rows of data/recorded: what a chapter ran before there was evidence, one row per seed.
 
-They are shown where the evidence has no rows of an arm yet, named as what they are, and decide
-nothing here: their members were drawn in another number, so that they are no block's.
+They are shown, labelled as what they are, where the evidence has no rows of an arm yet. They decide
+nothing here: their members were drawn in another number, so they belong to no block.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def legacy_rows(
 ) -> DataFrame:
     """The rows of some arms in the experiment's first reading; none where nothing was recorded.
 
-    They are of data/recorded/EXPERIMENT.jsonl, whose lines are like those of the evidence: an arm,
-    where it was made, and tables by name.
+    They come from data/recorded/EXPERIMENT.jsonl, whose lines are like those of the evidence: an
+    arm, where it was made, and tables by name.
 
     Raises:
         ValueError: for an unknown experiment.
@@ -49,7 +49,7 @@ def legacy_rows(
 
 
 def _lines(experiment: str, table: str) -> Iterator[tuple[dict[str, Any], DataFrame]]:
-    """Of data/recorded: what a line is of, and its table."""
+    """From data/recorded: what each line is about, and its table."""
     try:
         text = data_file(f"recorded/{experiment}.jsonl").read_text(encoding="utf-8")
     except FileNotFoundError:

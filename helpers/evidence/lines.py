@@ -20,7 +20,7 @@ _ODD = {"inf": math.inf, "-inf": -math.inf}
 
 
 def encoded(tables: Mapping[str, DataFrame]) -> dict[str, dict[str, list[Any]]]:
-    """Frames as lists by name; a number that is none is null, infinity is text.
+    """Frames as lists by name; NaN is null, infinity is text.
 
     >>> encoded({"members": DataFrame({"member": [0], "loss": [float("nan")]})})
     {'members': {'member': [0], 'loss': [None]}}
@@ -60,7 +60,7 @@ def _column(values: list[Any]) -> Series:
 
 
 def rounded(line: Mapping[str, Any]) -> dict[str, Any]:
-    """A line as it is committed: six digits of each number.
+    """A line as it is committed: six digits of each number in its tables.
 
     >>> rounded({"key": "a", "seconds": 12.34, "tables": {"members": {"loss": [1 / 3, 2]}}})
     {'key': 'a', 'seconds': 12.3, 'tables': {'members': {'loss': [0.333333, 2]}}}
@@ -77,15 +77,15 @@ def _six(value: Any) -> Any:
 
 
 def text_of(line: Mapping[str, Any]) -> str:
-    """A line of JSON, its names in order."""
+    """A line of JSON, with its names in order."""
     return json.dumps(line, sort_keys=True, allow_nan=False, separators=(",", ":"))
 
 
 def parsed(text: str) -> dict[str, Any]:
-    """What `text_of` gave.
+    """The line whose text `text_of` gave.
 
     Raises:
-        ValueError: for anything else, a name that is missing, and a key that is not that of the
+        ValueError: for any other text, a name that is missing, and a key that is not that of the
             parameters.
     """
     line = json.loads(text)
@@ -101,5 +101,5 @@ def parsed(text: str) -> dict[str, Any]:
 
 
 def same_numbers(a: Mapping[str, Any], b: Mapping[str, Any]) -> bool:
-    """Whether two lines of a key have the same numbers, to six digits."""
+    """Whether two lines of one key have the same numbers, to six digits."""
     return bool(rounded(a)["tables"] == rounded(b)["tables"])

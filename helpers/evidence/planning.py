@@ -28,15 +28,15 @@ def wanted(
     arms: Sequence[str] = (),
     blocks: range | None = None,
 ) -> list[Run]:
-    """The runs that are to be had, in the order in which they are done, none twice.
+    """The runs that are wanted, in the order in which they are done, none twice.
 
     Args:
-        names: experiments; all, in the order of `helpers.experiments.ORDER`, if there are none.
-        size: this one, in place of those that are wanted; of a size that nothing is wanted at, one
+        names: experiments; if empty, all, in the order of `helpers.experiments.ORDER`.
+        size: this size, in place of those that are wanted; at a size where nothing is wanted, one
             block of each.
-        reading: this one alone.
-        arms: these alone; all that are wanted, if there are none.
-        blocks: these, in place of those that are wanted.
+        reading: this reading alone.
+        arms: these arms alone; if empty, all that are wanted.
+        blocks: these blocks, in place of those that are wanted.
 
     Raises:
         ValueError: for an unknown experiment, reading, arm or size, and blocks below 0.
@@ -57,7 +57,7 @@ def wanted(
 
 
 def run_of(name: str, reading: str, arm: str, size: str, block: int) -> Run:
-    """One run of an experiment, by the names of what it is of."""
+    """One run of an experiment, by the names of its reading, arm and size."""
     module = experiments.find(name)
     one_of("size", size, module.SIZES)
     setting = setting_of(module, reading, arm)
@@ -94,7 +94,7 @@ def _chosen(
 
 
 def lacking(runs: Sequence[Run], store: Store, *, anew: bool = False) -> list[Run]:
-    """Those runs that neither the store nor, unless `anew`, the evidence has."""
+    """The runs that neither the store nor, unless `anew`, the evidence has."""
     have: set[str] = set()
     if not anew:
         for name in dict.fromkeys(run.experiment for run in runs):
@@ -103,11 +103,11 @@ def lacking(runs: Sequence[Run], store: Store, *, anew: bool = False) -> list[Ru
 
 
 def listing(runs: Sequence[Run], store: Store, *, anew: bool = False) -> DataFrame:
-    """What there is of some runs, a row for each reading, arm and size.
+    """Which of some runs there are, with one row for each reading, arm and size.
 
     Columns: experiment, reading, arm, size, wanted, there, busy, failed, stale (runs of an earlier
-    version of this setting), seconds (the median of past runs), cost (core-hours of what is
-    missing; of what was never run it is not known), spread (largest relative difference between
+    version of this setting), seconds (the median of past runs), cost (core-hours of the missing
+    runs; unknown if there are no past runs), spread (largest relative difference between
     replicates).
 
     >>> from tempfile import TemporaryDirectory
@@ -165,7 +165,7 @@ def _history(run: Run, past: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _spread(lines: Sequence[dict[str, Any]]) -> float:
-    """Largest relative difference of a member's number between runs of one key; NaN if one."""
+    """Largest relative difference of a member's number between runs of a key; NaN for one run."""
     worst = float("nan")
     by_key: dict[str, list[dict[str, Any]]] = {}
     for line in lines:

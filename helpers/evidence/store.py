@@ -1,9 +1,9 @@
-"""Runs in a folder while they go on: a file each, and a mark for one in work.
+"""Runs in a folder while they go on: one file per run, and a mark for each run in progress.
 
-Written for folders that several processes share, on one machine or over a network: a result is
-written under another name and renamed, a mark is created exclusively and touched while its run goes
-on. (signac was tried: its jobs have no mark of this kind, and a job of which half was written stops
-the listing of all.)
+This is written for folders that several processes share, on one machine or over a network. A result
+is written under another name and renamed; a mark is created exclusively, and touched while its run
+goes on. (signac was tried: its jobs have no such mark, and a half-written job stops the listing of
+all jobs.)
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from helpers.evidence.lines import parsed, text_of
 from helpers.inputs import shown
 
 DEFAULT = Path("data", "cache", "runs")
-_STALE = 600.0  # seconds without a touch after which a mark counts no longer
+_STALE = 600.0  # seconds without a touch after which a mark no longer counts
 _TOUCH = 30.0
 
 
 class Unwritable(OSError):
-    """A store cannot be written: no folder, no right, or no room."""
+    """A store cannot be written: no folder, no permission, or no room."""
 
 
 class Store:
     """Runs in a folder, by experiment and key.
 
     Args:
-        folder: made if it is not there.
+        folder: created if it does not exist.
 
     Raises:
-        ValueError: for what is no path.
+        ValueError: for what is not a path.
         Unwritable: if nothing can be written there.
 
     >>> from tempfile import TemporaryDirectory
@@ -80,7 +80,7 @@ class Store:
             return None
 
     def write(self, run: Run, line: Mapping[str, Any]) -> None:
-        """Write a run that is done, never half of it; a damaged file is set aside.
+        """Write a finished run, never half of it; a damaged file is set aside.
 
         Raises:
             Unwritable: if that fails; nothing is left behind.
@@ -124,7 +124,7 @@ class Store:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, the whole or nothing.
+    """Write a text file, all of it or nothing.
 
     Raises:
         Unwritable: if it cannot be written.
@@ -146,15 +146,15 @@ def _claim(mark: Path) -> bool:
     own = {"host": socket.gethostname(), "process": os.getpid(), "time": round(time.time())}
     try:
         mark.parent.mkdir(parents=True, exist_ok=True)
-        # One at a time, or of two that find a mark stale the slower takes away the other's fresh
-        # one. The system frees a lock whose process is gone.
+        # One process at a time: otherwise, of two that find a mark stale, the slower would remove
+        # the other's fresh mark. The system frees a lock whose process is gone.
         with FileLock(mark.with_name(".lock"), timeout=60, poll_interval=0.01):
             held = _held(mark)
             if held is not None:
                 if not _is_stale(mark, held):
                     return False
                 mark.unlink(missing_ok=True)
-            # Where locks do not reach other machines, the exclusive file still does.
+            # Where locks do not reach other machines, exclusive creation still does.
             with mark.open("x", encoding="utf-8") as file:
                 file.write(json.dumps(own))
     except FileExistsError:
@@ -189,7 +189,7 @@ def _is_alive(process: int) -> bool:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # alive, and another user's
+    except OSError:  # alive, but another user's
         return True
     return True
 

@@ -1,4 +1,4 @@
-"""One run, from its claim to its file; what every executor calls."""
+"""One run, from claiming it to writing its file; this is what every executor calls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from helpers.evidence.store import Store, Unwritable
 from helpers.machine import pick_device, provenance
 from helpers.training import Diverged, Paused
 
-STOP = "stop"  # a file of this name in the store's folder asks all of its gather's runs to pause
+STOP = "stop"  # a file of this name in the store's folder asks all runs of its gather to pause
 _LOOK = 1.0  # seconds between two looks for that file
 
 DONE, THERE, BUSY, PAUSED, FAILED = "done", "there", "busy", "paused", "failed"
@@ -34,7 +34,7 @@ class Outcome:
 
 
 class Until:
-    """Whether a run is to pause: its time is over, or the file is there. It can be pickled.
+    """Whether a run should pause: its time is over, or the file is there. It can be pickled.
 
     >>> Until(time.time() - 1, None)()
     True
@@ -60,10 +60,10 @@ def work(
     data: str | None = None,
     until: Callable[[], bool] | None = None,
 ) -> Outcome:
-    """Do one run and write its file, with one thread, unless it is there or another is at work.
+    """Do one run and write its file, in one thread, unless it is done or another is at work on it.
 
-    A run that diverges as a whole is recorded as such. The checkpoint of one that pauses or fails
-    stays, for the next that takes it up.
+    A run that diverges as a whole is recorded as such. A run that pauses or fails leaves its
+    checkpoint for whoever takes it up next.
 
     Raises:
         Unwritable: if the store cannot be written.
@@ -136,7 +136,7 @@ def _measured(
 
 
 def _all_devices(scratch: Path, device: str) -> str:
-    """The devices on which a run was done, this one the last: it may go on elsewhere."""
+    """The devices on which a run was done, this one last: a run may go on elsewhere."""
     file = scratch / "devices"
     before = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     devices = list(dict.fromkeys([*before, device]))

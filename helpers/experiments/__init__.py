@@ -1,27 +1,27 @@
-"""The papers' experiments, one a module; the book's chapters call them.
+"""The papers' experiments, one per module; the book's chapters call them.
 
-`ORDER` lists those that have the one shape of `protocol`, which `helpers.evidence` runs.
+`ORDER` lists those with the shape that `protocol` defines; `helpers.evidence` runs them.
 
-baselines             Durall et al. 2021: which NSGAN does what theirs does
-densities             Durall et al. 2021: spectral densities of GANs small enough to know them
+baselines             Durall et al. 2021: which NSGAN behaves as theirs does
+densities             Durall et al. 2021: spectral densities of GANs small enough for exact ones
 ensembles             records of a whole training, and members arm by arm
 five_gaussians        Sun et al. 2020, released code: five Gaussians on a circle
-flatness              small classifiers whose steps leave the sharp directions out
-image_ends            images: what is measured of a trained GAN
+flatness              small classifiers whose steps leave out the sharp directions
+image_ends            images: what is measured on a trained GAN
 image_epochs          Durall et al. 2021: NSGAN and NuGAN with a DCGAN, epoch by epoch
 image_epochs_course   the same: what is read off a training
 image_epochs_training the same: how one is trained and watched
-image_members         images: how one is trained and looked at, step by step
-image_quantities      Durall et al. 2021: what claims on images are judged by
+image_members         images: how one is trained and examined, step by step
+image_quantities      Durall et al. 2021: what claims about images are judged by
 image_training        DCGANs on images, trained as Berard et al. 2020 do
 images                Berard et al. 2020: image GANs as games
 judges                Berard et al. 2020: LeNets that score images
-lenses                nine GANs on the ring, each looked at as all three papers do
+lenses                nine GANs on the ring, each examined in the ways of all three papers
 mixture               Berard et al. 2020: the mixture of Gaussians
-mixture_ends          the mixture: what is measured of a trained member
+mixture_ends          the mixture: what is measured on a trained member
 mixture_quantities    the mixture: what claims are judged by
 mixture_training      the mixture: how a block is trained
-nudged_images         Durall et al. 2021: NSGAN and NuGAN on nets that do what theirs do
+nudged_images         Durall et al. 2021: NSGAN and NuGAN on nets that behave as theirs do
 parts                 parts of a run that are computed once
 protocol              the shape of an experiment
 pull                  the smallest game that rotates, and methods made for games on it
@@ -75,5 +75,5 @@ def find(name: str) -> Experiment:
 
 __all__ = [
     "ORDER",  # the experiments that `helpers.evidence` runs, in this order
-    "find",  # the experiment of a name
+    "find",  # the experiment of this name
 ]

@@ -1,8 +1,8 @@
-"""Which NSGAN does what Durall et al. 2021 show of theirs, before NuGAN enters.
+"""Which NSGAN behaves as the one in Durall et al. 2021, before NuGAN enters.
 
 The paper says "the original non-saturating GAN" and leaves nets and batches open. The nets that it
-may have meant are trained on MNIST, and held against what it prints of its own: `fit`. The rule was
-written before the runs.
+may have meant are trained on MNIST, and `fit` compares them with what it prints about its own. The
+rule was written before the runs.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ __all__ = [
     "QUANTITIES",  # none: a calibration judges no claim
     "READINGS",  # the nets that may have been meant
     "SIZES",  # how much is run
-    "VERSION",  # of a run's numbers
-    "WANTED",  # which runs are to be had
+    "VERSION",  # the version of a run's numbers
+    "WANTED",  # which runs are wanted
     "Setting",  # what to train
     "Size",  # how long and on how much
     "fit",  # how far each reading is from what the paper shows
@@ -86,7 +86,7 @@ WANTED = [
         "two more seeds of the two that came nearest; three quarters of an hour each on a core",
     ),
 ]
-# By a column of `measure`: the interval in which the paper's NSGAN on MNIST is, as read off its
+# By column of `measure`: the interval in which the paper's NSGAN on MNIST lies, read off its
 # Table 1 (scores), Section 5.2 (epoch 25, classes lost) and the axes of Figures 3 and 5 (1 to 400).
 FIT: Mapping[str, tuple[float, float]] = {
     "score_mean": (3.3, 5.3),
@@ -110,14 +110,14 @@ def measure(
     data: Path | str | None = None,
     until: Until | None = None,
 ) -> Measured:
-    """Train the GAN of a block, and read off it what is held against the paper.
+    """Train the GAN of a block, and read off the numbers that are compared with the paper's.
 
-    "members" has the row of `image_epochs_course.row_of`, with "score_fall", from the best score to
+    "members" has the row of `image_epochs_course.row_of`, and "score_fall", from the best score to
     the last; "course" is the training, epoch by epoch.
 
     Raises:
         Paused: once `until` says so.
-        FileNotFoundError: for images that are not there.
+        FileNotFoundError: if images are missing.
 
     >>> tiny = replace(SIZES["quick"], images=50, epochs=1, stages=(1, 1, 1), judge_epochs=1)
     >>> measure(Setting(), tiny, seed=0)["members"]["epochs"].tolist()
@@ -132,14 +132,14 @@ def measure(
 def fit(rows: DataFrame) -> DataFrame:
     """How far each reading is from what the paper shows, the nearest first.
 
-    Of each number of `FIT` the median over seeds counts: 0 within the interval, beyond it the
-    distance over the interval's length, 1 at most. "fit" is their mean.
+    Each number of `FIT` gives a distance: that of the median over seeds from the interval, over the
+    interval's length, 1 at most, and 0 inside. "fit" is the mean of the distances.
 
     Args:
         rows: of "members", with a column "reading".
 
     Returns:
-        A row a reading, with the distances, "fit" and "seeds".
+        A row per reading, with the distances, "fit" and "seeds".
 
     >>> one = {"reading": "dense", "score_mean": 4.3, "score_best": 7.0, "peak_epoch": 25}
     >>> one |= {"score_fall": 0.0, "modes_end": 10, "turning_epoch": 25}

@@ -1,8 +1,8 @@
-"""Spectral densities of small GANs, which can be had exactly (Durall et al. 2021, Section 4.2).
+"""Spectral densities of small GANs, where exact ones are known (Durall et al. 2021, Section 4.2).
 
-Each member is a GAN of 301 weights a player on a mixture of two Gaussians, trained by Adam on all
-its points at once. At its end the density of each player's Hessian that `slq_density` estimates is
-compared with the exact one.
+Each member is a GAN of 301 weights per player on a mixture of two Gaussians, trained by Adam on all
+its points at once. At the end of training, the density that `slq_density` estimates for each
+player's Hessian is compared with the exact one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from helpers.training.train import Recording, train_ensemble
 
 VERSION = 1
 _LAYERS = [1, 100, 1]  # of either player
-_TINY = 1e-6  # of the largest eigenvalue: what counts as zero
+_TINY = 1e-6  # part of the largest eigenvalue below which one counts as zero
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +53,9 @@ class Size(protocol.Size):
     """How much is run, and how densities are estimated: by default as the paper's tool does."""
 
     iterations: int = 1000
-    points: int = 500  # real ones, and as many latents
+    points: int = 500  # real points, and as many latents
     probes: int = 10
-    steps: int = 80  # products of each probe
+    steps: int = 80  # products per probe
 
 
 READINGS = {
@@ -105,11 +105,11 @@ def train(
         setting, size: what to train, and how long.
         seed: of the block, from which points, latents and nets are drawn.
         device: where to train, and where the games are.
-        folder: of the checkpoint; none is written without.
+        folder: for the checkpoint; without it none is written.
         until: as in `helpers.training.Recording`.
 
     Raises:
-        ValueError: as `train_ensemble`.
+        ValueError: as in `train_ensemble`.
         Paused: once `until` says so.
 
     >>> gans = train(Setting(), Size(members=1, iterations=2, lacks="most"), seed=0)
@@ -187,14 +187,14 @@ def compared(game: Game, player: str, point: Tensor, size: Size, *, seed: int) -
 
 
 def exact_hessian(game: Game, player: str, point: Tensor) -> NDArray[np.float64]:
-    """(n, n) a player's Hessian, written down in double precision.
+    """(n, n) a player's Hessian as a matrix in double precision.
 
     >>> from helpers.games.closed_form import rotating_saddle
     >>> exact_hessian(rotating_saddle(), "D", torch.tensor([1.0, 1.0, 0.0])).shape
     (1, 1)
     """
     matrix = hessian(game, player, point.double(), route="retained").dense().cpu().numpy()
-    return (matrix + matrix.T) / 2  # rounding
+    return (matrix + matrix.T) / 2  # symmetric despite rounding
 
 
 def distance(found: SpectralDensity, values: NDArray[np.float64]) -> float:
@@ -214,7 +214,7 @@ def _nets(seed: int) -> Players:
 
 
 def _worse(rows: Rows, word: str) -> list[float]:
-    """Of both players the larger error, one number a GAN."""
+    """The larger of the two players' errors, one number per GAN."""
     return rows["nsgan"][[f"{word}_g", f"{word}_d"]].max(axis=1).dropna().tolist()
 
 

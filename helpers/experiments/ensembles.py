@@ -28,12 +28,12 @@ def records_of(
     every: int,
     shapes: Mapping[str, tuple[int, ...]],
 ) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]], dict[int, int]]:
-    """A training's records over all iterations, NaN from where a member diverged.
+    """A training's records over all iterations, NaN once a member has diverged.
 
     Args:
-        train: from the number of iterations, by name, to the result.
-        iterations, every: of the training and between records.
-        shapes: of the records at one time, by name.
+        train: gives the result for `iterations`, which is passed by name.
+        iterations, every: the training's length, and the iterations between records.
+        shapes: the shape of each record at one time, by name.
 
     Returns:
         The iterations (t,), the records (t, ...) by name, and the iterations in which members
@@ -68,10 +68,10 @@ def quartiles(values: ArrayLike, iterations: ArrayLike) -> DataFrame:
 def paired(rows: Rows, one: str, other: str, column: str, column_of_other: str = "") -> DataFrame:
     """Values of two arms for the members that both have, in columns "one" and "other".
 
-    Of the same column, unless the other's is named.
+    Both are from the same column, unless the other's is named.
 
     Raises:
-        KeyError: for an arm that is not there.
+        KeyError: if an arm is missing.
 
     >>> js = DataFrame({"block": [0, 0], "member": [0, 1], "first": [7, 8]})
     >>> paired({"js": js, "rs": js.tail(1)}, "js", "rs", "first").values.tolist()
@@ -83,7 +83,7 @@ def paired(rows: Rows, one: str, other: str, column: str, column_of_other: str =
 
 
 def difference(rows: Rows, one: str, other: str, column: str) -> list[float]:
-    """One arm's values minus another's, a number a member that both have.
+    """One arm's values minus another's, a number per member that both have.
 
     >>> js = DataFrame({"block": [0], "member": [0], "first": [8]})
     >>> difference({"js": js, "rs": js.assign(first=5)}, "js", "rs", "first")
@@ -94,7 +94,7 @@ def difference(rows: Rows, one: str, other: str, column: str) -> list[float]:
 
 
 def ratio(rows: Rows, one: str, other: str, column: str) -> Series:
-    """One arm's values over another's, by member that both have.
+    """One arm's values over another's, for each member that both have.
 
     >>> js = DataFrame({"block": [0], "member": [0], "first": [8]})
     >>> ratio({"js": js, "rs": js.assign(first=4)}, "js", "rs", "first").tolist()
@@ -105,7 +105,7 @@ def ratio(rows: Rows, one: str, other: str, column: str) -> Series:
 
 
 def log_ratio(rows: Rows, one: str, other: str, column: str) -> Series:
-    """By member that both arms have, the logarithm of one arm's value over the other's.
+    """The logarithm of one arm's value over the other's, for each member that both have.
 
     >>> js = DataFrame({"block": [0], "member": [0], "first": [8]})
     >>> float(log_ratio({"js": js, "rs": js.assign(first=4)}, "js", "rs", "first").iloc[0])

@@ -1,4 +1,4 @@
-"""Five Gaussians on a circle, an experiment that Sun et al. 2020 released and did not print.
+"""Five Gaussians on a circle, an experiment that Sun et al. 2020 released but did not print.
 
 Nets of 128 units, Adam, batches of 128. D's loss is the sum, as in the released code, and each
 step draws its batch with replacement.
@@ -32,8 +32,8 @@ from helpers.training.train import Recording, train_ensemble
 VERSION = 1
 MODES = 5
 _EVERY = 20  # iterations between records
-_LEAST = 0.1  # of a mode's fair share of the points: what covers it
-_TIMES = 100  # records of the course that is kept
+_LEAST = 0.1  # part of its fair share of the points with which a mode is covered
+_TIMES = 100  # records kept of the course
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Setting:
     0.0001
     """
 
-    loss: str = "js"  # a name of `helpers.losses.LOSSES`
+    loss: str = "js"  # a name in `helpers.losses.LOSSES`
     normalised: bool = False  # whether D's last layer is scaled to norm 1 after each step of D
     lr: float = 1e-4  # of Adam, for both players
     betas: tuple[float, float] = (0.0, 0.9)
@@ -82,7 +82,7 @@ WANTED = [
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What the S members of a setting did, at t records; NaN from where a member diverged."""
+    """What the S members of a setting did, at t records; NaN once a member has diverged."""
 
     setting: Setting
     iterations: NDArray[np.int64]  # (t,)
@@ -91,7 +91,7 @@ class Trained:
 
     @property
     def modes(self) -> NDArray[np.int64]:
-        """(t, S) modes covered."""
+        """(t, S) number of modes covered."""
         return (self.near >= _LEAST / MODES).sum(axis=2)
 
 
@@ -110,11 +110,11 @@ def train(
         setting, size: what to train, and how many members and iterations (20 or more).
         seed: of the block, from which the members are drawn: the same ones for every setting.
         device: where to train.
-        folder: of the checkpoint; none is written without.
+        folder: for the checkpoint; without it none is written.
         until: as in `helpers.training.Recording`.
 
     Raises:
-        ValueError: for fewer than 20 iterations; and as `train_ensemble`.
+        ValueError: for fewer than 20 iterations; and as in `train_ensemble`.
         Paused: once `until` says so.
 
     >>> size = Size(members=1, iterations=20, lacks="most")
@@ -173,10 +173,10 @@ def measure(
 ) -> Measured:
     """What the evidence keeps: "members", and "course", quartiles over members along training.
 
-    Members have the mean number of "modes" covered over training, and in iterations when all five
-    were covered for the "first" time and from when on for good ("stable"), the run's length for
-    never; "at_end" is how many were covered then. A course has the quartiles "low", "median" and
-    "high" of the modes covered at an "iteration".
+    Members have the mean number of "modes" covered over training. "first" and "stable" are the
+    iterations at which all five were covered for the first time and for good, with the run's length
+    for never; "at_end" is how many were covered at the end. A course has the quartiles "low",
+    "median" and "high" of the modes covered at an "iteration".
 
     >>> found = measure(Setting(), Size(members=2, iterations=20, lacks="most"), seed=0)
     >>> found["members"]["stable"].tolist()

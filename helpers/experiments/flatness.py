@@ -1,8 +1,8 @@
-"""Does leaving the sharp directions out lead to flatter minima? Small classifiers say.
+"""Does leaving out the sharp directions lead to flatter minima? A test on small classifiers.
 
-Durall et al. 2021, section 4.3, say so and cite Jastrzebski et al. 2018, who report the contrary:
+Durall et al. 2021, section 4.3, say so, and cite Jastrzebski et al. 2018, who report the contrary:
 smaller steps along the sharpest directions steered SGD to regions that were sharper. A classifier
-has one loss and no opponent. Its curvature falls with its loss, so that losses are recorded, too.
+has one loss and no opponent. Its curvature falls with its loss, so losses are recorded, too.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from helpers.training.nudged import Nudged
 from helpers.training.nudging import Nudging, leading_pairs
 
 VERSION = 1
-_HESSIAN_SAMPLES = 256  # fixed ones that Hessians are taken on
-_PIXELS = 8  # a side of the digits
+_HESSIAN_SAMPLES = 256  # fixed samples on which Hessians are taken
+_PIXELS = 8  # per side of a digit
 _OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {"sgd": SGD, "adam": Adam}
 Labelled = tuple[Tensor, Tensor]  # (n, d) floating-point numbers, (n,) whole numbers from 0
 Weights = dict[str, Tensor]  # of all members, by name
@@ -45,7 +45,7 @@ class Setting:
     """What is trained: a net with one hidden layer of tanh, on cross-entropy.
 
     Raises:
-        ValueError: for another optimiser than SGD and Adam.
+        ValueError: for an optimiser other than SGD and Adam.
 
     >>> Setting("adam", rate=1e-3).batch
     64
@@ -54,8 +54,8 @@ class Setting:
     optimizer: str = "sgd"  # or "adam"
     rate: float = 0.5
     nudging: Nudging | None = None  # its players do not matter
-    units: int = 32  # of the hidden layer
-    batch: int = 64  # samples of a step
+    units: int = 32  # width of the hidden layer
+    batch: int = 64  # samples per step
 
     def __post_init__(self) -> None:
         one_of("optimizer", self.optimizer, _OPTIMIZERS)
@@ -114,7 +114,7 @@ def train_classifiers(
 
     Raises:
         ValueError: for nudging of more directions than there are weights, counts out of range,
-            samples that are no floating-point numbers or not finite, and labels that do not fit.
+            samples that are not finite floating-point numbers, and labels that do not fit.
 
     >>> data = torch.randn(300, 4), torch.arange(300) % 2
     >>> size = Size(members=2, iterations=4, every=2, lacks="nearly all")
@@ -163,7 +163,7 @@ class _Ensemble:
         self.optimizer = made
 
     def drawn(self, count: int, batch: int) -> Tensor:
-        """(S, batch) of so many samples; a member's do not depend on the other members."""
+        """(S, batch) numbers of samples below `count`; no member's depend on other members."""
         each = [
             torch.randint(count, (batch,), generator=stream, device="cpu")
             for stream in self.streams
@@ -171,7 +171,7 @@ class _Ensemble:
         return torch.stack(each)
 
     def losses(self, own: Weights, x: Tensor, y: Tensor) -> Tensor:
-        """(S,) of each member on its own samples."""
+        """(S,) loss of each member on its own samples."""
         logits = self.nets.at(own, x)
         losses = cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none")
         return losses.reshape(y.shape).mean(dim=1)
@@ -198,11 +198,11 @@ class _Ensemble:
         return leading_pairs(own, total, before, nudging, self.seed, chance, structure=structure)
 
     def directions(self, nudging: Nudging, own: Weights, before: Tensor | None) -> Tensor:
-        """(S, n, k) that the next steps leave out."""
+        """(S, n, k) directions that the next steps leave out."""
         return self.sharpest(own, before, nudging, None).vectors
 
     def seen(self) -> dict[str, Any]:
-        """(S,) the largest eigenvalue and the loss, on the fixed samples."""
+        """The largest eigenvalues and the losses, (S,) each, on the fixed samples."""
         own = self.nets.parameters
         pairs = self.sharpest(own, None, Nudging(k=1, tolerance=0.01), CHANCE)
         losses = self.losses(own, *self.fixed).detach()
@@ -211,19 +211,19 @@ class _Ensemble:
 
     @torch.no_grad()
     def accuracy(self, x: Tensor, y: Tensor) -> Any:
-        """(S,) share of guesses that are right."""
+        """(S,) share of right guesses."""
         guesses = self.nets(x.expand(len(self.fixed[0]), *x.shape)).argmax(dim=2)
         return (guesses == y).double().mean(dim=1).cpu().numpy()
 
 
 def _labelled(name: str, given: Labelled) -> Labelled:
     if not isinstance(given, tuple | list) or len(given) != 2:
-        raise ValueError(f"{name} are points (n, d) and their labels (n,), got {shown(given)}")
+        raise ValueError(f"{name} must be points (n, d) and their labels (n,), got {shown(given)}")
     x, y = float_tensor(name, given[0], torch.float32), torch.as_tensor(given[1])
     whole = not (y.is_floating_point() or y.is_complex() or y.dtype == torch.bool)
     if x.ndim != 2 or not len(x) or y.shape != x.shape[:1] or not whole or y.min() < 0:
         got = f"{tuple(x.shape)} and {tuple(y.shape)} of {y.dtype}"
-        raise ValueError(f"{name} are points (n, d) and whole numbers (n,) from 0, got {got}")
+        raise ValueError(f"{name} must be points (n, d) and whole numbers (n,) from 0, got {got}")
     return x, y
 
 
@@ -255,7 +255,7 @@ def measure(
 
 
 def at_equal_loss(nudged: DataFrame, plain: DataFrame) -> DataFrame:
-    """Nets at their end, beside plain ones where those had the same loss.
+    """Nudged nets after training, beside plain ones where these had the same loss.
 
     Args:
         nudged: members, with columns "block", "member", "top" and "loss".
@@ -263,8 +263,8 @@ def at_equal_loss(nudged: DataFrame, plain: DataFrame) -> DataFrame:
 
     Returns:
         A row per member with columns "block", "member", "nudged" and "plain": largest eigenvalues.
-        Between two records the plain one's is taken to be linear in the loss; NaN for losses out of
-        its reach.
+        Between two records the plain net's is taken to be linear in the loss; NaN for losses that
+        the plain net did not pass.
 
     >>> plain = DataFrame({"block": 0, "member": 0, "top": [4.0, 2.0], "loss": [1.0, 0.0]})
     >>> nudged = DataFrame({"block": [0], "member": [0], "top": [9.0], "loss": [0.5]})
@@ -281,7 +281,7 @@ def at_equal_loss(nudged: DataFrame, plain: DataFrame) -> DataFrame:
 
 
 def _top_at(course: DataFrame, loss: float) -> float:
-    """Sharpness where the loss first came down to a level."""
+    """Sharpness where the loss first fell to a level."""
     lowest = np.minimum.accumulate(course["loss"].to_numpy())
     if not lowest[-1] <= loss <= lowest[0]:
         return np.nan

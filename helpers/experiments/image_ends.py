@@ -1,4 +1,4 @@
-"""What is measured of a trained image GAN: its samples, the way to its best net, and that net."""
+"""What is measured on a trained image GAN: its samples, the path to its best net, and that net."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ from helpers.scores import (
 )
 from helpers.spectra import game_eigenvalues, slq_density, top_eigenpairs
 
-_DIGITS = 10  # of a path's positions, so that equal ones are the same number
-_DRAWN = 6144  # values of the pictures that are kept: six in grey, two in colour
-_LEVELS = 15  # of grey above black: one hexadecimal digit
-_EVERY = 8  # of the 1,000 places of a density is kept
-_LOWEST = 1e-7  # of a density's largest value: what is kept as zero
-_TOLERANCE = 1e-2  # of residuals, relative to the eigenvalues
+_DIGITS = 10  # decimals of a path's positions, so that equal ones are the same number
+_DRAWN = 6144  # values kept of the pictures: six in grey, or two in colour
+_LEVELS = 15  # levels of grey above black: one hexadecimal digit
+_EVERY = 8  # one in so many of a density's 1,000 places is kept
+_LOWEST = 1e-7  # part of a density's largest value; what is below is kept as zero
+_TOLERANCE = 1e-2  # tolerance of residuals, relative to the eigenvalues
 Found = dict[str, Any]  # "numbers" by name, and courses by name, as lists by column
 
 
@@ -45,8 +45,8 @@ class Looking:
     batch: int = 100  # images in a pass, and at once along a path
     looked: int = 1000  # images of the game at the end
     on_path: int = 5000  # images of the game along a path
-    ends: int = 5  # of a path: the kept nets whose samples score best
-    watched: int = 8  # nets along the training, whose eigenvalues are looked at
+    ends: int = 5  # end points of a path: the kept nets whose samples score best
+    watched: int = 8  # nets along the training whose eigenvalues are computed
     alphas: int = 22  # positions on a path
     top: int = 20  # leading eigenvalues
     lanczos: tuple[int, int] = (60, 4)  # steps and probes of a density
@@ -55,15 +55,15 @@ class Looking:
 def samples_of(
     gan: TrainedGan, judge: Classifier, held: ImageSet, stages: Sequence[int], *, seed: int
 ) -> Found:
-    """Scores of samples along the training and, of its best net, entropy, modes and distance.
+    """Scores of samples along the training, and entropy, modes and distance of its best net.
 
-    Beside them stands what real images and noise have under the same judge.
+    They come with the values of real images and of noise under the same judge.
 
     Args:
-        gan: with the nets after the stages kept.
+        gan: with nets kept after the stages.
         judge: of all samples.
         held: the test images.
-        stages: iterations, the last one the end.
+        stages: iterations, the last of them the end.
         seed: of the latents.
     """
     count = scored(held)
@@ -91,7 +91,7 @@ def samples_of(
 
 
 def best_of(stages: Sequence[int], scores: Sequence[float], count: int) -> list[int]:
-    """The stages with the best scores, the best first, so many at most; of equal ones the later.
+    """At most `count` stages with the best scores, best first; of equal ones the later.
 
     >>> best_of([10, 20, 30, 40], [1.0, 3.0, 2.0, 3.0], 3)
     [40, 20, 30]
@@ -101,7 +101,7 @@ def best_of(stages: Sequence[int], scores: Sequence[float], count: int) -> list[
 
 
 def as_text(images: Tensor) -> list[str]:
-    """Images in [-1, 1] as texts of sixteen levels, a hexadecimal digit each.
+    """Images in [-1, 1] as text in sixteen levels, one hexadecimal digit per value.
 
     >>> import torch
     >>> as_text(torch.tensor([[[[-1.0, 1.0]]]]))
@@ -124,12 +124,12 @@ def from_text(texts: Sequence[str]) -> NDArray[np.float64]:
 def path_of(
     gan: TrainedGan, reals: Tensor, best: Sequence[int], first: int, how: Looking, *, seed: int
 ) -> Found:
-    """The bump of the path-angle, of paths from the start and from the end of the first epoch.
+    """The bump of the path-angle on paths from the start and from the end of the first epoch.
 
     Args:
-        gan: with the nets after the iterations kept.
+        gan: with nets kept after these iterations.
         reals: the images of the game, where to compute.
-        best: iterations of the ends.
+        best: iterations of the end points.
         first: iteration after the first epoch, where the released script begins.
         how: how closely.
         seed: of the latents.
@@ -148,7 +148,7 @@ def path_of(
 
 
 def end_of(gan: TrainedGan, end: int, reals: Tensor, how: Looking, *, seed: int) -> Found:
-    """Numbers and leading eigenvalues of a kept net, spectral norm held and settled."""
+    """Numbers and leading eigenvalues of a kept net, with spectral norm held and settled."""
     at = gan.end_point(end, reals, top=how.top, seed=seed)
     numbers = at.summary()
     # Part of a spectrum cannot show that a point is stable, and "lowest" is the lowest leading one.
@@ -179,11 +179,11 @@ def end_of(gan: TrainedGan, end: int, reals: Tensor, how: Looking, *, seed: int)
 def along(
     gan: TrainedGan, stages: Sequence[int], reals: Tensor, how: Looking, *, seed: int
 ) -> Found:
-    """The game's leading and leftmost eigenvalue, and the field's norm, along the training.
+    """The game's leading and leftmost eigenvalues, and the field's norm, along the training.
 
     Args:
-        gan: with the nets after the stages kept.
-        stages: iterations; so many as `how` says are looked at, in equal steps up to the last.
+        gan: with nets kept after the stages.
+        stages: iterations; `how` says how many are looked at, in equal steps up to the last.
         reals: the images of the game, where to compute.
         how: how closely.
         seed: of the latents.

@@ -24,7 +24,7 @@ __all__ = [
     "QUANTITIES",  # none
     "READINGS",  # NuGAN as printed
     "SIZES",  # how much is run
-    "VERSION",  # of a run's numbers
+    "VERSION",  # the version of a run's numbers
     "WANTED",  # none
     "Setting",  # what to train
     "Size",  # how long and on how much, and how closely it is looked at
@@ -80,8 +80,8 @@ SIZES = {
     ),
 }  # fmt: skip
 
-WANTED: list[Wanted] = []  # recorded runs are what there is; `nudged_images` has those to come
-QUANTITIES: dict[str, dict[str, Quantity]] = {}  # nor do claims wait for this GAN
+WANTED: list[Wanted] = []  # its runs are recorded; `nudged_images` has those to come
+QUANTITIES: dict[str, dict[str, Quantity]] = {}  # no claim waits for this GAN
 
 
 def measure(
@@ -96,20 +96,21 @@ def measure(
 ) -> Measured:
     """Train the GAN of a block, and read off it what claims and figures need.
 
-    "members" has one row, of numbers that `image_epochs_course.summary` names, the judge's
-    "accuracy", and what real images and noise score under it, "real" and "noise". "course" is the
-    training at sixty epochs at most, "density" the spectra of both players at the size's stages.
+    "members" has one row: the numbers that `image_epochs_course.summary` names, the judge's
+    "accuracy", and the scores of real images and noise under it, "real" and "noise". "course" is
+    the training at sixty epochs at most, "density" the spectra of both players at the size's
+    stages.
 
     Args:
         setting, size, seed: what, how much, and the block.
         device: where to train and to measure.
-        folder: of this run, for its checkpoints.
+        folder: the run's own, for its checkpoints.
         data: the folder of the sets of images, as for `helpers.datasets.load`.
         until: asked in training.
 
     Raises:
         Paused: once `until` says so.
-        FileNotFoundError: for images that are not there.
+        FileNotFoundError: if images are missing.
 
     >>> from dataclasses import replace
     >>> tiny = replace(SIZES["quick"], images=50, epochs=1, stages=(1, 1, 1), judge_epochs=1)

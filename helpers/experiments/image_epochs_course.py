@@ -19,20 +19,20 @@ from helpers.experiments.image_epochs_training import TOP, Trained
 from helpers.operators import hessian
 from helpers.spectra import slq_density
 
-_EPOCHS = 60  # of a course, at most
-_SPARSE = 10  # points of a density's grid for one that is kept
-_FAINT = 1e-9  # of a density's maximum, below which none are, but for those beside what is visible
-LEAST = 1e-12  # of an eigenvalue whose logarithm is taken
-_PAPER = 180  # epochs, of which the paper's windows are parts
+_EPOCHS = 60  # epochs of a course, at most
+_SPARSE = 10  # one in so many points of a density's grid is kept
+_FAINT = 1e-9  # part of a density's maximum; only points above, and those beside them, are kept
+LEAST = 1e-12  # smaller eigenvalues are raised to this before the logarithm
+_PAPER = 180  # epochs of the paper's training, of which its windows are parts
 
 
 def summary(course: DataFrame, stages: Sequence[int]) -> dict[str, float]:
-    """The numbers of one training, by name; NaN for a correlation of what does not change.
+    """The numbers of one training, by name; NaN for the correlation of a constant curve.
 
     score: "_mean", "_best" and "_end" over the epochs, "best_epoch", "_late" at the late stage,
         "_spread" the deviation from the middle stage on, "_away" the mean over those epochs whose
-        G has an eigenvalue below -1% of its largest, 0 without any.
-    modes: classes that hold a hundredth of the samples, at stages and at the end, "_least" of all
+        G has an eigenvalue below -1% of its largest, 0 if there are none.
+    modes: classes that hold a hundredth of the samples, at stages and at the end, "_least" over all
         epochs from the middle stage on, "_gained" from there to the end; "entropy_late" of classes.
     top, "_g" and "_d": the largest eigenvalue at stages and at the end. lowest: the lowest over the
         largest; "_highest" is the highest of the three stages, "_at_best" at the best score.
@@ -40,7 +40,7 @@ def summary(course: DataFrame, stages: Sequence[int]) -> dict[str, float]:
     levels, logs, ranks, changes: correlations of the players' largest eigenvalues, "_of_five" of
         the sums of five, by `helpers.analysis.correlations`; rising: of `rising_together`.
     against: rank correlation of the score with the largest eigenvalue, "_late" in the last 81 of
-        180 epochs, "_changes" of what changes within ten of 180.
+        180 epochs, "_changes" of the changes within ten of 180.
     turning_epoch, peak_epoch: of G's largest eigenvalue and of the score, by `turning`.
     sharpening_d: rank correlation of the epoch and D's largest eigenvalue from the early stage on.
     widening_g: the width of G's spectrum, largest minus lowest, late over midway;
@@ -92,7 +92,7 @@ def row_of(trained: Trained) -> dict[str, float]:
 
 
 def _together(t: dict[str, np.ndarray]) -> dict[str, float]:
-    """How the players' eigenvalues go together: the largest ones, and the sums of five."""
+    """How the two players' eigenvalues correlate: the largest ones, and the sums of five."""
     first, sums = (
         [np.maximum(sum(t[f"top_{p} {rank}"] for rank in range(count)), LEAST) for p in "gd"]
         for count in (1, TOP)
@@ -102,15 +102,15 @@ def _together(t: dict[str, np.ndarray]) -> dict[str, float]:
 
 
 def thinned(course: DataFrame) -> DataFrame:
-    """Every so many epochs of a course, sixty at most, with the length of it in "epochs"."""
+    """At most sixty evenly spaced epochs of a course, with its length in "epochs"."""
     few = course.iloc[:: -(-len(course) // _EPOCHS)]
     return few.assign(epochs=len(course)).reset_index(drop=True)
 
 
 def densities_of(trained: Trained) -> DataFrame:
-    """Spectra of both players' own Hessians at the size's stages: an "eigenvalue" and "density".
+    """Spectra of both players' own Hessians at the size's stages, by "eigenvalue" and "density".
 
-    Other columns are "player", "epoch", and "epochs", the length of the training.
+    The other columns are "player", "epoch", and "epochs", the length of the training.
     """
     size, parts = trained.size, []
     for epoch in dict.fromkeys(size.stages):
@@ -125,7 +125,7 @@ def densities_of(trained: Trained) -> DataFrame:
 
 
 def visible(density: DataFrame) -> DataFrame:
-    """Those rows of one density that a logarithmic axis would show, and their neighbours.
+    """The rows of one density that a logarithmic axis would show, and their neighbours.
 
     >>> visible(DataFrame({"density": [0.0, 0.0, 1.0, 0.0, 0.0]})).index.tolist()
     [1, 2, 3]

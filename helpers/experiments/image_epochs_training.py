@@ -1,8 +1,8 @@
 """Image GANs epoch by epoch (Durall et al. 2021): what is trained, and what is recorded of it.
 
-The paper leaves nets, rates, batch, data of the Hessians and the judge open; what is chosen here,
-if a setting says nothing else, is a DCGAN without norm in D, Adam at 2e-4 with betas (0.5, 0.999),
-and a LeNet for each set of images.
+The paper leaves nets, rates, batch, data of the Hessians and the judge open. Unless a setting says
+otherwise, we choose a DCGAN without norm in D, Adam at 2e-4 with betas (0.5, 0.999), and a LeNet
+for each set of images.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ from helpers.training.train import Recording
 from helpers.training.train import train as train_players
 
 TOP = 5  # leading eigenvalues of each player, after every epoch
-_TOLERANCE = 0.05  # of their residuals, in parts of each eigenvalue
+_TOLERANCE = 0.05  # tolerance of their residuals, relative to each eigenvalue
 _TESTED = 10_000  # images that the judge is tested on, at most
 
 
@@ -58,13 +58,13 @@ class Setting(image_training.Setting):
     True
     """
 
-    data: str = "mnist"  # a name of `helpers.datasets.NAMES`
+    data: str = "mnist"  # a name in `helpers.datasets.NAMES`
     method: str = "adam"
     rates: tuple[float, float] = (2e-4, 2e-4)
     beta: float = 0.5
     normed: bool = False
     nets: str = "dcgan"  # or "dense", fully connected
-    batch_norm: str = ""  # in the players that it names, of those that have none otherwise
+    batch_norm: str = ""  # the players that get batch norm, of those without it by default
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -73,11 +73,11 @@ class Setting(image_training.Setting):
 
     @property
     def joint_batch(self) -> bool:
-        """Whether D judges reals and samples as one batch; with batch norm it sees one of each."""
+        """Whether D judges reals and samples as one batch; with batch norm it gets one of each."""
         return "D" not in self.batch_norm
 
     def players(self, latent: int, width: int, *, seed: int) -> Players:
-        """Both nets as they start; width is the DCGAN's, an eighth of the fully connected ones'.
+        """Both nets before training; width is the DCGAN's, an eighth of the fully connected ones'.
 
         >>> Setting(nets="dense").players(100, 16, seed=0).generator[0].out_features
         128
@@ -97,20 +97,20 @@ class Setting(image_training.Setting):
 class Size(protocol.Size):
     """How large a training is, and how closely it is looked at. A block is one GAN."""
 
-    images: int  # that the GAN learns from, at most
+    images: int  # images that the GAN learns from, at most
     epochs: int
     width: int
     batch: int
-    hessian_images: int  # the first ones, which Hessians are taken on: of nudging and of records
+    hessian_images: int  # the first ones, on which Hessians are taken, for nudging and for records
     score_samples: int
     judge_epochs: int
     stages: tuple[int, int, int]  # epochs: early, middle, late
     keep_every: int  # epochs between kept nets
     latent: int = 100
-    judge_images: int = 60_000  # that the judge learns from, at most: EMNIST has 240,000
-    rate_factor: float = 1.0  # on the rates of both players
-    probes: int = 3  # of a density of eigenvalues
-    steps: int = 50  # of Lanczos, for each of them
+    judge_images: int = 60_000  # images that the judge learns from, at most: EMNIST has 240,000
+    rate_factor: float = 1.0  # factor on the rates of both players
+    probes: int = 3  # for a density of eigenvalues
+    steps: int = 50  # Lanczos steps per probe
     stand_in: str = ""  # a set of images in place of the setting's
 
     @property
@@ -125,15 +125,15 @@ class EpochWatch:
     """What is recorded once an epoch: a score, and the ends of both players' spectra.
 
     "score", "entropy" and "modes" of samples under a judge; "top_g" and "top_d" (5,) the leading
-    eigenvalues of the own Hessians, "low_g" and "low_d" the lowest ones, "slope_g" the norm of G's
-    gradient, "value_g" and "value_d" the losses, on fixed data; "norm_g" and "norm_d" of weights.
-    Nothing is carried from one epoch to the next, so that a training that was cut off records what
-    an uncut one does.
+    eigenvalues of each player's own Hessian, "low_g" and "low_d" the lowest ones, "slope_g" the
+    norm of G's gradient, "value_g" and "value_d" the losses, on fixed data; "norm_g" and "norm_d"
+    the norms of the weights. Nothing is carried from one epoch to the next, so an interrupted
+    training records the same as an uninterrupted one.
 
     Args:
         judge: a classifier.
-        reals: the images that losses are taken on; as many latents.
-        setting: of the training, whose loss is taken.
+        reals: the images on which losses are taken, with as many latents.
+        setting: of the training; its loss is used.
         latent: dimension of a latent.
         score_samples: samples to score.
         seed: of the latents, and of the vectors that searches begin with.
@@ -178,10 +178,10 @@ class Trained:
 
     gan: TrainedGan
     size: Size
-    reals: Tensor  # (n, 1, 32, 32) that Hessians are taken on, where it was trained
-    passes: int  # of an epoch
+    reals: Tensor  # (n, 1, 32, 32) images for Hessians, on the device of the training
+    passes: int  # per epoch
     judge: Classifier
-    range: ScoreRange  # of real images and of noise under the judge
+    range: ScoreRange  # the scores of real images and of noise under the judge
     seed: int
 
     def point(self, epoch: int) -> Tensor:
@@ -197,7 +197,7 @@ class Trained:
         records = self.gan.run.records
         columns: dict[str, Any] = {"epoch": range(1, len(records["score"]) + 1)}
         for name, values in records.items():
-            if name.startswith("loss"):  # of an epoch's last pass alone
+            if name.startswith("loss"):  # only that of an epoch's last pass
                 continue
             if values.ndim == 1:
                 columns[name] = values
@@ -222,13 +222,13 @@ def train(
         setting, size: what to train, and how long.
         seed: of weights, batches, and all that the watch draws.
         device: where to train.
-        folder: of the checkpoints; none is written without.
+        folder: for the checkpoints; without it none is written.
         data: the folder of the sets of images, as for `helpers.datasets.load`.
         until: as in `helpers.training.Recording`.
 
     Raises:
         ValueError, Diverged, Paused: as `helpers.training.train`.
-        FileNotFoundError: for images that are not there.
+        FileNotFoundError: if images are missing.
         FloatingPointError, NotConverged: if a search of the watch fails.
 
     >>> from dataclasses import replace
@@ -262,13 +262,13 @@ def train_epochs(
     until: Until | None = None,
     device: torch.device | str = "cpu",
 ) -> TrainedGan:
-    """Train the GAN of a setting on some images, watched by some judge; see `train`.
+    """Train the GAN of a setting on given images, watched by a given judge; see `train`.
 
     Args:
-        setting, size, seed, until, device: as there.
+        setting, size, seed, until, device: as for `train`.
         reals: (n, channels, 32, 32) in [-1, 1], in epochs of n // batch passes.
         judge: of the samples.
-        checkpoint: a file that the state is kept in after each epoch; a watch of other sizes needs
+        checkpoint: a file for the state, written after each epoch; a watch of other sizes needs
             a file of its own.
     """
     passes, latent = len(reals) // size.batch, size.latent
@@ -308,7 +308,7 @@ def train_epochs(
 
 @cache
 def images_of(name: str, count: int, data: Path | str | None = None) -> Tensor:
-    """(n, 1, 32, 32) the images that GANs learn from, n at most count, drawn once and for all.
+    """(n, 1, 32, 32) the images that GANs learn from, n at most `count`, drawn once and for all.
 
     >>> images_of("digits", 100).shape
     torch.Size([100, 1, 32, 32])

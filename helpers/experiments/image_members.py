@@ -1,4 +1,4 @@
-"""One member of the image experiments: its setting, its training, and what is measured of it."""
+"""One member of the image experiments: its setting, its training, and what is measured on it."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class Setting(image_training.Setting):
     """A training, what it learns from, and how the paper counts its length.
 
     Raises:
-        ValueError: as `TrainingSetting`, and for a count of another name.
+        ValueError: as in `TrainingSetting`, and for an unknown `counted`.
 
     >>> Setting(data="cifar10").method
     'extra-adam'
     """
 
-    data: str = "mnist"  # a name of `helpers.datasets.NAMES`
-    counted: str = "updates"  # or "passes", of which ExtraAdam makes two for an update
+    data: str = "mnist"  # a name in `helpers.datasets.NAMES`
+    counted: str = "updates"  # or "passes", of which ExtraAdam makes two per update
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -55,14 +55,14 @@ class Setting(image_training.Setting):
 class ImageSize(Size, Looking):
     """How much is trained, and how closely the GAN is looked at."""
 
-    iterations: tuple[int, int]  # of D, under NSGAN and under WGAN-GP; see `Setting.counted`
+    iterations: tuple[int, int]  # of D under NSGAN and under WGAN-GP; see `Setting.counted`
     kept: int = 40  # nets along the training, in equal steps, whose samples are scored
     width: int = 64
     latent: int = 100
     judge_epochs: int = 60
-    stand_in: str = ""  # the set that is learnt in place of the setting's
-    faster: float = 1.0  # times the setting's rates
-    least_score: float = 0.0  # on MNIST, below which a run's best net decides nothing
+    stand_in: str = ""  # a set of images in place of the setting's
+    faster: float = 1.0  # factor on the setting's rates
+    least_score: float = 0.0  # score on MNIST below which a run's best net decides nothing
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,12 @@ class Schedule:
     """Iterations of the training, each a pass of G and some of D, after which nets are kept."""
 
     length: int
-    stages: Sequence[int]  # whose samples are scored
-    first: int  # after the first epoch, even
+    stages: Sequence[int]  # iterations whose samples are scored
+    first: int  # the end of the first epoch, rounded up to an even iteration
 
 
 def schedule(setting: Setting, size: ImageSize, images: int) -> Schedule:
-    """When the nets of a training on so many images are kept.
+    """When nets are kept in a training on this number of images.
 
     >>> schedule(Setting(), ImageSize(iterations=(90, 200), lacks="most"), 60_000).length
     180
@@ -103,14 +103,14 @@ def train(
 
     Args:
         setting, size, seed: what, how much, and the block.
-        member: its number.
+        member: the member's number.
         device: where to train.
-        folder: of its checkpoint; none is written without.
-        data: folder of data sets, as `helpers.datasets.load`.
+        folder: for its checkpoint; without it none is written.
+        data: folder of data sets, as for `helpers.datasets.load`.
         until: as in `helpers.training.Recording`.
 
     Raises:
-        Diverged, Paused: as `train_images`.
+        Diverged, Paused: as in `train_images`.
 
     >>> tiny = ImageSize(iterations=(1, 1), width=2, batch=5, stand_in="digits", lacks="most")
     >>> sorted(train(Setting(), tiny, seed=0).run.snapshots)
@@ -146,12 +146,12 @@ def look(
     data: Path | str | None = None,
     until: Until | None = None,
 ) -> Found:
-    """Numbers and courses of one member: what `image_ends` finds, with how long it lasted.
+    """Numbers and courses of one member: what `image_ends` finds, and how long it lasted.
 
-    The end point is the kept net whose samples score best, and paths lead to the best few, as the
-    paper has it (Section 5.1, Appendix C.3).
+    The end point is the kept net whose samples score best, and paths lead to the best few, as in
+    the paper (Section 5.1, Appendix C.3).
 
-    Arguments and errors as `train`, but that one which diverges has numbers, too: few.
+    Arguments and errors are those of `train`, but a member that diverges has a few numbers, too.
 
     >>> tiny = ImageSize(iterations=(1, 1), width=2, batch=5, stand_in="digits", lacks="most")
     >>> wild = Setting(rates=(1e30, 1e30))

@@ -21,12 +21,12 @@ TABLE_1 = {
 
 
 def _seeds(rows: Rows, arm: str, column: str) -> list[float]:
-    """A column of an arm; 0 where a correlation was of a curve that does not change."""
+    """A column of an arm; 0 for the correlation of a constant curve."""
     return np.nan_to_num(rows[arm][column].to_numpy(dtype=float)).tolist()
 
 
 def _by_seed(rows: Rows, arms: Sequence[str], column: str) -> DataFrame:
-    """A row a seed that all of these arms have, a column an arm."""
+    """A row per seed that all these arms have, a column per arm."""
     parts = [rows[arm].set_index(["block", "member"])[column].rename(arm) for arm in arms]
     return concat(parts, axis=1, join="inner").sort_index().fillna(0.0)
 
@@ -41,7 +41,7 @@ def _of(arm: str, column: str) -> Quantity:
 
 
 def _of_runs(column: str) -> Quantity:
-    """Of all NSGANs, set by set."""
+    """A column of all NSGANs, set by set."""
     arms = [f"{name} NSGAN" for name in PAPER_SETS]
     return lambda rows: [value for arm in arms for value in _seeds(rows, arm, column)]
 
@@ -87,7 +87,7 @@ def _won(column: str) -> Quantity:
 
 
 def _better(column: str) -> Quantity:
-    """Of the kind whose score away from an equilibrium is the higher one, on MNIST."""
+    """A column of the kind whose score away from an equilibrium is the higher one, on MNIST."""
 
     def better(rows: Rows) -> list[float]:
         arm = max(_ON_MNIST, key=lambda arm: np.median(_seeds(rows, arm, "score_away")))

@@ -1,8 +1,8 @@
 """Training DCGANs on images as Berard et al. 2020 do (Sections 5.1 and 5.2, Appendices C.2, C.5).
 
-With spectral norm in D, by Adam or ExtraAdam, on the loss of NSGAN or of WGAN-GP. The settings are
-those of the text; where it is silent, those of the released script. A trained GAN is a `Game` on a
-fixed set of images and latents, with the networks as they were when it was kept.
+D has spectral norm, and training is by Adam or ExtraAdam on the loss of NSGAN or of WGAN-GP. The
+settings are the paper's; where it is silent, those of the released script. A trained GAN is a
+`Game` on a fixed set of images and latents, with the networks as they were when it was kept.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ class Setting(TrainingSetting):
     method: str = "extra-adam"
     rates: tuple[float, float] = (2e-4, 5e-5)
     beta: float = 0.9
-    critics: int = 1  # passes of D for one of G
+    critics: int = 1  # passes of D per pass of G
     normed: bool = True  # whether D has the spectral norm
 
     @property
     def joint_batch(self) -> bool:
         """Whether D judges reals and samples as one batch, in training and in the game.
 
-        As nothing in this D depends on a batch, two would give the same numbers, apart from a
-        second power iteration of its norms.
+        As nothing in this D depends on a batch, two batches would give the same numbers, apart
+        from a second power iteration of its norms.
         """
         return True
 
 
-# Of WGAN-GP's rate the text prints "8.6 x 10" without an exponent; 1e-5 is our reading of it.
+# For WGAN-GP's rate the paper prints "8.6 x 10" without an exponent; 8.6e-5 is our reading of it.
 _WGAN_GP: dict[str, Any] = {
     "loss": "wgan",
     "rates": (8.6e-5, 8.6e-5),
@@ -70,7 +70,7 @@ KINDS: dict[str, dict[str, Any]] = {  # fields of a setting by name
     "wgan-gp adam": _WGAN_GP | _ADAM,
 }
 SETTINGS = {kind: Setting(**fields) for kind, fields in KINDS.items()}
-SAMPLES = 500  # that a generator makes at once, in the statistics of which its batch norm works
+SAMPLES = 500  # samples that a generator makes at once; its batch norm uses their statistics
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +143,7 @@ class TrainedGan:
         seed: int,
         batch_size: int | None = None,
     ) -> PathProfile:
-        """The field from one kept iteration to others and beyond, exact spectral norm.
+        """The field from one kept iteration to others and beyond, with exact spectral norm.
 
         Other arguments are those of `game` and of `helpers.analysis.path_profile`.
         """
@@ -179,11 +179,11 @@ def train_images(
         setting: one of `SETTINGS`, or another one.
         reals: (n, channels, 32, 32) in [-1, 1].
         iterations: 0 or more; after an even number ExtraAdam rests on a step, not ahead of one.
-            From a checkpoint a shorter training of the same setting goes on.
+            It goes on from the checkpoint of a shorter training of the same setting.
         seed: of the initial weights and of all that is drawn in training.
         width, latent: as for `helpers.models.dcgan`; the paper's are 64 and 100.
         batch: images in a pass.
-        hessian_images: how many, the first ones, nudging finds its directions on.
+        hessian_images: how many images, the first ones, nudging finds its directions on.
         recording: as for `train`; start and end are always among its snapshots.
         device: where to train.
 
@@ -259,7 +259,7 @@ def samples(generator: nn.Module, latents: Tensor) -> Tensor:
 
 
 def milestones(iterations: int, count: int) -> list[int]:
-    """Even iterations, so many in equal steps up to the end.
+    """`count` even iterations, in equal steps up to the end.
 
     >>> milestones(1000, 4)
     [250, 500, 750, 1000]

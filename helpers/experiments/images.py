@@ -1,7 +1,7 @@
 """The image experiments of Berard et al. 2020 (Sections 5.1 and 5.2, Appendices C.2 and C.5).
 
 DCGANs on MNIST and CIFAR-10 by four kinds of training, scored and looked at as games.
-`image_members` trains one and looks at it, `image_ends` is what it looks at, and `judges` trains
+`image_members` trains one and looks at it, `image_ends` has what is measured, and `judges` trains
 the LeNet under which all GANs of a data set are scored.
 """
 
@@ -21,11 +21,11 @@ from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Unti
 
 __all__ = [
     "ARMS",  # a data set, a loss and a method
-    "QUANTITIES",  # what claims are judged on
+    "QUANTITIES",  # what claims are judged by
     "READINGS",  # what the paper may have meant
     "SIZES",  # how much is run
-    "VERSION",  # of a run's numbers
-    "WANTED",  # which runs are to be had
+    "VERSION",  # the version of a run's numbers
+    "WANTED",  # which runs are wanted
     "ImageSize",  # how much is trained, and how closely the GAN is looked at
     "Setting",  # a training, what it learns from, and how the paper counts its length
     "measure",  # the numbers of a run
@@ -147,13 +147,13 @@ def measure(
     a member diverged. Courses are "scores" along the training, "pictures" of the best net, the
     "path" to it, "leading" eigenvalues of the Jacobian there, "norms" of D's layers, and the
     "density" of each player's own spectrum; "along" has the Jacobian's leading and leftmost
-    eigenvalues in the course of the training.
+    eigenvalues during training.
 
     Args:
         setting, size, seed: what, how much, and the block.
         device: where to compute.
-        folder: of this run, for its checkpoints.
-        data: folder of data sets, as `helpers.datasets.load`.
+        folder: the run's own, for its checkpoints.
+        data: folder of data sets, as for `helpers.datasets.load`.
         until: asked in trainings, and between the parts of what follows.
 
     Raises:
@@ -191,8 +191,8 @@ def measure(
 def _whole(rows: Rows, arm: str, *columns: str) -> DataFrame:
     """Columns of an arm's members that did not diverge.
 
-    What is not about scores is about GANs that have learnt: a member whose best net scores below
-    the "least" of its size says nothing of them. Among scores it counts.
+    All numbers but scores are about GANs that have learnt: a member whose best net scores below
+    the "least" of its size says nothing about them. Its score still counts.
     """
     found = rows[arm]
     if "score" not in columns and "least" in found:
@@ -204,7 +204,7 @@ def _whole(rows: Rows, arm: str, *columns: str) -> DataFrame:
 
 
 def _by_seed(rows: Rows, arm: str, *columns: str) -> DataFrame:
-    """The same by block and member."""
+    """The same, by block and member."""
     return _whole(rows, arm, "block", "member", *columns).set_index(["block", "member"])
 
 
@@ -223,14 +223,14 @@ def _both(rows: Rows, data: str, column: str) -> list[float]:
 
 
 def _bump(rows: Rows, arms: Sequence[str]) -> list[float]:
-    """Height of the path-angle over its level, seed by seed, of the arm where that is smallest."""
+    """Height of the path-angle over its level, seed by seed, for the arm where it is smallest."""
     parts = [_whole(rows, arm, "height", "level") for arm in arms]
     found = [own["height"] / own["level"] for own in parts]
     return min(found, key=lambda own: float(own.median())).tolist()
 
 
 def _lean(rows: Rows, data: str) -> float:
-    """WGAN-GP's minus NSGAN's."""
+    """WGAN-GP's lean minus NSGAN's."""
     nsgan, wgan = _both(rows, data, "lean")
     return wgan - nsgan
 
@@ -253,7 +253,7 @@ def _gap(rows: Rows, column: str, data: str, losses: Sequence[str] = ("nsgan", "
 
 
 def _gain(data: str, loss: str) -> Quantity:
-    """Score with ExtraAdam minus that with Adam, of the seeds that both have."""
+    """Score with ExtraAdam minus that with Adam, for the seeds that both have."""
 
     def gain(rows: Rows) -> list[float]:
         extra, adam = (
@@ -266,13 +266,13 @@ def _gain(data: str, loss: str) -> Quantity:
 
 
 def _own(rows: Rows, column: str) -> float:
-    """An end of D's own spectrum over its largest modulus, NSGAN on CIFAR-10."""
+    """An end of D's own spectrum over its largest modulus, for NSGAN on CIFAR-10."""
     ends = _whole(rows, "cifar10 nsgan extra-adam", "d_low", "sharpness")
     return float((ends[column] / ends.abs().max(axis=1)).median())
 
 
 def _over(rows: Rows, one: str, other: str, *columns: str) -> list[float]:
-    """An arm over another one with the same seeds: of a column, or of two columns' quotients."""
+    """One arm over another with the same seeds: a column, or the quotient of two columns."""
 
     def values(arm: str) -> Series:
         own = _by_seed(rows, arm, *columns)
@@ -287,7 +287,7 @@ def _sharper(rows: Rows, data: str) -> list[float]:
 
 
 def _lasted(rows: Rows, loss: str) -> list[float]:
-    """Passes of each seed, both methods."""
+    """Passes that each seed lasted, for both methods."""
     arms = (f"mnist {loss} {method}" for method in ("extra-adam", "adam"))
     return [passes for arm in arms for passes in rows[arm]["passes"].tolist()]
 
@@ -363,7 +363,7 @@ QUANTITIES |= {
     "B23": _read_off(
         "negative_curvature", lambda rows, data: max(_both(rows, data, "negative_curvature"))
     ),
-    # Where the axes of its Figure 4 end: the paper against itself.
+    # Where the axes of the paper's Figure 4 end: the paper against itself.
     "B24": _read_off("sharpness", _sharper)
     | {"printed_cifar_axes": lambda rows: 700.0 / 500_000.0},
 }

@@ -1,7 +1,7 @@
 """LeNets that judge images of digits, as those of Berard et al. 2020 do (Appendix C.2).
 
 The paper's is "a LeNet classifier pretrained on MNIST", and nothing more is said of it. So a run
-is one LeNet, scored along its training: how high an inception score can be depends on that.
+is one LeNet, scored along its training; how high an inception score can be depends on that.
 `helpers.experiments.images` scores all GANs of a data set under one of them.
 """
 
@@ -24,25 +24,25 @@ from helpers.machine import pick_device
 from helpers.scores import Classifier, inception_score, score_range, train_judge
 
 VERSION = 1
-SCORED = 5000  # images, as many as Berard et al. score of a generator; half the test images at most
+SCORED = 5000  # images, as many as Berard et al. score per generator; at most half the test images
 _JUDGE = 0  # the seed of the LeNet under which all GANs of a set are scored
-_JUDGES: dict[tuple[Any, ...], Classifier] = {}  # of this process: each takes minutes
+_JUDGES: dict[tuple[Any, ...], Classifier] = {}  # kept for this process: each takes minutes
 _DRAW = 0  # the seed of the images that are scored: all judges see the same ones
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Whose images are learnt."""
+    """Which images are learnt."""
 
-    data: str = "mnist"  # a name of `helpers.datasets.NAMES`
+    data: str = "mnist"  # a name in `helpers.datasets.NAMES`
 
 
 @dataclass(frozen=True, kw_only=True)
 class Size(protocol.Size):
     """How long a LeNet is trained."""
 
-    epochs: tuple[int, ...]  # after which it is scored, the last one the end
-    stand_in: str = ""  # the set that is learnt in place of the setting's
+    epochs: tuple[int, ...]  # epochs after which it is scored, the last of them the end
+    stand_in: str = ""  # a set of images in place of the setting's
 
 
 READINGS = {
@@ -84,9 +84,9 @@ def train(
         setting: what it learns.
         epochs: passes over the images.
         seed: of its weights and the order of the images.
-        device, checkpoint, until: as `helpers.scores.train_judge`.
-        data: folder of data sets, as `helpers.datasets.load`.
-        most: images that it learns and is tested on, at most; all without.
+        device, checkpoint, until: as for `helpers.scores.train_judge`.
+        data: folder of data sets, as for `helpers.datasets.load`.
+        most: the most images that it learns, and is tested on; by default all.
 
     Raises:
         Paused: once `until` says so.
@@ -111,7 +111,7 @@ def train(
 
 
 def at_most(found: ImageSet, count: int) -> ImageSet:
-    """So many images of a set, drawn once and for all; the set itself if it has no more.
+    """`count` images of a set, drawn once and for all; the set itself if it has no more.
 
     >>> len(at_most(load("digits"), 100))
     100
@@ -129,9 +129,9 @@ def judge_of(
     until: Until | None = None,
     most: tuple[int, int] | None = None,
 ) -> Classifier:
-    """The LeNet under which all GANs on one set of images are scored, trained once a process.
+    """The LeNet under which all GANs on one set of images are scored, trained once per process.
 
-    Arguments and errors as `train`; the checkpoint is in the folder.
+    Arguments and errors are those of `train`; the checkpoint is in the folder.
 
     >>> judge_of("digits", 1, device="cpu").accuracy > 0.3
     True
@@ -152,7 +152,7 @@ def judge_of(
 
 
 def scored(held: ImageSet) -> int:
-    """How many samples are scored beside these test images: 5,000, half of the images at most.
+    """How many samples are scored beside these test images: 5,000, but at most half the images.
 
     >>> held = load("digits", "test")
     >>> scored(held) == len(held) // 2

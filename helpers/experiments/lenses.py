@@ -1,4 +1,4 @@
-"""One game, every lens: nine GANs, each looked at as all three papers look at GANs.
+"""One game, every lens: nine GANs, each examined in the ways of all three papers.
 
 Three losses times three ways to train, on the ring of eight Gaussians, with nets small enough that
 the whole Jacobian of the game is at hand.
@@ -23,8 +23,8 @@ from helpers.losses.penalty import GradientPenalty
 from helpers.training.nudging import Nudging
 
 VERSION = 1
-UNITS = 16  # of both hidden layers of either player
-_ENDS = 5  # of a path, from the last tenth of a training
+UNITS = 16  # width of both hidden layers of either player
+_ENDS = 5  # end points of a path, from the last tenth of a training
 _LEADING = 20  # eigenvalues of the game that count as leading
 
 
@@ -33,7 +33,7 @@ class Size(protocol.Size):
     """How long a GAN is trained, and how closely its end is looked at."""
 
     iterations: int = 3000
-    samples: int = 256  # points and latents that losses are taken on
+    samples: int = 256  # points and latents on which losses are taken
     alphas: int = 15  # positions on a path
 
 
@@ -65,7 +65,7 @@ SIZES = {
 WANTED = [
     Wanted(tuple(READINGS), tuple(ARMS), "full", range(100, 101), "where the lenses agree; minutes")
 ]
-QUANTITIES: dict[str, dict[str, Quantity]] = {}  # no paper claims anything of all nine
+QUANTITIES: dict[str, dict[str, Quantity]] = {}  # no paper claims anything about all nine
 
 
 def train(
@@ -79,7 +79,7 @@ def train(
 ) -> TrainedRing:
     """Train the members of a block; weights are kept at the start and at the ends of its paths.
 
-    Arguments and errors as `helpers.experiments.ring_training.train_ring`.
+    Arguments and errors are those of `helpers.experiments.ring_training.train_ring`.
 
     >>> train(Setting(), Size(iterations=2, lacks="most"), seed=0).finite
     [0]
@@ -121,7 +121,7 @@ def measure(
     """What the evidence keeps: "members", NaN where a member diverged.
 
     score, modes: the inception score under the true posterior of the ring, and the modes covered.
-    height, level: of the bump of the path-angle, from the start to five late points.
+    height, level: of the path-angle's bump, on paths from the start to five late points.
     imaginary_share, lowest, sharpness, negative_curvature, relative_norm: at the end, as
         `helpers.analysis.EndPoint.summary` names them.
 

@@ -1,7 +1,7 @@
 """The mixture-of-Gaussians experiment of Berard et al. 2020 (Section 5, Appendix C).
 
-The paper's text and the script that was released contradict each other, and the text leaves the
-dimension of latents open: `READINGS` are the experiments that were perhaps meant.
+The paper and its released script contradict each other, and the paper leaves the dimension of
+latents open: `READINGS` are the experiments that may have been meant.
 `mixture_training` trains one, `mixture_ends` looks at where it ended, and `mixture_quantities` has
 what claims are judged by.
 """
@@ -28,12 +28,12 @@ from helpers.training import Paused
 
 __all__ = [
     "ARMS",  # what the paper compares, and what we put beside it
-    "DEFAULTS",  # what the text and the released script say of one training
-    "QUANTITIES",  # what claims are judged on
+    "DEFAULTS",  # what the paper and the released script say of one training
+    "QUANTITIES",  # what claims are judged by
     "READINGS",  # what the paper may have meant
     "SIZES",  # how much is run
-    "VERSION",  # of a run's numbers
-    "WANTED",  # which runs are to be had
+    "VERSION",  # the version of a run's numbers
+    "WANTED",  # which runs are wanted
     "MixtureSize",  # how much is trained, and how closely its end is looked at
     "Setting",  # what to train
     "measure",  # the numbers of a run
@@ -42,8 +42,8 @@ __all__ = [
 
 VERSION = 1
 
-_RECORDS = 3000  # of the field's norms in a training, at most twice as many
-_DRAWN = 50  # places of a course of norms
+_RECORDS = 3000  # records of the field's norms in a training; at most twice as many
+_DRAWN = 50  # places kept of a course of norms
 
 _PENALTY = 1e-3
 _SLOW = (1e-2, 1e-2)
@@ -82,7 +82,7 @@ READINGS = {
     ),
 }
 
-# Rates of the text and of the script for WGAN-GP are the same. The penalty is taken at the data, as
+# For WGAN-GP the paper and the script have the same rates. The penalty is taken at the data, as
 # in the released training. The losses of "nsgan" are those of the reading.
 _WGAN: dict[str, Any] = {
     "loss": "wgan",
@@ -98,7 +98,7 @@ ARMS: dict[str, dict[str, Any]] = {
     "wgan-gp interpolates": _WGAN | {"penalty": GradientPenalty(_PENALTY, "interpolates")},
     "rsgan": {"loss": "rs"},
 }
-RATES = (0.05, 0.02, 0.01)  # of both players, beside the printed 0.1
+RATES = (0.05, 0.02, 0.01)  # rates of both players, beside the printed 0.1
 for _rate in RATES:
     ARMS[f"nsgan, rate {_rate}"] = {"rates": (_rate, _rate)}
     ARMS[f"nsgan descent, rate {_rate}"] = {"rates": (_rate, _rate)} | _DESCENT
@@ -111,8 +111,8 @@ class MixtureSize(Size):
     """How much is trained, and how closely its end is looked at."""
 
     iterations: int  # one of extragradient takes two gradients
-    points: int  # of the data, and latents
-    ends: int = 20  # of a path, from the last tenth of a training
+    points: int  # points of the data, and latents
+    ends: int = 20  # end points of a path, from the last tenth of a training
     alphas: int = 73  # positions on a path
     fresh: int = 10_000  # points for the distance to the data
     away: int = 300  # steps away from the end point
@@ -248,13 +248,13 @@ def measure(
 
     The frame "members" has norms late in training, and numbers at the end point that
     `helpers.analysis.EndPoint.summary` and `helpers.experiments.mixture_ends` name; NaN where a
-    member diverged, and in what a setting has not. "norms" are those along the training; "path"
-    and "density" are of the first two finite members, "spectrum" and "own" of the first.
+    member diverged, and where a setting has no such number. "norms" are those along the training;
+    "path" and "density" are of the first two finite members, "spectrum" and "own" of the first.
 
     Args:
         setting, size, seed: what, how much, and the block.
         device: where to train; all else is done on the CPU.
-        folder: of this run, for its checkpoints.
+        folder: the run's own, for its checkpoints.
         data: not needed; the points are drawn.
         until: asked in training, and between members.
 

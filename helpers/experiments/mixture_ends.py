@@ -1,7 +1,8 @@
-"""What is measured of one trained member of the mixture: where it ended, and the way there.
+"""What is measured on one trained member of the mixture: where it ended, and the way there.
 
 All of it is computed on the CPU in double precision, on the member's own data. Where latents have
-one dimension the whole spectrum is; for larger nets the leading eigenvalues, by products.
+one dimension, that includes the whole spectrum; for larger nets, only leading eigenvalues, found by
+products.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from helpers.spectra import game_eigenvalues, top_eigenpairs
 TOP = 100  # leading eigenvalues, as many as the paper takes on the mixture
 EDGES = np.linspace(-6, 6, 61)  # of the bins of generated points
 _FRESH = 2**41  # added to a seed: points and latents that no training has seen
-_TINY = 1e-6  # of the largest modulus: an eigenvalue below counts as zero
-_DIGITS = 10  # of a path's positions, so that equal ones are the same number
+_TINY = 1e-6  # part of the largest modulus below which an eigenvalue counts as zero
+_DIGITS = 10  # decimals of a path's positions, so that equal ones are the same number
 Course = dict[str, list[float]]
 
 
@@ -44,16 +45,16 @@ class Looking:
 
 
 def look(trained: TrainedMixture, member: int, how: Looking, *, draw: bool) -> dict[str, Any]:
-    """Numbers of one finite member by name, and by the names of frames what can be drawn.
+    """Numbers of one finite member by name, and what can be drawn by the names of frames.
 
     The end point is what the released script stores: `TrainedMixture.end`. Its path begins, as
     there, after the first extrapolation.
 
     Args:
-        trained: with the points after `how.ends` kept.
+        trained: with points kept after `how.ends`.
         member: a finite one.
         how: how closely.
-        draw: whether "spectrum" and "own" are wanted, which take another spectrum.
+        draw: whether to find "spectrum" and "own", which take another spectrum.
 
     >>> from helpers.experiments.mixture_training import Setting, train_mixture
     >>> trained = train_mixture(Setting(), 1, 2, seed=0, n=20)
@@ -65,12 +66,12 @@ def look(trained: TrainedMixture, member: int, how: Looking, *, draw: bool) -> d
     first, last = trained.end(member, 0), trained.end(member, how.ends[-1])
     at = _spectra(game, start, last, whole=trained.setting.latent == 1)
     numbers = at.summary()
-    del numbers["stable"]  # said by "lowest" and "relative_norm"
+    del numbers["stable"]  # "lowest" and "relative_norm" say so
     moduli = np.abs(at.classification.spectrum)
     if at.classification.is_complete:
         numbers["tiny"] = float((moduli < _TINY * moduli.max()).sum())
     else:
-        del numbers["lowest"]  # no more than "lowest_leading" is known
+        del numbers["lowest"]  # only "lowest_leading" is known
     numbers["loss_d"] = float(game.losses(last)[1])
     numbers["first_sharpness"] = float(top_eigenpairs(hessian(game, "D", start), 1).values[0])
     points = torch.stack([trained.end(member, each) for each in how.ends])
@@ -101,7 +102,7 @@ def _spectra(game: Game, start: Tensor, end: Tensor, *, whole: bool) -> EndPoint
 
 
 def _drawn(game: Game, start: Tensor, at: EndPoint) -> dict[str, Course]:
-    """The leading eigenvalues before and after, and quantiles of the own ones after."""
+    """Leading eigenvalues before and after training; quantiles of the players' own ones after."""
     after, found = at.leading, at.classification
     if found.is_complete:
         values = np.linalg.eigvals(jacobian(game, start).dense().numpy())
@@ -168,8 +169,8 @@ def _resting(trained: TrainedMixture, member: int, how: Looking) -> dict[str, fl
 def _views(trained: TrainedMixture, member: int, how: Looking) -> dict[str, float]:
     """The end of a penalised training in the games that the released script looks at instead.
 
-    It trains with the penalty at the data, and analyses with it at interpolates, and with new
-    latents.
+    The script trains with the penalty at the data, but analyses with it at interpolates, and with
+    new latents.
     """
     penalty = trained.setting.penalty
     if penalty is None or penalty.where != "data" or trained.setting.latent > 1:
@@ -197,7 +198,7 @@ def _course(**columns: NDArray[np.float64]) -> Course:
 def late_norms(trained: TrainedMixture, iterations: int) -> Mapping[str, NDArray[np.float64]]:
     """(S,) median and standard deviation of the field's norm in the last fifth of a training.
 
-    Of the iterate, and of the point to which extragradient extrapolates; NaN of members that
+    Both of the iterate and of the point to which extragradient extrapolates; NaN for members that
     diverged.
     """
     courses = {"late": trained.norm}

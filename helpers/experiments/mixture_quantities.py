@@ -12,15 +12,15 @@ from helpers.experiments.mixture_training import RELEASED, Setting
 from helpers.experiments.protocol import Quantity, Rows
 from helpers.experiments.pull import remedies
 
-# What the text says of training a GAN on the mixture, and the released script by default.
+# What the paper says of training a GAN on the mixture, and the released script's defaults.
 DEFAULTS: dict[str, tuple[Any, Any]] = {
     "loss": (Setting().loss, RELEASED.loss),
     "rates of G and D": (Setting().rates, RELEASED.rates),
     "deviations of the modes": (Setting().sigmas, RELEASED.sigmas),
-    "iterations": (30_000, 50_000),  # 100,000 passes, two in a step of extragradient
+    "iterations": (30_000, 50_000),  # 100,000 passes, two per step of extragradient
 }
 
-_METHODS = ("extragradient", "optimism", "gradient penalty", "averaging, in turn")  # of Section 6
+_METHODS = ("extragradient", "optimism", "gradient penalty", "averaging, in turn")  # Section 6
 
 
 def _seeds(rows: Rows, arm: str, column: str) -> list[float]:
@@ -36,7 +36,7 @@ def _median(rows: Rows, arm: str, column: str) -> float:
 
 
 def _lasting(rows: Rows) -> str:
-    """The WGAN-GP whose ends count: as printed if all last, else the one of which more do."""
+    """The WGAN-GP whose ends count: as printed if all last, else the one with more that do."""
     if (rows["wgan-gp"]["diverged"] == 0).all():
         return "wgan-gp"
     arms = ("wgan-gp", "wgan-gp, sigma 1")
@@ -44,7 +44,7 @@ def _lasting(rows: Rows) -> str:
 
 
 def _of_loss(column: str, choose: Any) -> Quantity:
-    """Seeds of NSGAN or of WGAN-GP, of the loss that `choose`, max or min, takes by its median."""
+    """Seeds of NSGAN or of WGAN-GP: `choose`, max or min, picks the loss by its median."""
 
     def seeds(rows: Rows) -> list[float]:
         arm = choose(("nsgan", _lasting(rows)), key=lambda arm: _median(rows, arm, column))
@@ -54,7 +54,7 @@ def _of_loss(column: str, choose: Any) -> Quantity:
 
 
 def _pairs(rows: Rows, one: str, other: str, column: str, column_of_other: str = "") -> DataFrame:
-    """Two arms from the same start, a row a member that diverged in neither."""
+    """Two arms from the same start, a row per member that diverged in neither."""
     found = paired(rows, one, other, column, column_of_other).dropna().astype(float)
     if not len(found):
         raise KeyError(f"every member of {one} or of {other} has diverged")
@@ -91,19 +91,19 @@ def _quotients(rows: Rows, arm: str) -> Series:
 
 
 def _bump(rows: Rows) -> list[float]:
-    """The quotients of the loss of which they are smaller."""
+    """The quotients of the loss for which they are smaller."""
     found = [_quotients(rows, arm) for arm in ("nsgan", _lasting(rows))]
     return min(found, key=lambda own: float(own.median())).tolist()
 
 
 def _lean(rows: Rows) -> list[float]:
-    """WGAN-GP's minus NSGAN's from the same start."""
+    """WGAN-GP's lean minus NSGAN's from the same start."""
     both = _pairs(rows, _lasting(rows), "nsgan", "lean")
     return (both["one"] - both["other"]).tolist()
 
 
 def _sharper(rows: Rows) -> list[float]:
-    """NSGAN's D over WGAN-GP's from the same start."""
+    """Sharpness of NSGAN's D over that of WGAN-GP's from the same start."""
     both = _pairs(rows, "nsgan", _lasting(rows), "sharpness")
     return (both["one"] / both["other"]).tolist()
 

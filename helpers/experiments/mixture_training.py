@@ -36,7 +36,7 @@ UNITS = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Setting(TrainingSetting):
-    """What to train, both players at once. The defaults are those of the paper's text for NSGAN.
+    """What to train, both players at once. The defaults are those of the paper for NSGAN.
 
     >>> Setting("wgan", rates=(1e-2, 1e-1), penalty=GradientPenalty(1e-3, "data")).method
     'extragradient'
@@ -46,7 +46,7 @@ class Setting(TrainingSetting):
 
     method: str = "extragradient"
     rates: tuple[float, float] = (1e-1, 1e-1)
-    sigmas: tuple[float, float] = (0.5**0.5, 1.0)  # of the modes at 2 and at -2
+    sigmas: tuple[float, float] = (0.5**0.5, 1.0)  # standard deviations of the modes at 2 and at -2
     clip: float | None = None  # bound on D's weights
     latent: int = 1  # dimension of a latent
 
@@ -60,7 +60,7 @@ class TrainedMixture(TrainedMembers):
     """S members of one setting, and the games that their networks play."""
 
     setting: Setting
-    seed: int  # of their points, latents and nets
+    seed: int  # the seed of their points, latents and nets
 
     def game(
         self, member: int, *, latents: Tensor | None = None, penalty: GradientPenalty | None = None
@@ -89,7 +89,7 @@ class TrainedMixture(TrainedMembers):
     def end(self, member: int, iteration: int) -> Tensor:
         """(p + q,) what the script of Berard et al. 2020 saves as a training's end.
 
-        Of extragradient that is the point `ahead`, of descent the `point`.
+        For extragradient that is the point `ahead`, for descent the `point`.
         """
         find = self.ahead if self.setting.method == "extragradient" else self.point
         return find(member, iteration)
@@ -103,7 +103,7 @@ class TrainedMixture(TrainedMembers):
             return generator(latents.to(point.dtype))[:, 0]
 
     def lasted(self, member: int, iterations: int) -> int:
-        """The iteration in which a member diverged, or all that there are."""
+        """The iteration in which a member diverged, or else all `iterations`."""
         return self.run.diverged.get(member, iterations)
 
     @property
@@ -136,7 +136,7 @@ def train_mixture(
 ) -> TrainedMixture:
     """Train members of one setting on all their points at once.
 
-    If every member diverges, the result is what there was until then: see `TrainedMixture.finite`.
+    If every member diverges, the result covers all until then: see `TrainedMixture.finite`.
 
     Args:
         setting: what to train.
@@ -148,11 +148,11 @@ def train_mixture(
         every: iterations between records.
         keep: iterations after which weights are kept; the start and the end always are.
         checkpoint, until: as in `helpers.training.Recording`.
-        device: where to train; what is given back is on the CPU.
+        device: where to train; the result is on the CPU.
 
     Raises:
-        ValueError: as `train_ensemble` and `helpers.datasets.mixture_of_gaussians`.
-        Paused: as `helpers.training.Recording`.
+        ValueError: as in `train_ensemble` and `helpers.datasets.mixture_of_gaussians`.
+        Paused: as in `helpers.training.Recording`.
 
     >>> train_mixture(Setting(), 2, 3, seed=0, n=50).point(1, 3).shape
     torch.Size([602])
@@ -165,7 +165,7 @@ def train_mixture(
     )
     reals = samples.reals
     if not loss.pairs and (penalty is None or penalty.where == "data"):
-        reals = reals.sort(dim=1).values  # nothing but speed depends on the order
+        reals = reals.sort(dim=1).values  # the order affects only speed
     try:
         run = train_ensemble(
             [_nets(setting.latent, member_seed(seed, number)) for number in range(members)],
@@ -206,7 +206,7 @@ def clipping_filter(phi: Tensor, gradient: Tensor, bound: float) -> Tensor:
 
     The condition of Berard et al. 2020, eq. 24: the weight sits at the bound, and its gradient has
     the other sign. The gradient of the constrained player is zero there, so these are the
-    coordinates to leave out; the indicator of the paper, multiplied with the gradient, would leave
+    coordinates to leave out; the indicator of the paper, multiplied by the gradient, would leave
     out the others.
 
     >>> clipping_filter(torch.tensor([1.0, 1.0, 0.5]), torch.tensor([-2.0, 2.0, 2.0]), 1.0)

@@ -27,8 +27,8 @@ __all__ = [
     "QUANTITIES",  # what claims are judged by
     "READINGS",  # what the paper may have meant by NuGAN
     "SIZES",  # how much is run
-    "VERSION",  # of a run's numbers
-    "WANTED",  # which runs are to be had
+    "VERSION",  # the version of a run's numbers
+    "WANTED",  # which runs are wanted
     "Setting",  # what to train
     "Size",  # how long and on how much, and how closely it is looked at
     "measure",  # the numbers of a run
@@ -104,11 +104,11 @@ def measure(
 ) -> Measured:
     """Train the GAN of a block; see `helpers.experiments.image_epochs.measure`.
 
-    Here "course" has every epoch, as what leads and what follows is read off it.
+    Here "course" has every epoch, since what leads and what follows is read off it.
 
     Raises:
         Paused: once `until` says so.
-        FileNotFoundError: for images that are not there.
+        FileNotFoundError: if images are missing.
 
     >>> tiny = replace(SIZES["quick"], images=50, epochs=1, stages=(1, 1, 1), judge_epochs=1)
     >>> measure(Setting(nets="dense"), tiny, seed=0)["course"]["epoch"].tolist()
@@ -126,14 +126,14 @@ def measure(
 def screened(rows: DataFrame) -> DataFrame:
     """The readings by the mean score over the epochs, median over seeds, the best first.
 
-    It is what the paper's Table 1 has of NuGAN, and by which NuGAN is said to be better. The rule
+    The paper's Table 1 gives this score for NuGAN, and by it NuGAN is said to be better. The rule
     was written before any run.
 
     Args:
         rows: of "members", with a column "reading".
 
     Returns:
-        A row a reading, with the medians of "score_mean", "score_best", "modes_end" and
+        A row per reading, with the medians of "score_mean", "score_best", "modes_end" and
         "top_d_end", and "seeds".
 
     >>> row = {"score_best": 8.0, "modes_end": 10, "top_d_end": 90.0}

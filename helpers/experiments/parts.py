@@ -1,4 +1,4 @@
-"""Parts of a run: where they are kept, and those that a run which is taken up again reads back."""
+"""Parts of a run: where they are kept, and what a resumed run reads back."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def in_folder(folder: Path | None, name: str = "training.pt") -> Path | None:
 
 
 def of_member(folder: Path | None, member: int) -> Path | None:
-    """A folder for one member of a run, made if it is not there; None where nothing is kept.
+    """A folder for one member of a run, made if missing; None where nothing is kept.
 
     >>> of_member(None, 0) is None
     True
@@ -38,12 +38,12 @@ def kept(
     run: Mapping[str, Any],
     until: Until | None = None,
 ) -> dict[str, Any]:
-    """What `find` gives, from a file if it was found before.
+    """What `find` gives, read from a file if it was found before.
 
     Args:
-        find: numbers, texts, and lists and dictionaries of them.
+        find: gives numbers, texts, and lists and dictionaries of them.
         path: of the file; None to keep nothing.
-        run: what the part is of; a file of another one is refused.
+        run: the run of the part; a file of another run is refused.
         until: asked once the part has been found.
 
     Raises:

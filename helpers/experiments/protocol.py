@@ -1,4 +1,4 @@
-"""The one shape of an experiment, which everything that runs, stores or judges one relies on.
+"""The one shape of an experiment, on which all that runs, stores or judges one relies.
 
 An experiment is a module with `VERSION`, a `Setting`, `READINGS`, `ARMS`, `SIZES`, `WANTED`,
 `QUANTITIES` and `measure`. A *reading* is one way in which a paper may have meant what it leaves
@@ -19,8 +19,8 @@ from pandas import DataFrame
 from helpers.inputs import one_of
 
 Until = Callable[[], bool]
-# Frames by name. "members" has a row a member, and a column "member"; the others are courses, with
-# what they need to be read: a member, an iteration, a cluster.
+# Frames by name. "members" has a row per member, and a column "member"; the others are courses,
+# with columns that tell their rows apart: a member, an iteration, a cluster.
 Measured = dict[str, DataFrame]
 Rows = Mapping[str, DataFrame]  # members of all blocks of a reading at a size, by arm
 Quantity = Callable[[Rows], Any]
@@ -28,25 +28,25 @@ Quantity = Callable[[Rows], Any]
 
 @dataclass(frozen=True)
 class Reading:
-    """One way to read a paper, and where it is from."""
+    """One way to read a paper, and its source."""
 
-    setting: Any  # of the experiment's own class
+    setting: Any  # an instance of the experiment's own class
     source: str  # the place in the paper or its code; "ours: why" for what neither says
     stated: bool = True  # whether the paper states it
-    plausible: bool = True  # whether the paper may have meant it: then it is a chance for a claim
+    plausible: bool = True  # whether the paper may have meant it; then a claim may hold by it
 
 
 @dataclass(frozen=True, kw_only=True)
 class Size:
     """How much is run; experiments add their own numbers."""
 
-    members: int = 1  # of a block
-    lacks: str  # what the paper's protocol has more; "nothing" where it is the protocol
+    members: int = 1  # per block
+    lacks: str  # what the paper's protocol has beyond it; "nothing" where it is the protocol
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Runs that are to be had: all arms of all readings, at a size, in these blocks."""
+    """Runs that are wanted: all these arms of all these readings, at a size, in these blocks."""
 
     readings: Sequence[str]
     arms: Sequence[str]
@@ -88,7 +88,7 @@ def setting_of(experiment: Experiment, reading: str, arm: str) -> Any:
     """The setting of an arm of a reading.
 
     Raises:
-        ValueError: for a reading or an arm that there is not.
+        ValueError: for an unknown reading or arm.
 
     >>> from helpers.experiments import mixture
     >>> setting_of(mixture, "as printed", "nsgan descent").method

@@ -1,4 +1,4 @@
-"""The smallest game that rotates, and what the methods that are made for games do on it."""
+"""The smallest game that rotates, and what methods made for games do on it."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _METHODS: dict[str, Callable[[Iterable[Tensor]], Optimizer]] = {
 
 
 def pull(coupling: float, penalty: float = 0.0) -> Game:
-    """Two players of one weight who pull at each other, or, uncoupled, want their own zero.
+    """Two players of one weight each that pull at each other or, uncoupled, seek their own zero.
 
     Args:
-        coupling: the strength of the pull; 0 gives each player a curvature of 1 in its place.
+        coupling: the strength of the pull; 0 gives each player a curvature of 1 instead.
         penalty: curvature of the second player, as a gradient penalty gives it to D.
 
     >>> import torch
@@ -41,7 +41,7 @@ def pull(coupling: float, penalty: float = 0.0) -> Game:
 def remedies(steps: int = 300) -> Mapping[str, float]:
     """How far from the equilibrium each method ends, log10 of the distance over that at the start.
 
-    Berard et al. 2020, Section 6, names extragradient, averaging, optimism and gradient penalties.
+    Berard et al. 2020, Section 6, name extragradient, averaging, optimism and gradient penalties.
     All take steps of size 0.2 from (1, 1). "descent alone", "extragradient alone" and "optimism
     alone" are 50 steps without the coupling, where nothing rotates.
 

@@ -1,8 +1,8 @@
-"""Nudged steps down a rotated quadratic, where all that is removed and comes back can be seen.
+"""Nudged steps down a rotated quadratic, where one can see all that is removed and what comes back.
 
 Durall et al. 2021, eq. 12: the gradient loses its part along the k sharpest directions, and Adam
-takes a step along the rest, scaled weight by weight. On a quadratic whose axes are not those of the
-weights that scaling turns the step back into what was removed.
+takes a step along the rest, scaled weight by weight. Where the axes of the quadratic are not those
+of the weights, that scaling turns the step back into what was removed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from helpers.inputs import real_number, whole_number
 from helpers.inputs import seed as whole_seed
 from helpers.training.nudged import Nudged
 
-# Torch's rules that take one dense gradient a step, at rates that lead down the quadratic.
+# Torch's rules that take one dense gradient per step, at rates that lead down the quadratic.
 OPTIMIZERS: dict[str, Callable[[Iterable[Tensor]], Optimizer]] = {
     "SGD": partial(torch.optim.SGD, lr=5e-3),
     "momentum": partial(torch.optim.SGD, lr=1e-3, momentum=0.9),
@@ -44,10 +44,10 @@ OPTIMIZERS: dict[str, Callable[[Iterable[Tensor]], Optimizer]] = {
 class NudgedDescent:
     """A descent, seen in the removed directions."""
 
-    gradient_left: float  # of the nudged gradient, over the gradient's norm: the largest
-    step_share: NDArray[np.float64]  # (steps,) of the step's norm in the removed directions
+    gradient_left: float  # the largest norm of the nudged gradient there, over the gradient's
+    step_share: NDArray[np.float64]  # (steps,) share of the step's norm in the removed directions
     removed: NDArray[np.float64]  # (steps + 1, k) the point's coordinates along them
-    gradient_share: float  # of the first gradient's norm in them, before it is nudged
+    gradient_share: float  # share of the first gradient's norm in them, before it is nudged
 
 
 def nudged_descent(
@@ -65,16 +65,16 @@ def nudged_descent(
     H has eigenvalues from 0.01 to 100, evenly in their logarithm, and random orthonormal axes.
 
     Args:
-        optimizer: from parameters to a torch optimiser.
+        optimizer: makes a torch optimiser from parameters.
         project: "gradient" or "step".
         seed: of the axes and of the start, normal along every axis.
-        n: weights.
+        n: number of weights.
         k: directions left out, 1 to n - 1.
-        steps: of the descent.
+        steps: number of steps.
         flat: factor on the start's coordinates along the flatter half of the axes.
 
     Raises:
-        ValueError: for another `project`, and numbers out of range.
+        ValueError: for an unknown `project`, and numbers out of range.
         FloatingPointError: for a descent that leaves the range of floats; it names the step.
 
     >>> from functools import partial
@@ -113,16 +113,16 @@ def gap_to_formula(
     k: int = 5,
     steps: int = 50,
 ) -> float:
-    """How far a nudged optimiser ends from the same optimiser that is handed eq. 12's gradient.
+    """How far a nudged optimiser ends from the same optimiser given the gradient of eq. 12.
 
     Both descend the quadratic of `nudged_descent`. The first is a `helpers.training.Nudged`, the
-    second is given g - sum_i <g, v_i> v_i, added up as Durall et al. 2021 print it (eq. 12).
+    second gets g - sum_i <g, v_i> v_i, added up as Durall et al. 2021 print it (eq. 12).
 
     Args:
         optimizer, seed, n, k, steps: as `nudged_descent`.
 
     Returns:
-        the largest difference of a weight after any step.
+        The largest difference in a weight after any step.
 
     Raises:
         ValueError: for numbers out of range.

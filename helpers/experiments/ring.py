@@ -1,7 +1,7 @@
 """A ring of eight Gaussians: does nudging keep modes, and is sharpness a sign of collapse?
 
-What Durall et al. 2021 ask of images, where the modes are known and every setting has many seeds:
-do the leading eigenvalues of G's and D's Hessians foretell how many modes are covered, and does
+Durall et al. 2021 ask this of images; here the modes are known and every setting has many seeds.
+Do the leading eigenvalues of G's and D's Hessians foretell how many modes are covered, and does
 nudging keep them? `helpers.experiments.ring_training` trains.
 """
 
@@ -26,11 +26,11 @@ from helpers.training.nudging import Nudging
 
 __all__ = [
     "ARMS",  # losses, betas and nudges
-    "QUANTITIES",  # what claims are judged on
+    "QUANTITIES",  # what claims are judged by
     "READINGS",  # what is trained
     "SIZES",  # how much is run
-    "VERSION",  # of a run's numbers
-    "WANTED",  # which runs are to be had
+    "VERSION",  # the version of a run's numbers
+    "WANTED",  # which runs are wanted
     "Setting",  # what to train
     "Size",  # how much is trained
     "course_of",  # the course of a run
@@ -38,7 +38,7 @@ __all__ = [
     "gains",  # what nudges gain in modes
     "measure",  # the numbers of a run
     "members_of",  # the members' numbers of a run
-    "nudge",  # a nudge's part of the name of an arm
+    "nudge",  # the part of an arm's name that says how it is nudged
     "train",  # the training of a run
 ]
 
@@ -46,8 +46,8 @@ VERSION = 1
 LOSSES, BETAS = ("js", "rs"), (0.5, 0.9)
 COUNTS, PLAYERS, OFTEN = (1, 5, 20), ("G", "D", "GD"), (5, 500)
 _NUMBERS = ("modes", "good", "score", "top_g", "top_d", "low_g", "low_d")
-_SAID = ("project", "k", "players", "every")  # of a nudging
-_LEAST = 1e-6  # eigenvalues below are taken for it before a logarithm
+_SAID = ("project", "k", "players", "every")  # fields of a nudging
+_LEAST = 1e-6  # smaller eigenvalues are raised to this before a logarithm
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,7 +146,7 @@ def train(
     folder: Path | None = None,
     until: Until | None = None,
 ) -> TrainedRing:
-    """Train the members of a block; arguments and errors as `train_ring`.
+    """Train the members of a block; arguments and errors are those of `train_ring`.
 
     >>> tiny = Size(members=1, iterations=2, every=1, lacks="nearly all")
     >>> train(Setting("rs"), tiny, seed=0).finite
@@ -185,10 +185,10 @@ def measure(
 
 
 def members_of(trained: TrainedRing, size: Size) -> DataFrame:
-    """A row per member; NaN of members that diverged.
+    """A row per member; NaN for members that diverged.
 
-    modes, good, score: at the end, as `train_ring` says.
-    top_g, top_d, low_g, low_d: the largest and the lowest eigenvalue of each player then.
+    modes, good, score: those at the end, as `train_ring` says.
+    top_g, top_d, low_g, low_d: the largest and the lowest eigenvalue of each player at the end.
     early_top_g: G's largest at the first record after a third of the training.
     """
     run, members = trained.run, range(len(trained.latents))
@@ -211,7 +211,7 @@ def course_of(trained: TrainedRing) -> DataFrame:
 
 
 def _numbers(trained: TrainedRing) -> dict[str, NDArray[np.float64]]:
-    """(t, S) by name, where there are t records; NaN from where a member diverged."""
+    """Values (t, S) by name, for t records; NaN once a member has diverged."""
     records = trained.run.records
     if not len(trained.run.iterations):
         return dict.fromkeys(_NUMBERS, np.zeros((0, len(trained.latents))))
@@ -221,7 +221,7 @@ def _numbers(trained: TrainedRing) -> dict[str, NDArray[np.float64]]:
 
 
 def _at(values: NDArray[np.float64], record: int) -> NDArray[np.float64]:
-    """(S,) at a record; NaN where every member had diverged before."""
+    """(S,) values at a record; NaN if every member had diverged before."""
     if record < len(values):
         return values[record]
     return np.full(values.shape[1], np.nan)
@@ -230,7 +230,7 @@ def _at(values: NDArray[np.float64], record: int) -> NDArray[np.float64]:
 def described(rows: DataFrame) -> DataFrame:
     """Rows with what their arm is: columns loss, beta, nudge, project, k, players and every.
 
-    Without nudging "nudge" is "adam", and what it would do is missing.
+    Without nudging "nudge" is "adam", and the columns from "project" on are missing values.
 
     >>> rows = described(DataFrame({"arm": ["js 0.5 adam", "rs 0.9 step, k 20, G"]}))
     >>> rows[["loss", "nudge", "k"]].values.tolist()
@@ -265,7 +265,7 @@ def gains(rows: DataFrame) -> DataFrame:
 def _flatter(rows: Rows, player: str) -> list[float]:
     """log10 of a player's largest eigenvalue with a nudge over that without, by member.
 
-    Of all arms in which the player is nudged, the one where it falls in most members.
+    The arm is the one, of all in which the player is nudged, where it falls in most members.
     """
     column = f"top_{player.lower()}"
     found = [

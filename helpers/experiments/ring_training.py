@@ -1,7 +1,7 @@
 """Training on a ring of eight Gaussians, many members of a setting at a time.
 
-The data, nets and batches of the usual first test of cures for collapse (Metz et al. 2017). The
-true modes are known, so that no classifier has to be trusted.
+Data, nets and batches are those of the usual first test of cures for collapse (Metz et al. 2017).
+The true modes are known, so no classifier has to be trusted.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from helpers.training.nudging import MemberDirections, Nudging
 from helpers.training.train import Diverged, Recording, train_ensemble
 
 MODES = 8
-SIGMA = 0.002**0.5  # of each mode, around a point of the unit circle
-RADIUS = 3 * SIGMA  # within it of a mode's centre a sample is good
+SIGMA = 0.002**0.5  # standard deviation of each mode, around a point of the unit circle
+RADIUS = 3 * SIGMA  # a sample this near to a mode's centre is good
 TOP = 5  # leading eigenvalues of each player that are recorded
-_BATCH = 64  # points and latents of a step
-_POINTS = 4096  # points and latents that there are
-_HESSIAN_SAMPLES = 128  # fixed latents and reals that eigenvalues are taken on
+_BATCH = 64  # points and latents per step
+_POINTS = 4096  # points and latents in all
+_HESSIAN_SAMPLES = 128  # fixed latents and reals on which eigenvalues are taken
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Setting(TrainingSetting):
     """
 
     rates: tuple[float, float] = (1e-3, 1e-3)
-    critics: int = 1  # steps of D for one of G, under Adam
+    critics: int = 1  # steps of D per step of G, under Adam
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,26 +87,26 @@ def train_ring(
     """Train members of one setting on a ring of eight Gaussians.
 
     Records, each (t, S) or (t, S, 5): "modes" that hold at least a hundredth of the samples within
-    three standard deviations, "good" the share of samples that near to some mode, "score" the
+    three standard deviations, "good" the share of samples as near to some mode, "score" the
     inception score under the true posterior, "top_g" and "top_d" the five leading eigenvalues of
     the players' Hessians on fixed data, "low_g" and "low_d" the lowest Ritz value beside them.
 
-    If every member diverges, the result is what there was until then: see `TrainedRing.finite`.
+    If every member diverges, the result covers all until then: see `TrainedRing.finite`.
 
     Args:
         setting: what to train.
         members: S; the same seed gives the same points and nets to every setting.
         iterations: an iteration of ExtraAdam takes two gradients.
         seed: of points, latents, nets and batches.
-        units: of both hidden layers of either player.
+        units: width of both hidden layers of either player.
         every: iterations between records.
         keep: iterations after which weights are kept; the start and the end always are.
         checkpoint, until: as in `helpers.training.Recording`.
         device: where to train.
 
     Raises:
-        ValueError: as `train_ensemble`.
-        Paused: as `helpers.training.Recording`.
+        ValueError: as in `train_ensemble`.
+        Paused: as in `helpers.training.Recording`.
 
     >>> ring = train_ring(Setting(), 2, 4, seed=0, units=6, every=2)
     >>> ring.run.records["top_g"].shape
@@ -156,7 +156,7 @@ def posterior_score(points: Tensor, centres: Tensor) -> Tensor:
     """(S,) inception scores of points (S, n, 2), the classes being modes (k, 2) of one law.
 
     ``exp E_x KL(p(y|x) || p(y))`` with the posterior of the true mixture for p(y|x): from 1 to the
-    number of modes. Where a point lies within its mode's share of the plane does not count.
+    number of modes. Where a point lies within its mode's share of the plane does not matter.
 
     >>> posterior_score(torch.eye(2)[None], torch.eye(2)).round(decimals=3)
     tensor([2.])
@@ -190,7 +190,7 @@ def _observe(
     samples = generators(latents)
     shares = shares_near(samples, centres, RADIUS)
     records = {
-        "modes": (shares >= MODE_SHARE).sum(dim=1).float(),  # a diverged member has none
+        "modes": (shares >= MODE_SHARE).sum(dim=1).float(),  # a diverged member covers none
         "good": shares.sum(dim=1),
         "score": posterior_score(samples, centres),
     }

@@ -1,4 +1,4 @@
-"""What every experiment on GANs says of a training, and what is common to those trained by it."""
+"""What every experiment on GANs says of a training, and what all members trained by it share."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class TrainingSetting:
     """How a GAN is trained; each experiment adds its own fields, and defaults of these.
 
     Raises:
-        ValueError: for an unknown loss or method, and nudging around another method than Adam.
+        ValueError: for an unknown loss or method, and nudging with a method other than Adam.
 
     >>> TrainingSetting("rs", nudging=Nudging(k=5)).method
     'adam'
@@ -36,22 +36,22 @@ class TrainingSetting:
 
     METHODS: ClassVar[Collection[str]] = ("adam", "extra-adam")
 
-    loss: str = "js"  # a name of `helpers.losses.LOSSES`
+    loss: str = "js"  # a name in `helpers.losses.LOSSES`
     _: KW_ONLY
     method: str = "adam"  # or "extra-adam"; without Adam "simultaneous" or "extragradient"
     rates: tuple[float, float] = (2e-4, 2e-4)  # learning rates of G and of D
     beta: float = 0.5  # decay of Adam's first moment; plain descent has none
     penalty: GradientPenalty | None = None  # on D's slope
-    nudging: Nudging | None = None  # of Adam, as Durall et al. 2021 do
+    nudging: Nudging | None = None  # of Adam, as in Durall et al. 2021
 
     def __post_init__(self) -> None:
         find_loss(self.loss)
         one_of("method", self.method, self.METHODS)
         if self.nudging is not None and self.method != "adam":
-            raise ValueError(f"nudging goes around Adam, not around {self.method}")
+            raise ValueError(f"nudging works only around Adam, not around {self.method}")
 
     def hurried(self: _Own, factor: float) -> _Own:
-        """With both rates times a factor: a short training has to hurry.
+        """The setting with both rates times a factor: a short training has to hurry.
 
         >>> TrainingSetting(rates=(0.25, 0.5)).hurried(2).rates
         (0.5, 1.0)
@@ -63,7 +63,7 @@ class TrainingSetting:
 def optimizers_for(
     setting: TrainingSetting, directions: Mapping[str, Callable[..., Tensor]] | None = None
 ) -> tuple[partial[Optimizer], partial[Optimizer]]:
-    """G's and D's optimiser of a setting, each from the parameters that it moves.
+    """G's and D's optimisers, each to be made from the parameters that it moves.
 
     Args:
         setting: its method, rates, beta and nudging.
@@ -95,7 +95,7 @@ def _optimizer(
     if directions is None:
         return optimizer
     if setting.nudging is None:
-        raise ValueError("directions are left out by a setting with nudging, got one without")
+        raise ValueError("directions need a setting with nudging, got one without")
     return Nudged(optimizer, directions, setting.nudging.project, every=setting.nudging.every)
 
 
@@ -114,9 +114,9 @@ class TrainedMembers:
         return [m for m in range(len(self.latents)) if m not in self.run.diverged]
 
     def rows(self, look: Callable[[int], dict[str, float]]) -> DataFrame:
-        """A row per member: its number, where it "diverged" (0: not), and what a look at it finds.
+        """A row per member: its number, when it "diverged" (0: not), and what a look at it finds.
 
-        There is nothing to be seen of one that diverged.
+        A member that diverged is not looked at.
         """
         found = []
         for member in range(len(self.latents)):
@@ -128,15 +128,15 @@ class TrainedMembers:
         return DataFrame(found)
 
     def point(self, member: int, iteration: int) -> Tensor:
-        """(p + q,) weights of one member after a kept iteration, where its data are."""
+        """(p + q,) weights of one member after a kept iteration, on the device of its data."""
         return self.run.snapshots[iteration][member].to(self.latents.device)
 
 
 def late_iterations(iterations: int, count: int, *, odd_steps: bool = False) -> list[int]:
     """Iterations of the last tenth in equal steps, the last one included: ends of one path.
 
-    They are even, so that Adam's extragradient in turn rests on a step. Odd steps from the last
-    iteration back see both states of what swings between two.
+    They are even, so that Adam's extragradient in turn rests on a step. Odd steps back from
+    the last iteration show both states of what swings between two.
 
     >>> late_iterations(1000, 5)
     [920, 940, 960, 980, 1000]

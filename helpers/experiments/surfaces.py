@@ -1,7 +1,7 @@
 """Loss surfaces of an image GAN at the end of its training (Durall et al. 2021, Figure 2).
 
-An NSGAN, with the ends of both players' spectra after each epoch; and at its end the loss over two
-planes of each player, with the training projected on them.
+An NSGAN is trained, and the ends of both players' spectra are recorded after each epoch. At the end
+of training, the loss is computed over two planes per player, with the training projected on them.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from helpers.training.train import train as train_gan
 
 VERSION = 1
 _MARGIN = 1.25  # how far a plane reaches beyond the training's points
-_RECORDS = 45  # epochs of a course that is kept, at most
-_TOLERANCE = 0.05  # of an eigenvalue along the training, relative
+_RECORDS = 45  # epochs kept of a course, at most
+_TOLERANCE = 0.05  # relative tolerance of an eigenvalue along the training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,16 +52,16 @@ class Setting(TrainingSetting):
 class Size(protocol.Size):
     """How large the GAN is, how long it is trained, and how closely its end is looked at."""
 
-    data: str = "mnist"  # a name of `helpers.datasets.NAMES`
-    images: int = 60_000  # of the set, at most
+    data: str = "mnist"  # a name in `helpers.datasets.NAMES`
+    images: int = 60_000  # images of the set, at most
     epochs: int = 180
     width: int = 16
     latent: int = 100
     batch: int = 512
-    rate_factor: float = 1.0  # on both rates: a short training has to hurry
+    rate_factor: float = 1.0  # factor on both rates: a short training has to hurry
     hessian_images: int = 200
-    kept: int = 9  # points of the training that are projected, beside its start
-    places: int = 17  # along either direction of a plane
+    kept: int = 9  # projected points of the training, besides its start
+    places: int = 17  # places along either direction of a plane
 
 
 READINGS = {
@@ -100,10 +100,10 @@ class Trained:
 
     loss: str
     run: TrainingResult
-    reals: Tensor  # (n, 1, 32, 32) the images that losses are taken on
+    reals: Tensor  # (n, 1, 32, 32) the images on which losses are taken
     latents: Tensor  # (n, latent)
-    epochs: list[int]  # after which networks were kept, from 0
-    passes: int  # iterations of an epoch
+    epochs: list[int]  # epochs after which networks were kept, from 0
+    passes: int  # iterations per epoch
 
     def game(self, epoch: int) -> Game:
         """The game after a kept epoch, with the buffers that the networks had then."""
@@ -131,13 +131,13 @@ def train(
         setting, size: what to train, on which images, and how long.
         seed: of weights, batches and latents.
         device: where to train, and where the games are.
-        folder: of the checkpoint; none is written without.
-        data: folder of the images, as `helpers.datasets.load`.
+        folder: for the checkpoint; without it none is written.
+        data: folder of the images, as for `helpers.datasets.load`.
         until: as in `helpers.training.Recording`.
 
     Raises:
-        ValueError, Diverged: as `helpers.training.train`.
-        FileNotFoundError: as `helpers.datasets.load`.
+        ValueError, Diverged: as in `helpers.training.train`.
+        FileNotFoundError: as in `helpers.datasets.load`.
         Paused: once `until` says so.
 
     >>> from dataclasses import replace
@@ -209,9 +209,9 @@ def measure(
     """What the evidence keeps: "members", of one row, and four courses.
 
     members: "top_g", "low_g", "top_d" and "low_d", the ends of the spectra after the last epoch;
-        "second_over_first_g" and "second_over_first_d", of the plane of the two largest;
+        "second_over_first_g" and "second_over_first_d", ratios for the plane of the two largest;
         "slope_growth", the norm of G's gradient at the end over that after the second epoch.
-    ends: the same and "slope_g", the norm of G's gradient, after an "epoch".
+    ends: the same ends and "slope_g", the norm of G's gradient, after an "epoch".
     planes: the curvatures "first" and "second" of a "player" along a "plane", which is that of the
         two largest eigenvalues ("top") or of the largest and the smallest ("ends").
     surface: a row per place "x" along the first direction, with the logarithms of the loss "at 00"
@@ -219,7 +219,7 @@ def measure(
     path: the training on a plane, as `helpers.analysis.ProjectedPath` names it.
 
     Raises:
-        FloatingPointError: as `loss_plane`; and what `train` raises.
+        FloatingPointError: as in `loss_plane`; and what `train` raises.
 
     >>> from dataclasses import replace
     >>> size = replace(SIZES["quick"], images=50, epochs=1, width=2, kept=1, places=3)
@@ -268,7 +268,7 @@ def looked_at(
     points = torch.stack([trained.point(epoch) for epoch in epochs])
     found = eigen_plane(game, player, end, plane, seed=seed)
     path = projected(game, end, points, found.directions, player=player)
-    # They hold the path, and as much on the other side of the end.
+    # Planes hold the path, and reach as far on the other side of its end.
     reach = _MARGIN * np.maximum(np.abs(path.places).max(axis=0), 1e-3)
     x, y = (np.linspace(-far, far, places) for far in reach)
     heights = loss_plane(game, end, found.directions, player=player, x=x, y=y).logarithm

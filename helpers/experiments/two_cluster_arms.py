@@ -52,5 +52,5 @@ ARMS: dict[str, dict[str, Any]] = {
     "js D at RS's rate": {"loss": "js", "d_weight": 2.0},
     "rs D at JS's rate": {"loss": "rs", "d_weight": 0.5},
 }
-# The imbalances of C30, each as long as released and the two that the script has twice as long.
+# The imbalances of C30, each as long as released; the two of the script also twice as long.
 UNEVEN = [f"{ratio:g}:1" for ratio in IMBALANCES] + [f"{ratio:g}:1 longer" for ratio in RELEASED]

@@ -13,14 +13,14 @@ from helpers.experiments.protocol import Quantity, Rows
 from helpers.experiments.two_cluster_arms import CHANGES, RATES, SCALES, UNEVEN, grid_arm
 from helpers.experiments.two_cluster_training import Setting, collapse_loss, real_shares
 
-_LOST, _RIGHT = 0.01, 0.05  # a share that is none; a distance from the true share that is small
+_LOST, _RIGHT = 0.01, 0.05  # shares this small count as none; this near the true one, as right
 # The setting that suits JS best is chosen on the first deciding block and judged on others.
 _CHOICE = 100
 _RS_RATE, _JS_RATE = ("js D at RS's rate", "rs"), ("js", "rs D at JS's rate")  # equal rates of D
 
 
 def sitting(rows: DataFrame) -> DataFrame:
-    """The members with a stay of 100 iterations or more; of shorter runs, with the longest stay.
+    """The members with a stay of 100 iterations or more; in shorter runs, with the longest stay.
 
     Raises:
         KeyError: if there is no stay at all.
@@ -32,7 +32,7 @@ def sitting(rows: DataFrame) -> DataFrame:
 
 
 def tuned_arm(rows: Rows) -> str:
-    """JS's arm of a rate and a scale that covers both clusters for good soonest, on one block.
+    """JS's arm, by rate and scale, that covers both clusters for good soonest, on one block.
 
     Raises:
         KeyError: for an arm without that block.
@@ -67,7 +67,7 @@ def _gone(rows: Rows, column: str, equal: tuple[str, str]) -> list[float]:
 
 
 def proportions(rows: Rows) -> DataFrame:
-    """A row a member of JS and of RS, of each imbalance of `UNEVEN` that has both.
+    """A row per member of JS and of RS, for each imbalance of `UNEVEN` that has both.
 
     Columns "imbalance", "loss", "block", "member", and whether its points end without the small
     cluster ("lost": at most one in a hundred there), or with its true share ("right": to within
@@ -85,14 +85,14 @@ def proportions(rows: Rows) -> DataFrame:
 
 
 def pairs(rows: Rows, label: str) -> DataFrame:
-    """A row a pair from one start, "block" and "member", at an imbalance.
+    """A row per pair from one start, named by "block" and "member", at an imbalance.
 
     Columns "js" and "rs", whether they lose the small cluster, and "both", whether JS loses it
-    and RS has its true share, as C30 says; "js_share" of points there, and "rs_off", how far RS's
-    share is from the true one.
+    and RS has its true share, as C30 says; "js_share" of its points there, and "rs_off", how far
+    RS's share is from the true one.
 
     Raises:
-        KeyError: for an arm that is not there.
+        KeyError: if an arm is missing.
     """
     both = paired(rows, f"js {label}", f"rs {label}", "at_four")
     lost, off = both <= _LOST, (both["other"] - _true(label)).abs()
@@ -102,12 +102,12 @@ def pairs(rows: Rows, label: str) -> DataFrame:
 
 
 def losing(rows: Rows) -> DataFrame:
-    """Who loses the small cluster, a row an imbalance of `UNEVEN` that both losses have.
+    """Who loses the small cluster, a row per imbalance of `UNEVEN` that both losses have.
 
-    Columns "js_lost" and "rs_lost", percent of the seeds; "js_alone" and "rs_alone", of the "pairs"
-    from one start those in which just that one does; "as_shown", percent of the pairs in which JS
-    loses it and RS has its true share; "p_value" of the sign test, whether one of them does alone
-    more often than the other.
+    Columns "js_lost" and "rs_lost", percent of the seeds; "js_alone" and "rs_alone", the number of
+    the "pairs" from one start in which only that loss does; "as_shown", percent of the pairs in
+    which JS loses it and RS has its true share; "p_value" of the sign test of whether one of them
+    does so alone more often than the other.
     """
     found: dict[str, dict[str, float]] = {}
     for label in UNEVEN:
@@ -131,10 +131,10 @@ def _true(label: str) -> float:
 def uneven(rows: Rows) -> str:
     """The imbalance of `UNEVEN` that suits C30 best, by the first half of each block.
 
-    There the share of pairs in which "both" do as the claim says is largest.
+    There, the share of pairs in which "both" do as the claim says is largest.
 
     Raises:
-        KeyError: for an arm that is not there.
+        KeyError: if an arm is missing.
     """
 
     def suits(label: str) -> float:

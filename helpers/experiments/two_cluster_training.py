@@ -30,7 +30,7 @@ from helpers.models import Players, mlp, two_cluster_nets
 from helpers.models.stacked import Stacked
 from helpers.training.train import Recording, train_ensemble
 
-MIDDLES = CENTRES + WIDTH / 2  # of the clusters
+MIDDLES = CENTRES + WIDTH / 2  # middles of the clusters
 POINTS = 100
 _EVERY = 2  # iterations between records
 _EVERY_POINT = 5  # one point in so many is recorded, to be drawn
@@ -47,22 +47,22 @@ class Setting:
     0.9
     """
 
-    loss: str = "js"  # a name of `helpers.losses.LOSSES`
+    loss: str = "js"  # a name in `helpers.losses.LOSSES`
     widths: tuple[int, int] = (10, 5)  # of D's hidden layers and of G's
     scale: float = 1.0  # factor on all initial weights
-    imbalance: int | float = 1  # real points at 0 for each at 4
+    imbalance: int | float = 1  # real points at 0 per real point at 4
     # Factor on D's loss: under SGD, on D's learning rate. D's part of a separable loss is the mean
     # over real and generated, as in the paper and its code; with 2 it is the sum.
     d_weight: float = 1.0
     # Whether D of a separable loss learns twice as fast, at the rate of its pairing form; its loss
-    # is recorded as the paper has it all the same. False for a pairing loss, whatever is given.
+    # is still recorded as in the paper. False for a pairing loss, whatever is given.
     equal_rates: bool = False
     longer: int = 1  # factor on the iterations of a size
-    lr: float = 1e-2  # of both players
+    lr: float = 1e-2  # learning rate of both players
     momentum: float = 0.9
-    steps: tuple[int, int] = (10, 10)  # of D and of G in an iteration
+    steps: tuple[int, int] = (10, 10)  # steps of D and of G per iteration
     # The first member's seed where data, latents and networks are drawn as the script draws them;
-    # the block's seed plays no part then. None: members are drawn from the block's seed.
+    # the block's seed then plays no part. None: members are drawn from the block's seed.
     script_seed: int | None = None
 
     def __post_init__(self) -> None:
@@ -76,7 +76,7 @@ class Setting:
 
     @property
     def pattern(self) -> tuple[int, ...]:
-        """The cluster of the real points in turn, repeated: (0, 0, 0, 1, 1) for 1.5."""
+        """The clusters of the real points in turn, to be repeated: (0, 0, 0, 1, 1) for 1.5."""
         share = Fraction(self.imbalance).limit_denominator(POINTS)
         return (0,) * share.numerator + (1,) * share.denominator
 
@@ -101,13 +101,13 @@ class Size(protocol.Size):
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """What the S members of a setting did, at t records; NaN from where a member diverged."""
+    """What the S members of a setting did, at t records; NaN once a member has diverged."""
 
     setting: Setting
     iterations: NDArray[np.int64]  # (t,)
-    loss: NDArray[np.float32]  # (t, S) of D, the mean over real and generated as in eq. 2
-    pairs: NDArray[np.float32]  # (t, S, 2, 2) share of pairs, real's cluster by point's
-    logits: NDArray[np.float32]  # (t, S, 2) of D in the middle of each cluster
+    loss: NDArray[np.float32]  # (t, S) D's loss, the mean over real and generated as in eq. 2
+    pairs: NDArray[np.float32]  # (t, S, 2, 2) share of pairs, by the real's cluster and the point's
+    logits: NDArray[np.float32]  # (t, S, 2) D's logits in the middle of each cluster
     points: NDArray[np.float16]  # (t, S, n) some of the generated points
     diverged: Mapping[int, int]  # member: the iteration in which its loss ceased to be finite
 
@@ -156,7 +156,7 @@ def draw(setting: Setting, members: int, *, seed: int) -> tuple[list[Players], S
         seed: of the block; members of different blocks share nothing, unless the script draws.
 
     Raises:
-        ValueError: for no members, and a cluster that would have no point.
+        ValueError: for no members, or a cluster that would have no point.
 
     >>> len(draw(Setting("rs"), 3, seed=0)[0])
     3
@@ -208,7 +208,7 @@ def train(
         setting, size: what to train, and how many members and iterations (2 or more).
         seed: of the block, from which the members are drawn.
         device: where to train.
-        folder: of the checkpoint; none is written without.
+        folder: for the checkpoint; without it none is written.
         until: as in `helpers.training.Recording`.
 
     Raises:

@@ -69,10 +69,10 @@ __all__ = [
 ]
 
 VERSION = 1
-_EARLY = 1000  # after this iteration the covered clusters are counted once more
-_NEAR = 0.02  # two losses are called the same within this
-_TIMES, _DRAWN = 125, 10  # records and points of a course that is kept
-_CELLS, _TOP = 40, 0.85  # of the counts of losses, along either axis, and where they end
+_EARLY = 1000  # the covered clusters are counted after this iteration, and at the end
+_NEAR = 0.02  # two losses this close are called the same
+_TIMES, _DRAWN = 125, 10  # records and points kept of a course
+_CELLS, _TOP = 40, 0.85  # cells along either axis of the counts of losses, and where these end
 
 READINGS = {
     "as released": Reading(
@@ -99,7 +99,7 @@ def _wanted(arms: list[str], blocks: range, why: str, reading: str = "as release
 
 
 _JS_GRID, _RS_GRID = ([arm for arm in GRID if arm.startswith(loss)] for loss in ("js ", "rs "))
-_EARLIER_BEST = "js lr 0.03 scale 2"  # of 32 seeds of each setting, none of which is among these
+_EARLIER_BEST = "js lr 0.03 scale 2"  # over 32 seeds per setting, none of which is among these
 _ONE = range(100, 101)
 WANTED = [
     _wanted(["js", "rs"], range(100, 102), "C17 to C20"),
@@ -129,7 +129,7 @@ def measure(
     data: Path | str | None = None,
     until: Until | None = None,
 ) -> Measured:
-    """What the evidence keeps: "members", and of the paper's own two GANs "course" and "reached".
+    """What the evidence keeps: "members", and for the paper's own two GANs "course" and "reached".
 
     >>> found = measure(Setting("ls"), Size(members=2, iterations=4, lacks="most"), seed=0)
     >>> found["members"]["first"].tolist()
@@ -143,11 +143,11 @@ def measure(
 
 
 def members_of(trained: Trained) -> DataFrame:
-    """A row per member; times are iterations, the run's length stands for never.
+    """A row per member; times are iterations, and the run's length stands for never.
 
-    first, stable: both clusters covered for the first time, and from which on they stay so; at
-        other thresholds than a tenth of the fair share, "_point" a fiftieth, one point in a
-        hundred, and "_half" a half.
+    first, stable: when both clusters are covered for the first time, and for good. The threshold
+        is a tenth of the fair share; with "_point" a fiftieth, one point in a hundred, and with
+        "_half" a half.
     collapsed, longest: iterations with exactly one cluster covered, and their longest run.
     covered, early: clusters covered at the end, and after iteration 1,000.
     min_loss: D's lowest loss. at_zero, at_four: share of the points at each cluster at the end.
@@ -189,7 +189,7 @@ def _places(trained: Trained) -> dict[str, Any]:
 
 
 def course_of(trained: Trained) -> DataFrame:
-    """Three members by when they cover both clusters for good: points and D's loss over time.
+    """Three members, by when they cover both clusters for good: points and D's loss over time.
 
     A row per "seed" (the best, the typical or the worst), its "member" and an "iteration"; columns
     "loss" and "point 0" on.
@@ -210,7 +210,7 @@ def course_of(trained: Trained) -> DataFrame:
 
 
 def reached_by(trained: Trained) -> DataFrame:
-    """How many records had D's loss in a cell when the least loss was in another; none left out.
+    """How many records had D's loss in one cell and the least loss in another; none is left out.
 
     A row per pair of cells with records: "least" and "loss" are the middles of the cells.
     """

@@ -17,35 +17,35 @@ from helpers.figures.surfaces import sliding_surface, turnable_surfaces
 from helpers.figures.trainings import courses, cumulative, ranges, reached, scattered
 
 __all__ = [
-    "PALETTE",  # colours that are told apart
+    "PALETTE",  # colours that can be told apart
     "PLAYER_COLOURS",  # the colours of G and D
     "archetypes",  # fields with a path above, path-angle and path-norm below
     "as_table",  # a frame as a table with a caption, its headings tied to rows and columns
     "bands",  # median and quartiles over seeds along a training
     "basin_maps",  # where descent ends, start by start
-    "captioned",  # a figure with its caption, and a text for those who do not see it
+    "captioned",  # a figure with its caption, and a text for those who cannot see it
     "clouds",  # densities in the complex plane, with the exact eigenvalues
     "courses",  # generated points and D's loss, a column per seed
     "cumulative",  # the share of seeds at or below a value
     "curvature_and_score",  # leading eigenvalues of both players, and a score
     "curves",  # named curves over one axis
     "densities",  # estimated densities over the exact one
-    "gaps",  # bars over the widths of nets, which stand on zero
+    "gaps",  # bars that stand on zero, over the widths of nets
     "histograms",  # generated points over the true density
     "landscapes",  # heat maps of objectives over two points
     "leading",  # leading eigenvalues of games in the complex plane
     "lenses",  # a table with a colour: GANs in rows, measurements in columns
-    "loss_planes",  # a loss over planes, and on each a training
+    "loss_planes",  # a loss over planes, with a training on each
     "own_densities",  # densities of the players' own spectra at some epochs
     "own_spectra",  # quantiles of the eigenvalues of the players' own Hessians
     "path_profiles",  # path-angle and path-norm side by side
     "picture",  # the picture in a captioned figure, as SVG
     "pictures",  # rows of images, each named on its left
-    "quantity_strip",  # a quantity with its seeds and interval, and what was asked of it
+    "quantity_strip",  # a quantity with its seeds and interval, and what its rule asks
     "ranges",  # median and quartiles over seeds, by setting
-    "reached",  # how often training was at which pair of losses
-    "related",  # a mark a seed in a plane, another mark for each group
-    "scattered",  # a point a seed, coloured by a value
+    "reached",  # how often training was at each pair of losses
+    "related",  # a mark per seed in a plane, another mark for each group
+    "scattered",  # a point per seed, coloured by a value
     "scores",  # a score along trainings, between real images and noise
     "shares",  # shares over a logarithmic axis, with their intervals
     "show",  # the figure as an SVG that follows the reader's theme
@@ -54,7 +54,7 @@ __all__ = [
     "staircases",  # measures on the line as the mass up to each place
     "state_ladder",  # states as boxes, moves as arrows
     "streams",  # planes side by side: streamlines and orbits
-    "svg",  # the figure as such an SVG, in text
+    "svg",  # the SVG of `show`, as text
     "told_and_true",  # what a plane says of a training's loss beside what it was
     "turnable_surfaces",  # surfaces that the reader can turn
     "turning_contours",  # a saddle over a plane in several states

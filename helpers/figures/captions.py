@@ -38,7 +38,7 @@ class Captioned(HTML):
         return self.text
 
 
-def captioned(figure: Figure | HTML, caption: str, alt: str) -> Captioned:
+def captioned(figure: Figure | HTML, caption: str, alt: str, *, label: str = "") -> Captioned:
     """A figure with its caption below it.
 
     Args:
@@ -46,24 +46,25 @@ def captioned(figure: Figure | HTML, caption: str, alt: str) -> Captioned:
             HTML already, such as `turnable_surfaces`.
         caption: what it shows.
         alt: the same for those who do not see it.
+        label: its number on a page, such as "Figure 3", by which links find it.
 
     Raises:
         ValueError: for what is no figure.
 
-    >>> captioned(Figure(), "A line. Live.", "A rising line.")
-    A line. Live.
+    >>> captioned(Figure(), "A line. Live.", "A rising line.", label="Figure 3")
+    Figure 3. A line. Live.
     """
     if isinstance(figure, Figure):
         address = f"{_ADDRESS}{quote(svg(figure), safe=_PLAIN)}"
         inside = f'<img src="{address}" alt="{escape(alt)}" style="max-width:100%">'
-        page = f'<figure style="margin:0">{inside}'
+        page = f'<figure{_anchor(label)} style="margin:0">{inside}'
     elif isinstance(figure, HTML):
-        label = f'role="group" aria-label="{escape(alt)}"'
-        page = f'<figure {label} style="margin:0">{figure.data}'
+        told = f'role="group" aria-label="{escape(alt)}"'
+        page = f'<figure{_anchor(label)} {told} style="margin:0">{figure.data}'
     else:
         raise ValueError(f"a figure is one of matplotlib's, or HTML, got {shown(figure)}")
-    text = f'<figcaption style="{_CAPTION}">{escape(caption)}</figcaption>'
-    return Captioned(f"{page}{text}</figure>", caption)
+    text = f'<figcaption style="{_CAPTION}">{_labelled(caption, label)}</figcaption>'
+    return Captioned(f"{page}{text}</figure>", _plain(caption, label))
 
 
 def picture(page: str) -> str | None:
@@ -78,7 +79,9 @@ def picture(page: str) -> str | None:
     return unquote(found[1]) if found else None
 
 
-def as_table(frame: DataFrame, caption: str, bold: DataFrame | None = None) -> Captioned:
+def as_table(
+    frame: DataFrame, caption: str, bold: DataFrame | None = None, *, label: str = ""
+) -> Captioned:
     """A frame as a table whose headings are tied to their rows and columns.
 
     The index is printed where it says something: where it has a name or is not a count from 0.
@@ -87,6 +90,7 @@ def as_table(frame: DataFrame, caption: str, bold: DataFrame | None = None) -> C
         frame: what is shown.
         caption: what it shows.
         bold: True where a cell is printed bold, with the frame's own rows and columns.
+        label: its number on a page, such as "Table 2", by which links find it.
 
     Raises:
         ValueError: for what is no frame, for columns with several levels, and for `bold` with other
@@ -118,11 +122,23 @@ def as_table(frame: DataFrame, caption: str, bold: DataFrame | None = None) -> C
         for row, cells in zip(frame.itertuples(not plain), heavy, strict=True)
     )
     page = (
-        '<div style="overflow-x:auto"><table class="measured">'
-        f'<caption style="caption-side:bottom;{_CAPTION}">{escape(caption)}</caption>'
+        f'<div{_anchor(label)} style="overflow-x:auto"><table class="measured">'
+        f'<caption style="caption-side:bottom;{_CAPTION}">{_labelled(caption, label)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
-    return Captioned(page, f"{caption}\n{frame.to_string(index=not plain)}")
+    return Captioned(page, f"{_plain(caption, label)}\n{frame.to_string(index=not plain)}")
+
+
+def _anchor(label: str) -> str:
+    return f' id="{label.lower().replace(" ", "-")}"' if label else ""
+
+
+def _labelled(caption: str, label: str) -> str:
+    return f"<strong>{label}.</strong> {escape(caption)}" if label else escape(caption)
+
+
+def _plain(caption: str, label: str) -> str:
+    return f"{label}. {caption}" if label else caption
 
 
 def _row(cells: tuple[Any, ...], heavy: NDArray[np.bool_], *, heading: bool) -> str:

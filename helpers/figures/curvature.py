@@ -10,7 +10,7 @@ from pandas import DataFrame
 from helpers.figures.style import INK, PLAYER_COLOURS, panel_rows, right_axis, styled
 
 _LINES = {"G": "-", "D": "--"}
-_FAINTEST = 1e-8  # of a density, in parts of its maximum
+_FAINTEST = 1e-8  # least density that is drawn, as a part of the maximum
 
 
 @styled
@@ -18,7 +18,7 @@ def curvature_and_score(found: DataFrame) -> Figure:
     """Leading eigenvalues of both players (logarithmic, left) and a score (right), per training.
 
     Args:
-        found: rows with "panel" (the title; panels come as their rows do), "epoch", "score", its
+        found: rows with "panel" (the title; panels are in the order of rows), "epoch", "score", its
             "ceiling", and eigenvalues "top_g 0", "top_d 0" and so on, the largest first.
 
     >>> run = {"panel": "JS", "epoch": [1, 2], "score": [1.0, 2.0], "ceiling": 2.5}
@@ -29,7 +29,7 @@ def curvature_and_score(found: DataFrame) -> Figure:
     """
     panels = list(dict.fromkeys(found["panel"]))
     figure, axes_rows = panel_rows(len(panels), 2, width=4.4)
-    last = [*axes_rows[:, -1], axes_rows.flat[len(panels) - 1]]  # of each row
+    last = [*axes_rows[:, -1], axes_rows.flat[len(panels) - 1]]  # the last panel of each row
     for axes, title in zip(axes_rows.flat, panels, strict=False):
         own = found[found["panel"] == title]
         for player, line in _LINES.items():
@@ -84,8 +84,8 @@ def own_densities(found: DataFrame) -> Figure:
             most = own["density"].max()
             axes.axvline(0, color=INK, linewidth=0.6)
             axes.set(yscale="log", ylim=(_FAINTEST * most, 3 * most))
-            axes.set_title(f"{training}, {player}, epoch {epoch:g}", fontsize=9)
-            axes.tick_params(labelsize=8)
+            axes.set_title(f"{training}, {player}, epoch {epoch:g}", fontsize=10)
+            axes.tick_params(labelsize=9)
         axes_row[0].set_ylabel("density")
     for axes in axes_rows[-1]:
         axes.set_xlabel("eigenvalue")

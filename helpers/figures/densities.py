@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from helpers.figures.style import INK, WHITE, panel_rows, styled
 from helpers.spectra import RitzCloud, SpectralDensity
 
-_POINTS = 400  # of a curve: what a screen shows, and pages stay small
+_POINTS = 400  # points of a curve: enough for a screen, few enough for small pages
 
 
 @styled
@@ -30,9 +30,9 @@ def densities(
     Args:
         found: by title of the panel and name of the curve; a band of two standard errors is drawn
             around each.
-        exact: (g,) on the first curve's grid, by title, or None where it is not known.
+        exact: (g,) on the first curve's grid, by title, or None where it is unknown.
         columns: panels side by side.
-        lowest: bottom of a logarithmic axis as a part of the panel's largest density, or None for
+        lowest: bottom of a logarithmic axis, as a part of the panel's largest density, or None for
             a linear axis.
 
     >>> from helpers.operators import Matrix
@@ -79,7 +79,7 @@ def staircases(
 
     Args:
         steps: nodes (m,), ascending, and their weights (m,), by name.
-        exact: the same of the exact measure.
+        exact: the same for the exact measure.
 
     >>> rule, exact = ([0.0, 1.0], [0.5, 0.5]), ([0.0, 0.5, 1.0], [0.25, 0.5, 0.25])
     >>> axes = staircases({"two": tuple(map(np.array, rule))}, tuple(map(np.array, exact))).axes[0]

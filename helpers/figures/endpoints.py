@@ -16,7 +16,7 @@ from helpers.figures.style import INK, PLAYER_COLOURS, styled
 
 @styled
 def bands(panels: Mapping[str, Mapping[str, DataFrame]], *, x: str, ylabel: str) -> Figure:
-    """Median and quartiles over seeds along a training, on a logarithmic axis: a panel a setting.
+    """Median and quartiles over seeds along a training, on a logarithmic axis: a panel per setting.
 
     Args:
         panels: frames with columns `x`, "low" and "high" (the quartiles) and "middle" (the
@@ -76,7 +76,7 @@ def related(
 
 @styled
 def histograms(panels: Mapping[str, DataFrame], truth: DataFrame) -> Figure:
-    """Histograms of generated points, a thin line a seed, over the true density (shaded).
+    """Histograms of generated points, a thin line per seed, over the true density (shaded).
 
     Args:
         panels: frames with columns "block" and "member" (the seed), "x" and "density", by title.
@@ -89,7 +89,7 @@ def histograms(panels: Mapping[str, DataFrame], truth: DataFrame) -> Figure:
     ('JS', 'density', [[1, 2], [3, 4]])
     """
     figure, axes_row = plt.subplots(
-        1, len(panels), figsize=(3.2 * len(panels), 3), sharey=True, squeeze=False
+        1, len(panels), figsize=(2.8 * len(panels), 3), sharey=True, squeeze=False
     )
     for axes, (title, frame) in zip(axes_row[0], panels.items(), strict=True):
         axes.fill_between(truth["x"], truth["density"], color=INK, alpha=0.22, linewidth=0)
@@ -103,11 +103,11 @@ def histograms(panels: Mapping[str, DataFrame], truth: DataFrame) -> Figure:
 
 @styled
 def own_spectra(panels: Mapping[str, DataFrame]) -> Figure:
-    """Quantiles of the players' own eigenvalues, a thin line a seed, logarithmic with a sign.
+    """Quantiles of the players' own eigenvalues, a thin line per seed, logarithmic with a sign.
 
     Args:
-        panels: frames with columns "block" and "member" (the seed), "share", of the eigenvalues
-            that lie below, and "g" and "d", the eigenvalues of either player there, by title.
+        panels: frames with columns "block" and "member" (the seed), "share" (of the
+            eigenvalues that lie below), "g" and "d" (each player's eigenvalue there), by title.
 
     >>> seed = {"block": 0, "member": 0, "share": [0.5, 1.0], "g": [-1.0, 2.0], "d": [3.0, 4.0]}
     >>> axes = own_spectra({"JS": DataFrame(seed)}).axes[0]
@@ -115,7 +115,7 @@ def own_spectra(panels: Mapping[str, DataFrame]) -> Figure:
     [('G', [-1.0, 2.0]), ('D', [3.0, 4.0])]
     """
     figure, axes_row = plt.subplots(
-        1, len(panels), figsize=(0.6 + 3.4 * len(panels), 3.2), squeeze=False, sharey=True
+        1, len(panels), figsize=(0.8 + 2.6 * len(panels), 3.2), squeeze=False, sharey=True
     )
     for axes, (title, frame) in zip(axes_row[0], panels.items(), strict=True):
         axes.axhline(0, color=INK, linewidth=1)

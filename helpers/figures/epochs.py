@@ -19,7 +19,7 @@ from helpers.figures.style import INK, PALETTE, WHITE, panel_rows, right_axis, s
 def loss_planes(
     surface: DataFrame, path: DataFrame, planes: DataFrame, *, titles: Mapping[str, str]
 ) -> Figure:
-    """A loss over planes, and on each a training on its way to (0, 0), which has the star.
+    """A loss over planes, with a training on each, on its way to (0, 0), which a star marks.
 
     Args:
         surface: the heights. Rows with "player" and "plane", a panel for each pair of them, the
@@ -64,7 +64,7 @@ def loss_planes(
 
 @styled
 def told_and_true(path: DataFrame, *, titles: Mapping[str, str]) -> Figure:
-    """What a plane says of a training's loss beside what it was, and the share it holds (dotted).
+    """What a plane says of a training's loss, what the loss was, and the plane's share (dotted).
 
     Args:
         path: rows with "player" and "plane", a panel for each pair of them, "epoch", "plane_loss",
@@ -80,7 +80,7 @@ def told_and_true(path: DataFrame, *, titles: Mapping[str, str]) -> Figure:
     """
     groups = list(path.groupby(["player", "plane"], sort=False))
     figure, axes_rows = panel_rows(len(groups), 2, width=4.3)
-    last = [*axes_rows[:, -1], axes_rows.flat[len(groups) - 1]]  # of each row
+    last = [*axes_rows[:, -1], axes_rows.flat[len(groups) - 1]]  # the last panel of each row
     for axes, ((player, plane), own) in zip(axes_rows.flat, groups, strict=False):
         for number, (name, column) in enumerate(
             {
@@ -108,7 +108,7 @@ def told_and_true(path: DataFrame, *, titles: Mapping[str, str]) -> Figure:
 
 @styled
 def lenses(found: DataFrame, *, shown: Mapping[str, str]) -> Figure:
-    """A table with a colour: GANs in rows, measurements in columns, each column ranked apart.
+    """A coloured table: GANs in rows, measurements in columns, each column ranked on its own.
 
     Args:
         found: a row per GAN, a column per measurement; NaN where there is none.
@@ -124,7 +124,7 @@ def lenses(found: DataFrame, *, shown: Mapping[str, str]) -> Figure:
     columns = {str(name): found[name].to_numpy() for name in found}
     for number, values in enumerate(columns.values()):
         known = np.isfinite(values)
-        order = rankdata(values[known], method="dense") - 1  # equals share a colour
+        order = rankdata(values[known], method="dense") - 1  # equal values share a colour
         ranks[known, number] = order / max(order.max(initial=0), 1)
     axes.imshow(ranks, cmap="viridis", aspect="auto", vmin=-0.15, vmax=1.15)
     for number, (name, values) in enumerate(columns.items()):
@@ -132,7 +132,7 @@ def lenses(found: DataFrame, *, shown: Mapping[str, str]) -> Figure:
             dark = not ranks[row, number] > 0.6
             text = format(value, shown[name]) if np.isfinite(value) else "none"
             color = WHITE if dark else "#000000"
-            axes.text(number, row, text, ha="center", va="center", color=color, fontsize=10)
+            axes.text(number, row, text, ha="center", va="center", color=color, fontsize=11)
     axes.set_xticks(range(len(columns)), [fill(name, 13) for name in columns])
     axes.set_yticks(range(len(found)), found.index)
     axes.xaxis.tick_top()

@@ -72,7 +72,7 @@ def archetypes(
         path: (s, 2) points of the path, the first its start, at which arrows are drawn.
         arrows: (s, 2) -v at the points of the path, by title.
         profiles: path profiles by title; median and quartiles over their end points are drawn,
-            the norm in parts of its largest median.
+            the norm divided by its largest median.
 
     >>> grid, path = np.linspace(-1, 1, 3), np.array([[1.0, 1.0], [0.5, 0.5], [0.0, 0.0]])
     >>> right = np.tile([1.0, 0.0], (3, 3, 1))
@@ -112,7 +112,7 @@ def path_profiles(profiles: Mapping[str, PathProfile], *, common: bool = False) 
     >>> [(axes.get_ylabel(), axes.lines[0].get_ydata().tolist()) for axes in figure.axes]
     [('path-angle', [1.0, -1.0]), ('path-norm, scaled', [0.5, 1.0])]
     """
-    size = (3 * len(profiles), 3)
+    size = (2.8 * len(profiles), 3)
     figure, panels = plt.subplots(1, len(profiles), figsize=size, squeeze=False)
     _draw_profiles(panels[0], profiles, top=1.1 if common else None)
     for axes, title in zip(panels[0], profiles, strict=True):
@@ -124,7 +124,7 @@ def path_profiles(profiles: Mapping[str, PathProfile], *, common: bool = False) 
 def spectra(values: Mapping[str, NDArray[np.complex128]]) -> Figure:
     """Eigenvalues in the complex plane, a marker for each named set; left of the line is unstable.
 
-    The sets are drawn one over the other, so the largest comes first.
+    The sets are drawn one over the other, so the largest should come first.
 
     Args:
         values: (n,) eigenvalues by name, four sets at most.
@@ -148,7 +148,7 @@ def spectra(values: Mapping[str, NDArray[np.complex128]]) -> Figure:
 def _draw_profiles(
     panels: Sequence[Axes], profiles: Mapping[str, PathProfile], top: float | None
 ) -> None:
-    """Angle on the left axis up to top, norm on the right one in parts of its largest."""
+    """Angle on the left axis up to top, norm on the right one divided by its largest."""
     for number, (axes, profile) in enumerate(zip(panels, profiles.values(), strict=True)):
         right = axes.twinx()
         angle, norm = profile.quartiles("angle"), profile.quartiles("norm")
@@ -171,7 +171,7 @@ def _draw_profiles(
 def _stream(
     axes: Axes, x: NDArray[np.float64], y: NDArray[np.float64], field: NDArray[np.float64]
 ) -> None:
-    u, v = np.moveaxis(np.asarray(field), (2, 1, 0), (0, 1, 2))  # matplotlib's rows are its y axis
+    u, v = np.moveaxis(np.asarray(field), (2, 1, 0), (0, 1, 2))  # matplotlib's rows run along y
     axes.streamplot(x, y, u, v, color=PALETTE[4], density=0.9, linewidth=0.7, arrowsize=0.8)
 
 

@@ -18,7 +18,7 @@ def pictures(rows: Mapping[str, NDArray[np.float64]]) -> Figure:
     """Rows of images, each named on its left.
 
     Args:
-        rows: (n, C, H, W) in [-1, 1] by name, as many in each; C is 1 or 3.
+        rows: (n, C, H, W) in [-1, 1] by name, equally many in each; C is 1 or 3.
 
     >>> figure = pictures({"real": np.ones((3, 1, 2, 2)), "fake": np.zeros((3, 1, 2, 2))})
     >>> [(axes.get_yticklabels()[0].get_text(), axes.images[0].get_size()) for axes in figure.axes]
@@ -48,7 +48,7 @@ def scores(
     xlabel: str,
     ylabel: str,
 ) -> Figure:
-    """A score along trainings, a line a seed, between what real images and noise have (dashed).
+    """A score along trainings, a line per seed, between those of real images and noise (dashed).
 
     Args:
         found: positions (t,) and values (t,) of each seed, by name of the setting.
@@ -84,7 +84,7 @@ def scores(
 
 @styled
 def leading(panels: Mapping[str, Mapping[str, NDArray[np.complex128]]]) -> Figure:
-    """Leading eigenvalues of games in the complex plane: a panel a game, a mark a set.
+    """Leading eigenvalues of games in the complex plane: a panel per game, a mark per set.
 
     Args:
         panels: (n,) eigenvalues by title and name of the set; not every panel need have every set.
@@ -105,7 +105,7 @@ def leading(panels: Mapping[str, Mapping[str, NDArray[np.complex128]]]) -> Figur
                 values.real, values.imag, s=30, alpha=0.8, label=name, **look
             )
         axes.set(title=title, xlabel="real part")
-        # Where all are real, rounding would be drawn as if it were something.
+        # Where all are real, rounding would be drawn as if it mattered.
         high = max(np.abs(np.concatenate(list(sets.values())).imag).max(), 1e-3)
         axes.set_ylim(-1.15 * high, 1.15 * high)
     for axes in axes_rows[:, 0]:

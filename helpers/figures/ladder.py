@@ -22,15 +22,15 @@ def state_ladder(
     moves: Mapping[str, NDArray[np.intp]],
     stuck: Mapping[str, Sequence[bool]],
 ) -> Figure:
-    """States as boxes: points placed to the right, value upwards, moves as arrows.
+    """States as boxes: more points placed to the right, higher values up, moves as arrows.
 
     Args:
-        names: what to print in the boxes, one a state.
-        columns: number of generated points that sit on a real one, one a state.
-        values: the objective, one entry a state, by title of the panel.
+        names: what to print in the boxes, one per state.
+        columns: number of generated points that sit on a real one, one per state.
+        values: the objective, one entry per state, by title of the panel.
         moves: (E, 2) numbers of the states between which the objective does not rise, from and to,
             by title.
-        stuck: whether no path of moves leads to a global minimum, one entry a state, by title.
+        stuck: whether no path of moves leads to a global minimum, one entry per state, by title.
 
     >>> values, moves, stuck = {"JS": [0, -0.7]}, {"JS": np.array([[0, 1]])}, {"JS": [False, False]}
     >>> axes = state_ladder(["apart", "met"], [0, 2], values, moves, stuck).axes[0]

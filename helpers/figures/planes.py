@@ -103,7 +103,7 @@ def turning_contours(
         grid: (m,) values of both coordinates.
         surfaces: (m, m) values by title, first axis the horizontal coordinate.
         centres: of the saddle, by title.
-        directions: in which it falls, by title, drawn both ways from its centre.
+        directions: those in which it falls, by title, drawn both ways from its centre.
         star: a fixed place to mark.
         xlabel, ylabel: names of the axes.
 
@@ -131,7 +131,7 @@ def turning_contours(
 
 
 def _planes(titles: Iterable[str], *, height: float) -> tuple[Figure, NDArray[Any]]:
-    """Empty panels over (y1, y2), side by side, one a title."""
+    """Empty panels over (y1, y2), side by side, one per title."""
     titles = list(titles)
     figure, panels = plt.subplots(1, len(titles), figsize=(8.4, height), sharey=True, squeeze=False)
     for axes, title in zip(panels[0], titles, strict=True):

@@ -1,4 +1,4 @@
-"""One quantity on a line: its seeds, their median and interval, and what was asked of it."""
+"""One quantity on a line: its seeds, their median and interval, and what its rule asks."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def quantity_strip(
     """A measured quantity and the region in which its rule holds, shaded, or a line for one value.
 
     Args:
-        value: a number, or one number a seed.
-        rule: of the quantity, as data/claims.json has it: what is asked of each value.
+        value: a number, or one number per seed.
+        rule: of the quantity, as in data/claims.json: what is asked of each value.
         interval: of the median.
 
     >>> figure = quantity_strip([1.0, 2.0, 4.0], {"rule": "at_most", "paper": 3}, (1.0, 4.0))
@@ -55,7 +55,7 @@ def quantity_strip(
 
 
 def _region(rule: Mapping[str, Any]) -> tuple[float, float]:
-    """From where to where a value satisfies a rule; of a share of seeds, the rule of each."""
+    """The range in which a value satisfies a rule; for a share of seeds, the rule for each."""
     if rule["rule"] == "fraction":
         return _region(rule["each"])
     paper = rule["paper"]

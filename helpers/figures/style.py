@@ -52,7 +52,7 @@ _OURS: dict[str, Any] = {
     "svg.fonttype": "path",
     "svg.hashsalt": "ganscapes",
 }
-# What the reader's matplotlibrc says counts for nothing.
+# The reader's matplotlibrc is ignored.
 _STYLE: list[str | dict[str, Any]] = ["default", _OURS]
 
 
@@ -98,7 +98,7 @@ def svg(figure: Figure) -> str:
 
 
 def panel_rows(count: int, columns: int, *, width: float) -> tuple[Figure, NDArray[Any]]:
-    """So many panels in rows; the places left over in the last row stay empty."""
+    """`count` panels in rows; the places left over in the last row stay empty."""
     rows = -(-count // columns)
     size = (width * columns, 3 * rows)
     figure, panels = plt.subplots(rows, columns, figsize=size, squeeze=False)

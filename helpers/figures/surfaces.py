@@ -64,7 +64,7 @@ def sliding_surface(
         grid: (m,) values of both coordinates.
         surfaces: (frames, m, m) heights, first axis the first coordinate.
         ball: (frames, 3) where the ball is: both coordinates and the height.
-        captions: what to print beside the slider, one a frame.
+        captions: what to print beside the slider, one per frame.
         names: of the two coordinates and the height.
         slider: what the slider changes, for those who cannot see it.
 
@@ -75,7 +75,7 @@ def sliding_surface(
     (True, True)
     """
     low, high = (float(end) for end in np.percentile(surfaces, [1, 99]))
-    lift = 0.02 * (high - low)  # the surface would cover what lies in it
+    lift = 0.02 * (high - low)  # otherwise the surface would cover ball and trail
     lifted = np.column_stack([ball[:, :2], ball[:, 2] + lift])
     path = dict(zip("xyz", np.round(lifted, 3).T.tolist(), strict=True))
     shown = {axis: values[:1] for axis, values in path.items()}
@@ -114,7 +114,7 @@ def _surface(
 
 
 def _embed(figure: Mapping[str, Any], draw: str, controls: str = "") -> HTML:
-    """A box with the figure's data, named after them: the same picture is the same output."""
+    """A box with the figure's data, named after them: the same picture gives the same output."""
     content = json.dumps(figure, separators=(",", ":"))
     name = f"surface-{uuid.uuid5(uuid.NAMESPACE_OID, content).hex[:8]}"
     page = _PAGE.replace("DRAW", draw).replace("VERSION", _PLOTLY).replace("NAME", name)
@@ -125,6 +125,23 @@ _PAGE = """<div id="NAME" class="turnable" style="width:100%;height:26rem"></div
 <script>
 (function () {
   const box = document.getElementById("NAME"), figure = FIGURE;
+  // Under a finger it sleeps, or a page could not be scrolled past it: a tap wakes it.
+  if (matchMedia("(pointer: coarse)").matches) {
+    const wake = document.createElement("button");
+    wake.type = "button"; wake.className = "wake"; wake.textContent = "tap to turn";
+    wake.style = "display:block;margin:0 auto;padding:.3rem .9rem";
+    const sleep = (asleep) => {
+      box.style.pointerEvents = asleep ? "none" : "";
+      wake.style.visibility = asleep ? "" : "hidden";
+    };
+    box.before(wake); sleep(true);
+    wake.onclick = () => sleep(false);
+    // Of a scroll no pointer comes up again; a tap elsewhere lets it sleep.
+    document.addEventListener("pointerup", ({clientX: x, clientY: y, target}) => {
+      const {left, right, top, bottom} = box.getBoundingClientRect();
+      if (target !== wake) sleep(!(left < x && x < right && top < y && y < bottom));
+    });
+  }
   function draw() {
 DRAW
   }

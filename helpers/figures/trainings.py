@@ -14,7 +14,7 @@ from pandas import DataFrame
 
 from helpers.figures.style import INK, PLAYER_COLOURS, panel_rows, styled
 
-_TOP = 0.85  # of axes for losses: log 2 and some more
+_TOP = 0.85  # top of the axes for losses: a little more than log 2
 
 
 @styled
@@ -71,11 +71,11 @@ def cumulative(
     *,
     marks: Mapping[str, float] | None = None,
 ) -> Figure:
-    """The share of seeds at or below a value: a panel a quantity, a curve a group of seeds.
+    """The share of seeds at or below a value: a panel per quantity, a curve per group of seeds.
 
     Args:
         found: (S,) values of the seeds by quantity (panel) and group (curve).
-        marks: values by name of the group that the paper gives, drawn upright in the first panel.
+        marks: the paper's values, by name of the group, drawn upright in the first panel.
 
     >>> axes = cumulative({"loss": {"JS": [3.0, 1.0, 2.0, 4.0]}}).axes[0]
     >>> axes.get_xlabel(), axes.get_ylabel(), axes.lines[0].get_ydata().tolist()
@@ -97,7 +97,7 @@ def cumulative(
 
 @styled
 def reached(found: DataFrame, *, marks: Mapping[str, float]) -> Figure:
-    """How often training was at which pair of D's loss and of the least loss that there is.
+    """How often training was at each pair of D's loss and the least loss that there is.
 
     Args:
         found: with columns "arm" (a panel each), "least", "loss" and "records", the number of
@@ -166,7 +166,7 @@ def scattered(
 
 @styled
 def ranges(found: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]) -> Figure:
-    """Median and quartiles over seeds: a panel a quantity, a line a setting, a mark a group.
+    """Median and quartiles over seeds: a panel per quantity, a line per setting, a mark per group.
 
     Args:
         found: (S,) values of the seeds by quantity, by setting and by name of the group; not every

@@ -15,15 +15,15 @@ __all__ = [
     "KINDS",  # of random stable games: zero-sum or free
     "PLAYERS",  # G and D
     "Game",  # two losses of one point ``omega = (theta, phi)``, both minimised
-    "average",  # the game whose losses are weighted sums of those of others
+    "average",  # the game whose losses are weighted sums of other games' losses
     "check_player",  # raise a ValueError unless the name is that of a player
     "dirac_gan",  # the smallest GAN: one real point at 0, one generated at theta, f(x) = phi x
     "joint_point",  # the weights of both networks in one vector, G's first, in their own order
-    "linear_game",  # the quadratic game of a given Jacobian
+    "linear_game",  # the quadratic game with a given Jacobian
     "network_game",  # the game that two networks play on fixed latents and fixed real samples
     "quadratic_game",  # the game whose field is linear
     "rotating_saddle",  # a saddle that D turns while G slides down it
     "spectral_norms",  # the norm that each layer is divided by, and its two largest singular values
     "stable_jacobian",  # the Jacobian of a random linear game that is stable at 0
-    "unstable_nash",  # a Nash equilibrium that repels, and a stable point that is none
+    "unstable_nash",  # a Nash equilibrium that repels, and a stable point that is not one
 ]

@@ -1,7 +1,8 @@
-"""What is observed of two networks, and checked, before a game of them is given out.
+"""What is observed of two networks, and checked, before a game of them is returned.
 
-Once for networks of one structure on data of one shape: one pass tells their side effects, and the
-game's field at their own weights is held against plain autograd of the networks as they are.
+This is done once for networks of one structure on data of one shape. One pass shows their side
+effects, and the game's field at their own weights is compared with plain autograd of the networks
+as they are.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from helpers.models.observing import SideEffects
 
 _FEW = 8  # samples that networks are observed on
 _MOST = 256  # pairs of networks whose side effects are remembered
-_LOGISTIC = ("js", "js-saturating", "rs")  # losses that mean nothing of probabilities
+_LOGISTIC = ("js", "js-saturating", "rs")  # losses that make no sense for probabilities
 
 
 @dataclass(frozen=True, eq=False)
 class Known:
-    """What was found of networks of one structure on data of one shape."""
+    """What was found about networks of one structure on data of one shape."""
 
     key: Hashable
     effects: tuple[SideEffects, SideEffects]
@@ -36,7 +37,7 @@ class Known:
 
     @property
     def rough(self) -> bool:
-        """Whether losses are of lower accuracy than float64."""
+        """Whether losses are less accurate than float64."""
         return self.dtype != torch.float64 or any(each.rounds for each in self.effects)
 
 
@@ -46,7 +47,7 @@ _KNOWN: dict[Hashable, Known] = {}
 def known_nets(
     nets: list[FunctionalNet], given: tuple[nn.Module, nn.Module], batch: Objective, check: bool
 ) -> Known:
-    """What these networks do, observed and checked once; they are told how to be held."""
+    """What these networks do, observed and checked once; sets how they are held."""
     data = [batch.latents, batch.reals, batch.labels]
     key = (
         *((net.signature, net.settings) for net in nets), batch.loss, batch.penalty, batch.judging,
@@ -67,7 +68,7 @@ def known_nets(
 
 
 def _observed(key: Hashable, nets: list[FunctionalNet], batch: Objective) -> Known:
-    """Let both networks make one pass, of few samples in float64 if they can."""
+    """Let both networks make one pass, on few samples in float64 if they can."""
     own = nets[0].weights.dtype
     most = len(batch.latents)
     errors = []
@@ -94,32 +95,32 @@ def _observed(key: Hashable, nets: list[FunctionalNet], batch: Objective) -> Kno
 
 
 def _refuse(nets: list[FunctionalNet], batch: Objective, logits: Tensor) -> None:
-    """Say of what no game can be made."""
+    """Refuse networks of which no game can be made."""
     for net in nets:
         if net.effects.draws and net.settings.noise_seed is None:
             raise ValueError(
                 f"{net.effects.draws} draws random numbers in its forward pass, so that a loss is "
-                "no function of the weights; noise_seed=0 holds them (layers of nn.Dropout are off)"
+                "not a function of the weights; noise_seed=0 holds them (nn.Dropout layers are off)"
             )
         if net.effects.rounds:
             warnings.warn(
-                f"{net.effects.rounds} computes in less than the precision of the weights that it "
-                "is given; products in float64 are no more accurate than it is",
+                f"{net.effects.rounds} computes in lower precision than the weights that it is "
+                "given; products in float64 are no more accurate than that",
                 stacklevel=5,
             )
     if batch.loss.name.split("*")[0] in _LOGISTIC and ends_in_sigmoid(logits):
         raise ValueError(
-            f"D ends in a sigmoid, and the loss {batch.loss.name!r} is one of logits; leave the "
-            "sigmoid out, or say logit=torch.logit"
+            f"D ends in a sigmoid, but the loss {batch.loss.name!r} takes logits; leave the "
+            "sigmoid out, or pass logit=torch.logit"
         )
 
 
 def _decide_holding(nets: list[FunctionalNet], batch: Objective, known: Known) -> None:
     """Hold what is computed without gradients only where second derivatives depend on it.
 
-    Places in an order and masks move by leaps, so that a game whose networks compute them at each
-    point is right everywhere. The vectors of a spectral norm move with the weights: the derivative
-    of such a field is not symmetric, and no Hessian. Held, they fit the networks' own weights only.
+    Ranks and masks change in jumps, so a game whose networks compute them at each point is right
+    everywhere. The vectors of a spectral norm move with the weights: the derivative of such a field
+    is not symmetric, and so not a Hessian. Held vectors fit the networks' own weights only.
     """
     if not any(net.effects.holds for net in nets):
         return
@@ -135,8 +136,8 @@ def _decide_holding(nets: list[FunctionalNet], batch: Objective, known: Known) -
         net.effects.holds = layer
         if layer and net.settings.spectral_norm == "exact":
             raise ValueError(
-                f"{layer} computes where no gradient is taken; spectral_norm='exact' is known "
-                "for torch's own spectral norms, so take 'held'"
+                f"{layer} computes without gradients; spectral_norm='exact' works for torch's "
+                "own spectral norms only, so use 'held'"
             )
 
 
@@ -168,9 +169,9 @@ def _is_gradient(game: Game, player: str, point: Tensor, rough: bool) -> bool:
 def _check_field(
     nets: list[FunctionalNet], given: tuple[nn.Module, nn.Module], batch: Objective, known: Known
 ) -> bool:
-    """Hold the game's field at the networks' own weights against plain autograd of them.
+    """Compare the game's field at the networks' own weights with plain autograd of them.
 
-    False where it is not finite, and nothing can be said.
+    False where plain autograd is not finite, so that nothing can be said.
     """
     few = batch.few(known.count, known.dtype)
     settings = nets[0].settings
@@ -201,7 +202,7 @@ def _check_field(
             continue
         if not _repeats(losses, again, rough=known.rough):
             raise ValueError(
-                f"the losses are no function of the weights: at one point D's is "
+                f"the losses are not a function of the weights: at one point D's is "
                 f"{losses[1].item():.7g} and then {again[1].item():.7g}; a network draws from a "
                 "generator of its own, or counts its calls"
             )
@@ -210,18 +211,18 @@ def _check_field(
             return True
         worst = max(game.blocks, key=lambda name: float(apart[game.blocks[name]].norm()))
         problem = (
-            "the game's field at the networks' own weights is not that of the networks: they "
-            f"differ by {float(apart.norm() / wanted.norm()):.1e} of it, most in {worst!r}; a "
-            "weight may be used otherwise than by its name"
+            "the game's field at the networks' own weights is not that of the networks: the "
+            f"relative error is {float(apart.norm() / wanted.norm()):.1e}, largest in {worst!r}; a "
+            "weight may be used other than by its name"
         )
     raise ValueError(problem)
 
 
 def _repeats(losses: Tensor, again: Tensor, *, rough: bool) -> bool:
-    """Whether two calls gave the same: to the bit on a CPU, to rounding on a GPU."""
+    """Whether two calls gave the same: bit for bit on a CPU, up to rounding on a GPU."""
     if losses.device.type == "cpu":
         return torch.equal(losses, again)
-    # Kernels of convolutions there add in whatever order their blocks are done.
+    # Convolution kernels there add in whatever order their blocks are done.
     return torch.allclose(losses, again, rtol=1e-5 if rough else 1e-12, atol=0.0)
 
 
@@ -240,7 +241,7 @@ class _Alone(nn.Module):
 def few_samples_game(
     nets: list[FunctionalNet], batch: Objective, known: Known
 ) -> tuple[Game, Tensor]:
-    """The game of few samples in float64, and the networks' own point."""
+    """The game on few samples in float64, and the networks' own point."""
     point = torch.cat([net.weights for net in nets]).to(known.dtype)
     return game_of(nets, batch.few(known.count, known.dtype), None), point
 
@@ -268,7 +269,7 @@ def game_of(nets: list[FunctionalNet], batch: Objective, probe: Probe | None) ->
         return batch.of_discriminator(generates(theta), judges(phi))
 
     if generator.effects.holds or discriminator.effects.holds:
-        # Now, at the networks' own weights: what is held is what they have here.
+        # Record now, at the networks' own weights: what is held is what they have here.
         own = generator.weights, discriminator.weights
         labels = () if batch.labels is None else (batch.labels,)
         judges(own[1])("penalty")(batch.reals, *labels)

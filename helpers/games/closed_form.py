@@ -1,4 +1,4 @@
-"""Games whose answers are known: of Berard et al. 2020, the smallest GAN, and linear ones."""
+"""Games with known answers: those of Berard et al. 2020, the smallest GAN, and linear games."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def rotating_saddle() -> Game:
 
 
 def unstable_nash() -> Game:
-    """A Nash equilibrium that repels, and a stable point that is none (after B, Example 2).
+    """A Nash equilibrium that repels, and a stable point that is not one (after B, Example 2).
 
     The losses printed in Berard et al. 2020, eq. 22, have no stationary point at (0, 1) or
-    (0, -1). These do, with the Jacobians of eq. 23: ``L_G = theta^2 / 2 + (phi^2 - 1) theta / 4``
-    and ``L_D = (2 theta - 1/4) phi + phi^3 / 12``.
+    (0, -1). The losses here do, with the Jacobians of eq. 23:
+    ``L_G = theta^2 / 2 + (phi^2 - 1) theta / 4`` and ``L_D = (2 theta - 1/4) phi + phi^3 / 12``.
 
     >>> unstable_nash().vector_field([[0.0, 1.0], [0.0, -1.0]])
     tensor([[0., 0.],
@@ -56,9 +56,9 @@ def unstable_nash() -> Game:
 def dirac_gan(loss: str = "js", *, saturating: bool = False) -> Game:
     """The smallest GAN: one real point at 0, one generated at theta, f(x) = phi x.
 
-    D maximises h1(f(x)) + h2(-f(y)), or h(f(x) - f(y)) if the loss pairs; G minimises the same
-    if it is saturating, and else takes the other label, -h1(f(y)) or -h(f(y) - f(x)). The game is
-    that of Mescheder et al. 2018 (*Which training methods for GANs do actually converge?*).
+    D maximises h1(f(x)) + h2(-f(y)), or h(f(x) - f(y)) if the loss pairs. G minimises the same
+    if it is saturating; otherwise it takes the other label, -h1(f(y)) or -h(f(y) - f(x)). The game
+    is that of Mescheder et al. 2018 (*Which training methods for GANs do actually converge?*).
 
     Args:
         loss: a name of `helpers.losses.scalars`: js, hinge, ls, rs, rp-hinge or rp-ls.
@@ -115,7 +115,7 @@ def quadratic_game(S1: ArrayLike, S2: ArrayLike, A: ArrayLike, B: ArrayLike) -> 
     s1, s2, a, b = blocks.values()
     for k, s in (("S1", s1), ("S2", s2)):
         asymmetry = (s - s.T).abs().max()
-        # What rounding leaves of a matrix that was computed: some units for each term of a sum.
+        # Rounding in a computed matrix is allowed for: some units for each term of a sum.
         if asymmetry > 10 * torch.finfo(s.dtype).eps * len(s) * s.abs().max():
             raise ValueError(f"{k} must be symmetric; two of its entries differ by {asymmetry:g}")
     return Game(

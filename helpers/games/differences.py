@@ -1,10 +1,10 @@
-"""Products of a derivative held against central differences of the map that it is taken of.
+"""Products of a derivative checked against central differences of its map.
 
-Two ways to differentiate that agree prove little, as torch's own derivatives of a layer may be
-wrong in both. A difference knows of values only. Units that switch within a step spoil one
-difference and not the next, smaller one along another direction; a wrong product fails them all.
-A unit that switches as good as at the point itself spoils every difference across the point, but on
-one side of it only: so each side counts by itself.
+Agreement of two ways to differentiate proves little, as torch's own derivatives of a layer may be
+wrong in both. A difference uses values only. Units that switch within a step spoil one difference
+but not the next, which is smaller and along another direction; a wrong product fails them all. A
+unit that switches almost at the point itself spoils every difference across the point, but on one
+side of it only, so each side counts by itself.
 """
 
 from __future__ import annotations
@@ -24,24 +24,24 @@ Rows = Callable[[Tensor], Tensor]
 class Comparison:
     """How near the products of S maps came to differences, each in its best direction."""
 
-    is_right: Tensor  # (S,) whether a difference was the product
-    is_transpose: Tensor  # (S,) whether the transposed products belong to the others
-    is_finite: Tensor  # (S,) whether the map is at the point; else there is nothing to say
-    off: Tensor  # (S,) error in shares of the difference
-    errors: Tensor  # (S, n) its entries, in size
+    is_right: Tensor  # (S,) whether a difference agreed with the product
+    is_transpose: Tensor  # (S,) whether the transposed products match the others
+    is_finite: Tensor  # (S,) whether the map is finite at the point; else nothing can be said
+    off: Tensor  # (S,) error as a share of the difference
+    errors: Tensor  # (S, n) absolute values of the error's entries
 
 
 def compared(
     map: Rows, at: Tensor, product: Rows, transposed: Rows | None = None, *, rough: bool = False
 ) -> Comparison:
-    """Compare along drawn directions until all products were right once, or directions end.
+    """Compare along random directions until all products were right once, or directions run out.
 
     Args:
         map: (S, n) to (S, n), each row a map of its own.
         at: (S, n) the points, in float64 unless the maps are rough.
         product: (S, n) to (S, n), each row times the derivative of its map.
-        transposed: the same of the transposes, where the derivatives are not symmetric.
-        rough: whether the maps are of lower accuracy than float64.
+        transposed: the same for the transposes, where the derivatives are not symmetric.
+        rough: whether the maps are less accurate than float64.
 
     >>> compared(lambda x: x**2, torch.ones(1, 3).double(), lambda u: 2 * u).is_right
     tensor([True])
@@ -54,7 +54,7 @@ def compared(
 
     here = map(at)
     finite = here.isfinite().all(dim=1)
-    product(draw(at))  # a fault may show from the second product on
+    product(draw(at))  # a fault may show only from the second product on
     off, errors = torch.full_like(here[:, 0], torch.inf), torch.zeros_like(here)
     forward = torch.zeros_like(finite)
     backward = torch.full_like(finite, transposed is None)
@@ -63,7 +63,7 @@ def compared(
         u = draw(at)
         ahead, behind = map(at + step * u), map(at - step * u)
         differences = [(ahead - behind) / (2 * step)]
-        if not rough:  # whose steps are too long for one side
+        if not rough:  # rough maps take steps too long for one side
             differences += [(ahead - here) / step, (here - behind) / step]
         found = product(u)
         gaps = torch.stack([_lengths(found - each) for each in differences])
@@ -78,7 +78,7 @@ def compared(
         if transposed is not None:
             w = draw(wanted)
             pulled = transposed(w)
-            # Of a random direction this is what one number can tell of a vector's error.
+            # Along a random direction, one number tells this much about a vector's error.
             unit = _lengths(pulled) * _lengths(u) / u.shape[1] ** 0.5
             slack = (allowed * torch.maximum(unit, scale)).clamp(min=1e-12)
             backward |= ((w * wanted).sum(dim=1) - (pulled * u).sum(dim=1)).abs() <= 10 * slack

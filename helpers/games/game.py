@@ -1,7 +1,7 @@
-"""Two-player games: two losses of one joint point, and games whose answers are known.
+"""Two-player games: two losses of one joint point.
 
-Berard et al. 2020, eq. 1 and 3: the players G and D choose theta and phi, each minimises a loss
-of its own, and gradient methods follow the field of the two gradients. Every analysis of this
+In Berard et al. 2020, eqs. 1 and 3, the players G and D choose theta and phi, each minimises its
+own loss, and gradient methods follow the field of the two gradients. Every analysis in this
 book takes a `Game` and a point, and never asks what is behind the losses.
 """
 
@@ -26,11 +26,11 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True, eq=False)
 class Probe:
-    """How ways to differentiate a game are tried: on a small game of the same structure."""
+    """How ways to differentiate a game are tried out: on a small game of the same structure."""
 
-    key: Hashable  # of that structure; what holds for one game holds for all of its key
+    key: Hashable  # identifies the structure; what is true of one game is true of all with its key
     make: Callable[[], tuple[Game, Tensor]]  # the small game, and a point of it
-    rough: bool = False  # whether its losses are of lower accuracy than float64
+    rough: bool = False  # whether its losses are less accurate than float64
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class Game:
     name: str = "game"
     # Named groups of parameters, as places in omega: the layers of networks, for instance.
     blocks: Mapping[str, slice] = field(default_factory=dict)
-    # Weights and games whose sum this one is; gradients are then taken one game at a time.
+    # Weights and games of which this game is the sum; gradients then take one game at a time.
     terms: Sequence[tuple[float, Game]] = ()
-    # Of networks: how operators make sure of their products.
+    # For networks: how operators check their products.
     probe: Probe | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -90,10 +90,10 @@ class Game:
         return omega.detach()
 
     def one_point(self, omega: ArrayLike | Tensor) -> Tensor:
-        """As `point`, and a ValueError for a batch."""
+        """As `point`, but a ValueError for a batch."""
         point = self.point(omega)
         if point.ndim != 1:
-            raise ValueError(f"one point is asked for, got a batch {tuple(point.shape)}")
+            raise ValueError(f"one point is expected, got a batch {tuple(point.shape)}")
         return point
 
     def split(self, omega: Tensor) -> tuple[Tensor, Tensor]:
@@ -119,28 +119,28 @@ class Game:
         return self.unchecked_field(self.point(omega))
 
     def unchecked_gradient(self, player: str, omega: Tensor) -> Tensor:
-        """As `gradient`, of a tensor that is taken as it is: steps may run to infinity."""
+        """As `gradient`, for a tensor that is taken as it is: steps may run to infinity."""
         if self.terms:  # one batch of data in memory at a time
             own_parts = (w * each.unchecked_gradient(player, omega) for w, each in self.terms)
             return cast(Tensor, sum(own_parts))
         with torch.inference_mode(False), torch.enable_grad():
             parts = [part.detach().clone() for part in self.split(omega)]
             own = parts[PLAYERS.index(player)].requires_grad_()
-            # A point's loss depends on no other point: the sum's gradient holds all of theirs.
+            # A point's loss depends on no other point: the sum's gradient contains all of theirs.
             total = self._many(player, *parts).sum()
             if not total.requires_grad:  # a loss in which the player has no say
                 return torch.zeros_like(own)
             return torch.autograd.grad(total, own, materialize_grads=True)[0]
 
     def unchecked_field(self, omega: Tensor) -> Tensor:
-        """As `vector_field`, of a tensor that is taken as it is."""
+        """As `vector_field`, for a tensor that is taken as it is."""
         return torch.cat([self.unchecked_gradient(player, omega) for player in PLAYERS], dim=-1)
 
     def _many(self, player: str, theta: Tensor, phi: Tensor) -> Tensor:
         """(...): one player's loss at every point of a batch."""
         if theta.ndim == 1:
             return self._scalar(player, theta, phi)
-        if 0 in theta.shape:  # vmap knows no empty batch
+        if 0 in theta.shape:  # vmap takes no empty batch
             return theta.new_zeros(theta.shape[:-1])
         rows = [part.reshape(-1, part.shape[-1]) for part in (theta, phi)]
         # What is drawn in a loss is the same at every point.
@@ -155,7 +155,7 @@ class Game:
             raise ValueError(f"{player}'s loss of {self.name} must be a scalar tensor, got {got}")
         return value
 
-    # One point, in the terms of torch.func, which may be tracing: values cannot be looked at.
+    # One point, inside torch.func, which may be tracing: values cannot be looked at.
     def traceable_gradient(self, player: str, theta: Tensor, phi: Tensor) -> Tensor:
         """One player's own gradient at theta (p,) and phi (q,), for torch.func to differentiate."""
         if player == "G":
@@ -163,7 +163,7 @@ class Game:
         return grad(lambda own: self._scalar("D", theta, own))(phi)
 
     def gradient_with_graph(self, player: str, theta: Tensor, phi: Tensor) -> Tensor:
-        """As `traceable_gradient`, by torch.autograd: its graph has further derivatives."""
+        """As `traceable_gradient`, by torch.autograd, with a graph for further derivatives."""
         own = theta if player == "G" else phi
         value = self._scalar(player, theta, phi)
         if not value.requires_grad:
@@ -187,11 +187,11 @@ def check_player(player: str) -> None:
 
 
 def average(games: Sequence[Game], weights: Sequence[float]) -> Game:
-    """The game whose losses are weighted sums of those of others, batches of data for instance.
+    """The game whose losses are weighted sums of other games' losses, for instance over batches.
 
     Args:
-        games: of the same sizes.
-        weights: finite numbers, one a game; for batches their shares of the data.
+        games: all of the same sizes.
+        weights: finite numbers, one per game; for batches, their shares of the data.
 
     Raises:
         ValueError: for no games, games of different sizes, and weights that do not fit.
@@ -203,7 +203,7 @@ def average(games: Sequence[Game], weights: Sequence[float]) -> Game:
     tensor([True, True])
     """
     if not games or len({each.sizes for each in games}) != 1:
-        raise ValueError(f"games of one size are averaged, got {[each.sizes for each in games]}")
+        raise ValueError(f"averaged games must have one size, got {[each.sizes for each in games]}")
     if len(weights) != len(games) or not all(isfinite(weight) for weight in weights):
         raise ValueError(f"{len(games)} games need as many finite weights, got {list(weights)}")
     terms = tuple(zip((float(weight) for weight in weights), games, strict=True))

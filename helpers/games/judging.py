@@ -1,8 +1,8 @@
 """How a discriminator is asked for its logits: one convention for training and for analysis.
 
-A network with batch statistics in it gives other logits when it sees reals and samples as one batch
-than when it sees them as two. Most published code shows it two, and so does this package unless it
-is told otherwise; what matters is that a game is analysed as it was trained.
+A network that uses batch statistics gives different logits when it sees reals and samples as one
+batch than when it sees them as two. Most published code shows it two, and so does this package
+unless told otherwise; what matters is that a game is analysed as it was trained.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Judging:
     Args:
         joint_batch: whether a loss that looks at reals and samples shows D both as one batch. A
             loss that looks at samples alone shows it samples alone in either case.
-        logit: from D's output to one logit per sample, where D gives something else: a tuple, a
+        logit: maps D's output to one logit per sample, where D gives something else: a tuple, a
             map of patches, probabilities.
 
     >>> judging = Judging(logit=lambda output: output["logit"])
@@ -38,7 +38,7 @@ class Judging:
     def alone(
         self, discriminate: Discriminate, samples: Tensor, labels: Tensor | None = None
     ) -> Tensor:
-        """The logits, n elements, of n samples with their labels, if there are any."""
+        """The n logits of n samples, with their labels if there are any."""
         output = discriminate(samples) if labels is None else discriminate(samples, labels)
         return self._checked(output, len(samples))
 
@@ -57,7 +57,7 @@ class Judging:
             )
         if reals.shape[1:] != fakes.shape[1:]:
             raise ValueError(
-                "reals and generated samples of one batch are of one shape, got "
+                "reals and generated samples in one batch must have one shape, got "
                 f"{tuple(reals.shape[1:])} and {tuple(fakes.shape[1:])}"
             )
         twice = None if labels is None else torch.cat([labels, labels])
@@ -73,13 +73,13 @@ class Judging:
         if not isinstance(output, Tensor):
             raise ValueError(
                 f"a discriminator gives a tensor of logits, got {type(output).__name__}; say which "
-                "part of it is the logit: logit=lambda output: output[0], for instance"
+                "part of it is the logit, for instance by logit=lambda output: output[0]"
             )
         if output.numel() != n:
             raise ValueError(
                 f"a discriminator gives one logit per sample, got {tuple(output.shape)} for {n} "
-                "samples; say how they become one: logit=lambda output: output.flatten(1).mean(1), "
-                "for instance"
+                "samples; say how to reduce it to one each, for instance by "
+                "logit=lambda output: output.flatten(1).mean(1)"
             )
         if not output.is_floating_point():
             raise ValueError(f"logits are real numbers, got {output.dtype}")

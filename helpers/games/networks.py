@@ -3,21 +3,22 @@
 Data and latents are fixed, so that both losses are functions of the weights alone: the same
 numbers at every call. What a network would change while it runs is held. Batch norm takes the
 statistics of the batch at hand, as in training, and keeps no running ones (or, on request, takes
-the stored ones); layers of dropout are off. What a network computes where no gradient is taken,
-under `torch.no_grad` or from detached weights, is a constant in a gradient taken in training: the
-two singular vectors of a spectral norm, torch's or one's own. Where second derivatives depend on
-it, it is held at the networks' own weights.
+the stored ones); dropout layers are off. What a network computes without gradients, under
+`torch.no_grad` or from detached weights, is a constant in the gradients of a training: for
+instance the two singular vectors of a spectral norm, torch's or your own. Where second derivatives
+depend on such a constant, it is held at the networks' own weights.
 
-What one would write for
+What to write in special cases:
 
-- weights that are no part of the game: ``weight.requires_grad_(False)``; no training moves them;
-- networks that take labels, G(z, y) and D(x, y): ``labels=y``, one for each real sample, and the
-  sample of the same place is generated with it;
-- a D that gives more than one logit per sample, or gives it in a tuple or a dictionary:
+- for weights that are not part of the game, ``weight.requires_grad_(False)``; no training moves
+  them;
+- for networks that take labels, G(z, y) and D(x, y), ``labels=y``, one for each real sample; the
+  sample in the same place is generated with the same label;
+- for a D that gives more than one logit per sample, or gives it in a tuple or a dictionary,
   ``logit=lambda output: output[0]``.
 
-Before the first game of two such networks is given out, its field at their own weights is held
-against plain autograd of the networks as they are, and one that differs is refused.
+Before the first game of two networks is returned, its field at their own weights is compared with
+plain autograd of the networks as they are, and a game that differs is refused.
 """
 
 from __future__ import annotations
@@ -63,9 +64,9 @@ def network_game(
 ) -> Game:
     """The game that two networks play on fixed latents and fixed real samples.
 
-    A point of the game is `joint_point` of two networks of the same shapes; the ones given here
-    are copied and never changed. Precision follows the point: a bfloat16 point makes bfloat16
-    products. Parameters keep their names, as ``game.blocks`` of "G.0.weight" and the like.
+    A point of the game is `joint_point` of two networks of the same shapes; the networks given
+    here are copied and never changed. Precision follows the point: a bfloat16 point makes bfloat16
+    products. Parameters keep their names: ``game.blocks`` has "G.0.weight" and the like.
 
     Args:
         generator: latents (N, ...) to samples (N, ...).
@@ -73,21 +74,21 @@ def network_game(
         latents, reals: N each, on one device.
         loss: a name of `helpers.losses.LOSSES`, or one of your own; "js" is the non-saturating GAN.
         penalty: on D's slope, added to D's loss.
-        batch_size: the losses are then means over batches of this size, in order, each weighted
-            by its size; batch norm sees one batch at a time. All at once by default.
+        batch_size: if given, the losses are means over batches of this size, in order, each
+            weighted by its size; batch norm sees one batch at a time. All at once by default.
         batch_norm: "batch" for the statistics of the batch, "running" for the stored ones.
-        spectral_norm: "held" for the singular vectors that the networks have stored, constants as
-            in the derivatives that Berard et al. 2020 take; they fit no other point than the
-            networks' own. "exact" divides by the
-            largest singular value itself, and has all its derivatives; second ones are not finite
-            where singular values of a layer coincide. It knows torch's spectral norms, old and new.
+        spectral_norm: "held" takes the networks' stored singular vectors as constants,
+            as in the derivatives of Berard et al. 2020; they fit only the networks' own point.
+            "exact" divides by the largest singular value itself, with all its derivatives; second
+            ones are not finite where singular values of a layer coincide. It works for torch's
+            spectral norms, old and new.
         joint_batch: whether D sees reals and samples as one batch, where a loss looks at both, or
-            as two. It matters to batch norm in D; say what the training said.
-        labels: (N, ...) of the reals, for networks that are called G(z, y) and D(x, y).
-        logit: from D's output to one logit per sample, where D gives something else.
+            as two. It matters for batch norm in D; use the setting of the training.
+        labels: (N, ...) of the reals, for networks that are called as G(z, y) and D(x, y).
+        logit: maps D's output to one logit per sample, where D gives something else.
         noise_seed: holds what the networks draw in a forward pass. Without it, networks that draw
             are refused.
-        check: whether this game's field and the products of its operators are held against plain
+        check: whether this game's field and the products of its operators are checked against plain
             autograd and against differences, once for networks of this structure, on the first
             eight samples in float64.
 
@@ -96,7 +97,7 @@ def network_game(
             latents, reals and labels, a batch_size below 1, data that are not finite, and networks
             that cannot be held, naming the layer: losses that differ from call to call at one
             point, a field that is not that of the networks themselves, a player without weights
-            that require grad, outputs that are no logits.
+            that require grad, outputs that are not logits.
 
     >>> from helpers.models import mlp
     >>> nets = mlp([1, 100, 1], seed=0), mlp([1, 100, 1], seed=1)
@@ -129,7 +130,7 @@ def network_game(
 def joint_point(generator: nn.Module, discriminator: nn.Module) -> Tensor:
     """(p + q,): the weights of both networks in one vector, G's first, in their own order.
 
-    Those that require grad; others are no part of the game.
+    Only weights that require grad; others are not part of the game.
 
     >>> from helpers.models import mlp
     >>> joint_point(mlp([1, 1], seed=0), mlp([1, 1], seed=1)).shape
@@ -143,8 +144,8 @@ def joint_point(generator: nn.Module, discriminator: nn.Module) -> Tensor:
 def spectral_norms(net: nn.Module) -> Tensor:
     """(layers, 3): the norm that each layer is divided by, and its two largest singular values.
 
-    Where singular values lie close together, one power iteration in each pass of a training does
-    not keep the first two numbers equal.
+    Where singular values lie close together, one power iteration per training pass does not keep
+    the first two numbers equal.
 
     Raises:
         ValueError: for a network without torch's spectral norm.

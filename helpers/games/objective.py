@@ -1,7 +1,6 @@
 """What both players minimise on one batch of data, whoever plays.
 
-The losses of a game, of the networks as they are, and of the check that holds one against the other
-are these.
+These are the losses of a game, of the networks as they are, and of the check that compares the two.
 """
 
 from __future__ import annotations
@@ -58,7 +57,7 @@ class Objective:
         )
 
     def samples(self, generate: Generate) -> Tensor:
-        """(n, ...) what is generated from the latents."""
+        """(n, ...) the samples generated from the latents."""
         samples = generate(self.latents, *self._own_labels())
         if not isinstance(samples, Tensor):
             raise ValueError(
@@ -76,12 +75,12 @@ class Objective:
         return self.judging.both(at(*sites), self.reals, samples, self.labels)
 
     def batches(self, size: int) -> list[Objective]:
-        """The same of batches of this size, in order."""
+        """The same for batches of this size, in order."""
         ends = range(size, len(self.latents) + size, size)
         return [self._cut(slice(end - size, end)) for end in ends]
 
     def few(self, count: int, dtype: torch.dtype) -> Objective:
-        """The same of the first samples, in another precision."""
+        """The same for the first samples, in another precision."""
 
         part = self._cut(slice(count))
         return replace(part, latents=_as(part.latents, dtype), reals=_as(part.reals, dtype))
@@ -97,9 +96,9 @@ class Objective:
 
 
 def plain_field(objective: Objective, copy_of: Sequence[Callable[[], nn.Module]]) -> Tensor:
-    """(p + q,) both players' gradients by plain autograd, of networks as they are.
+    """(p + q,) both players' gradients by plain autograd, for networks as they are.
 
-    Each pass is that of another copy, so that what a network writes in one does not reach the next.
+    Each pass uses a new copy, so that what a network writes in one does not reach the next.
     `copy_of` makes copies of G and of D, with gradients for the weights that are in the game.
     """
     found = []
@@ -130,7 +129,7 @@ def plain_field(objective: Objective, copy_of: Sequence[Callable[[], nn.Module]]
 
 
 def ends_in_sigmoid(logits: Tensor) -> bool:
-    """Whether the last that was done to logits, which carry a graph, was to make probabilities."""
+    """Whether the last step on logits, which carry a graph, made probabilities of them."""
     step = logits.grad_fn
     while step is not None:
         name = step.name()

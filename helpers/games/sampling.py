@@ -10,25 +10,25 @@ from helpers.inputs import one_of, real_number, whole_number
 from helpers.inputs import seed as whole_seed
 
 KINDS = ("zero-sum", "free")
-_LEAST = 0.1  # real part, at least, of every eigenvalue of a free game
+_LEAST = 0.1  # least real part of the eigenvalues of a free game
 
 
 def stable_jacobian(kind: str, n: int, coupling: float, *, seed: int) -> NDArray[np.float64]:
     """The Jacobian [[S1, B], [A, S2]] of a random linear game that is stable at 0.
 
-    A and B are Gaussian, of a norm that does not depend on n, times the coupling. In a zero-sum
+    A and B are Gaussian, with a norm that does not depend on n, times the coupling. In a zero-sum
     game S1 and S2 are positive definite and A = -B'. In a free game S1 and S2 are symmetric and
-    else as random, and the least multiple of the identity is added that lifts every real part to
-    0.1 or more.
+    otherwise as random; then the least multiple of the identity that lifts every real part to 0.1
+    or more is added.
 
     Args:
         kind: "zero-sum" or "free".
-        n: number of parameters, half of them of each player.
-        coupling: how strongly each player enters the other one's gradient.
+        n: number of parameters, half of them for each player.
+        coupling: how strongly each player enters the other's gradient.
         seed: of the game.
 
     Raises:
-        ValueError: for an unknown kind, an odd n, and a coupling that is negative.
+        ValueError: for an unknown kind, an odd n, and a negative coupling.
 
     >>> J = stable_jacobian("zero-sum", 4, 3.0, seed=0)
     >>> bool((J[:2, 2:] == -J[2:, :2].T).all())
@@ -37,7 +37,7 @@ def stable_jacobian(kind: str, n: int, coupling: float, *, seed: int) -> NDArray
     one_of("kind", kind, KINDS)
     h = whole_number("n", n, 2) // 2
     if n % 2:
-        raise ValueError(f"n is even, half of the parameters are each player's, got {n}")
+        raise ValueError(f"n must be even, half of it for each player, got {n}")
     coupling = real_number("coupling", coupling, least=0)
     rng, zero_sum = np.random.default_rng(whole_seed(seed)), kind == "zero-sum"
     A, B = coupling * rng.normal(size=(2, h, h)) / np.sqrt(h)

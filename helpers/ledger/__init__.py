@@ -12,8 +12,8 @@ The executed notebook is the only place where a measurement is kept.
 - `notebooks`: what a chapter leaves in its notebook, `show_box`, `glue`, and how it is read back,
   `collect`, `boxes_of`.
 - `scoreboard`: all claims with all that was measured; `scoreboard`, `count`, `Row`.
-- `references`: the numbers of record of a page's live run, and how far each may move.
-- `timings`: what `make bench` has left; `timings`.
+- `references`: the reference numbers of a page's live run, and how far each may move.
+- `timings`: what `make bench` measured; `timings`.
 """
 
 from helpers.ledger import history, rules
@@ -39,7 +39,7 @@ from helpers.ledger.verdicts import (
 
 __all__ = [
     "MARKS",  # mark and colour of each verdict
-    "OWN",  # the letter of what this book claims itself
+    "OWN",  # the letter of this book's own claims
     "PAPERS",  # the papers by letter
     "PROFILES",  # how much a chapter runs, by name
     "Judgement",  # what evidence makes of a claim: a record and its source
@@ -50,9 +50,9 @@ __all__ = [
     "as_html",  # a verdict as a box of HTML
     "as_text",  # a verdict and its numbers on one line
     "boxes_of",  # the verdict boxes of an executed notebook
-    "changes",  # when, what and why a claim's rule was changed
+    "changes",  # when, how and why a claim's rule was changed
     "collect",  # the records of an executed notebook
-    "count",  # how many claims have which verdict
+    "count",  # how many claims have each verdict
     "data_file",  # a file of data/, in a checkout or beside the installed package
     "find",  # the claim of this id
     "glue",  # name a value, so that a page's prose can print it with ``{glue:text}`name```
@@ -62,7 +62,7 @@ __all__ = [
     "of_evidence",  # whether experiments decide a claim
     "rules",  # how a number becomes a verdict (a module)
     "scoreboard",  # all claims with all that was measured
-    "show_box",  # show what decides a claim, with a page's live run folded inside, and store that
+    "show_box",  # show what decides a claim, with a page's live run folded inside, and store it
     "show_quantities",  # the quantities of a claim: name, asked, ours
     "show_value",  # a number as it is printed
     "standing",  # what decides a claim: evidence, a run of data/recorded, or a page's own

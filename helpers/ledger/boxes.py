@@ -28,9 +28,9 @@ _CELL = 'style="text-align:left;padding:.1rem .8rem .1rem 0;border:0;background:
 def show_value(value: float | Sequence[float], rule: Mapping[str, Any]) -> str:
     """A measured value as the verdict box prints it.
 
-    Of many seeds it is the median with its 95% interval, by order statistics, which six seeds give
-    at least; of fewer, the median and the range. Where the rule asks for a share of the seeds, it
-    is the share with its 95% interval (Clopper and Pearson's), and the median.
+    Of six seeds or more it is the median with its 95% interval, by order statistics; of fewer, the
+    median and the range. Where the rule asks for a share of the seeds, it is the share with
+    its 95% interval (Clopper and Pearson's), and the median.
 
     >>> show_value([1.0, 2.0, 4.0], {"rule": "at_most", "paper": 1})
     '2 (from 1 to 4, 3 seeds)'
@@ -72,13 +72,13 @@ def show_quantities(made: Record) -> Iterator[tuple[dict[str, Any], str, str]]:
 def as_html(
     made: Record, *, anchor: bool = True, source: str = "", live: Record | None = None
 ) -> str:
-    """The verdict box: its styles are inline, its colours translucent, so it reads anywhere.
+    """The verdict box: its styles are inline, its colours translucent, so it is legible anywhere.
 
     Args:
         made: what is judged.
-        anchor: links can lead to the box; a page holds one such box per claim.
-        source: of the numbers, below them.
-        live: what the page itself has measured beside them, folded.
+        anchor: whether links can lead to the box; a page has one such box per claim.
+        source: of the numbers, printed below them.
+        live: what the page itself has measured, folded, beside them.
 
     >>> from helpers.ledger import judge
     >>> "<details>" in as_html(judge("C14", 2e6, profile="quick"))

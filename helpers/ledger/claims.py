@@ -10,7 +10,7 @@ from typing import Any
 
 from helpers.ledger.rules import check_rule
 
-OWN = "R"  # the letter of what this book claims itself
+OWN = "R"  # the letter of this book's own claims
 PAPERS = {
     "A": "Durall et al. 2021",
     "B": "Berard et al. 2020",
@@ -72,9 +72,11 @@ def by_id(stored: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         names = [quantity.get("name") for quantity in claim["quantities"]]
         for quantity in claim["quantities"]:
             if names.count(quantity.get("name")) > 1:
-                raise ValueError(f"{name} has two quantities of the name {quantity.get('name')!r}")
+                raise ValueError(f"{name} has two quantities named {quantity.get('name')!r}")
             if not quantity.get("what"):
-                raise ValueError(f"{name}, {quantity.get('name')}: what says what is measured")
+                raise ValueError(
+                    f"{name}, {quantity.get('name')}: 'what' must say what is measured"
+                )
             check_rule(quantity)
         found[name] = dict(claim)
     return found

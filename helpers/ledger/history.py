@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Any
 
-_NOT_RULE = ("experiment",)  # of a quantity: where it is measured, which decides nothing
+_NOT_RULE = ("experiment",)  # keys of a quantity that decide nothing: where it is measured
 _KEYS = {"date", "what", "why", "seen", "rule"}
 
 
@@ -35,7 +35,7 @@ def rule_hash(claim: Mapping[str, Any]) -> str:
 
 
 def changes(claim: Mapping[str, Any]) -> list[str]:
-    """What was changed in a claim's rule since it was written, a sentence for each time.
+    """What was changed in a claim's rule since it was written, one sentence per change.
 
     >>> from helpers.ledger import find
     >>> changes(find("C14"))
@@ -51,7 +51,7 @@ def changes(claim: Mapping[str, Any]) -> list[str]:
 
 
 def faults(claims: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What is wrong with the record of some claims' rules, a line each.
+    """What is wrong with the record of some claims' rules, one line per fault.
 
     >>> from helpers.ledger import find
     >>> faults([find("C14") | {"lowest": "full"}])

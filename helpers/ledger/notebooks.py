@@ -18,9 +18,9 @@ _GLUED = "application/papermill.record/"
 
 
 def show_box(found: Standing, live: Record) -> None:
-    """Show what the book says of a claim, with a page's live run folded inside, which is stored.
+    """Show what the book says of a claim, with a page's live run folded inside, and store that run.
 
-    The live run's numbers are those that a later execution is compared with.
+    A later execution is compared with the numbers of the live run.
 
     >>> from helpers.ledger import judge
     >>> made = judge("C14", 1e6, profile="quick")
@@ -52,14 +52,14 @@ def glue(name: str, value: float | int | str) -> None:
         if hasattr(value, "item"):
             value = value.item()
         if not isinstance(value, Real):
-            raise ValueError(f"a number or text is glued, got {shown(value)}")
+            raise ValueError(f"glue takes a number or text, got {shown(value)}")
         value = float(f"{float(value):.10g}")
     where = {"name": name, "mime_prefix": _GLUED}
     publish_display_data({f"{_GLUED}text/plain": repr(value)}, {"scrapbook": where})
 
 
 def collect(notebook: Mapping[str, Any]) -> Iterator[Record]:
-    """Records in an executed notebook's outputs, judged by the rules of today.
+    """Records in an executed notebook's outputs, judged by today's rules.
 
     >>> list(collect({"cells": []}))
     []

@@ -1,10 +1,10 @@
 """Reference numbers: what a page's live run gave, and how far each may move.
 
-How far a number may move follows from how far it was seen to move where nothing but rounding
-differs (`helpers.book.spread`): ten times that, since a few executions may lie close together by
-chance, and never less than what another order of additions does to a number that depends on little.
-What moves by more than a twentieth of itself says nothing about drift and is not compared; the file
-says so beside the number.
+`helpers.book.spread` measures how far a number moves where nothing but rounding differs. It may
+move ten times as far, since a few executions may lie close together by chance, and never less than
+another order of additions moves a number that depends on little. What moves by more than a
+twentieth of itself says nothing about drift and is not compared; the file says so beside the
+number.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from scipy.stats import binom
 from helpers.ledger.claims import data_file
 from helpers.ledger.verdicts import Record
 
-FACTOR = 10  # times the spread is how far a number may move
-_RELATIVE, _ABSOLUTE = 1e-6, 1e-9  # and never less than this
-MOST = 0.05  # spread, as a share of the largest entry, of a number that is compared
+FACTOR = 10  # a number may move this many times its spread
+_RELATIVE, _ABSOLUTE = 1e-6, 1e-9  # or this far, where that is more
+MOST = 0.05  # largest spread of a number that is compared, as a share of its largest entry
 SEED, DEVICE = 0, "cpu"  # of the runs that references are made from
 
 Value = float | list[float]
@@ -60,7 +60,7 @@ class Number:
         return f"moves by {worst:.2g} where nothing but rounding differs"
 
     def drifted(self, now: Value) -> bool:
-        """Whether a number is another one than this; never where it is not compared."""
+        """Whether a number has drifted from this one; never where it is not compared."""
         if self.why_not:
             return False
         before, entries = listed(self.value), listed(now)
@@ -69,7 +69,7 @@ class Number:
         return not np.isclose(entries, before, rtol=0, atol=self.tolerances).all()
 
     def difference(self, now: Value) -> str:
-        """The number now, the reference and what it may move by, where they are farthest apart."""
+        """The number now, the reference and how far it may move, where they are farthest apart."""
         before, entries = listed(self.value), listed(now)
         if len(before) != len(entries):
             return f"{len(entries)} numbers, in the reference {len(before)}"
@@ -105,7 +105,7 @@ def compare(chapter: str, record: Record, *, seed: int, device: str) -> tuple[li
     """A live run's numbers against the reference: what has drifted, and what is not compared.
 
     Args:
-        chapter: whose reference.
+        chapter: whose reference is used.
         record: of the live run.
         seed, device: of the live run; a reference is of one seed, on the CPU.
 
@@ -142,7 +142,7 @@ def reference(chapter: str) -> dict[tuple[str, str], Number]:
 
 
 def listed(value: Value) -> list[float]:
-    """The entries of a value; a single number is one.
+    """The entries of a value; a single number counts as one.
 
     >>> listed(2.0)
     [2.0]

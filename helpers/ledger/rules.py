@@ -16,7 +16,7 @@ from scipy.stats import binomtest, quantile_test
 
 from helpers.inputs import shown
 
-FEWEST = 6  # values of which the median has a 95% interval: 1 - 2 / 2^6 is more, 1 - 2 / 2^5 less
+FEWEST = 6  # values whose median has a 95% interval: 1 - 2 / 2^6 is more, 1 - 2 / 2^5 less
 
 REPRODUCED = "reproduced"
 CAVEAT = "reproduced, with a caveat"
@@ -53,13 +53,13 @@ def holds(value: Value, rule: Mapping[str, Any]) -> bool:
     """Whether a measured value satisfies a rule.
 
     Args:
-        value: a number; a list with one number a seed, which is judged by its median, except
+        value: a number, or a list with one number per seed. A list is judged by its median, except
             under "fraction", where each seed is judged by the nested rule.
-        rule: a quantity of data/claims.json: "rule", "paper" and what the rule needs besides
+        rule: a quantity of data/claims.json: "rule", "paper" and what else the rule needs
             ("within", "margin", "each").
 
     Raises:
-        ValueError: for an unknown or incomplete rule, an empty list, NaN, and what is no number.
+        ValueError: for an unknown or incomplete rule, an empty list, NaN, and what is not a number.
 
     >>> holds(-0.47739, {"rule": "equal", "paper": -0.4774, "within": 5e-5})
     True
@@ -83,11 +83,10 @@ def _judged(value: Value, rule: Mapping[str, Any]) -> Value:
 
 
 def miss(value: Value, rule: Mapping[str, Any]) -> float:
-    """How far a value is from what a rule asks, over what it asks; 0 where the rule holds.
+    """How far a value is from what a rule asks, relative to what it asks; 0 where the rule holds.
 
-    By this measure one reading of a paper comes nearer to a claim than another. Of a share it is
-    what is missing of the share; of a sign, the distance to the margin, over the margin if there
-    is one.
+    This tells which reading of a paper comes nearer to a claim. For a share it is how much of the
+    share is missing; for a sign, the distance to the margin, over the margin if there is one.
 
     Args, Raises: as `holds`.
 
@@ -111,10 +110,10 @@ def miss(value: Value, rule: Mapping[str, Any]) -> float:
 
 
 def may_hold(seeds: Sequence[float], rule: Mapping[str, Any]) -> bool:
-    """Whether the 95% interval of what a rule judges has something that satisfies the rule.
+    """Whether the 95% interval of what a rule judges contains a value that satisfies the rule.
 
     Args:
-        seeds: one number a seed, six at least.
+        seeds: one number per seed, at least six.
         rule: as `holds`.
 
     Raises:
@@ -150,7 +149,7 @@ def median_interval(seeds: Sequence[float]) -> tuple[float, float]:
     """A 95% interval of the median, by order statistics: right whatever the distribution.
 
     Raises:
-        ValueError: for fewer than six values, whose least and largest do not reach 95%.
+        ValueError: for fewer than six values, whose range does not reach 95%.
 
     >>> median_interval([5, 1, 4, 2, 6, 3])
     (1.0, 6.0)
@@ -178,7 +177,7 @@ def plain_numbers(value: Any) -> float | list[float]:
     """A number or a row of numbers as floats; numpy's and torch's too, and truth values as 0 and 1.
 
     Raises:
-        ValueError: for text, and anything else that is no number, and for NaN.
+        ValueError: for text, anything else that is not a number, and NaN.
 
     >>> plain_numbers((1, True))
     [1.0, 1.0]
@@ -195,7 +194,7 @@ def plain_numbers(value: Any) -> float | list[float]:
     try:
         floats = [float(part) for part in parts]
     except OverflowError:
-        raise ValueError(f"a measured value is beyond all floats, got {shown(value)}") from None
+        raise ValueError(f"a measured value is too large for a float, got {shown(value)}") from None
     if any(math.isnan(number) for number in floats):
         raise ValueError(f"a measured value must not be NaN, got {shown(value)}")
     return floats if many else floats[0]
@@ -210,7 +209,7 @@ def check_rule(rule: Mapping[str, Any]) -> None:
     ValueError: unknown rule 'about'; rules are equal, at_most, at_least, sign, fraction
     """
     if not isinstance(rule, Mapping):
-        raise ValueError(f"a rule is a mapping with the keys rule and paper, got {shown(rule)}")
+        raise ValueError(f"a rule must be a mapping with keys rule and paper, got {shown(rule)}")
     name = rule.get("rule")
     if not isinstance(name, str) or name not in _RULES:
         raise ValueError(f"unknown rule {shown(name)}; rules are {', '.join(_RULES)}")
@@ -219,7 +218,7 @@ def check_rule(rule: Mapping[str, Any]) -> None:
         raise ValueError(f"rule {name!r} lacks {', '.join(sorted(missing))}: {dict(rule)}")
     for key in ({"paper"} | _RULES[name][0]) - {"each"}:
         if isinstance(plain_numbers(rule[key]), list):
-            raise ValueError(f"{key} of a rule is one number, got {shown(rule[key])}")
+            raise ValueError(f"{key} of a rule must be one number, got {shown(rule[key])}")
     if name == "fraction":
         check_rule(rule["each"])
         if rule["each"]["rule"] == "fraction":
@@ -230,19 +229,19 @@ def worst(verdicts: Sequence[str]) -> str:
     """The worst of some verdicts, in the order of `VERDICTS`.
 
     Raises:
-        ValueError: for none, and for what is no verdict.
+        ValueError: for no verdicts, and for what is not a verdict.
 
     >>> worst(["reproduced", "not reproduced", "reproduced"])
     'not reproduced'
     """
     many = isinstance(verdicts, Sequence) and len(verdicts)
     if not many or any(verdict not in VERDICTS for verdict in verdicts):
-        raise ValueError(f"verdicts are some of {', '.join(VERDICTS)}, got {shown(verdicts)}")
+        raise ValueError(f"verdicts must be among {', '.join(VERDICTS)}, got {shown(verdicts)}")
     return max(verdicts, key=VERDICTS.index)
 
 
 def describe(rule: Mapping[str, Any]) -> str:
-    """What a rule asks for, in the fewest signs.
+    """What a rule asks for, as briefly as possible.
 
     >>> describe({"rule": "equal", "paper": -0.4774, "within": 5e-5})
     '-0.4774 ± 5e-05'

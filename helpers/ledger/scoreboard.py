@@ -20,10 +20,10 @@ class Row:
     standing: Standing | None  # what decides it
     chapters: tuple[
         str, ...
-    ] = ()  # whose boxes the row links to: the claim's home, where it has one
+    ] = ()  # chapters whose boxes the row links to: the claim's home, if it has one
     quick: Record | None = None
     full: tuple[Legacy, ...] = ()  # runs of data/recorded
-    judged: Judgement | None = None  # on evidence, in place of them
+    judged: Judgement | None = None  # the judgement on evidence, which replaces them
 
     @property
     def verdict(self) -> str:
@@ -34,7 +34,7 @@ class Row:
 
     @property
     def said(self) -> str:
-        """The verdict with what it lacks."""
+        """The verdict, with what it lacks."""
         if self.standing:
             return self.standing.record.said
         return f"{rules.OPEN}, for lack of runs" if self.verdict == rules.OPEN else self.verdict
@@ -51,7 +51,7 @@ def scoreboard(
         executed: executed notebooks by chapter name.
         full_runs: the files of data/recorded, each with "chapter" and "records", of full or medium
             runs; where a claim has one, it gives the verdict.
-        judged: what evidence makes of claims; it goes before all runs.
+        judged: what evidence makes of claims; it takes precedence over all runs.
 
     Raises:
         ValueError: if a quantity is recorded twice.

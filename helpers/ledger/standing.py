@@ -12,7 +12,7 @@ from helpers.ledger import rules
 from helpers.ledger.claims import data_file, find
 from helpers.ledger.verdicts import PROFILES, Judgement, Record, judge, of_evidence
 
-Legacy = tuple[Record, Mapping[str, Any]]  # with the run: chapter, device, date and so on
+Legacy = tuple[Record, Mapping[str, Any]]  # a record and its run: chapter, device, date and so on
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def standing(
 ) -> Standing | None:
     """What decides a claim: evidence, else a run of data/recorded, else the page's own run.
 
-    None where there is none of them. Of a claim that names experiments, a run of data/recorded
+    None if all of these are missing. For a claim that names experiments, a run of data/recorded
     decides only where it has all quantities and the evidence has not, and refutes only by numbers
     of six seeds or more.
 
@@ -111,7 +111,7 @@ def legacy_runs() -> dict[str, list[Legacy]]:
 
 
 def _cautious(made: Record) -> Record:
-    """A legacy record, open where what refutes it does not say of how many seeds it is."""
+    """A legacy record, open where what refutes it does not say how many seeds it is from."""
     counted = [made.verdicts[n] for n, value in made.values.items() if isinstance(value, Sequence)]
     if made.verdict == rules.NOT_REPRODUCED and rules.NOT_REPRODUCED not in counted:
         return replace(made, verdict=rules.OPEN, lacks="seeds")

@@ -14,7 +14,7 @@ def timings(name: str) -> dict[str, Any]:
     """A record of data/benchmarks: when, where and at which commit, and its rows.
 
     Raises:
-        FileNotFoundError: if there is none of this name.
+        FileNotFoundError: if no record has this name.
 
     >>> sorted(timings("spectra")["rows"][0])[:3]
     ['N', 'high', 'low']

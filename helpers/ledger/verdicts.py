@@ -12,7 +12,7 @@ from helpers.ledger import rules
 from helpers.ledger.claims import find
 
 PROFILES = ("quick", "medium", "full")
-_HOLDING = 3  # seeds without which nothing holds
+_HOLDING = 3  # fewest seeds with which a quantity can hold
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Record:
 
     @property
     def miss(self) -> float:
-        """How far the worst of its quantities is from what is asked, as `rules.miss`.
+        """How far the worst of its quantities is from what is asked, by `rules.miss`.
 
         Infinite where one is missing.
         """
@@ -56,7 +56,7 @@ class Record:
 
     @staticmethod
     def from_json(stored: Mapping[str, Any]) -> Record:
-        """What `as_json` gave, judged by the rules of today, which may ask for less."""
+        """What `as_json` gave, judged by today's rules, which may ask for less."""
         asked = {quantity["name"] for quantity in find(stored["claim"])["quantities"]}
         values = {name: value for name, value in stored["values"].items() if name in asked}
         note = stored.get("note", "")
@@ -84,21 +84,22 @@ def judge(
 
     A claim is refuted if one of its quantities is, and open while one of them is open or, where
     experiments decide it, missing. A run smaller than the claim's `lowest` leaves it open, unless
-    a quantity whose own `lowest` is "quick" refutes it. A quantity of seeds holds on three of them
-    at least, and fails on six at least whose 95% interval has none of what was asked; between that
-    it is open. A claim about what happens when something else does is open where that does not:
-    the quantity that tells has a "premise", which says what runs are lacking.
+    a quantity whose own `lowest` is "quick" refutes it. A quantity of seeds needs at least three
+    of them to hold. To fail it needs at least six, whose 95% interval contains nothing that was
+    asked; otherwise it is open. A claim about what happens under a condition is open where the
+    condition is not met: the quantity that shows this has a "premise", which says what runs are
+    lacking.
 
     Args:
         claim_id: id in data/claims.json.
-        values: by quantity of the claim; a bare number or list where it has just one. A list holds
-            one number per seed. Of a claim that experiments decide, and of a run that is too
-            small, some may be missing.
+        values: by quantity of the claim; a bare number or list where it has just one. A list has
+            one number per seed. Some may be missing for a claim that experiments decide, and for a
+            run that is too small.
         profile: "quick", "medium" or "full".
         note: what the numbers were measured on, where that is not what the claim names.
 
     Raises:
-        ValueError: for an unknown claim, quantities missing or not known, NaN.
+        ValueError: for an unknown claim, missing or unknown quantities, and NaN.
 
     >>> judge("C14", 1e6, profile="quick").verdict
     'reproduced'
@@ -110,7 +111,7 @@ def judge(
     if not isinstance(profile, str) or profile not in PROFILES:
         raise ValueError(f"unknown profile {shown(profile)}; there are {', '.join(PROFILES)}")
     if not isinstance(note, str):
-        raise ValueError(f"a note is text, got {shown(note)}")
+        raise ValueError(f"a note must be text, got {shown(note)}")
     if not isinstance(values, Mapping):
         if len(known) != 1:
             raise ValueError(f"{claim_id} has {len(known)} quantities: {', '.join(known)}")
@@ -118,7 +119,7 @@ def judge(
     small = PROFILES.index(profile) < PROFILES.index(claim["lowest"])
     if set(values) - set(known) or (len(values) < len(known) and not (small or of_evidence(claim))):
         got = ", ".join(map(str, values))
-        raise ValueError(f"{claim_id} wants {', '.join(known)}; got {got}")
+        raise ValueError(f"{claim_id} needs {', '.join(known)}; got {got}")
     plain = {name: rules.plain_numbers(values[name]) for name in known if name in values}
     verdicts = {name: _verdict(plain[name], known[name]) for name in plain}
     refuted = [verdict for verdict in verdicts.values() if verdict in rules.REFUTING]
@@ -127,7 +128,7 @@ def judge(
         for n in plain
         if "premise" in known[n] and verdicts[n] not in rules.HOLDING
     ]
-    # What is wrong at any scale, printed numbers that contradict each other, no run can mend.
+    # No run can mend what is wrong at any scale: printed numbers that contradict each other.
     at_any = [
         verdicts[n] for n in plain if known[n].get("lowest") and verdicts[n] in rules.REFUTING
     ]
@@ -166,6 +167,6 @@ def _verdict(value: rules.Value, quantity: Mapping[str, Any]) -> str:
         return met if len(value) >= _HOLDING else rules.OPEN
     if missed not in rules.REFUTING:
         return missed
-    # With fewer there is no interval that could leave out what was asked.
+    # With fewer seeds there is no interval that could exclude what was asked.
     refuted = len(value) >= rules.FEWEST and not rules.may_hold(value, quantity)
     return missed if refuted else rules.OPEN

@@ -1,4 +1,4 @@
-"""Losses: of one logit, of both players, and penalties on the discriminator's slope."""
+"""Losses of one logit and of both players, and penalties on the discriminator's slope."""
 
 from helpers.losses.penalty import PLACES, GradientPenalty
 from helpers.losses.scalars import (
@@ -23,8 +23,8 @@ __all__ = [
     "GanLoss",  # the two players' losses, functions of logits
     "GradientPenalty",  # the penalty of WGAN-GP (Gulrajani et al. 2017)
     "ScalarFunction",  # a concave function h of one real variable
-    "check_loss",  # return a loss's name, or raise a ValueError that lists the names there are
+    "check_loss",  # return a loss's name, or raise a ValueError that lists the known names
     "find_loss",  # the loss with this name, or a ValueError
-    "hinge",  # h(t) = -max(0, a - t) (Sun et al. 2020, remarks to Theorems 1 and 2)
-    "least_squares",  # h(t) = -(a - t)^2 (Sun et al. 2020, remarks to Theorems 1 and 2)
+    "hinge",  # h(t) = -max(0, a - t) (Sun et al. 2020, remarks on Theorems 1 and 2)
+    "least_squares",  # h(t) = -(a - t)^2 (Sun et al. 2020, remarks on Theorems 1 and 2)
 ]

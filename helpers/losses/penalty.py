@@ -1,4 +1,4 @@
-"""Penalties on the discriminator's slope in its samples."""
+"""Penalties on the discriminator's slope with respect to its samples."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ PLACES = ("data", "interpolates")
 class GradientPenalty:
     """The penalty of WGAN-GP, ``weight E(|grad f(x)| - 1)^2`` (Gulrajani et al. 2017, eq. 3).
 
-    There x lies anywhere between a real and a generated sample. The script that Berard et al. 2020
-    released takes the data themselves when it trains on the mixture of Gaussians, and interpolates
-    when it computes path-angles and eigenvalues.
+    In that equation x lies anywhere between a real and a generated sample. The script that Berard
+    et al. 2020 released takes x from the data when it trains on the mixture of Gaussians, and from
+    interpolates when it computes path-angles and eigenvalues.
 
     >>> penalty = GradientPenalty(10.0, "data")
     >>> x = torch.zeros(4, 1)
@@ -30,7 +30,7 @@ class GradientPenalty:
 
     weight: float
     where: str = "interpolates"
-    seed: int = 0  # of the places between, which are drawn once
+    seed: int = 0  # for the places of the interpolates, which are drawn once
 
     def __post_init__(self) -> None:
         if self.where not in PLACES:
@@ -50,7 +50,7 @@ class GradientPenalty:
         """The penalty, for one net or several side by side.
 
         Args:
-            discriminate: from samples to logits.
+            discriminate: maps samples to logits.
             reals, fakes: (..., n, *sample) as discriminate takes them.
             shares: (..., n) of the real sample in each interpolate.
 
@@ -88,10 +88,10 @@ class GradientPenalty:
 
 
 def _slope(total: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
-    """(..., n, *sample) the gradient of a sum of logits in the samples, to be differentiated again.
+    """(..., n, *sample) the gradient of a sum of logits in the samples, differentiable again.
 
-    By torch.autograd, under which networks may write their running statistics and call custom
-    functions of any style; inside torch.func, by torch.func.
+    It is taken by torch.autograd, under which networks may write their running statistics and call
+    custom functions of any style; inside torch.func, it is taken by torch.func.
     """
     if torch._C._are_functorch_transforms_active():
         return grad(total)(points)

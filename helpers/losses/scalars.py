@@ -22,7 +22,8 @@ class ScalarFunction:
     """A concave function h of one real variable, with a smooth stand-in where h has a kink.
 
     Calling it evaluates h elementwise on a tensor. ``softened(t, width)`` is what an
-    interior-point method maximises in its place: twice differentiable, and h as width -> 0.
+    interior-point method maximises in its place: twice differentiable, and tending to h as
+    width -> 0.
 
     >>> LOGISTIC(torch.tensor(0.0))
     tensor(-0.6931)
@@ -41,14 +42,14 @@ class ScalarFunction:
         return self.value(t) if self.smooth_value is None else self.smooth_value(t, width)
 
 
-# Not torch's logsigmoid: that one starts its threads even for a handful of numbers, which on a
-# busy machine costs a hundred times the work. Beyond the threshold softplus(t) is t to rounding.
+# Not torch's logsigmoid, which starts threads even for a handful of numbers: on a busy machine
+# that costs a hundred times the work. Beyond the threshold softplus(t) is t to rounding.
 LOGISTIC = ScalarFunction("logistic", lambda t: -softplus(-t, threshold=50.0))
 IDENTITY = ScalarFunction("identity", lambda t: t)
 
 
 def hinge(a: float = 1.0) -> ScalarFunction:
-    """h(t) = -max(0, a - t) (Sun et al. 2020, remarks to Theorems 1 and 2).
+    """h(t) = -max(0, a - t) (Sun et al. 2020, remarks on Theorems 1 and 2).
 
     >>> hinge()(torch.tensor([-1.0, 1.0, 3.0])) + 0.0
     tensor([-2.,  0.,  0.])
@@ -64,8 +65,8 @@ def hinge(a: float = 1.0) -> ScalarFunction:
 def _hinge_barrier(u: Tensor, width: float) -> Tensor:
     """max over s < min(0, u) of s + width (log(-s / width) + log((u - s) / width)).
 
-    The barrier of the hypograph of min(0, u), its slack s solved for: unlike a softplus it is
-    self-concordant, so that Newton's method copes with the kink.
+    The barrier of the hypograph of min(0, u), with its slack s solved for. Unlike a softplus it is
+    self-concordant, so Newton's method copes with the kink.
     """
     # -s and u - s from the roots of s^2 - (u - 2 width) s - width u, without cancellation, and
     # without an abs(), whose derivative at 0 would be that of neither side.
@@ -77,7 +78,7 @@ def _hinge_barrier(u: Tensor, width: float) -> Tensor:
 
 
 def least_squares(a: float = 1.0) -> ScalarFunction:
-    """h(t) = -(a - t)^2 (Sun et al. 2020, remarks to Theorems 1 and 2).
+    """h(t) = -(a - t)^2 (Sun et al. 2020, remarks on Theorems 1 and 2).
 
     >>> least_squares()(torch.tensor([0.0, 1.0])) + 0.0
     tensor([-1.,  0.])
@@ -100,7 +101,7 @@ PAIRING: dict[str, ScalarFunction] = {
 
 
 def check_loss(name: str) -> str:
-    """Return a loss's name, or raise a ValueError that lists the names there are.
+    """Return a loss's name, or raise a ValueError that lists the known names.
 
     >>> check_loss("rs")
     'rs'

@@ -1,12 +1,12 @@
 """GAN losses as a table: what each player minimises, given D's logits.
 
-Built from the h functions of `helpers.losses.scalars`. A separable loss judges real and generated
-samples apart (Sun et al. 2020, eq. 2), a pairing loss the difference of a pair (eq. 3). The values
-are those of Goodfellow et al. 2014, eq. 1, a sum of two means. Sun et al. halve D's part of a
-separable loss, and with it every eigenvalue: ``LOSSES["js"].weighted(0.5)``.
+The losses are built from the h functions of `helpers.losses.scalars`. A separable loss judges real
+and generated samples separately (Sun et al. 2020, eq. 2); a pairing loss judges the difference of a
+pair (eq. 3). The values are those of Goodfellow et al. 2014, eq. 1, a sum of two means. Sun et al.
+halve D's part of a separable loss, and with it every eigenvalue: ``LOSSES["js"].weighted(0.5)``.
 
 Where released code differs from the papers, the paper's form has the plain name: "hinge" gives G
-the hinge as well, by eq. 2 and h; "hinge-linear" gives it the mean logit, as most code does.
+the hinge too, by eq. 2 and h; "hinge-linear" gives it the mean logit, as most code does.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class GanLoss:
     pairs: bool = False  # whether G's loss looks at the real samples too
 
     def weighted(self, factor: float) -> GanLoss:
-        """With so many times D's loss: half is the mean over real and generated of eq. 2.
+        """With D's loss times a factor: a half gives the mean over real and generated of eq. 2.
 
-        Under SGD it multiplies D's learning rate, under Adam it changes next to nothing.
+        Under SGD this multiplies D's learning rate; under Adam it changes next to nothing.
 
         >>> import torch
         >>> LOSSES["js"].weighted(0.5).discriminator(torch.zeros(2), torch.zeros(2))
@@ -71,7 +71,7 @@ def _saturating(name: str) -> GanLoss:
     )
 
 
-# D's hinge loss with the generator of the Wasserstein loss, as most code has it.
+# D's hinge loss with G's part of the Wasserstein loss, as in most code.
 _HINGE_LINEAR = replace(
     _separable("hinge"), name="hinge-linear", generator=_separable("wgan").generator
 )

@@ -6,10 +6,10 @@ from helpers.machine.memory import peak_bytes
 from helpers.machine.provenance import provenance
 
 __all__ = [
-    "operations",  # floating point operations of the products of matrices and vectors in a work
-    "peak_bytes",  # most bytes of tensors made by the work that were alive at one time
+    "operations",  # floating point operations of the matrix and vector products in some work
+    "peak_bytes",  # the most bytes alive at one time in tensors that some work made
     "pick_device",  # the device of this name; "auto" is CUDA where there is one, else the CPU
     "provenance",  # device, torch, commit and date
     "tridiagonalise",  # a tridiagonal matrix with the same eigenvalues
-    "usable",  # the device, unless it cannot do what is done here
+    "usable",  # the device, unless it lacks what is needed here
 ]

@@ -1,4 +1,4 @@
-"""What a computation costs in operations, which no clock and no neighbour has a part in."""
+"""What a computation costs in operations, which depend on no clock and no other process."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _ATEN = torch.ops.aten
 
 
 def operations(work: Callable[[], object]) -> int:
-    """Floating point operations of the products of matrices and vectors in a work.
+    """Floating point operations of the products of matrices and vectors in some work.
 
-    A product of (m, n) with a vector counts 2 m n, additions and multiplications alike. What is
-    done entry by entry, of lower order, is left out.
+    A product of (m, n) with a vector counts 2 m n, additions and multiplications alike. Entrywise
+    operations, which are of lower order, are left out.
 
     >>> operations(lambda: torch.ones(3, 5) @ torch.ones(5))
     30
@@ -26,14 +26,14 @@ def operations(work: Callable[[], object]) -> int:
 
 
 def tridiagonalise(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """(n,) diagonal and (n - 1,) beside it of a tridiagonal matrix with the same eigenvalues.
+    """(n,) diagonal and (n - 1,) off-diagonal of a tridiagonal matrix with the same eigenvalues.
 
-    Householder's reduction, the part of a dense symmetric eigensolver that needs most operations
+    Householder's reduction, the part of a dense symmetric eigensolver with the most operations
     (Golub and Van Loan, Matrix Computations, Section 8.3.1). Each of n steps takes a product with
     what is left of the matrix and changes all of it.
 
     Args:
-        matrix: (n, n) symmetric, which is not changed.
+        matrix: (n, n) symmetric; it is not changed.
 
     Raises:
         ValueError: for a matrix that is not square.
@@ -51,7 +51,7 @@ def tridiagonalise(matrix: Tensor) -> tuple[Tensor, Tensor]:
         length = torch.copysign(u.norm(), u[0])
         beside.append(-length[None])
         u[0] += length
-        if length == 0:  # nothing to turn away
+        if length == 0:  # nothing to reflect
             continue
         u /= u.norm()
         w = 2 * torch.mv(left, u)
@@ -60,7 +60,7 @@ def tridiagonalise(matrix: Tensor) -> tuple[Tensor, Tensor]:
     return torch.cat([*diagonal, left[:1, 0]]), torch.cat(beside)
 
 
-# torch counts products of matrices and convolutions; these two it leaves out.
+# torch counts products of matrices and convolutions, but leaves out these two.
 _VECTORS = {
     _ATEN.mv: lambda matrix, *_, **__: 2 * matrix[0] * matrix[1],
     _ATEN.addmv: lambda _, matrix, *__, **___: 2 * matrix[0] * matrix[1],

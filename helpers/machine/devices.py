@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-# What a kind of device cannot do that is done here: inner products are summed in float64.
+# What a kind of device lacks that is needed here: inner products are summed in float64.
 _LACKING = {"mps": "has no float64"}
 
 
@@ -12,8 +12,8 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
     """The device of this name; "auto" is CUDA where there is one, else the CPU.
 
     Raises:
-        ValueError: for a name that torch does not know, CUDA where there is none or not so many,
-            and a device that lacks float64 ("mps").
+        ValueError: for a name that torch does not know, a CUDA device that does not exist, and a
+            device that lacks float64 ("mps").
 
     >>> pick_device("cpu")
     device(type='cpu')
@@ -35,7 +35,7 @@ def pick_device(name: str | torch.device = "auto") -> torch.device:
 
 
 def usable(device: torch.device) -> torch.device:
-    """The device, unless it cannot do what is done here.
+    """The device, unless it lacks what is needed here.
 
     Raises:
         ValueError: for one that lacks float64.

@@ -1,4 +1,4 @@
-"""How much memory tensors take at the most while something runs."""
+"""The most memory that tensors take while something runs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from torch.utils._pytree import tree_leaves
 
 
 def peak_bytes(work: Callable[[], Any]) -> int:
-    """Most bytes of tensors made by the work that were alive at one time.
+    """The most bytes alive at one time in tensors that the work made.
 
-    Counts what torch's operations return, on any device; not what they use and free inside
-    themselves, nor numpy's arrays. What there was before does not count.
+    This counts what torch's operations return, on any device. It does not count what they use and
+    free internally, numpy's arrays, or what existed before.
 
     >>> import torch
     >>> peak_bytes(lambda: (torch.zeros(100) + 1) + 1)

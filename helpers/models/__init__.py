@@ -9,18 +9,18 @@ from helpers.models.small import gaussians_nets, mlp, two_cluster_nets
 from helpers.models.stacked import Stacked
 
 __all__ = [
-    "LineNet",  # the net Linear(1, units), ReLU, Linear(units, 1), with the same names of weights
-    "ModelSize",  # the parameters of a narrow pair in percent of the regular pair's
+    "LineNet",  # the net Linear(1, units), ReLU, Linear(units, 1), with the same weight names
+    "ModelSize",  # the parameters of a narrow pair as a percentage of the regular pair's
     "Players",  # the two networks of a GAN: latents to samples, and samples to logits
     "Stacked",  # S networks as one function of S batches
-    "dcgan",  # the DCGAN of 32 x 32 images
+    "dcgan",  # the DCGAN for 32 x 32 images
     "dense_image_nets",  # fully connected nets for 32 x 32 images
     "gaussians_nets",  # the nets that Sun et al. 2020 released for five Gaussians
     "lenet",  # a classifier in the style of LeNet-5
     "mlp",  # a multilayer perceptron
-    "model_sizes",  # Table 2 of Sun et al. 2020, counted and printed
-    "relative_size",  # the parameters of G and D together in percent of the regular pair's
+    "model_sizes",  # the sizes in Table 2 of Sun et al. 2020, counted and printed
+    "relative_size",  # parameters of G and D together as a percentage of the regular pair's
     "sn_cnn",  # the narrow convolutional nets with spectral norm (Sun et al. 2020)
     "sn_resnet",  # the narrow residual nets with spectral norm (Sun et al. 2020)
-    "two_cluster_nets",  # the nets of the two clusters (Sun et al. 2020)
+    "two_cluster_nets",  # the nets for the two clusters (Sun et al. 2020)
 ]

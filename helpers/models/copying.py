@@ -1,8 +1,8 @@
 """Copies of networks that `copy.deepcopy` refuses.
 
-Torch copies no tensor that carries a graph. The older `torch.nn.utils.spectral_norm` and
-`weight_norm`, equalised learning rates by hooks, and buffers written in the forward pass leave such
-tensors in a module as soon as it has been called with gradients.
+Torch deep-copies no tensor that carries a graph. The older `torch.nn.utils.spectral_norm` and
+`weight_norm`, hooks that equalise learning rates, and buffers written in the forward pass leave
+such tensors in a module as soon as it has been called with gradients.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ Net = TypeVar("Net", bound=nn.Module)
 def copied(net: Net) -> Net:
     """A deep copy, in which tensors that carry a graph are plain values.
 
-    Wherever they lie: among attributes and buffers, in lists, in objects behind hooks. The network
-    itself is not changed, and its parameters are parameters of the copy.
+    They may lie anywhere: among attributes and buffers, in lists, in objects behind hooks. The
+    network itself is not changed, and its parameters are parameters of the copy too.
 
     >>> net = nn.Linear(2, 2)
     >>> net.seen = net(torch.ones(1, 2))
@@ -33,7 +33,7 @@ def copied(net: Net) -> Net:
 
 
 class _Detaching(TorchFunctionMode):
-    """Takes the place of deepcopy for tensors that it would refuse."""
+    """Stands in for deepcopy on tensors that it would refuse."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None

@@ -1,9 +1,8 @@
-"""A network as a function of its weights alone, whatever it does besides.
+"""A network as a function of its weights alone, whatever else it does.
 
-`FunctionalNet` is a network with all held that it would change or draw in a forward pass: the same
-numbers at every call, and nothing of the caller's changed. What it does besides computing is
-observed once (`helpers.models.observing`); a network that does nothing of the kind is called as it
-is.
+A `FunctionalNet` holds everything that its network would change or draw in a forward pass: each
+call gives the same numbers, and nothing of the caller's is changed. The network's side effects are
+observed once (`helpers.models.observing`); a network without side effects is called as it is.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _SET_DATA = _DATA.__set__
 
 @dataclass
 class PassRecords:
-    """What one pass of a network computed where no gradient is taken, in order."""
+    """What one pass of a network computed without gradients, in order."""
 
     results: list[tuple[bool, Any]] = field(default_factory=list)  # whether in place, and what
     complete: bool = False
@@ -51,11 +50,11 @@ class PassRecords:
 
 @dataclass(frozen=True)
 class PassSettings:
-    """What of a network is held in its passes, and how."""
+    """What is held in the passes of a network, and how."""
 
-    batch_norm: str = "batch"  # or "running": the statistics that norms take
+    batch_norm: str = "batch"  # or "running": which statistics norms take
     spectral_norm: str = "held"  # or "exact"
-    noise_seed: int | None = None  # of what a network draws in a pass
+    noise_seed: int | None = None  # for what a network draws in a pass
     thrice: bool = False  # whether a penalty makes products third derivatives
 
 
@@ -63,8 +62,8 @@ class FunctionalNet:
     """A network as a pure function of its flat weights: those that require grad.
 
     Args:
-        net: it is copied.
-        player: its name, in what is said of it.
+        net: the network, which is copied.
+        player: its name in messages.
         settings: what is held, and how.
 
     >>> net = FunctionalNet(nn.Linear(2, 1), "D", PassSettings())
@@ -97,12 +96,12 @@ class FunctionalNet:
         return torch.cat([named[name].detach().reshape(-1) for name in self.shapes])
 
     def __call__(self, flat: Tensor, *inputs: Tensor, records: PassRecords | None = None) -> Any:
-        """What the network gives for the first of the inputs and labels.
+        """What the network gives for these inputs.
 
         Args:
             flat: (n,) weights, in whose precision the network computes.
             inputs: latents or samples, and labels if there are any.
-            records: of this call's site, where the network holds something.
+            records: those of this call's site, where something of the network is held.
         """
         tensors = self._tensors(flat)
         inputs = (inputs[0].to(flat.dtype), *inputs[1:])
@@ -125,7 +124,7 @@ class FunctionalNet:
         return output
 
     def observe(self, flat: Tensor, *inputs: Tensor) -> Any:
-        """As a call, and note what the network does; a ValueError names a layer that fails."""
+        """Call the network and note what it does; a ValueError names a layer that fails."""
         tensors = self._tensors(flat)
         given = tuple(each.clone() for each in (inputs[0].to(flat.dtype), *inputs[1:]))
         before = [each.detach().clone() for each in given]
@@ -162,7 +161,7 @@ class FunctionalNet:
 
 
 class _Careful(TorchFunctionMode):
-    """Holds what a network would change, and replaces functions that lack right derivatives."""
+    """Holds what a network would change, and replaces functions that lack correct derivatives."""
 
     def __init__(
         self, net: FunctionalNet, tensors: dict[str, Tensor], records: PassRecords | None
@@ -179,7 +178,7 @@ class _Careful(TorchFunctionMode):
         args, kwargs = tree_map_only(Tensor, self._value, (args, kwargs or {}))
         if self.records is not None and func is not torch._C._set_grad_enabled:
             if func == _SET_DATA:
-                self.replaced[id(args[0])] = args  # the tensor too, lest another takes its id
+                self.replaced[id(args[0])] = args  # the tensor too, lest another take its id
                 return None
             if is_still(func):
                 return self._held(func, args, kwargs)
@@ -208,9 +207,9 @@ class _Careful(TorchFunctionMode):
 
 
 def as_trained(net: nn.Module, settings: PassSettings) -> nn.Module:
-    """A copy in the mode of a training, but that dropout is off and power iterations stand still.
+    """A copy in training mode, except that dropout is off and power iterations stand still.
 
-    With the stored statistics of norms it is in the mode of an evaluation.
+    With the stored statistics of norms it is in evaluation mode.
     """
     if isinstance(net, torch.jit.ScriptModule):
         raise ValueError("a scripted network cannot be held; give the module that it was made from")
@@ -223,9 +222,9 @@ def as_trained(net: nn.Module, settings: PassSettings) -> nn.Module:
 
 
 def signature(net: nn.Module) -> tuple[Any, ...]:
-    """All but the numbers of a network's weights and buffers: what it is made of and set to.
+    """All of a network except the numbers in its weights and buffers: its parts and settings.
 
-    Networks of one signature do the same things.
+    Networks with the same signature do the same things.
     """
     return tuple(
         (
@@ -252,7 +251,7 @@ def _hooks(module: nn.Module) -> list[dict[int, Any]]:
 
 
 def _setting(value: Any) -> Any:
-    """Something hashable that tells settings from one another, whatever the numbers of tensors."""
+    """Something hashable that tells settings apart, whatever numbers the tensors hold."""
     if isinstance(value, Tensor):
         return ("tensor", tuple(value.shape), value.dtype, value.device)
     if isinstance(value, dict):
@@ -270,7 +269,7 @@ def _setting(value: Any) -> Any:
 
 @contextmanager
 def seeded(seed: int, device: torch.device) -> Iterator[None]:
-    """Random numbers of a seed's own; the caller's go on as if nothing had been drawn."""
+    """Random numbers from a seed; the caller's go on as if nothing had been drawn."""
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed)
         yield
@@ -285,7 +284,7 @@ def _set_mode(module: nn.Module, batch_norm: str) -> None:
 
 
 def _forget_statistics(module: nn.Module, batch_norm: str) -> None:
-    """Let torch's norms keep no running statistics: they would be written."""
+    """Make torch's norms keep no running statistics, which a pass would write."""
     if isinstance(module, _NormBase) and batch_norm == "batch":
         module.running_mean = module.running_var = module.num_batches_tracked = None
         module.track_running_stats = False

@@ -23,21 +23,21 @@ def dcgan(
 ) -> Players:
     """The DCGAN of Berard et al. 2020 for images of 32 x 32 pixels (Section 5, Appendix C.2).
 
-    G: latents (N, latent) to images (N, channels, 32, 32) by four transposed convolutions, batch
-    norm after all but the last. D: images to logits (N,) by four convolutions, spectral norm on
-    all but the last. Weights start from a normal law of standard deviation 0.02, as Radford et al.
-    2016 have it.
+    G maps latents (N, latent) to images (N, channels, 32, 32) by four transposed convolutions, with
+    batch norm after all but the last. D maps images to logits (N,) by four convolutions, with
+    spectral norm on all but the last. Weights start from a normal law of standard deviation 0.02,
+    as in Radford et al. 2016.
 
     Args:
-        seed: of both initialisations.
+        seed: for both initialisations.
         latent: dimension of the latents.
         width: channels next to the image, in both players.
         channels: of the images.
-        biases: whether G's last convolution and all of D's have biases, of torch's initialisation,
-            as in the released train_mnist.py.
-        normed: whether D has the spectral norm.
-        batch_normed: whether D has batch norm after its second and third convolution, as Radford et
-            al. 2016 have it, in place of the spectral norm.
+        biases: whether G's last convolution and all of D's have biases, with torch's
+            initialisation, as in the released train_mnist.py.
+        normed: whether D has spectral norm.
+        batch_normed: whether D has batch norm after its second and third convolutions, as in
+            Radford et al. 2016, in place of spectral norm.
 
     Raises:
         ValueError: for a latent, width or channels below 1, and for a D with both norms.
@@ -50,7 +50,7 @@ def dcgan(
     latent, width = whole_number("latent", latent, 1), whole_number("width", width, 1)
     channels = whole_number("channels", channels, 1)
     if normed and batch_normed:
-        raise ValueError("D has the spectral norm or batch norm, got normed and batch_normed")
+        raise ValueError("D has spectral norm or batch norm, got both normed and batch_normed")
     with seeded(seed):
         return Players(
             _dcgan_generator(latent, width, channels, biases),
@@ -61,14 +61,14 @@ def dcgan(
 def dense_image_nets(
     *, seed: int, latent: int = 100, width: int = 128, batch_normed: bool = False
 ) -> Players:
-    """Fully connected nets for grey images of 32 x 32 pixels, as many simple GANs have them.
+    """Fully connected nets for grey images of 32 x 32 pixels, as in many simple GANs.
 
-    G: latents (N, latent) by width, 2, 4 and 8 times as many units to images (N, 1, 32, 32); D:
-    images by 4 and 2 times width units to logits (N,). Leaky ReLU of slope 0.2, tanh at the image,
-    torch's initialisation.
+    G maps latents (N, latent) to images (N, 1, 32, 32) through 1, 2, 4 and 8 times width units. D
+    maps images to logits (N,) through 4 and 2 times width units. They have leaky ReLU of slope 0.2,
+    tanh at the image, and torch's initialisation.
 
     Args:
-        seed: of both initialisations.
+        seed: for both initialisations.
         latent: dimension of the latents.
         width: units of G's first layer.
         batch_normed: whether G has batch norm after all layers but the first and the last.
@@ -124,17 +124,17 @@ def _dcgan_discriminator(
 
 
 def _batch_norm(channels: int) -> nn.BatchNorm2d:
-    """Batch norm as Radford et al. 2016 start it."""
+    """Batch norm, initialised as in Radford et al. 2016."""
     norm = nn.BatchNorm2d(channels)
     nn.init.normal_(norm.weight, 1.0, 0.02)
     return norm
 
 
 def lenet(*, seed: int, channels: int = 1, classes: int = 10) -> nn.Sequential:
-    """A classifier in the style of LeNet-5 (LeCun et al. 1998, Section II.B), of 32 x 32 pixels.
+    """A classifier in the style of LeNet-5 (LeCun et al. 1998, Section II.B), for 32 x 32 pixels.
 
-    Images (N, channels, 32, 32) to logits (N, classes), with ReLU and max-pooling as is usual now.
-    The last layer is the linear one: ``net[:-1]`` gives the features (N, 84) that it sees.
+    It maps images (N, channels, 32, 32) to logits (N, classes), with ReLU and max-pooling as is
+    usual now. The last layer is linear; ``net[:-1]`` gives the features (N, 84) that it sees.
 
     Raises:
         ValueError: for channels below 1 or classes below 2.

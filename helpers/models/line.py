@@ -1,9 +1,9 @@
 """Nets of one hidden ReLU layer on the line, evaluated piece by piece.
 
 Such a net is linear between the places where its units switch. With those sorted, a sample costs
-a search among them instead of a pass over all units, and every derivative follows, since almost
+a search among them instead of a pass over all units. Every derivative follows, since almost
 everywhere small moves of weights or samples leave each sample on its piece. The values are those
-of the layers to rounding, at a cost that grows with samples plus units, not with their product.
+of the layers up to rounding, at a cost that grows with samples plus units, not with their product.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from helpers.models.small import mlp
 
 
 class LineNet(nn.Module):
-    """The net Linear(1, units), ReLU, Linear(units, 1), with the same names of weights.
+    """The net Linear(1, units), ReLU, Linear(units, 1), with the same weight names.
 
-    Sorted samples are found several times faster than samples in a random order.
+    Sorted samples are located several times faster than samples in a random order.
 
     Args:
-        units: of the hidden layer.
-        seed: of torch's initialisation, as in `helpers.models.mlp`.
+        units: number of units in the hidden layer.
+        seed: for torch's initialisation, as in `helpers.models.mlp`.
 
     Raises:
         ValueError: for no units, and when called with samples that are not (n, 1).
@@ -34,7 +34,7 @@ class LineNet(nn.Module):
     True
     """
 
-    is_samplewise = True  # no sample's output depends on another one
+    is_samplewise = True  # no sample's output depends on another sample
 
     def __init__(self, units: int, *, seed: int) -> None:
         super().__init__()
@@ -51,21 +51,21 @@ class LineNet(nn.Module):
         first: Any = self.get_submodule("0")
         last: Any = self.get_submodule("2")
         knots, slopes, heights = _pieces(first.weight[:, 0], first.bias, last.weight[0])
-        # Under vmap the sum is a copy for each net, which searchsorted asks for.
+        # Under vmap the sum is a copy for each net, which searchsorted needs.
         where = torch.searchsorted(knots, x[:, 0].detach() + torch.zeros_like(knots[0]))
         y = slopes.gather(0, where) * x[:, 0] + (heights + last.bias).gather(0, where)
         return y[:, None]
 
 
 def _pieces(weight: Tensor, bias: Tensor, out: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Where units switch, in order (units,), and slope and height of the pieces (units + 1,)."""
+    """Where units switch (units,), sorted, and slopes and heights of the pieces (units + 1,)."""
     with torch.no_grad():
         still = weight == 0  # such a unit is on everywhere or nowhere
         knots, order = torch.where(still, 0.0, -bias / weight).sort()
-        falls = weight < 0  # such a unit is on at the left, and goes off on the way to the right
+        falls = weight < 0  # such a unit is on at the left, and switches off further right
         from_left = falls | (still & (bias > 0))
-    # Choices, not products with 0 and 1: torch takes a product with a number that has no tangent
-    # through Python.
+    # Choices, not products with 0 and 1: a product with a number that has no tangent goes through
+    # Python in torch.
     parts = torch.stack([out * weight, out * bias])
     left = torch.where(from_left, parts, 0.0).sum(dim=1, keepdim=True)
     switch = torch.where(falls, -parts, parts.masked_fill(still, 0.0))

@@ -1,7 +1,8 @@
 """The nets of Sun et al. 2020 for CIFAR-10 and STL-10, and their narrow versions.
 
-Both architectures are those of Miyato et al. 2018 with changes; the paper does not list its layers,
-so what is built here is what it released (networks.py, gen_resblocks.py, disc_resblocks.py).
+Both architectures are those of Miyato et al. 2018 with changes. Sun et al. do not list their
+layers, so the nets here are those of the released code (networks.py, gen_resblocks.py,
+disc_resblocks.py).
 """
 
 from __future__ import annotations
@@ -15,21 +16,22 @@ from helpers.inputs import whole_number
 from helpers.models.players import Players, seeded
 
 _LATENT = 128
-_NARROW = (1, 2, 4, 8, 16, 32)  # what divides 64 and leaves a bottleneck channels to halve
+_NARROW = (1, 2, 4, 8, 16, 32)  # divisors of 64 that leave a bottleneck channels to halve
 
 
 def sn_cnn(*, seed: int, size: int = 32, narrow: int = 1) -> Players:
     """The CNN of Sun et al. 2020, Section 6, Table 2, as released: spectral norm on all of D.
 
-    G: latents (N, 128) to images (N, 3, size, size) in [-1, 1] by a linear layer, three transposed
-    convolutions with batch norm, and a convolution. D: images to logits (N,) by seven convolutions
-    and a linear layer without bias. As released, G's linear layer and last convolution start
-    from Glorot's uniform law, D's weights orthogonal, all else as torch has it.
+    G maps latents (N, 128) to images (N, 3, size, size) in [-1, 1] by a linear layer, three
+    transposed convolutions with batch norm, and a convolution. D maps images to logits (N,) by
+    seven convolutions and a linear layer without bias. As released, G's linear layer and last
+    convolution start from Glorot's uniform law, D's weights start orthogonal, and all else has
+    torch's initialisation.
 
     Args:
-        seed: of both initialisations.
+        seed: for both initialisations.
         size: 32 for CIFAR-10, 48 for STL-10.
-        narrow: what divides all numbers of channels: 2 is the paper's "channel/2".
+        narrow: divides all numbers of channels; 2 is the paper's "channel/2".
 
     Raises:
         ValueError: for a size other than 32 or 48, and a narrow that is not 1, 2, 4, 8, 16 or 32.
@@ -68,17 +70,17 @@ def _cnn_discriminator(width: int, side: int) -> nn.Sequential:
 def sn_resnet(*, seed: int, size: int = 32, narrow: int = 1, bottleneck: bool = False) -> Players:
     """The ResNet of Sun et al. 2020, Section 6, Table 2, as released: spectral norm on all of D.
 
-    G: latents (N, 128) to images (N, 3, size, size) in [-1, 1] by a linear layer and three blocks
-    that enlarge bilinearly, with batch norm. D: images to logits (N,) by blocks that halve the
-    image (four for a size of 32, five for 48), a sum over what is left of it and a linear layer
-    without bias. D's weights start orthogonal, G's as torch has them.
+    G maps latents (N, 128) to images (N, 3, size, size) in [-1, 1] by a linear layer and three
+    blocks that enlarge bilinearly, with batch norm. D maps images to logits (N,) by blocks that
+    halve the image (four for a size of 32, five for 48), a sum over what is left of it and a linear
+    layer without bias. D's weights start orthogonal; G's have torch's initialisation.
 
     Args:
-        seed: of both initialisations.
+        seed: for both initialisations.
         size: 32 for CIFAR-10 (256 channels in G, 128 in D), 48 for STL-10 (512 to 64, 64 to 1024).
-        narrow: what divides all numbers of channels: 2 is the paper's "channel/2".
+        narrow: divides all numbers of channels; 2 is the paper's "channel/2".
         bottleneck: whether to halve the channels between the two convolutions of each block. The
-            sizes that Table 2 prints for its bottlenecks are those with ``narrow=2`` besides.
+            sizes that Table 2 prints for its bottlenecks are those with ``narrow=2`` as well.
 
     Raises:
         ValueError: for a size other than 32 or 48, and a narrow that is not 1, 2, 4, 8, 16 or 32.
@@ -101,7 +103,7 @@ def sn_resnet(*, seed: int, size: int = 32, narrow: int = 1, bottleneck: bool = 
 
 
 class _Residual(nn.Module):
-    """The sum of a block's two ways."""
+    """The sum of a block's two branches."""
 
     def __init__(self, shortcut: nn.Module, *layers: nn.Module) -> None:
         super().__init__()
@@ -140,7 +142,7 @@ def _resnet_generator(channels: list[int], side: int, bottleneck: bool) -> nn.Se
 def _resnet_discriminator(channels: list[int], bottleneck: bool) -> nn.Sequential:
     first, last = channels[0], channels[-1]
     inner = first // 2 if bottleneck else first
-    # An image itself goes through no activation, and its shortcut is cheaper after the pooling.
+    # The image itself goes through no activation, and its shortcut is cheaper after the pooling.
     layers: list[nn.Module] = [
         _Residual(
             nn.Sequential(nn.AvgPool2d(2), _normed(nn.Conv2d(3, first, 1))),

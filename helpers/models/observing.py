@@ -1,7 +1,7 @@
 """What a network does in a forward pass besides computing, and in which layer.
 
-Networks of published code write into their inputs and buffers, draw noise, compute where no
-gradient is taken, and use weights that hide in lists. One pass that is watched tells.
+Published networks write into their inputs and buffers, draw noise, compute without gradients, and
+use weights hidden in lists. Watching one pass shows which of these a network does.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ _NORMS = {F.batch_norm, F.instance_norm, F.layer_norm}
 class SideEffects:
     """What a network does in a forward pass besides computing; each a layer's name, or empty."""
 
-    holds: str = ""  # computes where no gradient is taken
-    draws: str = ""  # random numbers
-    writes: str = ""  # into its inputs or its buffers
+    holds: str = ""  # computes without gradients
+    draws: str = ""  # draws random numbers
+    writes: str = ""  # writes into its inputs or buffers
     hides: str = ""  # uses a weight that has no name
-    attends: str = ""  # by torch's attention, whose fast kernels lack derivatives
-    norms: str = ""  # by torch's batch, layer or instance norm, whose third derivatives are wrong
-    scales: str = ""  # by torch's weight norm, which lacks derivatives
-    rounds: str = ""  # computes in less than the precision of its weights
-    suspect: bool = False  # a plain call was not right, for whatever reason
+    attends: str = ""  # uses torch's attention, whose fast kernels lack derivatives
+    norms: str = ""  # torch's batch, layer or instance norm, whose third derivatives are wrong
+    scales: str = ""  # uses torch's weight norm, which lacks derivatives
+    rounds: str = ""  # computes in lower precision than its weights
+    suspect: bool = False  # a plain call was wrong, for whatever reason
 
     def needs_care(self, thrice: bool) -> bool:
         """Whether a plain call would be wrong, or would be if differentiated three times."""
@@ -87,9 +87,9 @@ class Watch(TorchFunctionMode):
 
 
 def is_still(func: Any) -> bool:
-    """Whether no gradient goes through this call of a function, by the network's own will.
+    """Whether no gradient goes through this call of a function, by the network's own choice.
 
-    A custom function's forward is called without gradients, too, and has derivatives of its own.
+    A custom function's forward is also called without gradients, but has its own derivatives.
     """
     if torch.is_grad_enabled():
         return func in _STILL
@@ -102,7 +102,7 @@ def is_still(func: Any) -> bool:
 
 
 class Layers:
-    """Which layer of a network is at work, as words, while it is called."""
+    """The name of the layer that is at work while a network is called."""
 
     def __init__(self, net: nn.Module, player: str) -> None:
         self.net, self.player = net, player
@@ -131,8 +131,8 @@ class Layers:
 
 
 def failure(at: Any, error: Exception) -> str:
-    """What a layer's own error says, and what one may have forgotten to say."""
+    """What a layer's own error says, and what the caller may have forgotten."""
     said = f"{at} fails: {type(error).__name__}: {error}"
     if isinstance(error, TypeError) and "argument" in str(error):
-        return f"{said}; networks that take labels are given them by labels=..."
+        return f"{said}; networks that take labels get them by labels=..."
     return said

@@ -1,4 +1,4 @@
-"""What a pair of networks is, and where its first weights come from."""
+"""A pair of networks, and where its first weights come from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Players(NamedTuple):
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Layers made in here are on the CPU, and the same for a seed, whatever the default device.
+    """Layers made in here are on the CPU and the same for one seed, whatever the default device.
 
     The caller's random numbers go on as if nothing had been drawn, on every device.
 

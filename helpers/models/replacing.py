@@ -1,7 +1,7 @@
-"""What torch differentiates wrongly, or not often enough, in steps that it differentiates right.
+"""What torch differentiates wrongly, or not often enough, in steps that it differentiates rightly.
 
-Native norms lack right third derivatives, `torch._weight_norm` second ones, and a spectral norm
-that keeps its singular vectors those of the division itself.
+Native norms lack correct third derivatives, and `torch._weight_norm` lacks second ones. A spectral
+norm that keeps its singular vectors lacks those of the division itself.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 
 
 def settle(module: nn.Module) -> None:
-    """Let torch's spectral norms, old and new, divide by the largest singular value itself."""
+    """Make torch's spectral norms, old and new, divide by the largest singular value itself."""
     if isinstance(module, ParametrizationList):
         for number, part in enumerate(module):
             if isinstance(part, _SpectralNorm):
@@ -37,13 +37,13 @@ class Settled(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         matrix = self.as_matrix(weight)
-        # Of the Gram matrix: torch's second derivatives of singular values are not finite here.
+        # By the Gram matrix: torch's second derivatives of singular values are not finite here.
         gram = matrix @ matrix.T if len(matrix) <= matrix.shape[1] else matrix.T @ matrix
         return weight / torch.linalg.eigvalsh(gram)[-1].sqrt()
 
 
 class _SettledHook:
-    """The older hook of torch's spectral norm, settled."""
+    """The hook of torch's older spectral norm, settled."""
 
     def __init__(self, hook: SpectralNorm) -> None:
         self.name, self.settled = hook.name, Settled(hook.reshape_weight_to_matrix)
@@ -53,13 +53,13 @@ class _SettledHook:
 
 
 def _standard(x: Tensor, dims: tuple[int, ...], eps: float) -> Tensor:
-    """x less its mean over some dimensions, over its standard deviation, in elementary steps."""
+    """x, centred and scaled to standard deviation 1 over some dimensions, in elementary steps."""
     apart = x - x.mean(dims, keepdim=True)
     return apart * (apart.square().mean(dims, keepdim=True) + eps).rsqrt()
 
 
 def _scaled(x: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    """Times a weight and plus a bias for each channel."""
+    """x times a weight plus a bias, one of each per channel."""
     shape = (1, -1) + (1,) * (x.ndim - 2)
     x = x if weight is None else x * weight.view(shape)
     return x if bias is None else x + bias.view(shape)
@@ -105,7 +105,7 @@ def _layer_norm(
 
 
 def _weight_norm(thrice: bool, v: Tensor, g: Tensor, dim: int = 0) -> Tensor:
-    """Weight norm in elementary steps: torch's own lacks derivatives of the second order."""
+    """Weight norm in elementary steps: torch's own lacks second derivatives."""
     dims = tuple(each for each in range(v.ndim) if each != dim % v.ndim) if dim != -1 else None
     return v * (g / torch.linalg.vector_norm(v, dim=dims, keepdim=dims is not None))
 

@@ -9,7 +9,7 @@ from functools import partial
 from helpers.models.narrow import sn_cnn, sn_resnet
 from helpers.models.players import Players
 
-# What the paper prints. It has one bottleneck, of which there are two readings.
+# What the paper prints. It has one bottleneck, which can be read in two ways.
 _TABLE: dict[str, tuple[Callable[..., Players], dict[str, float]]] = {
     "CIFAR-10 CNN": (partial(sn_cnn, size=32), {"channel/2": 29.0, "channel/4": 9.2}),
     "STL-10 CNN": (partial(sn_cnn, size=48), {"channel/2": 32.9, "channel/4": 11.9}),
@@ -32,21 +32,21 @@ _VERSIONS: dict[str, dict[str, int]] = {
 
 @dataclass(frozen=True)
 class ModelSize:
-    """The parameters of a narrow pair in percent of the regular pair's."""
+    """The parameters of a narrow pair as a percentage of the regular pair's."""
 
     counted: float
     printed: float
 
     @property
     def deviation(self) -> float:
-        """Percentage points between the two, as far as one decimal tells."""
+        """Percentage points between the two, to one decimal."""
         return round(abs(round(self.counted, 1) - self.printed), 1)
 
 
 def relative_size(players: Players, regular: Players) -> float:
-    """The parameters of G and D together in percent of the regular pair's.
+    """The parameters of G and D together as a percentage of the regular pair's.
 
-    Sun et al. 2020, Table 2, "model size".
+    This is the "model size" of Sun et al. 2020, Table 2.
 
     >>> from helpers.models import two_cluster_nets
     >>> regular = two_cluster_nets(seed=0, widths=(20, 10))

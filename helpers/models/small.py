@@ -1,4 +1,4 @@
-"""Fully connected nets, for samples of one or two numbers."""
+"""Fully connected nets for samples of one or two numbers."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from helpers.models.players import Players, seeded
 def mlp(
     sizes: Sequence[int], *, seed: int, activation: Callable[[], nn.Module] = nn.ReLU
 ) -> nn.Sequential:
-    """Fully connected layers of these sizes, an activation between them, torch's initialisation.
+    """Fully connected layers of these sizes, with activations between and torch's initialisation.
 
     Berard et al. 2020, Appendix C.1, take (latent, 100, 1) and (1, 100, 1) for the mixture of
-    Gaussians: 301 parameters a player with a latent of one dimension.
+    Gaussians: 301 parameters per player if the latent has one dimension.
 
     Raises:
-        ValueError: for fewer than two sizes, or one below 1.
+        ValueError: for fewer than two sizes, or a size below 1.
 
     >>> sum(each.numel() for each in mlp([1, 100, 1], seed=0).parameters())
     301
@@ -43,17 +43,17 @@ def mlp(
 def two_cluster_nets(
     *, seed: int, widths: tuple[int, int] = (10, 5), scale: float = 1.0
 ) -> Players:
-    """The "4-layer" nets of Sun et al. 2020, Section 5, as released: layers of units are counted.
+    """The "4-layer" nets of Sun et al. 2020, Section 5, as released: the 4 counts layers of units.
 
     G has two hidden layers of tanh, D two of sigmoid; D gives logits.
 
     Args:
-        seed: of both initialisations.
+        seed: for both initialisations.
         widths: of D's hidden layers and of G's.
         scale: factor on all initial weights and biases.
 
     Raises:
-        ValueError: for widths that are not two, and numbers out of range.
+        ValueError: for other than two widths, and numbers out of range.
 
     >>> [sum(p.numel() for p in net.parameters()) for net in two_cluster_nets(seed=0)]
     [46, 141]
@@ -74,7 +74,7 @@ def two_cluster_nets(
 
 
 def gaussians_nets(*, seed: int) -> Players:
-    """The nets that Sun et al. 2020 released for five Gaussians: 128 wide, no bias on D's last.
+    """The nets released by Sun et al. 2020 for five Gaussians: 128 wide, no bias in D's last layer.
 
     >>> gaussians_nets(seed=0).discriminator(torch.zeros(3, 2)).shape
     torch.Size([3, 1])

@@ -1,7 +1,7 @@
-"""Networks of one shape side by side: every parameter with the network's number in front.
+"""Networks of one shape side by side: every parameter is indexed first by the network's number.
 
 Many small networks cost little more than one when a single batched product serves all of them.
-Each stays what it would be alone.
+Each remains what it would be alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from helpers.checkpoints.descriptions import architecture, difference
 from helpers.models.copying import copied
 from helpers.models.functional import signature
 
-# In place, since autograd needs what they give and not what they got.
+# In place, since autograd needs their outputs and not their inputs.
 _ACTIVATIONS: dict[type[nn.Module], Callable[[Any], Callable[[Tensor], Tensor]]] = {
     nn.ReLU: lambda _: torch.relu_,
     nn.LeakyReLU: lambda layer: partial(leaky_relu_, negative_slope=layer.negative_slope),
@@ -31,23 +31,22 @@ _ACTIVATIONS: dict[type[nn.Module], Callable[[Any], Callable[[Tensor], Tensor]]]
 class Stacked:
     """S networks as one function of S batches.
 
-    Layers of `nn.Linear` with ReLU, LeakyReLU, Tanh or Sigmoid behind them are batched matrix
-    products; any other network without buffers goes through torch.func.vmap. Weights that do not
-    require grad are held: they are no entries of `parameters`, though members may differ in their
-    values.
+    Layers of `nn.Linear` followed by ReLU, LeakyReLU, Tanh or Sigmoid are batched matrix products;
+    any other network without buffers goes through torch.func.vmap. Weights that do not require grad
+    are held: they are not in `parameters`, though members may differ in their values.
 
     Args:
         nets: alike in all but the values of their weights. They are copied and left alone.
         device: where the copies live.
-        twice: take vmap for plain layers as well, since slopes are to be differentiated again.
+        twice: use vmap for plain layers as well, so that slopes can be differentiated again.
 
     Raises:
-        ValueError: for no networks; for networks that differ in anything else, which is named:
-            shapes, types and settings of layers, attributes, hooks, dtypes, training mode, which
-            weights require grad, which layers are used twice; for buffers (batch norm, spectral
-            norm), which would have to be kept apart; and for weights that are also used from a
-            list or another plain attribute, out of reach for vmap. When called, for networks that
-            draw random numbers, and layers that vmap has no rule for.
+        ValueError: for no networks; for networks that differ in anything else, naming it (shapes,
+            types and settings of layers, attributes, hooks, dtypes, training mode, which weights
+            require grad, which layers are used twice); for buffers (batch norm, spectral norm),
+            which would have to be kept apart; and for weights that are also used from a list or
+            another plain attribute, where vmap cannot reach them. When called, for networks that
+            draw random numbers, and layers for which vmap has no rule.
 
     >>> from helpers.models import mlp
     >>> several = Stacked([mlp([1, 5, 1], seed=seed) for seed in range(3)])
@@ -82,7 +81,7 @@ class Stacked:
         self._count = len(nets)
         self.signature = signature(self._net)  # all but the numbers of the weights
         first = {id(weight): name for name, weight in self._net.named_parameters()}
-        self._places = {  # all that weights are called, by what they are called first
+        self._places = {  # every name of a weight, with the name that it has first
             f"{name}.{part}" if name else part: first[id(weight)]
             for name, module in self._net.named_modules()
             for part, weight in module._parameters.items()
@@ -90,7 +89,7 @@ class Stacked:
         }
         layers = _plain_layers(self._net)
         self._layers = None if twice else layers
-        # Whether a member's output for one sample depends on no other sample, for all that is known
+        # Whether a member's output for one sample depends on no other sample, as far as is known
         self.is_samplewise = layers is not None or bool(getattr(self._net, "is_samplewise", False))
 
     def __len__(self) -> int:
@@ -112,14 +111,14 @@ class Stacked:
         return outputs.transpose(1, 2)
 
     def at(self, parameters: dict[str, Tensor], inputs: Tensor) -> Tensor:
-        """As a call, of other weights (S, ...) in their precision, differentiable to any order."""
+        """A call with other weights (S, ...), in their precision, differentiable to any order."""
         dtype = next(iter(parameters.values())).dtype if parameters else inputs.dtype
         own = {name: weight.to(dtype) for name, weight in (self.held | parameters).items()}
         inputs = inputs.to(dtype) if inputs.is_floating_point() else inputs
 
         def call(weights: dict[str, Tensor], x: Tensor) -> Tensor:
             everywhere = {place: weights[name] for place, name in self._places.items()}
-            # Torch's own way with tied weights leaves its stand-ins in layers that are used twice.
+            # Torch's handling of tied weights leaves its stand-ins in layers that are used twice.
             return functional_call(self._net, everywhere, (x,), tie_weights=False)
 
         try:
@@ -134,7 +133,8 @@ class Stacked:
                 raise
             raise ValueError(
                 "networks that draw random numbers (dropout, noise) cannot be stacked: a member's "
-                "would depend on its neighbours; train each alone, or put them in evaluation mode"
+                "would depend on those of its neighbours; train each alone, or put them in "
+                "evaluation mode"
             ) from error
 
     def member(self, number: int) -> nn.Module:
@@ -154,7 +154,7 @@ def _check_alike(nets: Sequence[nn.Module]) -> None:
         found = difference(first, architecture(net))
         if found is not None:
             raise ValueError(
-                "networks are stacked that differ in the values of their weights alone; "
+                "stacked networks differ in the values of their weights alone; "
                 f"in members 0 and {number}, {found}"
             )
     for name, _ in nets[0].named_buffers():
@@ -165,8 +165,8 @@ def _check_alike(nets: Sequence[nn.Module]) -> None:
             if not by_torch and _holds_weight(value):
                 place = f"{name}.{attribute}" if name else attribute
                 raise ValueError(
-                    f"{place} holds weights in a plain attribute, where stacked networks cannot "
-                    "put each member's own; use them by their registered names"
+                    f"{place} holds weights in a plain attribute, where stacking cannot put "
+                    "each member's own; use them by their registered names"
                 )
 
 
@@ -179,7 +179,7 @@ def _holds_weight(value: object) -> bool:
 
 
 def _plain_layers(net: nn.Module) -> list[tuple[str, Callable[[Tensor], Tensor] | None]] | None:
-    """Linear layers by name, each with the activation behind it; None for any other network."""
+    """Linear layers by name, each with the activation after it; None for any other network."""
     if type(net) is not nn.Sequential or any(map(_is_altered, net.modules())):
         return None
     own = [part for part in net.children() if isinstance(part, nn.Linear)]

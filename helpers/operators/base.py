@@ -1,4 +1,4 @@
-"""Matrices that are known by their products, and what can be made of them."""
+"""Matrices that are known by their products, and what can be made from them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _COLUMNS = 64  # of a dense matrix at once
 class Operator(ABC):
     """A square real matrix that is known by its products.
 
-    Products come in float32, or float64 where the operator is: bfloat16 is a precision to
-    multiply in, not to keep books in.
+    Products come in float32, or in float64 where the operator is float64: bfloat16 is a precision
+    to multiply in, not to store results in.
     """
 
-    like: Tensor  # (n,) of the operator's length, precision and device
+    like: Tensor  # (n,) a tensor of the operator's length, precision and device
     symmetric: bool
     route: str = ""  # how products are made, where there is a choice
 
@@ -97,7 +97,7 @@ class Operator(ABC):
 
 
 class Matrix(Operator):
-    """A matrix that is there as such: random matrices, and what tests compare with.
+    """An explicit matrix: random matrices, and what tests compare with.
 
     >>> Matrix([[0.0, 1.0], [2.0, 0.0]]).matvec(torch.tensor([1.0, 1.0]))
     tensor([1., 2.], dtype=torch.float64)
@@ -109,9 +109,9 @@ class Matrix(Operator):
         self.entries = entries.detach().clone()
         shape = tuple(self.entries.shape)
         if len(shape) != 2 or shape[0] != shape[1] or not shape[0]:
-            raise ValueError(f"a matrix (n, n) is asked for, got {shape}")
+            raise ValueError(f"a matrix (n, n) is expected, got {shape}")
         if not self.entries.is_floating_point() or not self.entries.isfinite().all():
-            raise ValueError(f"a matrix of finite real numbers is asked for, got {self.entries}")
+            raise ValueError(f"a matrix of finite real numbers is expected, got {self.entries}")
         self.like = self.entries[0]
         self.symmetric = bool(torch.equal(self.entries, self.entries.T))
 

@@ -3,7 +3,7 @@
 Products of a DCGAN in bfloat16 took 0.73 to 0.79 of the time of single precision on an AMD EPYC of
 two cores (`data/benchmarks/spectra.json`), and 11 and 30 times as long in some shapes on another
 processor. So the convolutions and matrix products of a program are timed once in both precisions,
-in their own shapes, before one is done in bfloat16.
+in their own shapes, before any is done in bfloat16.
 """
 
 from __future__ import annotations
@@ -23,11 +23,12 @@ _measured: dict[tuple[Any, ...], tuple[float, float]] = {}
 
 
 def is_faster(traced: GraphModule, multiplications: Iterable[Node], moving: set[Node]) -> bool:
-    """Whether the multiplications of a traced program take less time in bfloat16, all in all.
+    """Whether the multiplications of a traced program take less time in bfloat16 in total.
 
-    Each shape is timed once in a process. Rounding what moves to bfloat16 and the result back is
-    part of the time; what does not move is rounded once, when the program is made. Nothing to
-    multiply is not faster, nor is what cannot be multiplied in bfloat16 on this device.
+    Each shape is timed once per process. The time includes rounding what moves to bfloat16 and
+    converting the result back; what does not move is rounded once, when the program is made. A
+    program without multiplications is not faster, nor is one that this device cannot multiply in
+    bfloat16.
     """
     single = rounded = 0.0
     for node in multiplications:
@@ -43,7 +44,7 @@ def _seconds_of(traced: GraphModule, node: Node, moving: set[Node]) -> tuple[flo
     shapes = map_arg(node.args, lambda source: _shape(values[source], source in moving))
     key = (node.target, repr(shapes), repr(node.kwargs))
     if key not in _measured:
-        # Zeros and ones would be as good as any numbers; subnormal ones are slow.
+        # Zeros and ones are as good as any numbers; subnormal numbers are slow.
         drawn = {source: torch.ones_like(value) for source, value in values.items()}
         low = {
             source: each if source in moving else each.bfloat16() for source, each in drawn.items()

@@ -26,7 +26,7 @@ def jacobian(
     Args:
         game: any game.
         omega: (p + q,) the point.
-        blocks: names of `game.blocks`, or of modules that hold some ("G", "D.0"), to restrict
+        blocks: names in `game.blocks`, or of modules that hold some ("G", "D.0"), to restrict
             the operator to; rows and columns keep their order in omega.
         route: one of `ROUTES`; the module `helpers.operators.derivative` says what each costs.
             "auto" takes the first that is right for a game of networks, and ``operator.route``
@@ -34,8 +34,8 @@ def jacobian(
 
     Raises:
         ValueError: if omega is not one finite point of the game, for an unknown route, for names
-            that no block has, and for networks that the route has no right products of, naming the
-            layer.
+            that no block has, and for networks for which the route gives no right products, naming
+            the layer.
 
     >>> from helpers.games.closed_form import rotating_saddle
     >>> jacobian(rotating_saddle(), [1.0, 1.0, 0.0]).dense()
@@ -63,7 +63,7 @@ def hessian(
         game: any game.
         player: "G" or "D".
         omega: (p + q,) the point.
-        blocks: as for `jacobian`; of this player's blocks.
+        blocks: as for `jacobian`, among this player's blocks.
         route: one of `ROUTES`.
 
     Raises:

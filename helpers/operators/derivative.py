@@ -1,30 +1,30 @@
 """The derivative of a map at a point, by one of several routes.
 
-A product is a second derivative along one direction. What it needs of the first derivatives is the
-same for every direction, and a route says what becomes of it:
+A product is a second derivative along one direction. What it needs from the first derivatives is
+the same for every direction, and a route says what becomes of that part:
 
 ============ ==================================================== ============= ================
 route        first derivatives                                    time          memory, MB
 ============ ==================================================== ============= ================
 linearized   folded into constants of a traced forward-mode       1.5, 2.0, 2.0 250, 200, 340
-             program, once a point
+             program, once per point
 bfloat16     the same, and what enters convolutions and matrix    1.2, 1.6, 1.5 280, 220, 430
              products is rounded to bfloat16 (J' u is not), where
              that is measured to be faster; else "linearized"
 retained     their graph is kept, each product goes back through  1.8, 2.0, 3.7 140, 140, 390
              it (J u of a game: twice)
-recomputed   computed anew for each product                       3.1, 3.7, 4.0 160, 190, 200
+recomputed   computed again for each product                      3.1, 3.7, 4.0 160, 190, 200
 ============ ==================================================== ============= ================
 
-Measured by `make bench` on G, D and the game of `helpers.models.dcgan` with 64 images: times in
-gradients of the same, memory above one gradient. Where memory is short take "recomputed", or
-"retained", which needs less on a Hessian. A density by "bfloat16" is off by less than a tenth of
-what other probes change in it, its largest eigenvalue by 0.6% (G) and 0.02% (D). J' u is never
-traced: it goes back through a retained graph, in 2.5. Tracing takes one to four seconds for a
-network, so "auto" linearizes from 10,000 parameters on and recomputes below; for a game of networks
-it takes another route where its first one is wrong or lacks a derivative
-(`helpers.operators.trust`), and ``operator.route`` says which. Where the losses are sums over
-batches, all routes but the last keep as much for every batch.
+Measured by `make bench` on G, D and the game of `helpers.models.dcgan` with 64 images. Times are in
+units of the gradient of each, and memory is what exceeds one gradient. Where memory is short, take
+"recomputed", or "retained", which needs less on a Hessian. A density by "bfloat16" is off by less
+than a tenth of what other probes change in it, its largest eigenvalue by 0.6% (G) and 0.02% (D).
+J' u is never traced: it goes back through a retained graph, in a time of 2.5. Tracing takes one to
+four seconds per network, so "auto" linearizes from 10,000 parameters on and recomputes below that.
+For a game of networks, "auto" takes another route where its first one is wrong or lacks a
+derivative (`helpers.operators.trust`); ``operator.route`` says which. Where the losses are sums
+over batches, all routes but the last keep as much for every batch.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ class Derivative(Operator):
     """The derivative of a map R^n -> R^n at a point.
 
     Args:
-        map: in operations that torch.func can differentiate.
+        map: made of operations that torch.func can differentiate.
         at: (n,) the point.
-        symmetric: whether the derivative is, as that of a gradient is.
+        symmetric: whether the derivative is symmetric, as that of a gradient is.
         route: one of `ROUTES`; the module says what each costs.
         graph: the same map by torch.autograd, from a tensor that requires grad to one that carries
             a graph; "retained" goes back through it, where torch.func may not go. By default the
@@ -83,7 +83,7 @@ class Derivative(Operator):
         check_route(route)
         self.map, self.graph = map, graph or map
         with torch.inference_mode(False):
-            self.like = at.detach().clone()  # the caller may train on
+            self.like = at.detach().clone()  # the caller may go on training
         self.symmetric = symmetric
         self.route = routes_for(len(at))[0] if route == "auto" else route
         self._programs: dict[int, Product] = {}
@@ -111,13 +111,13 @@ class Derivative(Operator):
         return self._one_by_one(U)
 
     def _columns(self, U: Tensor) -> Tensor:
-        # Not worth a trace of its own; but a matrix in bfloat16 is rounded as its products are, and
-        # one goes back through a graph where the other ways may be wrong.
+        # Not worth a trace of its own. But a matrix in bfloat16 is rounded as its products are, and
+        # "retained" goes back through its graph, as the other ways may be wrong.
         by_one = self.route in ("bfloat16", "retained")
         return self._one_by_one(U) if by_one else self._along_many(U)
 
     def _one_by_one(self, U: Tensor) -> Tensor:
-        return torch.stack([self._times(u) for u in U.T], dim=1)  # one vector's memory
+        return torch.stack([self._times(u) for u in U.T], dim=1)  # in the memory of one vector
 
     def _along_many(self, U: Tensor) -> Tensor:
         with torch.inference_mode(False):
@@ -130,7 +130,7 @@ class Derivative(Operator):
         statistics from the batch.
         """
         # A Python number times a float32 scalar has a float64 tangent in torch.
-        # Where gradients are off some versions of torch find no derivative in a derivative.
+        # Where gradients are off, some versions of torch find no derivative of a derivative.
         with torch.inference_mode(False), torch.enable_grad():
             return jvp(self.map, (self.like,), (u.clone(),))[1].to(self.like).detach()
 
@@ -153,7 +153,7 @@ class Derivative(Operator):
 
     @cached_property
     def _linear(self) -> tuple[Tensor, Tensor]:
-        """Where, and w -> J' w there with its graph."""
+        """A point w, and w -> J' w there with its graph."""
         with torch.inference_mode(False):
             w = torch.zeros_like(self.like).requires_grad_()
             return w, self._pull(w, create_graph=True)

@@ -18,22 +18,24 @@ _RIGHT: dict[Hashable, None] = {}
 class MemberHessians:
     """The Hessian of each of S networks side by side, in its own weights.
 
-    Durall et al. 2021, section 4.2, for an ensemble: the graph of the gradients is kept, and a
-    product of all members goes back through it once. Torch's second derivatives of some layers are
-    missing or wrong, so products are first held against differences of the gradients in float64.
+    This is Durall et al. 2021, section 4.2, for an ensemble: the graph of the gradients is kept,
+    and a product of all members goes back through it once. Torch's second derivatives of some
+    layers are missing or wrong, so products are first checked against differences of the gradients
+    in float64.
 
     Args:
-        parameters: (S, ...) of the networks by name, as `helpers.models.Stacked` has them.
-        total: from such parameters, in any precision, to the sum of the members' losses, each a
+        parameters: (S, ...) of the networks by name, as in `helpers.models.Stacked`.
+        total: maps such parameters, in any precision, to the sum of the members' losses, each a
             function of its own weights alone, and differentiable twice.
-        structure: what tells `total` and the networks from others, besides the names and shapes
-            of the weights. Hessians of one structure are checked once, those without every time.
+        structure: what distinguishes `total` and the networks from others, besides the names and
+            shapes of the weights. Hessians of one structure are checked once; without a structure
+            they are checked every time.
         check: False to take the products as they are.
 
     Raises:
-        ValueError: for losses that torch cannot differentiate, saying what torch says, and for
-            products that are not those of the members' Hessians, naming the weight that they
-            differ most in. When multiplied, for losses that cannot be differentiated twice.
+        ValueError: for losses that torch cannot differentiate, with torch's own message, and for
+            products that are not those of the members' Hessians, naming the weight in which they
+            differ most. When multiplied, for losses that cannot be differentiated twice.
 
     >>> hessians = MemberHessians({"w": torch.ones(2, 3)}, lambda own: own["w"].pow(3).sum())
     >>> hessians.product(torch.ones(2, 3))
@@ -66,7 +68,7 @@ class MemberHessians:
         """(S, n) to (S, n): each member's Hessian times its own row."""
         parts = vectors.split(self._lengths, dim=1)
         along = [part.reshape(shape) for part, shape in zip(parts, self._shapes, strict=True)]
-        # In a weight that the loss is linear in, the slope has nothing left to differentiate.
+        # Where the loss is linear in a weight, its slope has nothing left to differentiate.
         curved = [k for k, slope in enumerate(self._slopes) if slope.requires_grad]
         if not curved:
             return torch.zeros_like(vectors)
@@ -84,7 +86,7 @@ class MemberHessians:
 def _slopes(
     parameters: Mapping[str, Tensor], total: Total, *, create_graph: bool = False
 ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
-    """The weights, apart from the given ones, and the slopes of the sum of the losses in them."""
+    """Copies of the weights, and the slopes of the sum of the losses in them."""
     with torch.inference_mode(False), torch.enable_grad(), _of_torch("once"):
         own = {name: w.detach().clone().requires_grad_() for name, w in parameters.items()}
         found = torch.autograd.grad(
@@ -94,7 +96,7 @@ def _slopes(
 
 
 def _check(parameters: Mapping[str, Tensor], total: Total) -> None:
-    """Hold products against differences of the slopes, in float64; a ValueError if they differ."""
+    """Check products against differences of the slopes, in float64; a ValueError if they differ."""
     at = {name: w.detach().double() for name, w in parameters.items()}
     lengths = [w[0].numel() for w in at.values()]
 
@@ -112,14 +114,14 @@ def _check(parameters: Mapping[str, Tensor], total: Total) -> None:
     raise ValueError(
         f"products of the members' Hessians are off by {float(found.off[first]):.1e} of a "
         f"difference of the slopes, most in {names[int(found.errors[first].argmax())]!r} (member "
-        f"{first}): torch differentiates the layer wrongly, or the losses are no functions of the "
+        f"{first}): torch differentiates the layer wrongly, or the losses are not functions of the "
         "weights"
     )
 
 
 @contextmanager
 def _of_torch(times: str) -> Iterator[None]:
-    """Say of torch's own errors what they are about."""
+    """Say what torch's own errors are about."""
     try:
         yield
     except torch.OutOfMemoryError:

@@ -1,4 +1,4 @@
-"""Linear functions as programs, traced once, with all that does not depend on the vector."""
+"""Linear functions as programs, traced once; all that does not depend on the vector is computed."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ _MULTIPLICATIONS = (
 def linearize(product: Product, u: Tensor, bfloat16: bool = False) -> tuple[Product, bool]:
     """A linear function of u, traced once, and whether it multiplies in bfloat16.
 
-    That it does on request, where it is faster here. All that does not depend on u is computed.
-    What torch.func.linearize does, which knows one vector at a time only, does twice what two
-    losses have in common (in the Jacobian of a game, G's samples and D's view of them), and is
-    wrong where a network writes in place.
+    It multiplies in bfloat16 on request, where that is faster here. All that does not depend on u
+    is computed. torch.func.linearize does the same, but takes only one vector at a time, does twice
+    what two losses have in common (in the Jacobian of a game, G's samples and D's view of them),
+    and is wrong where a network writes in place.
     """
-    # Without one mode in common the tracer makes a mode for each node: half of its time.
+    # Without a common mode the tracer makes one for each node, which takes half of its time.
     with tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True))):
-        traced = make_fx(lambda v: product(v))(u)  # it cannot trace a method
+        traced = make_fx(lambda v: product(v))(u)  # make_fx cannot trace a method
         if _writes_into_constants(traced):
             traced = _without_writes(traced, u)
     _share_constants(traced)
     traced = CSEPass().call(traced).graph_module
     traced.graph.eliminate_dead_code()
     rounded = bfloat16 and _multiply_in_bfloat16(traced)
-    with warnings.catch_warnings():  # of constants that it has placed itself
+    with warnings.catch_warnings():  # about constants that it has placed itself
         warnings.filterwarnings("ignore", "Attempted to insert a get_attr Node")
         return split_const_subgraphs(traced), rounded
 
@@ -73,10 +73,10 @@ def _writes_into_constants(traced: GraphModule) -> bool:
 def _without_writes(traced: GraphModule, u: Tensor) -> GraphModule:
     """The same program without operations in place.
 
-    Computed once, what they write into would be a constant that every product writes into again:
-    the network's own operations in place do that, and some of torch's own formulas
-    (torch.func.linearize has the fault, too). Functionalization takes views and writes out, of
-    inputs: so constants become inputs for the time of it.
+    Computed once, what they write into would be a constant that every product writes into again.
+    The network's own operations in place do that, as do some of torch's own formulas
+    (torch.func.linearize has this fault too). Functionalization removes views and writes of
+    inputs, so constants become inputs while it runs.
     """
     graph = traced.graph
     constants: dict[str, Tensor] = {}
@@ -91,7 +91,7 @@ def _without_writes(traced: GraphModule, u: Tensor) -> GraphModule:
                 inputs[node.target] = graph.placeholder(f"constant_{len(constants)}")
         node.replace_all_uses_with(inputs[node.target])
         graph.erase_node(node)
-    # In the order of the graph's inputs: each was put right behind u.
+    # In the order of the graph's inputs: each was put right after u.
     held = [constants[name] for name in reversed(constants)]
     traced.recompile()
     pure = make_fx(functionalize(traced, remove="mutations_and_views"))(u, *held)
@@ -107,7 +107,7 @@ def _without_writes(traced: GraphModule, u: Tensor) -> GraphModule:
 
 
 def _share_constants(traced: GraphModule) -> None:
-    """Make one of those that are one tensor: each use of it is traced as another."""
+    """Merge constants that are one tensor, each use of which is traced as a new one."""
     first: dict[tuple[Any, ...], Node] = {}
     for node in list(traced.graph.nodes):
         held = getattr(traced, node.target) if node.op == "get_attr" else None

@@ -1,9 +1,10 @@
-"""Which way to differentiate is right for a game of networks: found out by differences.
+"""Which way to differentiate is right for a game of networks, as found by differences.
 
-Two ways that agree prove little: torch's own derivatives of a layer may be wrong in all of them
-(double backward through native norms, where a penalty makes it a third derivative), and a layer
-may be differentiable in one and not in another. So the first product of a route, for networks of
-one structure, is held against central differences of the field in float64, on few samples.
+Agreement of two ways proves little: torch's own derivatives of a layer may be wrong in all of them
+(for instance double backward through native norms, where a penalty makes it a third derivative),
+and a layer may be differentiable in one way and not in another. So the first product of a route,
+for networks of one structure, is checked against central differences of the field in float64, on
+few samples.
 """
 
 from __future__ import annotations
@@ -24,8 +25,8 @@ _FOUND: dict[Hashable, str] = {}  # by structure, operator and route: what is wr
 def trusted(game: Game, kind: str, route: str) -> str:
     """The route to take for a player's Hessian ("G", "D") or the game's Jacobian ("J").
 
-    A ValueError if the route is not right for these networks, or, for "auto", if none is. Games
-    without a probe have all routes trusted.
+    A ValueError if the route is not right for these networks, or, for "auto", if none is. For games
+    without a probe all routes are trusted.
     """
     n = game.dimension if kind == "J" else game.sizes[PLAYERS.index(kind)]
     routes = routes_for(n) if route == "auto" else (route,)
@@ -33,7 +34,7 @@ def trusted(game: Game, kind: str, route: str) -> str:
         return routes[0]
     faults = {}
     for each in routes:
-        # Rounding to bfloat16 is not what is in question.
+        # Rounding to bfloat16 is not in question.
         fault = _fault(game.probe, kind, "linearized" if each == "bfloat16" else each)
         if not fault:
             return each
@@ -45,9 +46,9 @@ def trusted(game: Game, kind: str, route: str) -> str:
 
 def own_derivative(game: Game, player: str, omega: Tensor, route: str) -> Derivative:
     """A player's Hessian at a point, by one route."""
-    # The other player's weights stay apart: joined with these, they would have products, of zeros.
+    # The other player's weights stay apart: joined with these, they would add products with zeros.
     with torch.inference_mode(False):
-        theta, phi = game.split(omega.clone())  # the caller may train on
+        theta, phi = game.split(omega.clone())  # the caller may go on training
 
     def both(own: Tensor) -> tuple[Tensor, Tensor]:
         return (own, phi) if player == "G" else (theta, own)
@@ -73,7 +74,7 @@ def field_derivative(game: Game, omega: Tensor, route: str) -> Derivative:
 
 
 def _fault(probe: Probe, kind: str, route: str) -> str:
-    """What is wrong with a route, or nothing; found out once for games of one structure."""
+    """What is wrong with a route, or nothing; determined once for games of one structure."""
     key = (probe.key, kind, route)
     if key not in _FOUND:
         while len(_FOUND) >= _MOST:

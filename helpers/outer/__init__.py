@@ -12,9 +12,9 @@ __all__ = [
     "Basins",  # local minima of a grid of values, and which of them each node descends to
     "Places",  # a place for each state of points, and walks between states
     "StateGraph",  # states of points on modes, and where each can go without rising
-    "WideGenerator",  # g_w(z) = [tanh(z A + b), 1] w, of which the last layer w is free
-    "barrier",  # how far a path out of a basin has to rise at least
-    "best_discriminator",  # values of a discriminator of limited slope at its best
+    "WideGenerator",  # g_w(z) = [tanh(z A + b), 1] w, with the last layer w free
+    "barrier",  # the least rise of any path out of a basin
+    "best_discriminator",  # values of the best discriminator of limited slope
     "escape_times",  # mean times of Langevin diffusion from each node of a grid to some goals
     "find_basins",  # where steepest descent on a grid ends, node by node
     "phi_js",  # outer value of the JS-GAN loss (Sun et al. 2020, eq. 1), between -log 2 and 0

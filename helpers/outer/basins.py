@@ -17,16 +17,16 @@ class Basins:
     minima: NDArray[np.intp]  # (M, 2): row and column of each local minimum, lowest first
     values: NDArray[np.float64]  # (M,)
     label: NDArray[np.intp]  # (rows, columns): number of the minimum reached
-    next_node: NDArray[np.intp]  # (rows, columns): flat index of the lowest neighbour, or itself
+    next_node: NDArray[np.intp]  # (rows, columns): flat index of where the steepest step leads
 
     @property
     def share(self) -> NDArray[np.float64]:
-        """(M,) part of the grid that descends to each minimum."""
+        """(M,) share of the grid that descends to each minimum."""
         return np.bincount(self.label.ravel(), minlength=len(self.minima)) / self.label.size
 
     @property
     def is_global(self) -> NDArray[np.bool_]:
-        """(rows, columns) nodes that descend to a lowest minimum, to a millionth of the range."""
+        """(rows, columns) nodes that descend to a lowest minimum, up to rounding."""
         slack = 1e-6 * (self.values.max() - self.values.min() + 1)
         return (self.values <= self.values.min() + slack)[self.label]
 
@@ -49,8 +49,8 @@ def find_basins(values: ArrayLike, *, tolerance: float = 0.0) -> Basins:
     Args:
         values: (rows, columns) heights, finite.
         tolerance: slopes (height per grid step) that differ by no more than this count as equal,
-            the first neighbour in reading order winning, and a slope of no more than this as
-            none: noise in the heights then makes no minima and moves no border.
+            with the first neighbour in reading order winning, and a slope of no more than this
+            counts as none. Noise in the heights then makes no minima and moves no border.
 
     Raises:
         ValueError: if values is not a finite two-dimensional grid or the tolerance is negative.

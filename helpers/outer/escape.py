@@ -1,8 +1,8 @@
-"""How long noise takes to lead out of a basin, on a grid of values.
+"""How long noise takes to drive a point out of a basin, on a grid of values.
 
 Langevin diffusion goes down a landscape V and is pushed about by noise: dX = -grad V dt +
-sqrt(2 T) dW. On a grid it is a walk that proposes one of four neighbours and rises by d with the
-chance exp(-d / T). Mean times then solve a linear system: no run, and no seed.
+sqrt(2 T) dW. On a grid it is a walk that proposes one of four neighbours and rises by d with
+probability exp(-d / T). Mean times then solve a linear system, without runs or seeds.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ _MOST = 1e12  # steps, beyond which rounding decides
 def escape_times(
     values: ArrayLike, goals: ArrayLike, temperature: float, *, spacing: float = 1.0
 ) -> NDArray[np.float64]:
-    """Mean time of Langevin diffusion from each node of a grid to the nearest of some goals.
+    """Mean time of Langevin diffusion from each node of a grid to the first goal it reaches.
 
     Sun et al. 2020 (Section 4.3) quote such times for basins of different depths. The walk is
     reflected at the edges. A proposal takes spacing^2 / (4 T) of the diffusion's time.
 
     Args:
         values: (rows, columns) heights.
-        goals: (m, 2) row and column of each, one at least.
-        temperature: T, above 0, of the noise.
-        spacing: distance of neighbours.
+        goals: (m, 2) row and column of each, at least one.
+        temperature: T of the noise, above 0.
+        spacing: distance between neighbours.
 
     Returns:
         (rows, columns) mean times, 0 at the goals.
 
     Raises:
-        ValueError: for values that are no finite grid, goals that are not on it or none, and a
+        ValueError: for values that are not a finite grid, goals that are not on it, no goals, and a
             temperature or spacing that is not above 0.
-        FloatingPointError: for times beyond what floats can tell, under next to no noise.
+        FloatingPointError: for times beyond what floats can resolve, under next to no noise.
 
     >>> escape_times([[0.0, 0.0, 0.0]], [(0, 2)], 0.25)
     array([[12.,  8.,  0.]])
@@ -67,18 +67,18 @@ def escape_times(
 
 
 def barrier(values: ArrayLike, goals: ArrayLike, row: int, column: int) -> float:
-    """How far a path from a node to one of some goals has to rise at least: a basin's depth.
+    """The least rise of any path from a node to one of some goals: a basin's depth.
 
     Sun et al. 2020 (Section 4.3) call it the height of the barrier.
 
     Args:
         values: (rows, columns) heights.
-        goals: (m, 2) row and column of each, one at least.
+        goals: (m, 2) row and column of each, at least one.
         row, column: the node.
 
     Raises:
-        ValueError: for values that are no finite grid, goals that are not on it or none, and a node
-            that is not on the grid.
+        ValueError: for values that are not a finite grid, goals that are not on it, no goals, and a
+            node that is not on the grid.
 
     >>> barrier([[1.0, 3.0, 0.0]], [(0, 2)], 0, 0)
     2.0
@@ -104,7 +104,7 @@ def _grid(values: ArrayLike, goals: ArrayLike) -> tuple[NDArray[np.float64], NDA
     if heights.ndim != 2 or not heights.size:
         raise ValueError(f"heights are a finite grid (rows, columns), got shape {heights.shape}")
     if nodes.ndim != 2 or nodes.shape[1] != 2 or not len(nodes):
-        raise ValueError(f"goals are a row and a column each, one at least, got {shown(goals)}")
+        raise ValueError(f"goals are a row and a column each, at least one, got {shown(goals)}")
     if (nodes % 1 != 0).any() or (nodes < 0).any() or (nodes >= heights.shape).any():
         raise ValueError(f"goals are nodes of a grid {heights.shape}, got {shown(goals)}")
     ends = np.zeros(heights.shape, dtype=bool)

@@ -1,13 +1,13 @@
 """Exact values of the generator's outer problem in function space.
 
-A generator is reduced to the n points it puts out, and the discriminator to any continuous
+The generator is reduced to the n points it outputs, and the discriminator may be any continuous
 function f, so that Sun et al.'s outer objectives (2020, eqs. 5 and 6)
 
     separable:  g(Y) = 1/(2n) sup_f sum_i h1(f(x_i)) + h2(-f(y_i))
     pairing:    g(Y) = 1/n    sup_f sum_i h(f(x_i) - f(y_i))
 
-have closed values. A location that holds a real and b generated points adds
-``sup_t a h1(t) + b h2(-t)`` to the first. In the second, draw an arrow from x_i to y_i for each
+have closed forms. A location that holds a real and b generated points adds
+``sup_t a h1(t) + b h2(-t)`` to the first. For the second, draw an arrow from x_i to y_i for each
 i: an index on a cycle of that graph adds h(0), all others add sup h = 0.
 """
 
@@ -28,14 +28,14 @@ Scalar = Callable[[Tensor], Tensor]
 
 # sinh maps [-40, 40] onto |t| <= 1.2e17: beyond the reach of any supremum that is finite.
 _HALF_WIDTH = 40.0
-_NODES, _ZOOMS = 257, 8  # each zoom narrows the search 128-fold: below rounding in eight
+_NODES, _ZOOMS = 257, 8  # each zoom narrows the search 128-fold; eight go below rounding
 
 
 def xi(a: ArrayLike, b: ArrayLike, h1: Scalar, h2: Scalar) -> NDArray[np.float64]:
     """Supremum over t of ``a h1(t) + b h2(-t)``; the paper's xi(m) is a = 1, b = m (Sec. 4.1).
 
-    h1 and h2 are concave, so the sum is unimodal, and repeated zooming on a grid in u,
-    t = sinh(u), finds its supremum to rounding, also where it is only approached at infinity.
+    h1 and h2 are concave, so the sum is unimodal. Repeated zooming on a grid in u, with
+    t = sinh(u), finds its supremum up to rounding, even where it is only approached at infinity.
 
     Args:
         a, b: counts of real and generated points, any shapes that broadcast.
@@ -59,7 +59,8 @@ def xi(a: ArrayLike, b: ArrayLike, h1: Scalar, h2: Scalar) -> NDArray[np.float64
         shape = np.broadcast_shapes(a.shape, b.shape)
     except ValueError:
         raise ValueError(
-            f"counts of real and generated points broadcast, got shapes {a.shape} and {b.shape}"
+            f"counts of real and generated points must broadcast, got shapes {a.shape} and "
+            f"{b.shape}"
         ) from None
     a, b = (torch.from_numpy(np.broadcast_to(c, shape).copy()) for c in (a, b))
 
@@ -73,7 +74,7 @@ def xi(a: ArrayLike, b: ArrayLike, h1: Scalar, h2: Scalar) -> NDArray[np.float64
     centre = torch.zeros_like(a)
     offsets = torch.linspace(-1, 1, _NODES, dtype=a.dtype, device="cpu").reshape(-1, *[1] * a.ndim)
     if bool((torch.maximum(objective(-half), objective(half)) > 1e6).any()):
-        raise ValueError("the supremum over t is infinite: xi needs sup h1 and sup h2 finite")
+        raise ValueError("the supremum over t is infinite: xi needs finite sup h1 and sup h2")
     best = torch.full_like(a, -torch.inf)
     for _ in range(_ZOOMS):
         # Concave in t, so unimodal in u: the supremum lies beside the best node.
@@ -120,8 +121,8 @@ def phi_separable(x: ArrayLike, y: ArrayLike, h1: Scalar, h2: Scalar) -> float:
 def phi_pairing(x: ArrayLike, y: ArrayLike, h: Scalar) -> float:
     """Outer value of a relativistic pairing loss (Sun et al. 2020, eq. 6).
 
-    Only the indices on cycles of the graph ``x_i -> y_i`` contribute, h(0) each. That is the
-    proof idea of Theorem 2; Claim 3.2 as printed counts matches instead, and differs from it
+    Only the indices on cycles of the graph ``x_i -> y_i`` contribute, each h(0). This is the idea
+    of the proof of Theorem 2. Claim 3.2 as printed counts matches instead, and differs from this
     where a match is mis-paired.
 
     Args:
@@ -157,7 +158,7 @@ def phi_pairing(x: ArrayLike, y: ArrayLike, h: Scalar) -> float:
 def phi_js(x: ArrayLike, y: ArrayLike) -> float:
     """Outer value of the JS-GAN loss (Sun et al. 2020, eq. 1), between -log 2 and 0.
 
-    Arguments and errors as `phi_separable`.
+    Arguments and errors are those of `phi_separable`.
 
     >>> round(phi_js([0.0, 4.0], [0.0, 0.0]), 4)  # mode collapse
     -0.4774
@@ -168,7 +169,7 @@ def phi_js(x: ArrayLike, y: ArrayLike) -> float:
 def phi_rs(x: ArrayLike, y: ArrayLike) -> float:
     """Outer value of the RS-GAN loss (Sun et al. 2020, eq. 4), between -log 2 and 0.
 
-    Arguments and errors as `phi_pairing`.
+    Arguments and errors are those of `phi_pairing`.
 
     >>> round(phi_rs([0.0, 4.0], [0.0, 0.0]), 4)  # mode collapse
     -0.3466
@@ -179,9 +180,9 @@ def phi_rs(x: ArrayLike, y: ArrayLike) -> float:
 def on_cycle(successor: NDArray[np.intp]) -> NDArray[np.bool_]:
     """Nodes on cycles of functional graphs whose last node is a sink that does not count.
 
-    After at least as many steps as there are nodes every walk is on a cycle, and the walks
-    started on a cycle are a permutation of it: the image of that many steps, reached by
-    repeated squaring, is the set of cycle nodes.
+    After at least as many steps as there are nodes, every walk is on a cycle, and walks started
+    on a cycle permute it. So the image of that many steps, reached by repeated squaring, is the
+    set of cycle nodes.
 
     Args:
         successor: (..., m) the node each node points to; node m - 1 is the sink.
@@ -190,7 +191,7 @@ def on_cycle(successor: NDArray[np.intp]) -> NDArray[np.bool_]:
         (..., m - 1) boolean array.
 
     Raises:
-        ValueError: for what are not numbers of nodes.
+        ValueError: for values that are not numbers of nodes.
 
     >>> on_cycle(np.array([1, 0, 0, 3]))  # 0 <-> 1, and 2 -> 0
     array([ True,  True, False])
@@ -238,7 +239,7 @@ def _supremum(h: Scalar) -> float:
 
 
 def _locations(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.intp]:
-    """Number of the distinct location of each row of x, then of y."""
+    """The number of the location of each row of x, then of y."""
     points = np.concatenate([x, y]) + 0.0  # makes -0.0 the same location as 0.0
     axis = 0 if points.shape[1] > 1 else None
     return np.unique(points, axis=axis, return_inverse=True)[1].reshape(-1)

@@ -3,8 +3,8 @@
 In function space the objective of Sun et al. (2020, eqs. 5 and 6) only jumps where points meet.
 If f may change by at most L per unit of distance, it becomes continuous, and tends to the exact
 values of `helpers.outer.exact` as L grows. A function on finitely many points extends to one of the
-same Lipschitz constant everywhere (McShane), so the supremum is a concave problem in the values
-of f at the points, solved here by a log-barrier Newton method for a whole batch of Y at once.
+same Lipschitz constant everywhere (McShane). So the supremum is a concave problem in the values
+of f at the points; a log-barrier Newton method solves it here for a whole batch of Y at once.
 """
 
 from __future__ import annotations
@@ -22,19 +22,19 @@ from helpers.losses.scalars import PAIRING, SEPARABLE, ScalarFunction, check_los
 from helpers.machine.devices import pick_device
 from helpers.outer.exact import check_points
 
-_GAP = 1e-7  # of the values returned to the suprema, at most
-_SHRINK = 0.1  # of the barrier's weight, from one centring to the next
+_GAP = 1e-7  # at most, between the values returned and the suprema
+_SHRINK = 0.1  # factor on the barrier's weight from one centring to the next
 _NEWTON_STEPS = 60  # at most, per centring; a handful is usual
 _HALVINGS = 60  # of a Newton step, at most
-# Point sets solved together on a CPU: arrays too small for torch to start its threads, which gain
-# nothing here and on a busy machine cost ten times the work.
+# Point sets solved together on a CPU, in arrays too small for torch to start threads: these gain
+# nothing here, and on a busy machine they cost ten times the work.
 _CHUNK = 1024
-_PIVOT = 1e-5  # of Cholesky's decomposition: its square is far above the rounding of the product
+_PIVOT = 1e-5  # in Cholesky's decomposition: its square is far above the rounding of the product
 _CENTRED = 1e-3  # Newton decrement, in units of the barrier's weight
-_MEETING = 0.1  # of the gap: where f cannot change by more, points count as one location
-# No two of K values of f need to lie further apart than K - 1 times this. Separable losses: cutting
-# f off at -40 and 40 costs exp(-40) at the most. Pairing losses: neighbouring values more than 40
-# apart can be brought to 40, at the same cost.
+_MEETING = 0.1  # share of the gap: points between which f changes by no more are one location
+# No two of K values of f need to lie further apart than K - 1 times this. For separable losses,
+# cutting f off at -40 and 40 costs at most exp(-40). For pairing losses, neighbouring values more
+# than 40 apart can be brought to 40 apart at the same cost.
 _FAR = 80.0
 
 
@@ -47,7 +47,7 @@ class _Problem:
     weight: float
 
     def among(self, entries: Tensor) -> _Problem:
-        """The same problem for some of the batch."""
+        """The same problem for some entries of the batch."""
         terms = [(h, rows[entries]) for h, rows in self.terms]
         return _Problem(terms, self.bounds[entries], self.weight)
 
@@ -64,7 +64,7 @@ class _Problem:
         """Gradient (B, K) of the barrier function, and a root R (B, T + M, K) of its Hessian, -R'R.
 
         The Hessian itself would have the square of the root's condition number, which exceeds what
-        float64 holds once some values of f are free and others are not.
+        float64 can hold once some values of f are free and others are not.
         """
         s = _apply(self.bounds, u)
         first, second = mu * (1 / (1 + s) - 1 / (1 - s)), mu * (1 / (1 + s) ** 2 + 1 / (1 - s) ** 2)
@@ -76,7 +76,7 @@ class _Problem:
                 (first,) = torch.autograd.grad(h.softened(t, mu).sum(), t, create_graph=True)
                 (second,) = torch.autograd.grad(first.sum(), t)
             gradient += self.weight * torch.einsum("bt,bti->bi", first.detach(), rows)
-            bend = (-self.weight * second).clamp(min=0)  # h is concave, but for rounding
+            bend = (-self.weight * second).clamp(min=0)  # h is concave up to rounding
             roots.append(bend.sqrt()[..., None] * rows)
         return gradient, torch.cat(roots, dim=1)
 
@@ -99,7 +99,7 @@ def phi_lipschitz(
         x: (n,) or (n, d) real points; distinct for a pairing loss.
         y: (..., n) or (..., n, d) generated points, one set per batch entry.
         loss: a name of `scalars.SEPARABLE` or `scalars.PAIRING`.
-        L: Lipschitz constant, positive; change of f per unit of (Euclidean) distance.
+        L: Lipschitz constant, positive: the most f changes per unit of (Euclidean) distance.
         device: where the batch is solved, see `devices.pick_device`.
 
     Returns:
@@ -125,13 +125,13 @@ def best_discriminator(
     *,
     device: str = "auto",
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The values of f at the points where `phi_lipschitz` has its supremum.
+    """The values at the points of an f that attains the supremum of `phi_lipschitz`.
 
-    Between the points any function of the same Lipschitz constant does (McShane). Where the
-    supremum is had by several, they are those of the middle of the set; pairing losses see
-    differences of f alone, whose mean over all points is then 0.
+    Between the points any function of the same Lipschitz constant will do (McShane). Where several
+    f attain the supremum, the values are those in the middle of the set. Pairing losses see only
+    differences of f, whose mean over all points is then 0.
 
-    Args and errors as `phi_lipschitz`.
+    Args and errors are those of `phi_lipschitz`.
 
     Returns:
         (..., n) values at x and (..., n) values at y.
@@ -171,7 +171,7 @@ def _solved(
     meet = L * distance <= _MEETING * _GAP
     owner = meet.to(torch.int8).argmax(dim=2)  # first point of each location
     values, at = points.new_empty(len(points)), points.new_empty(points.shape[:2])
-    # Sets of Y in which the same points meet share one problem; a grid has a handful of such.
+    # Sets of Y in which the same points meet share one problem; a grid has a handful of patterns.
     patterns, group = torch.unique(owner, dim=0, return_inverse=True)
     for number, pattern in enumerate(patterns):
         locations = torch.unique(pattern)
@@ -188,9 +188,9 @@ def _solved(
 def _problem(
     pattern: Tensor, locations: Tensor, reach: Tensor, loss: str
 ) -> tuple[_Problem, Tensor]:
-    """Of sets in which the same points meet: pattern (2n,), locations (K,), reach (B, 2n, 2n).
+    """The problem of sets in which the same points meet, and rows that give f at each point.
 
-    Beside the problem, the rows (B, 2n, K) that give f at each point.
+    They come from pattern (2n,), locations (K,) and reach (B, 2n, 2n); the rows are (B, 2n, K).
     """
     n, k = len(pattern) // 2, len(locations)
     reach = reach[:, locations][:, :, locations].clamp(max=_FAR * max(k - 1, 1))
@@ -209,9 +209,9 @@ def _problem(
 def _tree_basis(reach: Tensor) -> Tensor:
     """Values of f in terms of a level and its steps along a minimum spanning tree (Prim).
 
-    A step in units of what the Lipschitz bound allows lies in [-1, 1] however close two points
-    come: Newton's systems stay well conditioned where those in the values themselves do not. Row p
-    of (B, K, K) holds f at location p; column 0 is the level, at location 0.
+    In units of what the Lipschitz bound allows, a step lies in [-1, 1] however close two points
+    come, so Newton's systems stay well conditioned where systems in the values do not. Row p of
+    (B, K, K) holds f at location p; column 0 is the level, at location 0.
     """
     size, k, _ = reach.shape
     everyone = torch.arange(size, device=reach.device)
@@ -275,7 +275,7 @@ def _centre(problem: _Problem, u: Tensor, mu: float) -> Tensor:
         u[active] = now + length[:, None] * step
     raise ValueError(
         f"Newton's method left {len(active)} point sets uncentred at barrier weight {mu:.1e}: "
-        "the points are too far spread for L"
+        "the points are too spread out for L"
     )
 
 
@@ -285,7 +285,7 @@ def _newton_step(root: Tensor, gradient: Tensor) -> Tensor:
     scale = torch.where(scale > 0, scale, 1.0)
     root = root / scale[:, None]
     lower, failed = torch.linalg.cholesky_ex(root.mT @ root)
-    # A small pivot has lost its digits in the product: such a root is decomposed itself.
+    # A small pivot has lost its digits in the product; the root itself is decomposed then.
     weak = (failed > 0) | ~(lower.diagonal(dim1=1, dim2=2).amin(dim=1) > _PIVOT)
     if weak.any():
         lower[weak] = _triangle(root[weak])
@@ -295,7 +295,7 @@ def _newton_step(root: Tensor, gradient: Tensor) -> Tensor:
 
 def _triangle(root: Tensor) -> Tensor:
     """(B, K, K) lower triangular L with LL' = root'root, by a QR decomposition."""
-    # Where columns are dependent to rounding, a ridge of that size keeps the system regular.
+    # Where columns are dependent up to rounding, a ridge of that size keeps the system regular.
     ridge = torch.eye(root.shape[2], dtype=root.dtype, device=root.device)
     ridge = torch.finfo(root.dtype).eps * ridge.expand(len(root), -1, -1)
     root = torch.cat([root, ridge], dim=1)

@@ -1,4 +1,4 @@
-"""Where the states of generated points are, in the plane, and the walks between them."""
+"""Places in the plane for the states of generated points, and walks between them."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ class Places:
         return cls(real, 3 * turned)
 
     def points(self, states: ArrayLike) -> NDArray[np.float64]:
-        """(..., n, d) generated points of states (..., n), as `StateGraph.states` numbers them.
+        """(..., n, d) generated points of states (..., n), numbered as in `StateGraph.states`.
 
         Raises:
-            ValueError: for what are no states of n points.
+            ValueError: for values that are not states of n points.
 
         >>> Places(np.array([[0.0], [4.0]]), np.array([[7.0], [9.0]])).points([0, 2]).tolist()
         [[0.0], [9.0]]
@@ -57,7 +57,7 @@ class Places:
         Args:
             graph: whose `path` is followed.
             start: number of the state.
-            steps: of equal length, straight, from each state to the next.
+            steps: number of equal straight steps from each state to the next.
 
         Raises:
             ValueError: for a state that is stuck, and for no steps.

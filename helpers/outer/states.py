@@ -30,7 +30,7 @@ class StateGraph:
     n: int
     loss: str
     on_line: bool
-    states: NDArray[np.intp]  # (S, n): the x_j that y_i sits on, or n where on none
+    states: NDArray[np.intp]  # (S, n): the x_j that y_i sits on, or n if on none
     positions: NDArray[np.intp]  # (S, n): as states, but telling the gaps of a line apart
     values: NDArray[np.float64]  # (S,): the outer objective
     moves: NDArray[np.intp]  # (E, 2): from state, to state, one point moving, never rising
@@ -61,7 +61,7 @@ class StateGraph:
         """Rows of `states` from `start` to a global minimum, values never rising.
 
         Raises:
-            ValueError: if the state is stuck, or there is none of that number.
+            ValueError: if the state is stuck, or no state has that number.
 
         >>> graph = stuck_states(2, "rs")
         >>> [graph.states[s].tolist() for s in graph.path(0)]  # both on x_0, to recovery
@@ -79,14 +79,14 @@ class StateGraph:
 def stuck_states(n: int, loss: str, *, on_line: bool = False) -> StateGraph:
     """Search the state graph of n points for strict minima and stuck states (Theorems 1 and 2).
 
-    One point moves at a time, which loses no path: freeing a point never lowers a supremum over
+    Moving one point at a time loses no path: freeing a point never lowers a supremum over
     f, so if several points leave at once at no cost, each of them leaves at no cost.
 
     Args:
         n: number of real points, and of generated points.
         loss: a name of `scalars.SEPARABLE` or `scalars.PAIRING`.
-        on_line: points live on the real line and must cross the real points between them and
-            their goal; otherwise (d >= 2) they can go around.
+        on_line: whether points live on the real line and must cross the real points between them
+            and their goal; otherwise (d >= 2) they can go around.
 
     Returns:
         A `StateGraph`; ``(n + 1)**n`` states, or ``(2 n + 1)**n`` on the line.

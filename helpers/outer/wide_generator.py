@@ -1,9 +1,9 @@
 """Paths of generated points, carried over into the parameters of a wide generator.
 
-Sun et al. (2020, Assumption 4.6) ask that a generator can follow any continuous path of its n
+Sun et al. (2020, Assumption 4.6) assume that a generator can follow any continuous path of its n
 outputs by a continuous path of its parameters. A net with one hidden layer of at least n units
-can: with the hidden layer held, its outputs are linear in the last layer, and the least change of
-the last layer that moves the outputs as wanted is the pseudo-inverse of the features.
+can. With the hidden layer held, its outputs are linear in the last layer, and the pseudo-inverse of
+the features gives the least change of the last layer that moves the outputs as wanted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from helpers.inputs import seed as whole_seed
 
 @dataclass(frozen=True)
 class WideGenerator:
-    """G_w(z) = [tanh(z A + b), 1] w, of which the last layer w is free."""
+    """G_w(z) = [tanh(z A + b), 1] w, with the last layer w free."""
 
     hidden: NDArray[np.float64]  # A: (d_z, width)
     bias: NDArray[np.float64]  # b: (width,)
@@ -32,12 +32,13 @@ class WideGenerator:
         A, b, z = self.hidden.shape, self.bias.shape, self.latents.shape
         if len(A) != 2 or len(z) != 2 or b != A[1:] or z[1] != A[0]:
             raise ValueError(
-                f"hidden (d_z, width), bias (width,) and latents (n, d_z), got {A}, {b} and {z}"
+                "expected hidden (d_z, width), bias (width,) and latents (n, d_z), "
+                f"got {A}, {b} and {z}"
             )
 
     @classmethod
     def random(cls, n: int, width: int, *, seed: int) -> WideGenerator:
-        """A generator with Gaussian hidden layer and n Gaussian latents in the plane.
+        """A generator with a Gaussian hidden layer and n Gaussian latents in the plane.
 
         Raises:
             ValueError: if the width is below n: the outputs could not move freely.
@@ -59,7 +60,7 @@ class WideGenerator:
         return np.concatenate([active, np.ones((len(active), 1))], axis=1)
 
     def outputs(self, w: ArrayLike) -> NDArray[np.float64]:
-        """(..., n, d) generated points of last layers w (..., width + 1, d).
+        """(..., n, d) generated points for last layers w (..., width + 1, d).
 
         Raises:
             ValueError: for other shapes, and entries that are not finite.
@@ -75,7 +76,7 @@ class WideGenerator:
         real: ArrayLike,
         ws: ArrayLike,
     ) -> NDArray[np.float64]:
-        """(k,) outer values of last layers: those of the points that they put out.
+        """(k,) outer values of last layers: those of the points that they generate.
 
         Args:
             phi: an outer objective of real and generated points, such as `helpers.outer.phi_js`.
@@ -98,11 +99,11 @@ class WideGenerator:
         return np.array([phi(real, points) for points in outputs])
 
     def follow(self, w: ArrayLike, path: ArrayLike) -> NDArray[np.float64]:
-        """Last layers that put out a path of points, from w on, changing as little as possible.
+        """Last layers whose outputs follow a path of points, changed from w as little as possible.
 
         Args:
             w: (width + 1, d) parameters to start from.
-            path: (steps, n, d) points wanted.
+            path: (steps, n, d) points to follow.
 
         Returns:
             (steps, width + 1, d); continuous in the path, and w itself where the path is G_w.

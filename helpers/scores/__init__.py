@@ -22,6 +22,6 @@ __all__ = [
     "modes",  # how many classes have their share of the samples
     "printed_pairs",  # the pairs of JS and RS in Table 2 of Sun et al. 2020, with their gaps
     "printed_scores",  # inception scores and FIDs as papers print them
-    "score_range",  # what n real images score, and n images of pixels that are uniform in [-1, 1]
+    "score_range",  # the scores of n real images, and of n images with pixels uniform in [-1, 1]
     "train_judge",  # a LeNet that learns the classes of real images
 ]

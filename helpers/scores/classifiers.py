@@ -1,7 +1,7 @@
 """Classifiers that judge generated images: a LeNet trained here.
 
 It gives logits and features of images in [-1, 1], which is what `helpers.scores.metrics` reads.
-Berard et al. 2020 score images of digits by a LeNet-like classifier; theirs was not released.
+Berard et al. 2020 score images of digits by a LeNet-like classifier, which was not released.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from helpers.models import lenet
 from helpers.models.copying import copied
 from helpers.training import Paused
 
-_AT_ONCE = 100  # images that a net is shown
+_AT_ONCE = 100  # images that a net is shown together
 
 
 @dataclass(frozen=True, eq=False)
 class Classifier:
     """A trained net, from images (n, channels, height, width) to logits (n, classes).
 
-    It keeps a copy of the net in evaluation mode. What it gives is on the images' device.
+    It keeps a copy of the net in evaluation mode. Its outputs are on the images' device.
 
     >>> blank = Classifier(lenet(seed=0), accuracy=0.1)
     >>> blank.features(torch.zeros(3, 1, 32, 32)).shape
@@ -81,15 +81,14 @@ def train_judge(
     Args:
         images: (n, channels, 32, 32) in [-1, 1].
         labels: (n,) whole numbers from 0, each class at least once.
-        test_images, test_labels: likewise, of which the classifier's accuracy is the share it gets
-            right.
-        seed: of the first weights and of the order of images; one seed gives the same net on the
-            CPU.
+        test_images, test_labels: likewise; the classifier's accuracy is the share of these that it
+            gets right.
+        seed: for the first weights and the order of images; one seed gives the same net on the CPU.
         epochs: passes over the images.
-        batch: images of a step; the last step of an epoch takes what is left.
-        checkpoint: a file written after each epoch, from which a training of the same images,
+        batch: images per step; the last step of an epoch takes what is left.
+        checkpoint: a file written after each epoch, from which a training with the same images,
             batch and seed goes on, to the same net as without a break.
-        until: asked after each epoch but the last one; it needs a checkpoint.
+        until: called after each epoch but the last to ask whether to pause; it needs a checkpoint.
         device: where to train, and where the classifier's net will be.
 
     Raises:
@@ -105,7 +104,7 @@ def train_judge(
     """
     classes = _check_labelled(images, labels)
     _check_labelled(test_images, test_labels, classes)
-    device = pick_device(device)  # refused before the first step
+    device = pick_device(device)  # a bad one is refused before the first step
     epochs, batch = whole_number("epochs", epochs, 1), whole_number("batch", batch, 1)
     seed, path = inputs.seed(seed), checkpoint_path(checkpoint)
     if until is not None and path is None:
@@ -181,7 +180,7 @@ def _check_images(images: Tensor) -> None:
 
 
 def _check_labelled(images: Tensor, labels: Tensor, classes: int | None = None) -> int:
-    """The number of classes, which are those of the labels unless they are known."""
+    """The number of classes: those of the labels, unless it is given."""
     _check_images(images)
     tensor = isinstance(labels, Tensor)
     whole = tensor and not (labels.is_floating_point() or labels.is_complex())

@@ -1,8 +1,9 @@
 """Scores of generated images: inception score, Fréchet distance, and counts of classes.
 
-All of them read a classifier of `helpers.scores.classifiers`, and mean little without it: a Fréchet
-distance in the features of a LeNet is no FID, and compares only with others of that LeNet and of as
-many samples. `score_range` gives what real images and noise have under the same terms.
+All of them read a classifier of `helpers.scores.classifiers`, and mean little without it. A Fréchet
+distance in the features of a LeNet is not an FID, and can be compared only with others by the same
+LeNet from as many samples. `score_range` gives the scores of real images and noise on the same
+terms.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from helpers.inputs import real_array, whole_number
 from helpers.inputs import seed as whole_seed
 from helpers.scores.classifiers import Classifier
 
-MODE_SHARE = 0.01  # of the samples, from which on a class counts as a mode
+MODE_SHARE = 0.01  # least share of the samples for a class to count as a mode
 
 
 @dataclass(frozen=True)
 class ScoreRange:
-    """The scores of real images and of uniform noise, as many as a generator's will be."""
+    """The scores of real images and of uniform noise, on as many images as a generator's."""
 
     real_score: float  # what a perfect generator would have
     noise_score: float
@@ -36,14 +37,14 @@ class ScoreRange:
 
 
 def inception_score(classifier: Classifier, images: Tensor) -> float:
-    """``exp E_x KL(p(y|x) || p(y))`` of Salimans et al. 2016, of all images in one split.
+    """``exp E_x KL(p(y|x) || p(y))`` of Salimans et al. 2016, with all images in one split.
 
-    From 1, where all images look alike to the classifier, to the number of its classes. Berard et
-    al. 2020 released code that takes 5,000 samples; Sun et al. 2020 take the mean of ten splits of
-    5,000. On average it grows with the number of images.
+    It goes from 1, where all images look alike to the classifier, to the number of classes. Berard
+    et al. 2020 released code that takes 5,000 samples; Sun et al. 2020 take the mean of ten splits
+    of 5,000. On average the score grows with the number of images.
 
     Args:
-        classifier: which reads p(y|x).
+        classifier: gives p(y|x).
         images: (n, channels, height, width) in [-1, 1].
 
     Raises:
@@ -56,8 +57,8 @@ def inception_score(classifier: Classifier, images: Tensor) -> float:
     1.0
     """
     logits = classifier.logits(images).cpu().double()
-    # Torchmetrics warns of the memory it takes, and torch of the deviation of one split. It draws
-    # from the global generator of the CPU; torch.manual_seed would seed GPUs as well.
+    # Torchmetrics warns about the memory it takes, and torch about the deviation of one split.
+    # Torchmetrics draws from the CPU's global generator; torch.manual_seed would seed GPUs as well.
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.device("cpu"):
         warnings.simplefilter("ignore", UserWarning)
         torch.default_generator.manual_seed(0)
@@ -70,8 +71,8 @@ def inception_score(classifier: Classifier, images: Tensor) -> float:
 def frechet_distance(classifier: Classifier, reals: Tensor, fakes: Tensor) -> float:
     """Squared Fréchet distance of two Gaussians fitted to features (Heusel et al. 2017).
 
-    ``|m - m'|^2 + Tr(C + C' - 2 (C C')^(1/2))``, of means m and covariances C, which
-    rounding can leave just below 0. Two sets of one law are above 0, the further the fewer images.
+    ``|m - m'|^2 + Tr(C + C' - 2 (C C')^(1/2))``, with means m and covariances C; rounding can
+    leave it just below 0. For two sets of one law it is above 0, the more so the fewer the images.
 
     Args:
         classifier: whose features are taken.
@@ -107,18 +108,18 @@ def frechet_distance(classifier: Classifier, reals: Tensor, fakes: Tensor) -> fl
 
 
 def score_range(classifier: Classifier, reals: Tensor, *, n: int, seed: int = 0) -> ScoreRange:
-    """What n real images score, and n images of pixels that are uniform in [-1, 1].
+    """The scores of n real images, and of n images with pixels uniform in [-1, 1].
 
     Distances are to n other reals.
 
     Args:
-        classifier: as the scores take it.
-        reals: (2n or more, channels, height, width), better none that the classifier trained on.
-        n: images to score, as many as of a generator.
-        seed: of the choice among the reals and of the noise.
+        classifier: the one that the scores read.
+        reals: (2n or more, channels, height, width), best none that the classifier was trained on.
+        n: images to score, as many as from a generator.
+        seed: for the choice among the reals and for the noise.
 
     Raises:
-        ValueError: for n below 2, fewer than 2n reals, and what the scores refuse.
+        ValueError: for n below 2, fewer than 2n reals, and images that the scores refuse.
 
     >>> from helpers.datasets import load
     >>> from helpers.models import lenet
@@ -158,10 +159,10 @@ def class_counts(classifier: Classifier, images: Tensor) -> Tensor:
 
 
 def class_entropy(counts: ArrayLike | Tensor) -> float:
-    """Entropy of the shares of classes, in nats: 0 for one class, log k for k as frequent.
+    """Entropy of the shares of classes, in nats: 0 for one class, log k for k equally frequent.
 
     Raises:
-        ValueError: for counts that are not one row, of 0 or more, with some above 0.
+        ValueError: for counts that are not one row of numbers of 0 or more, some above 0.
 
     >>> class_entropy(torch.tensor([5, 0, 5]))
     0.693...

@@ -1,4 +1,4 @@
-"""Scores as papers print them, in tables that can be computed with."""
+"""Scores as papers print them, in tables to compute with."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _PAIR = ["data_set", "net", "width", "spectral_norm"]
 
 
 def printed_scores(source: str) -> DataFrame:
-    """The inception scores and FIDs of a paper's table, one row for each line and data set of it.
+    """The inception scores and FIDs of a paper's table, with one row per line and data set.
 
-    Sun et al. 2020, Table 2, whole; of Miyato et al. 2018, Table 2, the rows to which the former
-    compares its own. Each number is as printed, whether right or wrong.
+    Table 2 of Sun et al. 2020 is here in full; of Table 2 of Miyato et al. 2018, the rows to which
+    Sun et al. compare their own. Each number is as printed, whether right or wrong.
 
     Args:
         source: "sun2020" or "miyato2018".
@@ -49,7 +49,7 @@ def printed_scores(source: str) -> DataFrame:
 def printed_pairs() -> DataFrame:
     """The sixteen pairs of JS and RS in Table 2 of Sun et al. 2020, with their gaps computed.
 
-    Both gaps are positive where RS is ahead, and have two decimals, as the scores have.
+    Both gaps are positive where RS is ahead, and have two decimals, as the scores do.
 
     Returns:
         columns "data_set", "net", "width", "spectral_norm", "js_score", "rs_score", "score_gap"

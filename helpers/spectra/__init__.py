@@ -1,4 +1,4 @@
-"""Eigenvalues of operators that are known by their products only."""
+"""Eigenvalues of operators that are known only by their products."""
 
 from helpers.spectra.arnoldi import GameEigenvalues, game_eigenvalues
 from helpers.spectra.cloud import RitzCloud, ritz_cloud
@@ -13,15 +13,15 @@ __all__ = [
     "EigenPairs",  # eigenvalues, eigenvectors, and how well they fit
     "GameEigenvalues",  # eigenvalues of a general operator, and how well they fit
     "MemberPairs",  # eigenvalues and eigenvectors of S operators, and how well they fit
-    "NotConverged",  # a search that found less than it was asked for
+    "NotConverged",  # a search that did not find all that it was to find
     "RitzCloud",  # Ritz values with their weights, and a density in the plane
     "SpectralDensity",  # nodes and weights of each probe, and the density they give on a grid
-    "Tridiagonal",  # t of a Lanczos run, and what belongs to it
+    "Tridiagonal",  # T of a Lanczos run, and what belongs to it
     "blurred",  # the exact density under Gaussians, (g,): what `slq_density` estimates (A, eq. 7)
     "game_eigenvalues",  # leading eigenvalues of a game's Jacobian, by Arnoldi
-    "lanczos",  # run Lanczos' method from one vector or from several at once, in full orthogonality
+    "lanczos",  # run Lanczos' method from one vector or several at once, with full orthogonality
     "member_eigenpairs",  # leading pairs of each member of an ensemble
     "ritz_cloud",  # estimate where the eigenvalues of a game's Jacobian lie in the complex plane
     "slq_density",  # estimate the eigenvalue density of a symmetric operator
-    "top_eigenpairs",  # the k first eigenpairs of a symmetric operator in an order
+    "top_eigenpairs",  # the first k eigenpairs of a symmetric operator in a chosen order
 ]

@@ -1,8 +1,8 @@
-"""Eigenvalues of the game's Jacobian, which is not symmetric, so that they may be complex.
+"""Eigenvalues of a game's Jacobian, which may be complex, since it is not symmetric.
 
 Berard et al. 2020, Section 5 and Appendix B, take the 20 (or 100) eigenvalues of largest
-magnitude. They come from Arnoldi's method here, with residuals, and with the part of the spectrum
-that one asks for: where stability is the question, that is the part of smallest real part.
+magnitude. Here they come from Arnoldi's method, with residuals, and from the end of the spectrum
+that is wanted: where stability is the question, the eigenvalues of smallest real part.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from helpers.spectra.lanczos import check_count
 from helpers.spectra.search import Small, leading_pairs
 from helpers.spectra.unseen import CHANCE, Region, Size
 
-# The size by which eigenvalues are wanted first, as scipy names it, and the border of those that
-# exceed one; the other half of the plane mirrors it.
+# The size that puts eigenvalues in order, as scipy names it, and the border of those whose size
+# exceeds an edge; the other half of the plane mirrors it.
 _AROUND = np.linspace(0, 1, 65)
 _ORDERS = {
     "LM": Region(np.abs, lambda edge, _: edge * np.exp(1j * np.pi * _AROUND)),
@@ -39,10 +39,10 @@ _ORDERS = {
 class GameEigenvalues:
     """Eigenvalues of a general operator, and how well they fit."""
 
-    values: NDArray[np.complex128]  # (k,) in the order asked for
+    values: NDArray[np.complex128]  # (k,) in the chosen order
     vectors: Tensor  # (n, k) complex unit columns
     residuals: NDArray[np.float64]  # (k,) |J x - t x|, in the units of the eigenvalues
-    products: int  # that it took
+    products: int  # number that the search took
 
 
 def game_eigenvalues(
@@ -57,11 +57,11 @@ def game_eigenvalues(
     most: int | None = None,
     chance: float | None = CHANCE,
 ) -> GameEigenvalues:
-    """The k first eigenvalues of a game's Jacobian, or any operator, in an order.
+    """The first k eigenvalues of a game's Jacobian, or any operator, in a chosen order.
 
-    Where the operator is normal one of them is low, in the order, by more than three tolerances
-    times the largest modulus with a chance of 1 in 10,000 at the most, as for `top_eigenpairs`.
-    Far from that there is no such promise, nor from any other method.
+    Where the operator is normal, the chance that one of them is too low, in the order, by more than
+    three tolerances times the largest modulus is at most 1 in 10,000, as for `top_eigenpairs`. Far
+    from normal there is no such promise, from this or any other method.
 
     Where the k-th is one of a conjugate pair, both are found, and the one with positive imaginary
     part is returned.
@@ -71,8 +71,8 @@ def game_eigenvalues(
         k: how many, 1 to n.
         which: "LM" largest magnitude, "LR" largest real part, "SR" smallest real part, "LI"
             largest imaginary part in size.
-        seed: of the random vector that the search begins with.
-        tolerance: each residual is at most this times the size of its eigenvalue, or rounding.
+        seed: for the random vector that the search begins with.
+        tolerance: each residual is at most this times the size of its eigenvalue, or is rounding.
             On a matrix far from normal an eigenvalue's error may be much larger than its residual.
         start: (n, m) real or complex vectors near the wanted eigenvectors; as for
             `top_eigenpairs`.
@@ -95,8 +95,8 @@ def game_eigenvalues(
 
 def _first(values: NDArray[Any], size: Size, k: int, rounding: float) -> NDArray[np.intp]:
     """Places of the first k values, or k + 1 where that leaves no conjugate pair split."""
-    # Conjugates side by side, the one with positive imaginary part first: all else of theirs is
-    # equal to the last bit. Others that are equal but for rounding are always in the same order.
+    # Conjugates side by side, the one with positive imaginary part first: all else about them is
+    # equal to the last bit. Others that are equal up to rounding are always in the same order.
     sizes = np.round(size(values) / (rounding or 1.0))
     order = np.lexsort((-values.imag, -values.real, np.abs(values.imag), -sizes))
     last = values[order[k - 1]]
@@ -105,7 +105,7 @@ def _first(values: NDArray[Any], size: Size, k: int, rounding: float) -> NDArray
 
 
 def _wanted_schur(M: NDArray[Any], size: Size, m: int, rounding: float) -> NDArray[np.float64]:
-    """(j, m or m + 1) real Schur vectors of the m first eigenvalues; no conjugate pair is split."""
+    """(j, m or m + 1) real Schur vectors of the first m eigenvalues; no conjugate pair is split."""
     T, Z = schur(M, output="real")
     below, above = np.diag(T, -1), np.diag(T, 1)
     turning = np.where(below != 0, np.sqrt(np.abs(below)) * np.sqrt(np.abs(above)), 0)

@@ -1,8 +1,8 @@
 """An orthonormal basis that grows by one vector at a time, in the precision of the products.
 
-A new vector is projected against all earlier ones by one matrix product, twice: in single precision
-one pass leaves inner products of 1e-4, the second takes them to rounding ("twice is enough"). Norms
-and coefficients are kept in float64.
+A new vector is made orthogonal to all earlier ones by one matrix product, twice: in single
+precision the first pass leaves inner products of 1e-4, and the second takes them to rounding
+("twice is enough"). Norms and coefficients are kept in float64.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from torch import Tensor
 
 from helpers.operators import Operator
 
-# Inner products are summed in float64 over pieces of so many entries: in float32 a million entries
-# lose half a digit, and on a GPU, which sums in trees, none.
+# Inner products are summed in float64 over pieces of this many entries: in float32 a million
+# entries lose half a digit, and on a GPU, which sums in trees, none.
 _PIECE = 2**14
-# What rounding left of products of dense matrices of 3 to 2,000 rows was up to 0.5 of what
-# `rounding_error` counts without this factor, and up to 2 where the matrix itself had been computed
+# In products of dense matrices of 3 to 2,000 rows, rounding errors were up to 0.5 of what
+# `rounding_error` gives without this factor, and up to 2 where the matrix itself had been computed
 # as a product of three in the same precision.
 _MARGIN = 5
-_TERMS = 2**12  # that a kernel adds one after another, at the most; longer sums are taken in pieces
-_FIRST = 64  # vectors that memory is taken for at first
+_TERMS = 2**12  # the most that a kernel adds one after another; longer sums are taken in pieces
+_FIRST = 64  # vectors for which memory is taken at first
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """A vector taken apart into its part in the span of a basis and the rest."""
+    """A vector split into its part in the span of a basis and the rest."""
 
     coefficients: Tensor  # (j,) float64, of the basis vectors
     rest: Tensor  # (n,) orthogonal to them
@@ -44,7 +44,7 @@ class Split:
 
 
 class Products:
-    """The lengths of products so far, and how large their rounding errors therefore are."""
+    """The lengths of products so far, and how large their rounding errors may therefore be."""
 
     def __init__(self, like: Tensor) -> None:
         self._like = like
@@ -57,7 +57,7 @@ class Products:
 
     @property
     def rounding(self) -> float:
-        """How long a vector may be that is nothing but the rounding error of a product."""
+        """The largest length of a vector that is only the rounding error of a product."""
         if not self.longest:
             return 0.0
         return rounding_error(self._like.dtype, len(self._like), self.longest, self.shortest)
@@ -74,24 +74,24 @@ Length = TypeVar("Length", float, Tensor)
 
 
 def rounding_error(dtype: torch.dtype, n: int, longest: Length, shortest: Length) -> Length:
-    """How long the rounding error of a product H v may be, v a unit vector of n entries.
+    """How long the rounding error of a product H v may be, for a unit vector v of n entries.
 
     An entry of the product is a sum of n terms. Rounding errors of a sum are as likely up as down,
-    so that they grow like the root of the number of terms (Higham and Mary 2019, "A new approach to
-    probabilistic rounding error analysis"), and so does the sum's own partial value: the error of
-    an entry is about eps times the length of H's row, and that of all entries eps times the
-    Frobenius norm of H. Of that norm products tell two things. It is at least the longest of them,
-    and about root n times the length of a usual one, for which the shortest so far stands: an error
-    that is taken too small costs a step in a direction of noise, one too large would lose a
-    direction that is there. Longer sums than some thousand terms are taken in pieces by every
-    kernel, so that n counts up to there only.
+    so they grow like the root of the number of terms (Higham and Mary 2019, "A new approach to
+    probabilistic rounding error analysis"), and so do the sum's own partial values. The error of an
+    entry is then about eps times the length of H's row, and that of all entries eps times the
+    Frobenius norm of H. Products tell two things about that norm. It is at least the longest of
+    them, and about root n times the length of a usual one. For the usual one the shortest so far is
+    taken: too small an error costs a step in a direction of noise, too large a one would lose a
+    direction that is there. Every kernel takes sums of more than some thousand terms in pieces, so
+    n counts only up to there.
     """
     terms = math.sqrt(min(n, _TERMS))
     return _MARGIN * torch.finfo(dtype).eps * (longest + terms * shortest)
 
 
 class Basis:
-    """Room for m orthonormal vectors, of which the first j are there."""
+    """Room for m orthonormal vectors, of which the first j are filled in."""
 
     def __init__(self, like: Tensor, room: int) -> None:
         self.room = room
@@ -102,11 +102,11 @@ class Basis:
 
     @property
     def vectors(self) -> Tensor:
-        """(j, n): the vectors, one a row, as a view."""
+        """(j, n): the vectors, one per row, as a view."""
         return self._rows[: self.size]
 
     def append(self, vector: Tensor, length: float | None = None) -> None:
-        """Add a vector that is orthogonal to the others, made a unit vector by its length."""
+        """Add a vector that is orthogonal to the others, divided by its length."""
         length = _length(vector) if length is None else length
         if self.size == len(self._rows):
             more = min(self.room, 2 * self.size) - self.size
@@ -117,8 +117,8 @@ class Basis:
     def split(self, vector: Tensor, recent: int | None = None) -> Split:
         """The vector's coefficients in the basis, and the rest of it.
 
-        Where all of it that is not rounding lies in the span of the most recent vectors, the first
-        pass needs no more than those.
+        Where its part in the span lies along the most recent vectors, up to rounding, the first
+        pass needs only those.
         """
         coefficients = torch.zeros(self.size, dtype=torch.float64, device=vector.device)
         rest = torch.empty_like(vector)
@@ -134,7 +134,7 @@ class Basis:
         return Split(coefficients, rest, length, math.hypot(length, float(coefficients.norm())))
 
     def cut(self, Z: Tensor, kept: int) -> None:
-        """Put Z' (m, j) times the first j vectors in their place, and keep the last ones."""
+        """Replace the first j vectors by Z' (m, j) times them, and keep the last ones."""
         j, m = Z.shape
         last = self.vectors[self.size - kept :].clone()
         self._rows[:m] = Z.T.to(self._rows) @ self.vectors[:j]
@@ -151,7 +151,7 @@ def start_vector(operator: Operator, seed: int) -> Tensor:
 
 def check_product(product: Tensor, step: int) -> Tensor:
     """The product at this step, counted from 1; a FloatingPointError if it is not finite."""
-    # The norm takes a quarter of the time of isfinite().all(), and in float64 overflows for none.
+    # The norm takes a quarter of the time of isfinite().all(), and in float64 never overflows.
     if not math.isfinite(_length(product)):
         raise FloatingPointError(f"the product at step {step} is not finite")
     return product

@@ -1,15 +1,14 @@
 """A density of a game's complex spectrum from Arnoldi's Ritz values, and how far to trust it.
 
-What stochastic Lanczos quadrature is to Hessians, with Arnoldi's method in the place of Lanczos'.
-From a random unit vector v, m products give a matrix M (m, m) with ``v' f(J) v ~ e1' f(M) e1`` for
-every analytic f, exactly so for polynomials of degree below m; its eigenvalues (Ritz values) and
-weights say what that is as a sum. Its mean over v is ``tr f(J) / n``, a mean over the spectrum.
+This is stochastic Lanczos quadrature with Arnoldi's method in place of Lanczos'. From a random unit
+vector v, m products give a matrix M (m, m) with ``v' f(J) v ~ e1' f(M) e1`` for every analytic f,
+exactly for polynomials of degree below m. M's eigenvalues (Ritz values) and weights write that as a
+sum. Its mean over v is ``tr f(J) / n``, a mean over the spectrum.
 
-Analytic functions do not settle a measure in the plane: over a disc and over its rim, evenly
+Analytic functions do not determine a measure in the plane: over a disc and over its rim, evenly
 filled, all of them have the same mean. So the cloud can be trusted where the spectrum lies on
-curves that enclose nothing, the two axes for instance, and J is near to a normal matrix; elsewhere
-it shows where the outermost eigenvalues are, and no more. ``cancellation`` tells when J is far
-from normal.
+curves that enclose nothing, such as the two axes, and J is near a normal matrix. Elsewhere it shows
+where the outermost eigenvalues are, and no more. ``cancellation`` tells when J is far from normal.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from helpers.spectra.density import probe_vector
 from helpers.spectra.krylov import Krylov
 from helpers.spectra.lanczos import check_count
 
-_POINTS = 120  # a side of the grid
+_POINTS = 120  # per side of the grid
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,9 +36,9 @@ class RitzCloud:
 
     values: NDArray[np.complex128]  # (probes, steps)
     weights: NDArray[np.float64]  # (probes, steps) not negative, each row sums to 1
-    cancellation: NDArray[np.float64]  # (probes,) sum of |weights| as they were: 1 for a normal J
+    cancellation: NDArray[np.float64]  # (probes,) sum of |weights| before scaling: 1 for a normal J
     real: NDArray[np.float64]  # (g,) grid of real parts
-    imaginary: NDArray[np.float64]  # (h,) and of imaginary parts
+    imaginary: NDArray[np.float64]  # (h,) grid of imaginary parts
     sigma: float  # of the Gaussians, in the units of the eigenvalues
     density: NDArray[np.float64]  # (g, h) mean over the probes; integrates to 1
     standard_error: NDArray[np.float64]  # (g, h) of that mean; NaN for a single probe
@@ -56,15 +55,15 @@ def ritz_cloud(
 ) -> RitzCloud:
     """Estimate where the eigenvalues of a game's Jacobian lie in the complex plane.
 
-    The module says what the estimate can be trusted for. A weight is the size of
-    ``s_i t_i``, with s_i and t_i the first entries of the right and left eigenvectors of M, made to
-    sum to 1; where J is normal these are the weights of the mean itself.
+    The module says how far the estimate can be trusted. A weight is the size of ``s_i t_i``, with
+    s_i and t_i the first entries of the right and left eigenvectors of M; weights are scaled to sum
+    to 1. Where J is normal these are the weights of the mean itself.
 
     Args:
         operator: a Jacobian, or any operator (n, n).
-        probes: number of random start vectors, of entries +-1.
-        steps: products a probe, at most n.
-        seed: of the probes, as in `slq_density`.
+        probes: number of random start vectors, with entries +-1.
+        steps: products per probe, at most n.
+        seed: for the probes, as in `slq_density`.
         sigma: standard deviation of the Gaussians; 2% of the spectrum's extent by default.
         grid: real and imaginary parts where the density is wanted; by default 120 each, over the
             Ritz values and three sigma beyond.
@@ -124,7 +123,7 @@ def _check(sigma: float | None, grid: tuple[ArrayLike, ArrayLike] | None) -> Non
 def _frame(
     values: NDArray[Any], sigma: float | None, grid: tuple[ArrayLike, ArrayLike] | None
 ) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-    """Sigma and the two grids, as they are given or by default."""
+    """Sigma and the two grids, as given or by default."""
     parts = values.real, values.imag
     if sigma is None:
         sigma = 0.02 * max(max(np.ptp(part) for part in parts), np.abs(values).max()) or 1.0

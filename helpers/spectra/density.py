@@ -1,9 +1,9 @@
 """The eigenvalue density of a symmetric operator by stochastic Lanczos quadrature (SLQ).
 
-Durall et al. 2021, eq. 6 to 11. From a random unit vector v, Lanczos' method gives nodes and
-weights with ``sum_i w_i f(l_i) ~ v' f(H) v``, whose mean over v is ``tr f(H) / n``. With f a
-Gaussian around t that is the density at t, blurred. Several probes v give a mean and its standard
-error.
+The method is that of Durall et al. 2021, eqs. 6 to 11. From a random unit vector v, Lanczos' method
+gives nodes and weights with ``sum_i w_i f(l_i) ~ v' f(H) v``, whose mean over v is ``tr f(H) / n``.
+With f a Gaussian around t, that is the blurred density at t. Several probes v give a mean and its
+standard error.
 """
 
 from __future__ import annotations
@@ -56,15 +56,15 @@ def slq_density(
 
     Args:
         operator: a Hessian, or any symmetric operator (n, n).
-        probes: number of random start vectors, of entries +-1.
-        steps: products a probe, at most n.
-        seed: of the probes; each draws from a stream of its own, so that more probes keep the
-            first ones.
+        probes: number of random start vectors, with entries +-1.
+        steps: products per probe, at most n.
+        seed: for the probes; each draws from its own stream, so that adding probes keeps the first
+            ones.
         sigma: standard deviation of the Gaussians; 1% of the spectrum's extent by default.
         grid: where the density is wanted; by default 1,000 points over the spectrum and three
             sigma beyond.
-        batch_size: probes that share a product of several vectors; one on a CPU, where sharing did
-            not pay, and all of them on a GPU by default.
+        batch_size: probes that share a product of several vectors; by default one on a CPU, where
+            sharing did not pay, and all of them on a GPU.
 
     Raises:
         ValueError: for an operator that is not symmetric, counts out of range, a bad sigma or grid.
@@ -107,7 +107,7 @@ def blurred(eigenvalues: ArrayLike, grid: ArrayLike, sigma: float) -> NDArray[np
 
 
 def probe_vector(operator: Operator, seed: int, number: int) -> torch.Tensor:
-    """(n,) entries +-1 from a stream of each number's own, drawn on the CPU for every device."""
+    """(n,) entries +-1 from a stream for each number, drawn on the CPU for every device."""
     drawn = np.random.default_rng([seed, number]).integers(0, 2, operator.shape[0])
     return torch.from_numpy(2 * drawn - 1).to(operator.device, operator.dtype)
 
@@ -117,7 +117,7 @@ def _check(sigma: float | None, grid: ArrayLike | None) -> None:
         raise ValueError(f"sigma must be positive and finite, got {sigma}")
     points = np.zeros(1) if grid is None else np.asarray(grid, dtype=np.float64)
     if points.ndim != 1 or not np.isfinite(points).all():
-        raise ValueError(f"a grid is finite numbers in a row, got shape {points.shape}")
+        raise ValueError(f"a grid is one row of finite numbers, got shape {points.shape}")
 
 
 def _smooth(

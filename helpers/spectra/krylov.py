@@ -1,12 +1,12 @@
 """A Krylov decomposition that starts from one vector or from many, and knows its residuals.
 
-It holds an orthonormal basis in two parts, V whose products are known and Q whose are still to
-come, with ``H V = V M + Q B``. For an eigenpair (t, s) of the small matrix M, the Ritz pair (t, V
-s) has the residual ``H V s - t V s = Q B s``, of length |B s|: exact, and free. From one start
-vector this is Lanczos' or Arnoldi's method, with one vector in Q at a time. From several,
-eigenvectors found earlier for instance, Q holds as many, and the next product goes where the
-wanted pairs' residuals are largest. When the room is used up, V is cut back to the wanted part of
-M's Schur form, as Stewart's Krylov-Schur method does; the decomposition still holds.
+It holds an orthonormal basis in two parts, V, whose products are known, and Q, whose products are
+still to come, with ``H V = V M + Q B``. For an eigenpair (t, s) of the small matrix M, the Ritz
+pair (t, V s) has the residual ``H V s - t V s = Q B s``, of length |B s|, which is exact and free.
+From one start vector this is Lanczos' or Arnoldi's method, with one vector in Q at a time. From
+several, for instance eigenvectors found earlier, Q holds as many, and the next product goes where
+the wanted pairs' residuals are largest. When the room is used up, V is cut back to the wanted part
+of M's Schur form, as in Stewart's Krylov-Schur method; the decomposition still holds.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Krylov:
 
     @property
     def is_full(self) -> bool:
-        """Whether there is no room for one product more; a whole basis needs none."""
+        """Whether there is no room for one more product; a complete basis needs none."""
         return self.basis.size == self.basis.room < self.operator.shape[0]
 
     @property
@@ -105,8 +105,8 @@ class Krylov:
         return self.B.to(S) @ S
 
     def cut(self, Z: Tensor) -> None:
-        """Put V Z in the place of V, for Z (j, m) with orthonormal columns that span an
-        invariant subspace of M.
+        """Replace V by V Z, for Z (j, m) with orthonormal columns that span an invariant subspace
+        of M.
         """
         self.basis.cut(Z, self.pending)
         self.is_chain = False
@@ -131,9 +131,9 @@ class Krylov:
         self.B = self.B - 2 * torch.outer(w, w @ self.B)
 
     def _is_new(self, split: Split) -> bool:
-        """Whether a vector that is no product has a part outside of the span.
+        """Whether a vector that is not a product has a part outside the span.
 
-        No sums have gone into it: each entry is rounded by itself.
+        No sums have gone into the vector: each entry is rounded by itself.
         """
         return split.leaves(rounding_error(self.operator.dtype, 1, split.whole, split.whole))
 

@@ -39,20 +39,20 @@ class Tridiagonal:
 
 
 def lanczos(operator: Operator, starts: Tensor, steps: int) -> list[Tridiagonal]:
-    """Run Lanczos' method from one vector or from several at once, in full orthogonality.
+    """Run Lanczos' method from one vector or several at once, with full orthogonality.
 
-    Ends early where the vectors so far span an invariant subspace: nothing is left to find from
+    It ends early where the vectors so far span an invariant subspace: nothing is left to find from
     there.
 
     Args:
         operator: a symmetric one.
-        starts: (n,) or (n, k), the k runs side by side, each of its own; they share products of
-            k vectors, which pays on a GPU.
+        starts: (n,) or (n, k), for k separate runs side by side; they share products of k
+            vectors, which pays on a GPU.
         steps: products of each run, 1 to n.
 
     Raises:
-        ValueError: for an operator that is not symmetric, starts of another shape, that vanish or
-            are not finite, and steps that are none or more than n.
+        ValueError: for an operator that is not symmetric, starts that have another shape, vanish or
+            are not finite, and steps below 1 or above n.
         FloatingPointError: for a product that is not finite, naming the step.
 
     >>> from helpers.operators import Matrix
@@ -87,8 +87,8 @@ def check_symmetric(operator: Operator) -> None:
     """Raise a ValueError for an operator whose eigenvalues may be complex."""
     if not operator.symmetric:
         raise ValueError(
-            "this method needs a symmetric operator, a Hessian; for the Jacobian of a game there "
-            "are game_eigenvalues and ritz_cloud"
+            "this method needs a symmetric operator, such as a Hessian; for a game's Jacobian "
+            "there are game_eigenvalues and ritz_cloud"
         )
 
 

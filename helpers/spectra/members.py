@@ -1,7 +1,7 @@
 """Leading eigenpairs of many symmetric operators at once, one for each member of an ensemble.
 
-Lanczos' method in full orthogonality, a step of all members at a time: one batched product takes
-all of them a step further, which for small networks costs little more than a step of one.
+Lanczos' method with full orthogonality, one step of all members at a time: one batched product
+takes all of them a step further, which for small networks costs little more than a step of one.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from helpers.spectra.basis import rounding_error
 from helpers.spectra.pairs import top_eigenpairs
 from helpers.spectra.unseen import CHANCE, LOW, NotConverged, check_chance, needed
 
-_FIRST = 64  # steps that memory is taken for at first
+_FIRST = 64  # steps for which memory is taken at first
 _LOOK = 5  # steps between looks at the residuals
 
 
@@ -46,21 +46,21 @@ def member_eigenpairs(
     """The k largest eigenvalues of each of S symmetric operators, with eigenvectors.
 
     Args:
-        product: (S, n) to (S, n), each row by its own operator.
+        product: (S, n) to (S, n), each row multiplied by its own operator.
         begin: (S, n) vectors to begin with, none of them 0. A sum of old eigenvectors and a random
             vector makes a warm start.
         k: how many, 1 to n.
         tolerance: steps end once each residual is at most this times the size of its eigenvalue,
-            or rounding, as `top_eigenpairs` has it.
-        most: steps of the search at most, from k to n; 40 k + 400 by default.
-        chance: that an eigenvalue of a member is low by more than three tolerances times the
-            largest modulus, as `top_eigenpairs` has it. None spares the steps of making sure.
+            or is rounding, as in `top_eigenpairs`.
+        most: largest number of steps of the search, from k to n; 40 k + 400 by default.
+        chance: that an eigenvalue of a member is too low by more than three tolerances times the
+            largest modulus, as in `top_eigenpairs`. None saves the steps of making sure.
 
     Members whose products are not finite get NaN, and vectors of 0.
 
     Raises:
-        ValueError: for a begin of another shape, counts out of range, a chance that is none.
-        NotConverged: naming the members, other than those, that have not after so many steps.
+        ValueError: for a begin of another shape, counts out of range, or an invalid chance.
+        NotConverged: naming the other members that have not converged after `most` steps.
 
     >>> rows = torch.stack([torch.arange(9.0), 2 * torch.arange(9.0)])
     >>> found = member_eigenpairs(lambda v: rows * v, torch.ones(2, 9), 2, tolerance=1e-3)
@@ -73,7 +73,7 @@ def member_eigenpairs(
     n = begin.shape[1]
     most = min(n, 40 * k + 400) if most is None else most
     if not 1 <= k <= most <= n:
-        raise ValueError(f"k and most are 1 to {n}, k the smaller, got {k} and {most}")
+        raise ValueError(f"k and most are 1 to {n}, most at least k, got {k} and {most}")
     check_chance(chance)
     found, lows, errors, lost = _search(product, begin, k, tolerance, most, chance)
     if chance is not None:
@@ -89,8 +89,8 @@ def _search(
     most: int,
     chance: float | None,
 ) -> tuple[MemberPairs, Tensor, Tensor, Tensor]:
-    """What one start leads to, by how much a miss would be low, the rounding error of products, and
-    whose products are lost.
+    """What one start leads to, how much too low a miss would be, the rounding error of products,
+    and whose products are lost.
     """
     members, n = begin.shape
     basis = begin.new_zeros(members, min(most, _FIRST), n)
@@ -121,7 +121,7 @@ def _search(
         over = length <= rounding
         beside[:, known - 1] = torch.where(over, 0.0, length)
         newest = image / torch.where(over, 1.0, length)[:, None]
-        if over.any():  # an invariant span: what is beyond it has to be looked for afresh
+        if over.any():  # an invariant span: what is beyond it needs a new start
             newest = torch.where(over[:, None], _beyond(held, draws), newest)
         if known < k or (known % _LOOK and known < most):
             continue
@@ -130,7 +130,7 @@ def _search(
         limit = torch.maximum(tolerance * values[:, -k:].abs(), rounding[:, None])
         fine = (left <= limit).all(dim=1)
         low = LOW * torch.maximum(tolerance * values.abs().amax(dim=1), rounding)
-        if chance is not None:  # coupled so little to all else that what is missed shows there
+        if chance is not None:  # so weakly coupled to all else that a miss shows there
             fine &= left.norm(dim=1) <= low / 2
         fine |= lost | (known == n)
         # Each as soon as it is found: what a member gets does not depend on the others.
@@ -161,15 +161,15 @@ def _make_sure(
 ) -> MemberPairs:
     """Look for what each member's search missed, and put it in its place.
 
-    As `helpers.spectra.unseen.unseen`, a step of all members at a time. Members where something
-    turns up, which are few, are searched again, each by itself.
+    As `helpers.spectra.unseen.unseen`, one step of all members at a time. The few members where
+    something turns up are searched again, each by itself.
     """
     members, n, k = found.vectors.shape
     held = found.vectors.mT
     left = found.residuals.double().norm(dim=1)
     edge = found.values[:, -1].double() + lows.double() - left**2 / lows.double()
     amiss = torch.zeros_like(lost)
-    going = ~lost & (lows > 0)  # with 0, no product was other than 0, and of random vectors
+    going = ~lost & (lows > 0)  # 0 where every product was 0, and of random vectors
     newest = _beyond(held, torch.Generator().manual_seed(1))
     basis = newest.new_zeros(members, 0, n)
     now = torch.ones_like(edge)
@@ -239,7 +239,7 @@ def _with_room(basis: Tensor, count: int, most: int) -> Tensor:
 
 
 def _raise_unconverged(going: Tensor, most: int) -> None:
-    """Say which members ran out of products, if some did."""
+    """Say which members ran out of products, if any did."""
     if going.any():
         raise NotConverged(
             f"not converged after {most} products: members {_listed(going)}; allow more products "
@@ -248,14 +248,14 @@ def _raise_unconverged(going: Tensor, most: int) -> None:
 
 
 def _without(held: Tensor, vectors: Tensor) -> Tensor:
-    """(S, n) vectors less their parts along the orthonormal rows of held (S, m, n)."""
-    for _ in range(2):  # once leaves what rounding puts back
+    """(S, n) vectors minus their parts along the orthonormal rows of held (S, m, n)."""
+    for _ in range(2):  # a single pass leaves what rounding puts back
         vectors = vectors - (held.mT @ (held @ vectors[..., None]))[..., 0]
     return vectors
 
 
 def _beyond(held: Tensor, draws: torch.Generator) -> Tensor:
-    """(S, n) unit vectors orthogonal to the rows of held (S, m, n); of 0 where m is n."""
+    """(S, n) unit vectors orthogonal to the rows of held (S, m, n); 0 where m is n."""
     members, _, n = held.shape
     found = _without(
         held, torch.randn(n, generator=draws, device="cpu").to(held).expand(members, n)

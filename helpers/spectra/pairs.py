@@ -1,4 +1,4 @@
-"""Extreme eigenvalues of a symmetric operator with their eigenvectors, fresh or followed along.
+"""Extreme eigenvalues of a symmetric operator with their eigenvectors, from scratch or tracked.
 
 Durall et al. 2021, section 4.3 and Figures 3 and 4, track the top eigenvalues of both players'
 Hessians during training. From one time to the next the eigenvectors change little: given as a warm
@@ -18,7 +18,7 @@ from helpers.spectra.lanczos import check_count, check_symmetric
 from helpers.spectra.search import Small, leading_pairs
 from helpers.spectra.unseen import CHANCE, Region
 
-# The order in which eigenvalues are wanted, as scipy names it.
+# The order in which eigenvalues are put, as scipy names it.
 _ORDERS = {
     "LA": Region(lambda values: values, lambda edge, _: np.array([edge])),
     "SA": Region(lambda values: -values, lambda edge, _: np.array([-edge])),
@@ -34,10 +34,10 @@ _SMALL = Small(
 class EigenPairs:
     """Eigenvalues, eigenvectors, and how well they fit."""
 
-    values: NDArray[np.float64]  # (k,) in the order asked for
+    values: NDArray[np.float64]  # (k,) in the chosen order
     vectors: Tensor  # (n, k) orthonormal columns
     residuals: NDArray[np.float64]  # (k,) |H x - t x|, in the units of the eigenvalues
-    products: int  # that it took
+    products: int  # number that the search took
 
 
 def top_eigenpairs(
@@ -52,34 +52,34 @@ def top_eigenpairs(
     most: int | None = None,
     chance: float | None = CHANCE,
 ) -> EigenPairs:
-    """The k first eigenpairs of a symmetric operator in an order.
+    """The first k eigenpairs of a symmetric operator in a chosen order.
 
-    Small residuals say that the values are eigenvalues, not that they are the first ones. Here they
-    are that as well: the chance that one of them is low, in the order, by more than three
-    tolerances times the largest modulus of the spectrum is 1 in 10,000 at the most, for every
-    operator, equal and close eigenvalues included. `helpers.spectra.unseen` says why.
+    Small residuals say that the values are eigenvalues, not that they are the first ones. That is
+    made sure of as well: the chance that one of them is too low, in the order, by more than three
+    tolerances times the largest modulus of the spectrum is at most 1 in 10,000, for every operator,
+    including those with equal or close eigenvalues. `helpers.spectra.unseen` says why.
 
     Args:
         operator: a Hessian, or any symmetric operator (n, n).
         k: how many, 1 to n.
         which: "LA" largest algebraic, "SA" smallest algebraic, "LM" largest in magnitude.
-        seed: of the random vector that the search begins with.
-        tolerance: each residual is at most this times the size of its eigenvalue, or rounding.
-        start: (n, m) vectors near the wanted ones, the eigenvectors of an earlier point for
-            instance. One product tries whether the last of them still spans with the others what
-            it spanned: if so all are kept, if not their sum is what the search begins with.
-        room: basis vectors held at once, before the basis is cut back; 6 k + 40 by default. What
-            looks for misses holds as many vectors besides as it takes products.
+        seed: for the random vector that the search begins with.
+        tolerance: each residual is at most this times the size of its eigenvalue, or is rounding.
+        start: (n, m) vectors near the wanted ones, for instance the eigenvectors of an earlier
+            point. One product, of the last of them, tests whether they still nearly span an
+            invariant subspace: if so, all are kept; if not, the search begins with their sum.
+        room: basis vectors held at once, before the basis is cut back; 6 k + 40 by default. The
+            look for misses holds one more vector for each of its products.
         most: products after which to give up; 40 k + 400 by default.
-        chance: of a miss, at the most, over the seeds. None spares the products of making sure,
-            and finds now and then, without a word, the second eigenvalue for the first.
+        chance: of a miss, at most, over the seeds. None saves the products of making sure, but now
+            and then silently gives the second eigenvalue for the first.
 
     Raises:
         ValueError: for an operator that is not symmetric, a k out of range, an unknown order, a
-            negative tolerance, a start of another shape, too little room, a chance that is none.
+            negative tolerance, a start of another shape, too little room, or an invalid chance.
         FloatingPointError: for a product that is not finite, naming the step.
-        NotConverged: a RuntimeError, if the pairs have not after so many products, or if it is
-            not settled whether one was missed.
+        NotConverged: a RuntimeError, if the pairs have not converged after `most` products, or if
+            it is not settled whether one was missed.
 
     >>> from helpers.operators import Matrix
     >>> top_eigenpairs(Matrix(np.diag(np.arange(9.0))), 2).values.round(4)

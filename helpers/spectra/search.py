@@ -1,7 +1,7 @@
 """The search for leading eigenpairs, of symmetric operators and of others, and its guard.
 
 A Krylov decomposition goes where the wanted pairs' residuals are largest, and is cut back when its
-room is used up; once they are small, `helpers.spectra.unseen` looks for what was missed.
+room is used up. Once they are small, `helpers.spectra.unseen` looks for what was missed.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from helpers.spectra.krylov import Krylov
 from helpers.spectra.lanczos import check_count
 from helpers.spectra.unseen import LOW, Looks, NotConverged, Region, Size
 
-# Share of a product outside the span above which old eigenvectors are no help as a block: measured
-# on D of a DCGAN, whose Hessian changes much from step to step, 0.05 saved some and 0.15 none.
+# Share of a product outside the span above which old eigenvectors are no help as a block. On D of a
+# DCGAN, whose Hessian changes much from step to step, 0.05 saved some products and 0.15 none.
 _STILL = 0.1
-GUARD = 12  # products after those of a start, at the least, where its misses are not looked for
+GUARD = 12  # least products after those of a start, where its misses are not looked for
 
 
 Order = Callable[[NDArray[Any], Size, int, float], NDArray[Any]]
@@ -39,7 +39,7 @@ class Small:
     first: Order  # places of the first k values by a size, and of one more rather than split a pair
     # Orthonormal vectors for the room of the first pairs; by default the eigenvectors themselves.
     schur: Order | None = None
-    extra: int = 0  # vectors that a pair may take besides
+    extra: int = 0  # further vectors that a pair may take
 
 
 def leading_pairs(
@@ -73,7 +73,7 @@ def leading_pairs(
             # Small enough, or as small as the products' rounding lets them be.
             limits = np.maximum(tolerance * np.abs(values), rounding)
             limit, low = limits[wanted], LOW * limits.max()
-            # Coupled so little to all else that what is missed, low by so much, shows there.
+            # So weakly coupled to all else that a miss, too low by this much, shows there.
             is_loose = not left.size or np.linalg.norm(left, 2) <= low / 2
             converged = (lengths <= limit).all() and is_loose
             if krylov.known == n:
@@ -86,7 +86,7 @@ def leading_pairs(
                 continue
             if converged and krylov.products >= least:
                 break
-            if converged:  # those of the start have; others come up behind them
+            if converged:  # those of the start have converged; others come up behind them
                 count = min(len(wanted) + 1, len(values))
                 more = small.first(values, region.size, count, rounding)
                 left = krylov.residuals(torch.from_numpy(S[:, more[len(wanted) :]])).numpy()
@@ -110,7 +110,7 @@ def _beginning(operator: Operator, start: Tensor | None, seed: int) -> tuple[Ten
 
     Vectors that still nearly span an invariant subspace save most of the work. Where they do not,
     a block of them takes more products than a single random vector, and their sum about as many.
-    A random vector is always in it, for what the others may miss.
+    A random vector is always added, for what the others may miss.
     """
     random = start_vector(operator, seed)
     if start is None:
@@ -132,7 +132,7 @@ def _beginning(operator: Operator, start: Tensor | None, seed: int) -> tuple[Ten
 def _limits(
     n: int, k: int, begin: int, room: int | None, most: int | None, tolerance: float
 ) -> tuple[int, int]:
-    """Room and most, by default or checked, and the tolerance checked."""
+    """Room and most, by default or as given, all checked along with the tolerance."""
     if not 0 <= tolerance < 1:
         raise ValueError(f"tolerance is from 0 to below 1, got {tolerance}")
     least = min(n, 2 * k + begin + 2)
@@ -145,7 +145,7 @@ def _limits(
 
 
 def _worst_direction(left: NDArray[Any], limit: NDArray[Any], is_complex: bool) -> Tensor | None:
-    """(r,) the direction in Q that most of the residuals (r, k) have in common, by their limits.
+    """(r,) the direction in Q that most residuals (r, k) share, relative to their limits.
 
     None where Q is empty, or where there are no residuals: the span is exhausted.
     """

@@ -1,21 +1,21 @@
 """What a search may have missed, though every residual is small, and how to make that unlikely.
 
-A search sees an eigenvector through the weight w = (u'v)^2 that its start v gives to it. With
+A search sees an eigenvector u through the weight w = (u'v)^2 that its start v gives it. With
 orthonormal polynomials p_0, p_1, ... of a Krylov chain, ``v_j = p_j(H) v``, an eigenvalue t has
 ``w |p_j(t)|^2 <= 1`` for every j: where p_j is large, an eigenvalue can be there only if its weight
 is small. For a random v on the sphere of R^n that is unlikely: w < x has a chance of at most
 sqrt(2 n x / pi), whatever the operator, and whatever the search does. A chain none of whose Ritz
 values lie beyond an edge, and whose p_j is at least ``sqrt(2 n / pi) / chance`` along it, has
 missed an eigenvalue beyond it with at most that chance. (Kuczynski & Wozniakowski 1992 bound the
-same chance by the number of steps alone, for the worst of all operators; this looks at the chain
-that there is, and needs far fewer where the leading eigenvalues stand apart.)
+same chance by the number of steps alone, for the worst of all operators; looking at the chain at
+hand needs far fewer steps where the leading eigenvalues stand apart.)
 
 For a single pair the search itself is such a chain. For more it is not: one vector cannot tell
-equal eigenvalues apart, and p_j is small near those that are found already. Then a chain from a
-fresh random vector looks at the operator in the complement of what was found. If k Ritz pairs have
-residuals R, of norm r, and the j-th is too low by more than d, then the operator in their
-complement has an eigenvalue beyond the k-th by d - r^2 / d at the least: by Courant and Fischer
-one lies at the j-th eigenvalue when the first j - 1 are taken away, and R couples it to the others.
+equal eigenvalues apart, and p_j is small near those already found. Then a chain from a fresh random
+vector looks at the operator in the complement of what was found. If k Ritz pairs have residuals R,
+of norm r, and the j-th is too low by more than d, then the operator in their complement has an
+eigenvalue beyond the k-th by at least d - r^2 / d: by Courant and Fischer one lies at the j-th
+eigenvalue once the first j - 1 are taken away, and R couples it to the others.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from helpers.operators import Operator
 from helpers.spectra.basis import start_vector
 from helpers.spectra.krylov import Krylov
 
-CHANCE = 1e-4  # of a miss, at the most
-LOW = 3  # tolerances, in parts of the largest modulus, by which an eigenvalue that is missed is low
+CHANCE = 1e-4  # of a miss, at most
+LOW = 3  # tolerances, times the largest modulus, by which a missed eigenvalue is too low
 _STREAM = 2**20  # seeds of fresh vectors lie this far from those of starts
 
 
@@ -51,12 +51,12 @@ class Region:
     """Eigenvalues that come before others: those whose size is above an edge."""
 
     size: Size
-    # Points on the edge, from the edge and how far out the spectrum is.
+    # Points on the edge, given the edge and how far out the spectrum reaches.
     border: Callable[[float, float], NDArray[Any]]
 
     def clears(self, krylov: Krylov, edge: float, chance: float) -> bool:
-        """Whether a chain from one random vector, without Ritz values beyond the edge, tells that
-        no eigenvalue lies there, but for that chance.
+        """Whether a chain from one random vector, without Ritz values beyond the edge, shows that
+        no eigenvalue lies there, up to that chance.
         """
         below = float(krylov.B[:, -1].norm()) if krylov.pending else 0.0
         points = self.border(edge, krylov.seen.longest)
@@ -65,13 +65,13 @@ class Region:
 
 
 def check_chance(chance: float | None) -> None:
-    """Raise a ValueError unless it is one, or None."""
+    """Raise a ValueError unless it is a chance, or None."""
     if chance is not None and not 0 < chance < 1:
         raise ValueError(f"chance is above 0 and below 1, or None, got {chance}")
 
 
 class Looks:
-    """Looks for what a search whose pairs have converged may have missed, and leads it on there."""
+    """Looks for what a search whose pairs have converged may have missed, and leads it there."""
 
     def __init__(self, region: Region, chance: float | None, seed: int, most: int) -> None:
         """Of a chance, half goes to the search itself, a quarter to the first look, and so on."""
@@ -82,10 +82,10 @@ class Looks:
     def settle(
         self, krylov: Krylov, values: NDArray[Any], S: NDArray[Any], first: NDArray[Any], low: float
     ) -> bool:
-        """Whether nothing is missed. If not, the search is a product or more further on.
+        """Whether nothing is missed. If not, the search has advanced by a product or more.
 
-        It has eigenvalues (j,) and eigenvectors (j, j) of M, the first of them wanted. NotConverged
-        if it takes more products than allowed, or more room.
+        `values` (j,) and `S` (j, j) are eigenvalues and eigenvectors of M, of which `first` are
+        wanted. NotConverged if it takes more products than allowed, or more room.
         """
         n, room = krylov.operator.shape[0], krylov.basis.room
         size, edge = self.region.size(values), float(self.region.size(values[first]).min()) + low
@@ -98,7 +98,7 @@ class Looks:
             U = torch.from_numpy(span[:, : len(sizes)][:, sizes > 1e-10 * sizes[0]])
             rest = krylov.residuals(U)  # without rows where the span is exhausted
             left = float(torch.linalg.matrix_norm(rest, 2)) if len(rest) else 0.0
-            # With low 0 no product was other than 0, and of random vectors at that.
+            # If low is 0, every product was 0, and of random vectors at that.
             return not low or self._look(krylov, U, edge - left**2 / low, low / LOW)
         if krylov.products >= self.most:
             raise NotConverged(unsettled(krylov.products))
@@ -130,12 +130,12 @@ class Looks:
 
 
 def needed(n: int, chance: float) -> float:
-    """How large a polynomial makes a miss as unlikely as that, for random vectors of length n."""
+    """How large a polynomial makes a miss as unlikely as this, for random vectors of n entries."""
     return math.sqrt(2 * n / math.pi) / chance
 
 
 def last_polynomial(M: NDArray[Any], below: float, points: NDArray[Any]) -> NDArray[Any]:
-    """p_j at some points (g,), for a Hessenberg matrix M (j, j) and what is below its last column.
+    """p_j at points (g,), for a Hessenberg matrix M (j, j) and the entry below its last column.
 
     Infinite once a chain has come to its end: what it has not seen has no weight at all.
     """
@@ -161,15 +161,15 @@ def unseen(
     spent: int,
     most: int,
 ) -> tuple[Tensor | None, int]:
-    """What lies beyond the edge in the complement of some vectors (n, k), but for that chance.
+    """What lies beyond the edge in the complement of some vectors (n, k), up to that chance.
 
-    Vectors (n, c) that belong to such eigenvalues, or None if there are none, and the products
-    after that; NotConverged if `most` do not settle it.
+    Returns vectors (n, c) that belong to such eigenvalues, or None if there are none, and the
+    number of products by then; NotConverged if `most` products do not settle it.
     """
     deflated = _Complement(operator, held)
     fresh = deflated.part(start_vector(operator, _STREAM + seed))
     n, k = held.shape
-    # Of an operator it has what is needed here.
+    # It has what is needed of an operator here.
     chain = Krylov(deflated, fresh[:, None], n, seed)  # type: ignore[arg-type] # see above
     chain.products = spent
     while True:
@@ -190,15 +190,15 @@ def unseen(
 
 
 def unsettled(products: int) -> str:
-    """What to say of a search that ran out after its pairs had converged."""
+    """What to say of a search that ran out of products after its pairs had converged."""
     return (
         f"not settled after {products} products: the pairs have converged, but one before them "
-        "may be missed; allow more products (most), a larger chance, or a larger tolerance"
+        "may have been missed; allow more products (most), a larger chance, or a larger tolerance"
     )
 
 
 class _Complement:
-    """An operator where some vectors are taken out of what it takes and gives."""
+    """An operator with some vectors projected out of its inputs and outputs."""
 
     def __init__(self, operator: Operator, held: Tensor) -> None:
         self.operator, self.held = operator, held
@@ -206,8 +206,8 @@ class _Complement:
         self.dtype, self.device = operator.dtype, operator.device
 
     def part(self, vector: Tensor) -> Tensor:
-        """A vector less its part along those held."""
-        for _ in range(2):  # once leaves what rounding puts back
+        """A vector minus its part along those held."""
+        for _ in range(2):  # a single pass leaves what rounding puts back
             vector = vector - self.held @ (self.held.T @ vector)
         return vector
 

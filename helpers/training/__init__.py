@@ -1,28 +1,32 @@
-"""Training: of any two networks, or of an ensemble of seeds at once."""
+"""Training of any two networks, or of an ensemble of seeds at once."""
 
 from helpers.training.ensemble import EnsembleResult, EnsembleTraining
 from helpers.training.nudged import PROJECTIONS, Nudged
 from helpers.training.nudging import MemberDirections, Nudging, SharpDirections
 from helpers.training.optimizers import Extragradient, Optimistic
 from helpers.training.recording import Diverged, Paused, Recording
+from helpers.training.schedules import averaged, averaging, falling
 from helpers.training.single import SingleTraining, TrainingResult
 from helpers.training.train import train, train_ensemble
 
 __all__ = [
     "PROJECTIONS",  # what a nudged optimiser projects
-    "Diverged",  # a training has diverged; `run` holds what there was until then
-    "EnsembleResult",  # what a training of S members left
+    "Diverged",  # raised when a training has diverged; `run` holds its result up to then
+    "EnsembleResult",  # the result of a training of S members
     "EnsembleTraining",  # the state of a training of an ensemble
     "Extragradient",  # a step from the past point along the gradient at an extrapolated one
     "MemberDirections",  # `SharpDirections` of all members of an ensemble at once
     "Nudged",  # a step that leaves given directions out (Durall et al. 2021)
-    "Nudging",  # what is left out of whose steps
+    "Nudging",  # which directions are left out of which player's steps
     "Optimistic",  # a step along twice the gradient minus the one before; the first is a plain step
-    "Paused",  # a training was asked to stop, and goes on from its checkpoint
+    "Paused",  # raised when a training was asked to stop; it goes on from its checkpoint
     "Recording",  # what a training records, how often, and what it keeps
     "SharpDirections",  # the leading eigenvectors of a player's own Hessian, as they move
     "SingleTraining",  # the state of a training of one GAN
-    "TrainingResult",  # what a training of one GAN left
+    "TrainingResult",  # the result of a training of one GAN
+    "averaged",  # a copy of a network with the running averages of its weights
+    "averaging",  # let an optimiser keep a running average of the weights (EMA)
+    "falling",  # let an optimiser's rates fall linearly to zero
     "train",  # train one GAN of any two networks
     "train_ensemble",  # train S GANs of one shape at once
 ]

@@ -39,13 +39,13 @@ from helpers.training.randomness import PrivateRandom
 from helpers.training.recording import Diverged, Paused, Recording
 
 MakeOptimizer = Callable[[Iterable[Tensor]], Optimizer | Wrapper]
-_CHECK = 100  # iterations between checks that losses are finite: each waits for the device
+_CHECK = 100  # iterations between checks that losses are finite: a check waits for the device
 _LONGEST = 300.0  # seconds between two writings of a checkpoint
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train, in the words of `helpers.training`."""
+    """How to train; the names are those of `helpers.training`."""
 
     optimizers: tuple[MakeOptimizer, MakeOptimizer]  # G's and D's
     steps: tuple[int, int] | None
@@ -60,10 +60,10 @@ class Training(ABC):
 
     Args:
         settings, recording: how to train, and what is recorded.
-        players: both, as searches for directions are given them.
-        weights: those of each player that move.
-        data: all that batches are drawn from, by name.
-        observed: what `Recording.observe` is given.
+        players: both players, in the form that searches for directions receive.
+        weights: the weights of each player that move.
+        data: everything that batches are drawn from, by name.
+        observed: the arguments of `Recording.observe`.
         shape: () for one GAN, (S,) for S members.
     """
 
@@ -89,11 +89,12 @@ class Training(ABC):
         ]
         extrapolates = {isinstance(optimizer, Extragradient) for optimizer in self.optimizers}
         if len(extrapolates) > 1:
-            raise ValueError("extragradient is asked for by both players or by neither")
+            raise ValueError("extragradient must be used by both players or by neither")
         self.extrapolates = True in extrapolates
         self.random = PrivateRandom(settings.seed, device)
         self.done = 0
-        self.finite = torch.zeros(shape, dtype=torch.int64, device=device)  # iterations that were
+        # How many iterations had finite losses.
+        self.finite = torch.zeros(shape, dtype=torch.int64, device=device)
         self.recorded: list[int] = []
         self.records: dict[str, list[Tensor]] = {}
         self.snapshots: dict[int, Any] = {}
@@ -109,11 +110,11 @@ class Training(ABC):
 
     @abstractmethod
     def states(self) -> list[dict[str, Tensor]]:
-        """All tensors of G and of D by name, to be read and to be written to."""
+        """All tensors of G and of D by name, to read and to write to."""
 
     @abstractmethod
     def networks(self) -> Sequence[nn.Module]:
-        """G and D, of one member."""
+        """G and D of one member."""
 
     @abstractmethod
     def stream_state(self) -> dict[str, Any]:
@@ -121,17 +122,17 @@ class Training(ABC):
 
     @abstractmethod
     def load_streams(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Go on from what `stream_state` gave."""
 
     @abstractmethod
     def result(self) -> Any:
-        """What there is now."""
+        """The result so far."""
 
     def advance(self, iterations: int) -> Any:
-        """Iterate under a progress bar, from the checkpoint if there is one; the result."""
+        """Iterate under a progress bar, from the checkpoint if there is one; return the result."""
         path = checkpoint_path(self.recording.checkpoint)
         if path is not None:
-            _ = self.identity, self.described_observer  # as long as the run is at its start
+            _ = self.identity, self.described_observer  # read while the run is at its start
             if path.exists():
                 self.load(path, iterations)
             if self.done < iterations:
@@ -153,7 +154,7 @@ class Training(ABC):
         return self.result()
 
     def iterate(self) -> None:
-        """Steps of both players, then a record and a snapshot if it is time."""
+        """Steps of both players, then a record and a snapshot if they are due."""
         is_recorded = (self.done + 1) % self.recording.every == 0
         with self.random.used():
             losses = self.step()
@@ -167,10 +168,10 @@ class Training(ABC):
         self.take_snapshot()
 
     def together(self, batch: tuple[Any, ...]) -> dict[str, Tensor]:
-        """One step of both from gradients at one point, by way of an extrapolation if there is one.
+        """One step of both players from gradients at one point, after an extrapolation if due.
 
-        The losses and the norms of the gradients are those at the start of the step; norms "ahead"
-        are those at the extrapolated point.
+        The losses and the norms of the gradients are those at the start of the step; the norms
+        named "ahead" are those at the extrapolated point.
         """
         found: dict[str, Tensor] = {}
         for _ in range(1 + self.extrapolates):
@@ -197,7 +198,7 @@ class Training(ABC):
         self.move(player, gradients)
 
     def refresh_directions(self, player: int) -> None:
-        """Let an optimiser that leaves directions out find them, if it is time."""
+        """Let an optimiser that leaves directions out find them, if they are due."""
         optimizer = self.optimizers[player]
         if isinstance(optimizer, Nudged):
             try:
@@ -208,9 +209,10 @@ class Training(ABC):
                 raise Diverged(what, self.result(), at) from error
 
     def move(self, player: int, gradients: tuple[Tensor, ...]) -> None:
-        """A player's next move along these gradients: with extragradient every other one is a step.
+        """A player's next move along these gradients; with extragradient every other is a step.
 
-        In turn that is what Berard et al. 2020 released; a pass that extrapolates counts there too.
+        For players in turn this is what the code of Berard et al. 2020 does; there a pass that
+        extrapolates counts too.
         """
         for weight, part in zip(self.weights[player], gradients, strict=True):
             weight.grad = part
@@ -222,7 +224,7 @@ class Training(ABC):
 
     @property
     def diverged(self) -> dict[int, int]:
-        """The iterations in which losses ceased to be finite, by member; the first one first."""
+        """The iterations in which losses ceased to be finite, by member; the earliest first."""
         ends = [(int(count) + 1, number) for number, count in enumerate(self.finite.reshape(-1))]
         return {number: end for end, number in sorted(ends) if end <= self.done}
 
@@ -237,7 +239,7 @@ class Training(ABC):
             raise Diverged(what, self.result(), last)
 
     def record(self, losses: dict[str, Tensor]) -> None:
-        """Record losses, and what an observer makes of the players."""
+        """Record losses, and what an observer returns."""
         if self.recording.observe is not None:
             with torch.no_grad(), self.random.undisturbed():
                 losses = losses | self.recording.observe(*self.observed)
@@ -252,7 +254,7 @@ class Training(ABC):
         return np.array(self.recorded, dtype=np.int64), stacked
 
     def take_snapshot(self) -> None:
-        """Keep the players, if it is time."""
+        """Keep the players, if a snapshot is due."""
         if self.done in self.recording.snapshots and self.done not in self.snapshots:
             self.snapshots[self.done] = [
                 {name: part.detach().cpu().clone() for name, part in state.items()}
@@ -260,7 +262,7 @@ class Training(ABC):
             ]
 
     def save(self, path: Path) -> None:
-        """Write the state, never half a file; of a training that has diverged, raise Diverged."""
+        """Write the state, never half a file; raise Diverged if the training has diverged."""
         self.check_finite()
         state = {
             "run": self.identity,
@@ -278,7 +280,7 @@ class Training(ABC):
         write_state(state, path)
 
     def load(self, path: Path, iterations: int) -> None:
-        """Go on from a state that `save` wrote; a ValueError if it is of another run."""
+        """Go on from a state that `save` wrote; raise ValueError if it is of another run."""
         state, recording = read_state(path, self.identity, iterations), self.recording
         rows = recorded_rows(path, state, recording.every, recording.snapshots)
         goes_on = state["done"] < iterations
@@ -316,15 +318,15 @@ class Training(ABC):
 
     @cached_property
     def described_observer(self) -> Any:
-        """What is recorded, as far as that can be told."""
+        """What is recorded, as far as it can be described."""
         return described(self.recording.observe, closures=False)
 
 
 def gradient(
     loss: Tensor, weights: Sequence[Tensor], *, retain_graph: bool = False
 ) -> tuple[Tensor, ...]:
-    """The gradient of a loss in weights, zero in those that have no part in it."""
-    if not loss.requires_grad:  # none of them has
+    """The gradient of a loss in weights; zero in those that do not enter the loss."""
+    if not loss.requires_grad:  # no weight enters it
         return tuple(torch.zeros_like(weight) for weight in weights)
     return torch.autograd.grad(
         loss, weights, retain_graph=retain_graph, allow_unused=True, materialize_grads=True

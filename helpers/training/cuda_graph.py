@@ -1,7 +1,7 @@
 """A training step that a CUDA device repeats by itself.
 
-An iteration of a small GAN is some hundred kernels, and to tell the device of each takes longer
-than it takes to run them. A graph of them, captured once, is told of as a whole.
+An iteration of a small GAN is some hundred kernels, and launching them one by one takes longer than
+running them. A graph of them, captured once, is launched as a whole.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ Batches = Sequence[tuple[Tensor | None, ...]]
 class Replay:
     """A function of batches, captured on the current CUDA device; capturing does not run it.
 
-    It has to be free of host decisions, and to change nothing but what is on the device; all that
-    it reads besides the batches is read where it lay at the capture.
+    The function must make no decisions on the host, and change nothing but what is on the device.
+    Whatever it reads besides the batches is read where it lay at the capture.
     """
 
     def __init__(self, turn: Callable[[Any], dict[str, Tensor]], batches: Batches) -> None:
@@ -31,7 +31,7 @@ class Replay:
             self._found = turn(self._inputs)
 
     def __call__(self, batches: Batches) -> dict[str, Tensor]:
-        """What the function makes of these; the tensors are overwritten by the next call."""
+        """What the function returns for these; the next call overwrites the tensors."""
         for held, batch in zip(self._inputs, batches, strict=True):
             for mine, part in zip(held, batch, strict=True):
                 if mine is not None and part is not None:

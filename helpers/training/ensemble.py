@@ -1,4 +1,4 @@
-"""One training of an ensemble; `helpers.training.train_ensemble` is the door to it."""
+"""The training of an ensemble; its entry point is `helpers.training.train_ensemble`."""
 
 from __future__ import annotations
 
@@ -20,42 +20,42 @@ from helpers.training.recording import Recording
 
 @dataclass(frozen=True, eq=False)
 class EnsembleResult:
-    """What a training of S members left."""
+    """The result of a training of S members."""
 
     generators: Stacked
     discriminators: Stacked
-    iterations: NDArray[np.int64]  # (k,) after which records were taken, from 1
+    iterations: NDArray[np.int64]  # (k,) those after which records were taken, from 1
     records: dict[str, NDArray[Any]]  # (k, S, ...) by name; NaN from where a member diverged
-    diverged: dict[int, int]  # member: the iteration in which its loss ceased to be finite
-    snapshots: dict[int, Tensor]  # iteration: (S, p + q) weights then, as `joint_point` has them
+    diverged: dict[int, int]  # by member, the iteration in which its loss ceased to be finite
+    snapshots: dict[int, Tensor]  # by iteration, (S, p + q) weights as in `joint_point`
 
 
 @dataclass(frozen=True)
 class EnsembleSettings(Settings):
-    """How to train, in the words of `train_ensemble`."""
+    """How to train; the names are those of `train_ensemble`."""
 
-    losses: list[tuple[GanLoss, int]]  # and how many members in turn have each
+    losses: list[tuple[GanLoss, int]]  # and how many consecutive members have each
     constrain: Callable[[Stacked], None] | None
 
 
 @dataclass(frozen=True)
 class MemberLosses:
-    """What D is shown for the losses of each member, and these losses."""
+    """The losses of each member, and what D is shown for them."""
 
-    groups: Sequence[tuple[GanLoss, int]]  # losses, and how many members in turn have each
+    groups: Sequence[tuple[GanLoss, int]]  # losses, and how many consecutive members have each
     joint_batch: bool
     judge: Callable[[Tensor], Tensor]  # from samples (S, n, ...) to logits (S, n, ...)
     is_samplewise: bool  # whether a logit depends on one sample alone
 
     @property
     def is_joint(self) -> bool:
-        """Whether it matters that D sees reals and samples as one batch, and it shall."""
+        """Whether D is to see reals and samples as one batch, and this makes a difference."""
         return self.joint_batch and not self.is_samplewise
 
     def both(self, x: Tensor, y: Tensor, joined: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Logits of reals and samples, as two batches or as one.
 
-        One pass is the faster way, and is taken for networks that judge each sample by itself.
+        One pass is faster, and is taken for networks that judge each sample by itself.
         """
         _check_shapes(x, y)
         if not (self.joint_batch or self.is_samplewise):
@@ -64,7 +64,7 @@ class MemberLosses:
         return self.judge(joined).split([x.shape[1], y.shape[1]], dim=1)
 
     def for_generators(self, y: Tensor, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        """The logits that G's losses look at: separable ones look at the samples alone."""
+        """The logits that G's losses look at; separable losses look at the samples alone."""
         if not self.is_joint or all(loss.pairs for loss, _ in self.groups):
             return real, fake
         counts = [count for _, count in self.groups]
@@ -77,7 +77,7 @@ class MemberLosses:
         return torch.cat([torch.vmap(of)(x, y) for of, _, x, y in self._parts(player, real, fake)])
 
     def total(self, player: str, real: Tensor, fake: Tensor) -> Tensor:
-        """The sum of their losses: the mean over members too, as many times."""
+        """The sum of the members' losses: for each group, its mean loss times its size."""
         return sum(count * of(x, y) for of, count, x, y in self._parts(player, real, fake))
 
     def _parts(self, player: str, real: Tensor, fake: Tensor) -> Iterator[tuple[Any, ...]]:
@@ -167,20 +167,20 @@ class EnsembleTraining(Training):
         return {"loss_d": loss_d, "loss_g": members.each("G", real.detach(), fake.detach())}
 
     def move(self, player: int, gradients: tuple[Tensor, ...]) -> None:
-        """As in every training, and D's weights go back to where they may be."""
+        """As in every training; then D's weights are put back to where they are allowed to be."""
         super().move(player, gradients)
         if player == 1 and self.settings.constrain is not None:
             with torch.no_grad():
                 self.settings.constrain(self.discriminators)
 
     def samples(self, z: Tensor) -> Tensor:
-        """(S, n, ...) of G."""
+        """(S, n, ...) samples of G."""
         return self.generators(z if self.generators.is_samplewise else z.clone())
 
     def logits(self, samples: Tensor) -> Tensor:
-        """(S, n, ...) of D, one for each sample."""
+        """(S, n, ...) logits of D, one for each sample."""
         if not self.discriminators.is_samplewise:
-            samples = samples.clone()  # such a network may write to what it is given
+            samples = samples.clone()  # such a network may write to its input
         found = self.discriminators(samples)
         if found.shape[:2] != samples.shape[:2] or found[0, 0].numel() != 1:
             raise ValueError(
@@ -196,7 +196,7 @@ class EnsembleTraining(Training):
         return len(real) * self.settings.penalty(self.logits, real, fake, self.shares)
 
     def draw(self) -> tuple[Tensor, Tensor]:
-        """Latents and reals of one step, with replacement: from each member's own stream."""
+        """Latents and reals of one step, with replacement, from each member's own stream."""
         size = self.settings.batch
         if size is None:
             return self.latents, self.reals

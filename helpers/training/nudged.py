@@ -14,24 +14,24 @@ from helpers.training.optimizers import Closure, Wrapper, evaluated, weights_of
 
 Find = Callable[[Any, Tensor | None], Tensor]
 PROJECTIONS = ("gradient", "step")
-_ORTHONORMAL = 1e-3  # what products of two columns may differ by from 0 and 1
+_ORTHONORMAL = 1e-3  # how far products of two columns may be from 0 or 1
 
 
 class Nudged(Wrapper):
     """A step that leaves given directions out: nudged-Adam, or NuGAN (Durall et al. 2021, eq. 12).
 
     The paper takes the leading eigenvectors of a player's own Hessian out of the gradient, and
-    gives what is left to Adam. Adam scales each weight's part by its own history, and by that
-    leads back into what was removed; project="step" takes the directions out of what it does.
+    gives what is left to Adam. Adam scales each weight's part by its own history, and so leads back
+    into what was removed; project="step" takes the directions out of the step instead.
 
     Args:
         optimizer: any torch optimiser of real weights.
         directions: (n, k) orthonormal columns over all of its weights in a row, k 0 or more; or
             (S, n, k) where every weight is that of S members, (S, ...). Or a function that finds
-            them, from what `refresh` is given and the directions before, None at first; its repr is
-            what tells a checkpoint of one run from another's.
+            them from the argument of `refresh` and the previous directions, None at first; its repr
+            tells the checkpoint of one run from another's.
         project: "gradient" or "step".
-        every: steps after which a function is asked again.
+        every: steps after which such a function is called again.
 
     Raises:
         ValueError: for another `project`, `every` below 1, and directions that are not orthonormal.
@@ -69,20 +69,20 @@ class Nudged(Wrapper):
                 "directions are a tensor (n, k), or a function that finds one, "
                 f"got {shown(directions)}"
             )
-        self.taken = 0  # steps
+        self.taken = 0  # steps so far
 
     def refresh(self, where: Any) -> None:
-        """Find the directions again if it is time; trainings call this ahead of each step.
+        """Find the directions again if they are due; trainings call this before each step.
 
         Args:
-            where: what the function that finds them needs: both players, as they are.
+            where: what the function that finds them needs: both players in their current state.
         """
         if self.find is None or not self.is_due:
             return
         found = self.find(where, self.directions)
         if self.directions is None:
             self.directions = found
-        else:  # where they lay: a captured step reads them there
+        else:  # in place, since a captured step reads them there
             self.directions.copy_(found)
 
     @property
@@ -92,11 +92,11 @@ class Nudged(Wrapper):
 
     @torch.no_grad()
     def step(self, closure: Closure | None = None) -> Any:
-        """Step along what is left.
+        """Take a step that leaves the directions out.
 
         Args:
-            closure: clears the gradients, takes them where the weights are, and gives the loss,
-                which is returned. It is called once; `refresh` comes before it.
+            closure: clears the gradients, computes them at the current weights, and returns the
+                loss, which `step` returns. It is called once; call `refresh` before it.
 
         Raises:
             RuntimeError: if directions have to be found and `refresh` was not called.
@@ -142,7 +142,7 @@ class Nudged(Wrapper):
 
 
 def _along(span: Tensor, parts: Sequence[Tensor]) -> list[Tensor]:
-    """What of a vector lies in the directions, both in parts as the weights are."""
+    """The part of a vector in the directions; both vectors are split as the weights are."""
     members = span.shape[:-2]
     if any(part.shape[: len(members)] != members for part in parts):
         raise ValueError(

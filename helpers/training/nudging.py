@@ -1,12 +1,12 @@
 """The sharp directions that NuGAN leaves out, found while a GAN trains (Durall et al. 2021).
 
-The paper says neither how many there are, nor how often they are found anew, nor on which data,
-nor whether G, D or both are nudged: a `Nudging` holds the answers, its defaults are ours.
+The paper does not say how many there are, how often they are searched for, on which data, or
+whether G, D or both are nudged. A `Nudging` holds the answers; its defaults are ours.
 
-Directions are searched for without making sure that none is missed, which would take about 1.6
-times the products. They are old by up to `every` steps when they are used, and good to a tenth of
-their eigenvalues: one that is missed is left in for as many steps, and the next search, with a
-random vector in its start, finds it. Eigenvalues that are recorded are made sure of.
+The search does not make sure that no direction is missed, which would take about 1.6 times the
+products. Directions are up to `every` steps old when they are used, and accurate to a tenth of
+their eigenvalues. A missed one is left in for that many steps; the next search, with a random
+vector in its start, finds it. For recorded eigenvalues the search does make sure.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ from helpers.training.nudged import PROJECTIONS
 
 @dataclass(frozen=True)
 class Nudging:
-    """What is left out of whose steps.
+    """Which directions are left out of which player's steps.
 
     A search that does not converge ends a training, of one GAN or of an ensemble, with
-    `helpers.training.Diverged`. So do products that are not finite, of one GAN; in an ensemble they
-    leave that member's directions at zero, and its neighbours go on.
+    `helpers.training.Diverged`. So do products that are not finite in a training of one GAN. In an
+    ensemble they leave that member's directions at zero, and the other members go on.
 
     >>> Nudging(k=20, players="D").k
     20
     """
 
     k: int = 5  # leading eigenvectors of a player's own Hessian
-    every: int = 50  # steps of the player after which they are found anew
-    project: str = "gradient"  # eq. 12; or "step"
+    every: int = 50  # steps of the player between two searches
+    project: str = "gradient"  # as in eq. 12; or "step"
     players: str = "GD"  # who is nudged: "G", "D" or "GD"
-    tolerance: float = 0.1  # of residuals, in parts of each eigenvalue
+    tolerance: float = 0.1  # of residuals, relative to each eigenvalue
 
     def __post_init__(self) -> None:
         for name in ("k", "every"):
@@ -61,16 +61,16 @@ class Nudging:
 
 @dataclass
 class SharpDirections:
-    """Finds the leading eigenvectors of a player's own Hessian, as the nets of a training are.
+    """Finds the leading eigenvectors of a player's own Hessian at the current state of a training.
 
     Args:
         player: "G" or "D".
-        nudging: how many, and how well.
-        latents, reals: the fixed subset that the loss is taken on, on the device of the training.
+        nudging: how many to find, and how accurately.
+        latents, reals: the fixed subset on which the loss is taken, on the training's device.
         loss: a name of `helpers.losses.LOSSES`.
         penalty: on D's slope.
         joint_batch, logit: as in the training.
-        labels: of the subset, if the training has labels.
+        labels: labels of the subset, if the training has labels.
 
     >>> from helpers.models import mlp
     >>> nets = Players(mlp([1, 5, 1], seed=0), mlp([1, 5, 1], seed=1))
@@ -88,12 +88,12 @@ class SharpDirections:
     joint_batch: bool = False
     logit: Callable[[Any], Tensor] | None = None
     labels: Tensor | None = field(default=None, repr=False)
-    # What is counted tells no run from another, and is not compared.
-    products: int = field(default=0, repr=False, compare=False)  # that it took so far
+    # Counts do not tell one run from another, and are not compared.
+    products: int = field(default=0, repr=False, compare=False)  # taken so far
     seconds: float = field(default=0.0, repr=False, compare=False)
 
     def __call__(self, players: Players, before: Tensor | None) -> Tensor:
-        """(n, k) orthonormal columns, from a search that starts with the ones before."""
+        """(n, k) orthonormal columns, from a search that starts with the previous ones."""
         started = time.perf_counter()
         game = network_game(
             *players,
@@ -123,8 +123,8 @@ class MemberDirections:
 
     Args:
         latents, reals: (S, m, ...) and (S, n, ...), the fixed subsets of the members.
-        groups: losses, and how many members in turn have each.
-        seed: of the random vectors that searches start with.
+        groups: losses, and how many consecutive members have each.
+        seed: seed of the random vectors that searches start with.
     """
 
     player: str
@@ -135,7 +135,7 @@ class MemberDirections:
     penalty: GradientPenalty | None = None
     seed: int = 0
     joint_batch: bool = False
-    products: int = field(default=0, repr=False, compare=False)  # batched ones
+    products: int = field(default=0, repr=False, compare=False)  # batched, taken so far
     seconds: float = field(default=0.0, repr=False, compare=False)
 
     def __call__(self, players: tuple[Stacked, Stacked], before: Tensor | None) -> Tensor:
@@ -147,7 +147,7 @@ class MemberDirections:
         return found.vectors
 
     def pairs(self, players: tuple[Stacked, Stacked], before: Tensor | None = None) -> MemberPairs:
-        """The eigenvalues as well, which are the leading ones but for a chance of 1 in 10,000."""
+        """The eigenpairs: the leading ones, but for a chance of 1 in 10,000."""
         return self._pairs(players, before, CHANCE)
 
     def _pairs(
@@ -164,7 +164,7 @@ class MemberDirections:
         return leading_pairs(own, total, before, *how, structure=structure)
 
     def _total(self, players: tuple[Stacked, Stacked], own: dict[str, Tensor]) -> Tensor:
-        """The sum of the members' losses, with the weights of one player put in."""
+        """The sum of the members' losses, as a function of the weights of one player."""
         like = next(iter(own.values()))
         sets = [{name: w.detach().to(like) for name, w in e.parameters.items()} for e in players]
         sets[PLAYERS.index(self.player)] = own
@@ -176,7 +176,7 @@ class MemberDirections:
             logits = members.both(reals, fakes)
         elif any(loss.pairs for loss, _ in self.groups):
             logits = members.for_generators(fakes, *members.both(reals, fakes))
-        else:  # losses that look at the generated ones alone
+        else:  # losses that look at generated samples alone
             logits = (judge(fakes),) * 2
         total = members.total(self.player, *logits)
         if self.penalty is not None and self.player == "D":
@@ -200,9 +200,9 @@ def leading_pairs(
     Args:
         own, total, structure: as for `helpers.operators.MemberHessians`.
         before: (S, n, k) vectors to start with, or None.
-        nudging: how many, and how well.
-        seed: of the random vector that the search starts with.
-        chance: of a miss, as `member_eigenpairs` has it.
+        nudging: how many to find, and how accurately.
+        seed: seed of the random vector that the search starts with.
+        chance: chance of a miss, as in `member_eigenpairs`.
     """
     hessians = MemberHessians(own, total, structure=structure)
     random = torch.Generator().manual_seed(seed)

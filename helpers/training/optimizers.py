@@ -1,7 +1,7 @@
 """Optimisers for games: wrappers of any torch optimiser.
 
-Each wrapper holds one player's optimiser, and is a torch optimiser itself. Players take their turns
-outside, so that both can extrapolate before either takes its gradient there.
+Each wrapper holds one player's optimiser, and is a torch optimiser itself. The caller decides who
+moves when, so that both can extrapolate before either takes its gradient at the new point.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ def _passed_on(name: str) -> Callable[..., Any]:
 
 
 class Wrapper(Optimizer):
-    """What holds one player's optimiser, and a tensor for each weight from one step to the next.
+    """Holds one player's optimiser and, from one step to the next, a tensor for each weight.
 
     Parameter groups, their settings and the state are those of the optimiser inside: a scheduler
-    may be given either of the two. Hooks on states are the inner optimiser's and see its state;
+    may be given either optimiser. Hooks on states are the inner optimiser's and see its state;
     hooks on steps see the wrapper's steps.
 
     Raises:
-        ValueError: for what is no torch optimiser, a wrapper, LBFGS, which takes more than one
-            gradient in a step, and complex weights.
+        ValueError: for anything but a torch optimiser, for a wrapper, for LBFGS, which takes more
+            than one gradient per step, and for complex weights.
     """
 
     _kept: tuple[str, ...] = ("optimizer", "held")  # keys of a state
@@ -47,12 +47,12 @@ class Wrapper(Optimizer):
     def __init__(self, optimizer: Optimizer) -> None:
         if not isinstance(optimizer, Optimizer) or isinstance(optimizer, Wrapper | LBFGS):
             raise ValueError(
-                f"{type(self).__name__} wraps a torch optimiser that takes one gradient in a step, "
+                f"{type(self).__name__} wraps a torch optimiser that takes one gradient per step, "
                 f"such as torch.optim.SGD(net.parameters(), lr=0.1), got {shown(optimizer)}"
             )
         if any(weight.is_complex() for weight in weights_of(optimizer)):
             raise ValueError(f"{type(self).__name__} moves real weights, got complex ones")
-        # As when one is unpickled: hooks and all, but no groups or state of its own.
+        # As in unpickling: hooks and all, but no groups or state of its own.
         self.__setstate__({"optimizer": optimizer, "_held": None})
 
     # Attributes of torch's optimisers; here they lead to the inner one's, and cannot be replaced.
@@ -75,7 +75,7 @@ class Wrapper(Optimizer):
         return type(self).__name__
 
     def __getstate__(self) -> dict[str, Any]:
-        # A scheduler puts a step of its own on one instance; copies have that of the class.
+        # A scheduler puts its own step on one instance; copies have the step of the class.
         return {name: value for name, value in vars(self).items() if name != "step"}
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
@@ -152,13 +152,13 @@ class Extragradient(Wrapper):
         )
 
     def extrapolate(self) -> None:
-        """Move to where the next gradient is to be taken, by the gradients that there are.
+        """Move along the present gradients to the point where the next gradient is taken.
 
         Raises:
             RuntimeError: if the step after the last extrapolation has not been taken.
         """
         if self._held is not None:
-            raise RuntimeError("extrapolate was called twice; a step comes in between")
+            raise RuntimeError("extrapolate was called twice; a step must come in between")
         self._held = [weight.detach().clone() for weight in weights_of(self.optimizer)]
         self.optimizer.step()
 
@@ -167,12 +167,13 @@ class Extragradient(Wrapper):
         """Step from the past point, by the gradients at the extrapolated one.
 
         Args:
-            closure: clears the gradients, takes them where the weights are, and gives the loss. It
-                is called at the extrapolated point, and before it at the past one if `extrapolate`
-                was not called: then it is a whole step of one player, the other one held.
+            closure: clears the gradients, computes them at the current weights, and returns the
+                loss. It is called at the extrapolated point. If `extrapolate` was not called, it is
+                first called at the past point: the result is a whole step of one player, with the
+                other held.
 
         Returns:
-            What the closure gave first, if there is one.
+            What the closure returned first, if there is one.
 
         Raises:
             RuntimeError: if there was neither an extrapolation nor a closure.
@@ -192,7 +193,7 @@ class Extragradient(Wrapper):
         return found[0] if found else None
 
     def add_param_group(self, param_group: dict[str, Any]) -> None:
-        """Let other weights move too, from the next extrapolation on.
+        """Add weights, which move from the next extrapolation on.
 
         Raises:
             RuntimeError: at an extrapolated point.
@@ -205,8 +206,8 @@ class Extragradient(Wrapper):
 class Optimistic(Wrapper):
     """A step along twice the gradient minus the one before; the first is a plain step.
 
-    Daskalakis et al. 2018, and the "extrapolation from the past" of Gidel et al. 2019 seen from
-    its half-points: one gradient a step instead of two.
+    The method of Daskalakis et al. 2018, and the "extrapolation from the past" of Gidel et al. 2019
+    seen from its half-points. It takes one gradient per step instead of two.
 
     >>> x = torch.tensor([1.0], requires_grad=True)
     >>> optimizer = Optimistic(torch.optim.SGD([x], lr=0.5))
@@ -222,14 +223,14 @@ class Optimistic(Wrapper):
         """Step, and keep the gradients for the next one.
 
         Args:
-            closure: clears the gradients, takes them where the weights are, and gives the loss,
-                which is returned. It is called once.
+            closure: clears the gradients, computes them at the current weights, and returns the
+                loss, which `step` returns. It is called once.
         """
         loss = None if closure is None else evaluated(closure)
         weights = weights_of(self.optimizer)
         slopes = [None if w.grad is None else w.grad.clone() for w in weights]
         held = self._held or slopes
-        held = [*held, *[None] * (len(slopes) - len(held))]  # of groups that were added since
+        held = [*held, *[None] * (len(slopes) - len(held))]  # for groups added since
         for weight, before in zip(weights, held, strict=True):
             if weight.grad is not None and before is not None:
                 weight.grad.mul_(2).sub_(before)
@@ -244,6 +245,6 @@ def weights_of(optimizer: Optimizer) -> list[Tensor]:
 
 
 def evaluated(closure: Closure) -> Any:
-    """What a closure gives, with gradients."""
+    """What a closure returns, with gradients enabled."""
     with torch.enable_grad():
         return closure()

@@ -1,4 +1,4 @@
-"""Torch's global random numbers, which dropout and noise in a network draw, as a run's own."""
+"""Each run's private state of torch's global generators, on which dropout and noise draw."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_TAG = 29  # apart from the streams that a run draws its data from
+_TAG = 29  # keeps them apart from the streams that a run draws its data from
 
 
 class PrivateRandom:
-    """The state of torch's global generators, of the CPU and of one device, while a run works."""
+    """The state of torch's global generators, on the CPU and on one device, while a run works."""
 
     def __init__(self, seed: int, device: torch.device) -> None:
         entropy = np.random.SeedSequence([seed, _TAG]).generate_state(1, np.uint64)[0]
@@ -25,7 +25,7 @@ class PrivateRandom:
 
     @contextmanager
     def used(self) -> Iterator[None]:
-        """The run's numbers within; the caller's behind it, as if nothing had been drawn."""
+        """Inside it, the run's numbers; after it, the caller's, as if nothing had been drawn."""
         with self.undisturbed():
             torch.set_rng_state(self.states[0])
             for device, state in zip(self._cuda, self.states[1:], strict=True):
@@ -34,7 +34,7 @@ class PrivateRandom:
             self.states = [torch.get_rng_state(), *map(torch.cuda.get_rng_state, self._cuda)]
 
     def undisturbed(self) -> AbstractContextManager[None]:
-        """Within `used`: what is drawn here changes nothing that is drawn behind it."""
+        """For use within `used`: what is drawn here changes nothing that is drawn after it."""
         return torch.random.fork_rng(self._cuda)
 
     def load(self, states: Sequence[Tensor]) -> None:

@@ -12,12 +12,12 @@ from helpers.inputs import shown, whole_number, whole_numbers
 
 
 class Diverged(FloatingPointError):
-    """A training has diverged, all members of it; `run` holds what there was until then."""
+    """A training has diverged, in all its members; `run` holds its result up to then."""
 
     def __init__(self, message: str, run: Any, iteration: int) -> None:
         super().__init__(message)
         self.run = run
-        self.iteration = iteration  # the one in which it ended
+        self.iteration = iteration  # in which the training ended
 
 
 class Paused(Exception):
@@ -26,29 +26,29 @@ class Paused(Exception):
 
 @dataclass(frozen=True)
 class Recording:
-    """What is recorded of a training, and where its state is kept. The training is the same.
+    """What is recorded of a training, and where its state is kept. Neither changes the training.
 
     Args:
         every: iterations between records of D's loss "loss_d" and G's "loss_g" in the last step.
-            Where both step at once, these are of the step's start, and so are the norms of the
-            gradients, "norm_d" and "norm_g"; "ahead_d" and "ahead_g" are the norms at the
-            extrapolated point.
+            Where both step at once, these are the losses at the start of the step, and so are the
+            norms of the gradients, "norm_d" and "norm_g"; "ahead_d" and "ahead_g" are the norms at
+            the extrapolated point.
         observe: called for each record, by `train` with the players, by `train_ensemble` with both
-            stacked players, latents and reals. What it gives, by name, is recorded beside the
-            losses. It may not change what it is given.
+            stacked players, latents and reals. What it returns, by name, is recorded beside the
+            losses. It must not change its arguments.
         snapshots: iterations after which both players are kept; 0 is the start.
         checkpoint: a file that keeps the state, so that an interrupted run goes on from there, to
-            the same result. It belongs to one run, told by settings, networks, optimisers and the
-            data's content. The same run with more iterations goes on, with other `snapshots` or
-            `every` as well, if nothing is wanted that lies behind and was not recorded.
-        save_every: iterations after which the checkpoint is written; it always is at the end, and
-            after five minutes.
-        until: asked after each iteration; once it says True, the checkpoint is written and `Paused`
-            is raised.
+            the same result. It belongs to one run, identified by settings, networks, optimisers and
+            the data's content. The run may go on with more iterations, and with other `snapshots`
+            or `every`, unless they need something from the past that was not recorded.
+        save_every: iterations after which the checkpoint is written; it is always written at the
+            end, and after five minutes.
+        until: called after each iteration; once it returns True, the checkpoint is written and
+            `Paused` is raised.
 
     Raises:
         ValueError: for counts out of range, an observer or `until` that cannot be called, a
-            checkpoint that is no path of a file, and `until` without a checkpoint.
+            checkpoint that is not the path of a file, and `until` without a checkpoint.
 
     >>> Recording(every=10, snapshots=[0, 100]).every
     10

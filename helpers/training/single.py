@@ -1,4 +1,4 @@
-"""One training of one GAN; `helpers.training.train` is the door to it."""
+"""The training of one GAN; its entry point is `helpers.training.train`."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ _WARM_UP = 3  # iterations before one is captured, in which optimisers and libra
 
 @dataclass(frozen=True, eq=False)
 class TrainingResult:
-    """What a training of one GAN left."""
+    """The result of a training of one GAN."""
 
     players: Players  # as they are at the end
-    iterations: NDArray[np.int64]  # (k,) after which records were taken, from 1
+    iterations: NDArray[np.int64]  # (k,) those after which records were taken, from 1
     records: dict[str, NDArray[Any]]  # (k, ...) by name
-    snapshots: dict[int, list[dict[str, Tensor]]]  # iteration: the states of G and of D then
+    snapshots: dict[int, list[dict[str, Tensor]]]  # by iteration, the states of G and of D
 
     def players_at(self, iteration: int) -> Players:
         """Both networks as they were at a snapshot.
 
         Raises:
-            ValueError: for an iteration without one.
+            ValueError: for an iteration without a snapshot.
         """
         if iteration not in self.snapshots:
             there = sorted(self.snapshots)
@@ -54,7 +54,7 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class SingleSettings(Settings):
-    """How to train, in the words of `train`."""
+    """How to train; the names are those of `train`."""
 
     batch: int
     latent: tuple[int, ...]  # shape of one latent
@@ -80,7 +80,7 @@ class SingleTraining(Training):
         players = Players(*(copied(net).to(device).train() for net in players))
         self.reals = reals.to(device)
         self.labels = None if labels is None else labels.to(device)
-        if device.type == "cuda":  # the layout that its convolutions are fastest in
+        if device.type == "cuda":  # the layout in which its convolutions are fastest
             for net in players:
                 net.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # not in torch's stub
             if reals.ndim == 4:
@@ -95,7 +95,7 @@ class SingleTraining(Training):
         self.inner = [getattr(each, "optimizer", each) for each in self.optimizers]
         self.repeats = device.type == "cuda" and self.is_repeated()
         self.replay: Replay | None = None
-        self.eager_iterations = 0  # that were not replayed
+        self.eager_iterations = 0  # not replayed
         self.let_capture()
         self.stream = torch.Generator().manual_seed(settings.seed)
         self.epoch_start = self.stream.get_state()
@@ -105,10 +105,13 @@ class SingleTraining(Training):
     def is_repeated(self) -> bool:
         """Whether every iteration is the same program, apart from those that look for directions.
 
-        Only that wrapper whose state is one tensor can be in it.
+        Of the wrappers, only the one whose state is a single tensor can be part of it; and what
+        hooks of an optimiser do in Python would not be replayed.
         """
         wrapped = [each for each in self.optimizers if isinstance(each, Wrapper)]
         one_each = self.settings.steps in (None, (1, 1))
+        if any(hooked(each) for each in (*self.inner, *wrapped)):
+            return False
         return all("capturable" in each.defaults for each in self.inner) and all(
             isinstance(each, Nudged) and one_each for each in wrapped
         )
@@ -124,7 +127,7 @@ class SingleTraining(Training):
                     state["step"] = state["step"].to(self.device if self.repeats else "cpu")
 
     def step(self) -> dict[str, Tensor]:
-        """One iteration, on a CUDA device by a replay of the last one where that is the same."""
+        """One iteration; on a CUDA device, a replay of the captured one if that is the same."""
         steps = self.settings.steps
         batches = [self.draw() for _ in range(1 if steps is None else sum(steps) - 1)]
         nudged = [each for each in self.optimizers if isinstance(each, Nudged)]
@@ -133,7 +136,7 @@ class SingleTraining(Training):
             self.eager_iterations += 1
             return self.steps_on(batches)
         if self.replay is None:
-            self.replay = Replay(self.steps_on, batches)  # which counts the step it is to repeat
+            self.replay = Replay(self.steps_on, batches)  # capturing counts the step
         else:
             for each in nudged:
                 each.taken += 1
@@ -156,7 +159,7 @@ class SingleTraining(Training):
         return loss_d, loss_g, self.penalty(reals, fakes.detach(), shares, labels)
 
     def in_turn(self, batches: Sequence[Batch], of_d: int, of_g: int) -> dict[str, Tensor]:
-        """Steps of D, then steps of G, whose first one takes the samples of D's last."""
+        """Steps of D, then steps of G; G's first step takes the samples of D's last."""
         of = self.settings.loss
         for reals, latents, shares, labels in batches[:of_d]:
             fakes = self.generate(latents, labels)
@@ -181,7 +184,7 @@ class SingleTraining(Training):
         return self.players.generator(*given)
 
     def discriminate(self, samples: Tensor, *labels: Tensor) -> Any:
-        """What D gives; it may write to what it is given."""
+        """What D returns; D may write to its input."""
         return self.players.discriminator(samples.clone(), *labels)
 
     def penalty(
@@ -195,7 +198,7 @@ class SingleTraining(Training):
         return self.settings.penalty(judge, reals, fakes, shares)
 
     def draw(self) -> Batch:
-        """Reals, latents and the penalty's shares of one step; every epoch in an order of its own.
+        """Reals, latents and the penalty's shares of one step; each epoch has its own order.
 
         What is left over at an epoch's end is dropped.
         """
@@ -208,7 +211,7 @@ class SingleTraining(Training):
         rows = order[self.used : self.used + size]
         x = self.reals[rows]
         self.used += size
-        pinned = self.device.type == "cuda"  # or the copy would wait for all that is under way
+        pinned = self.device.type == "cuda"  # otherwise the copy would wait for all work under way
         drawn: dict[str, Any] = {"generator": self.stream, "dtype": torch.float32, "device": "cpu"}
         z = torch.randn(size, *self.settings.latent, **drawn, pin_memory=pinned)
         z = z.to(self.latent_dtype)
@@ -219,7 +222,7 @@ class SingleTraining(Training):
         return x, z.to(self.device, non_blocking=pinned), shares, labels
 
     def shuffle(self) -> Tensor:
-        """The order of an epoch that begins."""
+        """The order of a new epoch."""
         order = torch.randperm(len(self.reals), generator=self.stream, device="cpu")
         self.order = order.to(self.device)
         return self.order
@@ -248,6 +251,12 @@ class SingleTraining(Training):
     def result(self) -> TrainingResult:
         players = Players(*map(copied, self.players))
         return TrainingResult(players, *self.stacked_records(), dict(self.snapshots))
+
+
+def hooked(optimizer: Any) -> bool:
+    """Whether something else runs at each step of an optimiser."""
+    kinds = ("_optimizer_step_pre_hooks", "_optimizer_step_post_hooks")
+    return any(getattr(optimizer, kind, None) for kind in kinds)
 
 
 def whole_state(net: nn.Module) -> dict[str, Tensor]:

@@ -1,9 +1,9 @@
 """Training GANs: one, or many independent runs side by side.
 
 The players' losses are those of `helpers.losses`. `train` takes any networks, in training mode, and
-batches of one set of data. Weights that do not require grad are no part of the game: no optimiser
-is given them. Each member of `train_ensemble` has its own networks and data, and one
-batched step moves all of them; a member's numbers are those it would have alone, to rounding.
+draws batches from one data set. Weights that do not require grad are not part of the game: no
+optimiser receives them. Each member of `train_ensemble` has its own networks and data, and one
+batched step moves all of them; a member's numbers are those it would have alone, up to rounding.
 """
 
 from __future__ import annotations
@@ -55,45 +55,46 @@ def train(
     All reals are held on the device. What the networks draw from torch's global generators, for
     dropout or noise, follows from the seed; the generators themselves are left as they were.
 
-    On a CUDA device iterations that are one program are captured once and replayed
+    On a CUDA device, iterations that are all the same program are captured once and replayed
     (`helpers.training.cuda_graph`): those of Adam and its like, nudged or not.
 
     Args:
-        players: the networks; they are copied, and trained in training mode. Those weights move
-            that require grad; the gradient is zero in those that have no part in a loss.
-        reals: (n, ...) samples of the data, floating-point numbers, n at least a batch. They are
-            converted to the dtype of the networks.
-        latent: dimension or shape of a latent; each is standard normal, drawn anew in every step.
-        loss: of `helpers.losses.LOSSES`.
-        optimizer: from parameters to a torch optimiser or a wrapper of
+        players: the networks; they are copied, and trained in training mode. Only weights that
+            require grad move; the gradient is zero for those that do not enter a loss.
+        reals: (n, ...) samples of the data, floating-point numbers, n at least the batch size. They
+            are converted to the dtype of the networks.
+        latent: dimension or shape of a latent; each is standard normal, drawn again in every step.
+        loss: one of `helpers.losses.LOSSES`.
+        optimizer: a function from parameters to a torch optimiser or a wrapper of
             `helpers.training.optimizers`; one is made for each player. A pair holds G's and D's.
         iterations: 0 or more.
-        batch_by_epochs: how many reals and latents a step takes. Every epoch takes the reals in a
+        batch_by_epochs: number of reals and of latents per step. Every epoch takes the reals in a
             new order, each of them once; what is left over at its end is dropped.
-        steps: of D and then of G in an iteration. With extragradient in turn each player's moves
-            are an extrapolation and a step by turns, as Berard et al. 2020 released it. None: both
-            step at once, from gradients at one point.
-        penalty: on D's slope, added to D's loss, but not in the records of it.
-        seed: of the order of the reals, the latents and the penalty's places.
-        joint_batch: whether a loss that looks at reals and samples shows D both as one batch, which
-            matters to networks with batch statistics. By default D sees two. A loss that looks at
-            samples alone, as G's separable ones do, shows it samples alone in either case. Analyse
-            a GAN as it was trained: `helpers.games.network_game` has the same argument.
-        logit: from D's output to one logit per sample, where D gives something else.
-        labels: (n, ...) of the reals. The networks are then called as G(z, y) and D(x, y); a latent
-            takes the label of the real at the same place in its batch.
+        steps: steps of D and then of G per iteration. With extragradient in turn, each player's
+            moves alternate between an extrapolation and a step, as in the code that Berard et al.
+            2020 released. None: both step at once, from gradients at one point.
+        penalty: on D's slope; it is added to D's loss, but not to the record of that loss.
+        seed: seed for the order of the reals, the latents and the penalty's places.
+        joint_batch: whether D sees reals and samples as one batch in a loss that looks at both,
+            which matters to networks with batch statistics. By default D sees two batches. In a
+            loss that looks at samples alone, as G's separable ones do, D sees samples alone in
+            either case. Analyse a GAN as it was trained: `helpers.games.network_game` has the same
+            argument.
+        logit: a function from D's output to one logit per sample, if D gives something else.
+        labels: (n, ...) labels of the reals. The networks are then called as G(z, y) and D(x, y);
+            a latent takes the label of the real at the same place in its batch.
         recording: what is recorded, and the file that an interrupted run goes on from; by default
             the losses after every hundredth iteration, and no file.
         device: where to train.
 
     Raises:
-        ValueError: for counts out of range, reals that are fewer than a batch, not finite or whole
-            numbers (bytes of images), a wrapper that extrapolates for one player only, a player
-            without weights that require grad, a D that does not give one logit per sample, a
-            checkpoint that is damaged, of another run or of an earlier version, and one that cannot
-            be written, which is tried before the first iteration.
+        ValueError: for counts out of range; reals that are fewer than a batch, not finite, or whole
+            numbers (bytes of images); a wrapper that extrapolates for one player only; a player
+            without weights that require grad; a D that does not give one logit per sample; a
+            checkpoint that is damaged, of another run or of an earlier version, or that cannot be
+            written, which is tried before the first iteration.
         Diverged: once a loss is not finite, or a search for directions fails; it names the
-            iteration. Losses are looked at for each record, snapshot and checkpoint, after every
+            iteration. Losses are checked at each record, snapshot and checkpoint, after every
             hundredth iteration, and at the end.
 
     >>> from functools import partial
@@ -149,26 +150,26 @@ def train_ensemble(
 
     Args:
         players: S pairs of networks without buffers, alike in all but the values of their weights;
-            they are copied. Those weights move that require grad.
-        latents: (S, m, ...) of each member.
-        reals: (S, n, ...) of each member. Both are floating-point numbers, and are converted to the
-            dtype of the networks.
-        loss: of `helpers.losses.LOSSES`, one for all or one for each member; those of one loss are
-            best kept together.
-        optimizer: as in `train`; it treats each number by itself (SGD, Adam).
-        batch_with_replacement: how many latents and reals a step takes, drawn with replacement for
+            they are copied. Only weights that require grad move.
+        latents: (S, m, ...) latents of each member.
+        reals: (S, n, ...) reals of each member. Latents and reals are floating-point numbers, and
+            are converted to the dtype of the networks.
+        loss: from `helpers.losses.LOSSES`, one for all members or one for each; members with the
+            same loss are best kept together.
+        optimizer: as in `train`; it must treat each number by itself (as SGD and Adam do).
+        batch_with_replacement: number of latents and of reals per step, drawn with replacement for
             each member from a stream of its own; all of them by default.
-        constrain: called with the discriminators after each step of theirs, to put weights back to
-            where they may be.
-        seed: of those streams; a member's stream follows from it and from the member's number.
+        constrain: called with the discriminators after each of their steps, to put weights back to
+            where they are allowed to be.
+        seed: seed of those streams; a member's stream follows from it and the member's number.
         joint_batch: as in `train`. Networks of linear layers and activations judge each sample by
-            itself, and it makes no difference to them.
+            itself, so it makes no difference to them.
 
     Raises:
-        ValueError: for no members, members that differ in more than the values of their weights,
-            counts out of range, data that are not (S, ...), not finite or whole numbers; for
+        ValueError: for no members; members that differ in more than the values of their weights;
+            counts out of range; data that are not (S, ...), not finite, or whole numbers; and for
             optimisers and checkpoints as in `train`.
-        Diverged: once every member has diverged; losses are looked at as in `train`.
+        Diverged: once every member has diverged; losses are checked as in `train`.
 
     >>> from functools import partial
     >>> from helpers.losses.table import LOSSES
@@ -199,12 +200,12 @@ def train_ensemble(
             )
     losses = [loss] * len(pairs) if isinstance(loss, GanLoss) else _losses(loss)
     if len(losses) != len(pairs):
-        raise ValueError(f"{len(pairs)} members need one loss or as many, got {len(losses)}")
+        raise ValueError(f"{len(pairs)} members need one loss or one for each, got {len(losses)}")
     pairing = any(each.pairs for each in losses)
     if pairing and batch is None and latents.shape[1] != reals.shape[1]:
         raise ValueError(
-            "a loss of pairs needs as many latents as reals, got "
-            f"{latents.shape[1]} and {reals.shape[1]}; or give a batch"
+            "without batch_with_replacement a loss of pairs needs as many latents as reals, got "
+            f"{latents.shape[1]} and {reals.shape[1]}"
         )
     settings = EnsembleSettings(
         losses=_groups(losses),
@@ -222,7 +223,7 @@ def train_ensemble(
 def _common(
     optimizer: Any, steps: Any, penalty: Any, joint_batch: Any, seed: Any
 ) -> dict[str, Any]:
-    """Those settings that both forms of a training have, checked."""
+    """The settings that both forms of training share, checked."""
     if not isinstance(joint_batch, bool | np.bool_):
         raise ValueError(f"joint_batch is True or False, got {shown(joint_batch)}")
     return {
@@ -261,7 +262,7 @@ def _players(players: Any) -> Players:
 
 
 def _dtype(generator: nn.Module, discriminator: nn.Module) -> torch.dtype:
-    """The one that both networks compute with, by their first weights."""
+    """The dtype in which both networks compute, judged by their first weights."""
     of_g, of_d = (
         next((w.dtype for w in net.parameters() if w.is_floating_point()), None)
         for net in (generator, discriminator)
@@ -294,7 +295,7 @@ def _latent(latent: Any) -> tuple[int, ...]:
 
 def _loss(loss: Any) -> GanLoss:
     if not isinstance(loss, GanLoss):
-        raise ValueError(f"loss is one of helpers.losses, LOSSES['js'] say, got {shown(loss)}")
+        raise ValueError(f"loss is one of helpers.losses, such as LOSSES['js'], got {shown(loss)}")
     return loss
 
 
@@ -305,7 +306,7 @@ def _losses(losses: Any) -> list[GanLoss]:
 
 
 def _groups(losses: Sequence[GanLoss]) -> list[tuple[GanLoss, int]]:
-    """Losses and how many members in turn have each: the very same one, not one that equals it."""
+    """Losses, and how many consecutive members have each: the same object, not an equal one."""
     runs = [list(run) for _, run in groupby(losses, key=id)]
     return [(run[0], len(run)) for run in runs]
 
@@ -314,8 +315,8 @@ def _makers(optimizer: Any) -> tuple[MakeOptimizer, MakeOptimizer]:
     makers = tuple(optimizer) if isinstance(optimizer, tuple | list) else (optimizer, optimizer)
     if len(makers) != 2 or not all(callable(make) for make in makers):
         raise ValueError(
-            "optimizer is a function from weights to an optimiser, or a pair of them, "
-            f"partial(torch.optim.SGD, lr=0.1) for instance, got {shown(optimizer)}"
+            "optimizer is a function from weights to an optimiser, or a pair of such functions, "
+            f"for example partial(torch.optim.SGD, lr=0.1), got {shown(optimizer)}"
         )
     return makers
 

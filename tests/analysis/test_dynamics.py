@@ -577,7 +577,7 @@ def test_bad_points(method, omega, message):
 
 @methods
 def test_one_point_is_wanted(method):
-    with pytest.raises(ValueError, match=r"one point is asked for, got a batch \(1, 3\)"):
+    with pytest.raises(ValueError, match=r"one point is expected, got a batch \(1, 3\)"):
         largest_stable_step(SADDLE, ORIGIN, method)
 
 

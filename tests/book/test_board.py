@@ -107,7 +107,7 @@ def test_lagging_boxes_are_named(layout, monkeypatch, tmp_path, capsys):
     toy.make_evidence(tmp_path / "evidence", tmp_path / "runs")
     assert board.lagging(board.boxes(layout)) == {"two_clusters": ["Z1", "Z2"]}
     monkeypatch.setattr(board, "faults", lambda boxes: [])
-    for part in ("pairing", "habits", "readme", "regress"):
+    for part in ("pairing", "habits", "pictures", "readme", "regress"):
         monkeypatch.setattr(f"helpers.book.__main__.{part}.check", lambda layout: [])
     monkeypatch.setattr("helpers.book.__main__.habits.pages", lambda layout: [])
     assert main(["check"], layout) == 0

@@ -462,7 +462,7 @@ def test_spread(book, capsys, monkeypatch):
     monkeypatch.setattr(execute, "one", lambda *_: pytest.fail("executed again"))
     assert main(["spread", "--variants", *variants], book) == 0
     write(book, good=chapter(code=WAVERING + "\nvalue = 2"))
-    with pytest.raises(ValueError, match="good has not been executed as it is now"):
+    with pytest.raises(ValueError, match="good has not been executed in its present state"):
         spread.write(book, "good")
     capsys.readouterr()
     assert main(["spread", "--variants", "three threads"], book) == 1
@@ -563,7 +563,7 @@ def test_a_cell_without_an_address_says_so(book):
 @pytest.mark.parametrize("url", ["", "ganscapes", "https://gitlab.com/a/b", "https://github.com/a"])
 def test_an_address_is_one_of_github(book, url):
     (book.root / "_config.yml").write_text(f"repository:\n  url: {url}\n  branch: main\n")
-    with pytest.raises(ValueError, match=r"_config\.yml is like https://github.com/OWNER"):
+    with pytest.raises(ValueError, match=r"_config\.yml must be like https://github.com/OWNER"):
         pairing.sync(book)
 
 

@@ -12,13 +12,18 @@ HEADER = "---\njupytext:\n  text_representation:\n    format_name: myst\n---\n\n
 def page(tmp_path):
     """From code cells, each with its tags, to the faults of the chapter that they make."""
 
-    def check(*cells, prose="", of=habits.check):
+    def check(*cells, prose="", of=habits.check, after=""):
         layout = Layout(tmp_path)
         layout.book.mkdir(exist_ok=True)
         (tmp_path / "_config.yml").write_text(
             "repository:\n  url: https://github.com/somebody/abook\n  branch: main\n"
         )
-        (tmp_path / "_toc.yml").write_text("root: book/x\nchapters:\n  - file: book/a.ipynb\n")
+        toc = "root: book/x\nchapters:\n  - file: book/a.ipynb\n"
+        if after:
+            toc += f"  - file: book/{after}.ipynb\n"
+            solved = "```{code-cell} ipython3\n:tags: [solution]\n\nx = 1\n```\n"
+            layout.source(after).write_text(HEADER + WHOLE + solved)
+        (tmp_path / "_toc.yml").write_text(toc)
         text = HEADER + prose
         for tags, source in cells:
             text += f"```{{code-cell}} ipython3\n:tags: [{tags}]\n\n{source}\n```\n\n"
@@ -62,6 +67,7 @@ def test_no_cell_reads_a_file(page):
 WHOLE = (
     "**The question.** Is it?\n\n**What we found.** It is.\n\n**Claims tested.** A01.\n\n"
     "**What you need.** Nothing.\n\n## Exercises\n\n"
+    "**What is next.** [More](b) of it, in\n[this](other).\n\n"
 )
 SOLVED = ("solution", "x = 1")
 
@@ -77,11 +83,22 @@ def test_a_whole_page(page):
         (("**Claims tested.**", "Claims tested."), "a: does not open with 'Claims tested.'"),
         (("## Exercises", "Exercises"), "a: has no part 'Exercises' or"),
         (("**The question.** Is it?\n\n", ""), "a: does not open with 'The question.'"),
+        (("**What is next.**", "Next:"), "a: does not end with '**What is next.**'"),
+        (("(other).", "(other).\n\nBut first this."), "a: does not end with '**What is next.**'"),
+        (("[More](b) of it, in\n[this](other).", "More."), "a: has no link after"),
     ],
 )
 def test_what_a_page_lacks_is_named(page, changed, message):
     (fault,) = page(SOLVED, prose=WHOLE.replace(*changed), of=habits.pages)
     assert fault.startswith(message)
+
+
+def test_what_is_next_is_what_follows(page):
+    """In the order of _toc.yml; the last chapter may lead anywhere."""
+    assert page(SOLVED, prose=WHOLE, of=habits.pages, after="b") == []
+    assert page(SOLVED, prose=WHOLE, of=habits.pages, after="c") == [
+        "a: leads to 'b', and 'c' is next"
+    ]
 
 
 def test_order_and_solutions(page):

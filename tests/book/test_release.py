@@ -55,14 +55,14 @@ def test_files(layout):
 
 
 def test_refused(layout):
-    with pytest.raises(ValueError, match="the tag is v"):
+    with pytest.raises(ValueError, match="the tag must be v"):
         release.pack(layout, "v99")
     (layout.root / "CHANGELOG.md").write_text("## Unreleased\n")
     with pytest.raises(ValueError, match=r"CHANGELOG\.md has no part"):
         release.pack(layout, f"v{VERSION}")
     assert release.pack(layout)  # a rehearsal
     (layout.root / "CITATION.cff").write_text("version: 99\n")
-    with pytest.raises(ValueError, match=r"CITATION\.cff is of version 99"):
+    with pytest.raises(ValueError, match=r"CITATION\.cff has version 99"):
         release.pack(layout)
 
 

@@ -153,7 +153,7 @@ CONTENT = np.zeros((60, 28, 28))
         (IMAGES, lambda _: idx(CONTENT[:, :14]), r"\(1, 28, 28\), found .*\(60, 1, 14, 28\)"),
         (IMAGES, lambda _: idx(CONTENT[:0]), ""),
         (LABEL, lambda b: b[:-1], "invalid for input of size 59"),
-        (LABEL, lambda _: idx(CONTENT[:59, 0, 0]), "expected 60 labels, one an image, found 59"),
+        (LABEL, lambda _: idx(CONTENT[:59, 0, 0]), "expected 60 labels, one per image, found 59"),
         (LABEL, lambda b: b[:-1] + b"\n", "expected 10 classes, found labels beyond them"),
     ],
 )
@@ -245,7 +245,7 @@ def test_no_network(alone):
     """An error in one line that says so, and nothing in the cache that is taken for a set."""
     for name in ("mnist", "emnist-letters", "cifar10"):
         with pytest.raises(
-            FileNotFoundError, match=f"{name} is not whole in {alone}.*downloaded: .*no network"
+            FileNotFoundError, match=f"{name} is incomplete in {alone}.*downloaded: .*no network"
         ) as e:
             load(name)
         assert "\n" not in str(e.value)
@@ -282,7 +282,7 @@ def test_a_damaged_cache_is_named(alone):
     write_idx(alone, "mnist", "test")
     images = alone / "MNIST/raw" / IMAGES
     images.write_bytes(images.read_bytes()[:-1])
-    with pytest.raises(FileNotFoundError, match=f"mnist is not whole in {alone}.*of size 47039"):
+    with pytest.raises(FileNotFoundError, match=f"mnist is incomplete in {alone}.*of size 47039"):
         load("mnist")
     assert images.exists()
 

@@ -282,7 +282,7 @@ def test_what_is_wrong_is_refused_in_one_line(
 def test_words_that_are_no_blocks(capsys):
     with pytest.raises(SystemExit):
         main(["gather", "--blocks", "many"])
-    assert "blocks are FIRST:END, as 100:106, got 'many'" in capsys.readouterr().err
+    assert "blocks are FIRST:END, such as 100:106, got 'many'" in capsys.readouterr().err
 
 
 def test_what_is_wanted_is_listed_with_its_cost(tmp_path, sizes):

@@ -55,7 +55,7 @@ def test_nets_of_the_readings():
         (lambda: Setting(nets="mlp"), "nets is one of 'dcgan', 'dense', got 'mlp'"),
         (lambda: Setting(nets="dense", batch_norm="D"), "batch_norm is one of"),
         (lambda: Setting(batch_norm="G"), "batch_norm is one of"),
-        (lambda: dcgan(seed=0, batch_normed=True), "D has the spectral norm or batch norm"),
+        (lambda: dcgan(seed=0, batch_normed=True), "D has spectral norm or batch norm"),
         (lambda: dense_image_nets(seed=0, latent=0), "latent is a whole number"),
         (lambda: dense_image_nets(seed=0, width=0), "width is a whole number"),
     ],

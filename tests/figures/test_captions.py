@@ -109,6 +109,21 @@ def test_a_terminal_reads_the_caption():
     made = figures.as_table(DataFrame({"loss": np.array([0.5])}), "Losses.")
     assert re.fullmatch(r"Losses\.\n +loss\n +0\.5", repr(made))
     assert repr(figures.captioned(Figure(), "A line.", "a")) == "A line."
+    numbered = figures.as_table(DataFrame({"loss": [0.5]}), "Losses.", label="Table 2")
+    assert repr(numbered).startswith("Table 2. Losses.\n")
+
+
+def test_a_number_is_an_address():
+    """It is read before the caption, and links find it."""
+    for made in (
+        figures.captioned(Figure(), "A line.", "a", label="Figure 12"),
+        figures.captioned(HTML("<p>turns</p>"), "A line.", "a", label="Figure 12"),
+    ):
+        assert Page(made.data).all("figure")[0][0]["id"] == "figure-12"
+        assert "<strong>Figure 12.</strong> A line.</figcaption>" in made.data
+    made = figures.as_table(DataFrame({"loss": [0.5]}), "Losses.", label="Table 2").data
+    assert made.startswith('<div id="table-2"')
+    assert "<strong>Table 2.</strong> Losses.</caption>" in made
 
 
 LEVELS = MultiIndex.from_tuples([("a", 1), ("b", 2)])

@@ -530,7 +530,7 @@ def test_terms_are_differentiated_one_at_a_time():
 @pytest.mark.parametrize(
     "games, weights, message",
     [
-        ([], [], r"games of one size are averaged, got \[\]"),
+        ([], [], r"averaged games must have one size, got \[\]"),
         ([toy_game(), rotating_saddle()], [1, 1], r"got \[\(2, 3\), \(2, 1\)\]"),
         ([toy_game()], [], r"1 games need as many finite weights, got \[\]"),
         ([toy_game()], [1, 2], r"got \[1, 2\]"),

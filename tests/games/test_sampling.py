@@ -44,7 +44,7 @@ def test_coupling_scales_the_coupling_alone():
     ("given", "words"),
     [
         (("zero", 4, 1.0), "kind is one of"),
-        (("free", 5, 1.0), "n is even"),
+        (("free", 5, 1.0), "n must be even"),
         (("free", 0, 1.0), "n is"),
         (("free", 4, -1.0), "coupling is"),
     ],

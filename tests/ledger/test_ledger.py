@@ -127,8 +127,8 @@ C03_RULE = next(q for q in ledger.find("C03")["quantities"] if q["name"] == "s2"
         ({"id": "C03"}, "two claims have the id C03"),
         ({"place": " "}, "Z9 has no source: place says where"),
         ({"place": None}, "Z9 has no source"),
-        ({"quantities": [C03_RULE, C03_RULE]}, "Z9 has two quantities of the name 's2'"),
-        ({"quantities": [C03_RULE | {"what": ""}]}, "Z9, s2: what says what is measured"),
+        ({"quantities": [C03_RULE, C03_RULE]}, "Z9 has two quantities named 's2'"),
+        ({"quantities": [C03_RULE | {"what": ""}]}, "Z9, s2: 'what' must say what is measured"),
         ({"quantities": [C03_RULE | {"rule": "about"}]}, "unknown rule 'about'"),
     ],
 )
@@ -386,7 +386,7 @@ def test_a_smaller_run_may_lack_quantities(made_up, shown):
             assert made.said == "open, for lack of a run at full size"
             assert "Measured on &lt;digits&gt;." in ledger.as_html(made)
             assert len(made.missing) == 3 - len(values)
-        with pytest.raises(ValueError, match="Z1 wants one, two, three"):
+        with pytest.raises(ValueError, match="Z1 needs one, two, three"):
             judge("Z1", values, profile="full")
     record("Z1", {"one": 1}, note="on digits")
     ((_, metadata),) = shown
@@ -412,9 +412,9 @@ def test_lowest(made_up, lowest):
         ("c14", 1.0, "unknown claim"),
         ("C03", 1.0, "C03 has 5 quantities"),
         ("C03", [1.0] * 5, "C03 has 5 quantities"),
-        ("C03", {k: v for k, v in C03.items() if k != "s0"}, "C03 wants s2, .*; got"),
-        ("C03", C03 | {"s3": 0.0}, f"C03 wants {', '.join(C03)}; got {', '.join(C03)}, s3"),
-        ("C14", {}, "C14 wants"),
+        ("C03", {k: v for k, v in C03.items() if k != "s0"}, "C03 needs s2, .*; got"),
+        ("C03", C03 | {"s3": 0.0}, f"C03 needs {', '.join(C03)}; got {', '.join(C03)}, s3"),
+        ("C14", {}, "C14 needs"),
         ("C14", math.nan, "NaN"),
         ("C14", [1.0, math.nan], "NaN"),
         ("C14", [], "needs numbers"),
@@ -621,7 +621,7 @@ def test_missing_quantities():
     assert ledger.as_html(part).count(">not run</td>") == 3
     assert judge("B24", {}, profile="full").verdict == rules.OPEN
     for claim, values in (("B24", {"sharpness": 1.0}), ("C03", {"s0": 1.0}), ("C14", {})):
-        with pytest.raises(ValueError, match=f"{claim} wants"):
+        with pytest.raises(ValueError, match=f"{claim} needs"):
             judge(claim, values, profile="full")
 
 

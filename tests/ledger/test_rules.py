@@ -248,8 +248,8 @@ def test_what_is_no_number(value):
 
 def test_rules_that_are_none():
     for rule in (None, "at_most", ["at_most"], {"rule": ["at_most"]}, {"rule": None, "paper": 1}):
-        with pytest.raises(ValueError, match=r"(a rule is a mapping|unknown rule)"):
+        with pytest.raises(ValueError, match=r"(a rule must be a mapping|unknown rule)"):
             check_rule(rule)
     for verdicts in ([], ["good"], [None]):
-        with pytest.raises(ValueError, match="verdicts are some of"):
+        with pytest.raises(ValueError, match="verdicts must be among"):
             worst(verdicts)

@@ -231,7 +231,7 @@ def test_bad_matrices(shape, got):
 @pytest.mark.parametrize(
     "omega, message",
     [
-        ([[1, 1, 0]], r"one point is asked for, got a batch \(1, 3\)"),
+        ([[1, 1, 0]], r"one point is expected, got a batch \(1, 3\)"),
         (np.zeros((2, 2, 3)), r"got a batch \(2, 2, 3\)"),
         ([1, 1], r"got \(2,\)"),
         ([1, np.nan, 0], "must be finite, got nan"),
@@ -541,7 +541,7 @@ def test_matrix():
 @pytest.mark.parametrize(
     "entries, message",
     [
-        ([[1.0, 2.0]], r"\(n, n\) is asked for, got \(1, 2\)"),
+        ([[1.0, 2.0]], r"\(n, n\) is expected, got \(1, 2\)"),
         ([1.0], r"got \(1,\)"),
         (np.zeros((0, 0)), r"got \(0, 0\)"),
         (np.zeros((2, 2, 2)), r"got \(2, 2, 2\)"),

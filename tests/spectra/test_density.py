@@ -377,8 +377,8 @@ def test_bad_sigma(sigma):
 @pytest.mark.parametrize("grid", [0.0, [[0.0, 1.0]], [0.0, np.nan], [np.inf]])
 def test_bad_grid(grid):
     operator = Watched(D)
-    with pytest.raises(ValueError, match="a grid is finite numbers in a row, got shape"):
+    with pytest.raises(ValueError, match="a grid is one row of finite numbers, got shape"):
         slq_density(operator, 1, 2, seed=0, grid=grid)
     assert operator.products == 0
-    with pytest.raises(ValueError, match="a grid is finite numbers in a row"):
+    with pytest.raises(ValueError, match="a grid is one row of finite numbers"):
         slq_density(Matrix(D), 1, 2, seed=0).smoothed(1.0, grid)

@@ -275,7 +275,7 @@ def test_bad_data():
         run(pairs(), z, x[:, :0])
     with pytest.raises(ValueError, match="reals must be finite"):
         run(pairs(), z, x * np.nan)
-    with pytest.raises(ValueError, match="3 members need one loss or as many, got 2"):
+    with pytest.raises(ValueError, match="3 members need one loss or one for each, got 2"):
         train_ensemble(pairs(), z, x, loss=[LOSSES["js"]] * 2, optimizer=SGD, iterations=1)
 
 

@@ -1,0 +1,151 @@
+"""What an optimiser does beside its steps: rates that fall, and a running average of the weights.
+
+Both are hooks that run after each step; of an extragradient method, after each whole step. Their
+settings are in the optimiser's parameter groups and the average in its state, so a checkpoint of
+the optimiser keeps all of it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.swa_utils import get_ema_multi_avg_fn
+
+from helpers.inputs import real_number, shown, whole_number
+from helpers.models.copying import copied
+
+_AVERAGE = "average"  # key of an optimiser's state
+_STEPS = "steps_taken"  # of a parameter group
+
+
+def falling(optimizer: Optimizer, begin: int, end: int) -> Optimizer:
+    """Let all learning rates fall linearly to zero, as in the released code of Sun et al. 2020.
+
+    Step number t, counted from 0, has the rate of the start times (end - t) / (end - begin), where
+    t is at least `begin`; up to there it is the rate of the start, and from `end` on zero.
+
+    Args:
+        optimizer: of torch, without steps so far; it is changed, and returned.
+        begin: the last step at the full rate.
+        end: the first step at a rate of zero.
+
+    Raises:
+        ValueError: for what is no torch optimiser, for one whose rates fall already, and for an end
+            that is not behind the beginning.
+
+    >>> weight = torch.zeros(1, requires_grad=True)
+    >>> weight.grad = torch.ones(1)
+    >>> adam = falling(torch.optim.Adam([weight], lr=1.0), begin=1, end=3)
+    >>> for _ in range(3):
+    ...     print(adam.param_groups[0]["lr"], end=" ")
+    ...     adam.step()
+    1.0 1.0 0.5
+    """
+    _check(optimizer)
+    begin = whole_number("begin", begin, 0)
+    end = whole_number("end", end, begin + 1)
+    for group in optimizer.param_groups:
+        if "falls" in group:
+            raise ValueError(f"the rates fall already, over steps {group['falls']}")
+        group |= {"falls": [begin, end], "first_rate": group["lr"], _STEPS: 0}
+    optimizer.register_step_post_hook(_fall)
+    return optimizer
+
+
+def averaging(optimizer: Optimizer, decay: float) -> Optimizer:
+    """Keep a running average of the weights (exponential moving average, EMA).
+
+    After each step it is decay times the average before, plus (1 - decay) times the weights; it
+    starts at the weights after the first step. `averaged` puts it into a network.
+
+    Args:
+        optimizer: of torch; it is changed, and returned.
+        decay: from 0, for the weights themselves, to below 1.
+
+    Raises:
+        ValueError: for what is no torch optimiser, for one that averages already, and for a decay
+            out of range.
+
+    >>> net = nn.Linear(1, 1)
+    >>> sgd = averaging(torch.optim.SGD(net.parameters(), lr=1.0), decay=0.5)
+    >>> for value in (0.0, 1.0):
+    ...     _ = nn.init.constant_(net.weight, value)
+    ...     net.weight.grad = torch.zeros(1, 1)
+    ...     sgd.step()
+    >>> averaged(net, sgd).weight.item(), net.weight.item()
+    (0.5, 1.0)
+    """
+    _check(optimizer)
+    decay = real_number("decay", decay, least=0)
+    if not decay < 1:
+        raise ValueError(f"decay is below 1, got {decay}")
+    for group in optimizer.param_groups:
+        if "averaging" in group:
+            raise ValueError(f"the weights are averaged already, with decay {group['averaging']}")
+        group["averaging"] = decay
+    optimizer.register_step_post_hook(_average)
+    return optimizer
+
+
+def averaged(net: nn.Module, optimizer: Optimizer) -> nn.Module:
+    """A copy of a network with the averages of its weights, where `optimizer` has some.
+
+    Buffers are the network's own: Sun et al. 2020 average weights alone.
+
+    Raises:
+        ValueError: for an optimiser that keeps no average, or has taken no step.
+
+    >>> net = nn.Linear(1, 1)
+    >>> sgd = averaging(torch.optim.SGD(net.parameters(), lr=1.0), decay=0.5)
+    >>> net.weight.grad = torch.ones(1, 1)
+    >>> sgd.step()
+    >>> torch.equal(averaged(net, sgd).weight, net.weight)  # after one step
+    True
+    """
+    state = getattr(optimizer, "state", {})
+    found = {
+        name: state[weight][_AVERAGE]
+        for name, weight in net.named_parameters()
+        if weight in state and _AVERAGE in state[weight]
+    }
+    if not found:
+        raise ValueError("the optimiser has no average of this network's weights")
+    copy = copied(net)
+    with torch.no_grad():
+        for name, weight in copy.named_parameters():
+            if name in found:
+                weight.copy_(found[name])
+    return copy
+
+
+def _check(optimizer: Any) -> None:
+    if not isinstance(optimizer, Optimizer):
+        raise ValueError(f"an optimiser is one of torch's, got {shown(optimizer)}")
+
+
+def _fall(optimizer: Optimizer, *_: Any) -> None:
+    for group in optimizer.param_groups:
+        group[_STEPS] += 1
+        begin, end = group["falls"]
+        share = (end - max(group[_STEPS], begin)) / (end - begin)
+        group["lr"] = group["first_rate"] * max(share, 0.0)
+
+
+@torch.no_grad()
+def _average(optimizer: Optimizer, *_: Any) -> None:
+    for group in optimizer.param_groups:
+        moved = [weight for weight in group["params"] if weight.grad is not None]
+        known = [weight for weight in moved if _AVERAGE in optimizer.state[weight]]
+        averages = [optimizer.state[weight][_AVERAGE] for weight in known]
+        if known:
+            get_ema_multi_avg_fn(group["averaging"])(averages, _detached(known), 0)
+        for weight in moved:
+            if _AVERAGE not in optimizer.state[weight]:
+                optimizer.state[weight][_AVERAGE] = weight.detach().clone()
+
+
+def _detached(weights: list[Tensor]) -> list[Tensor]:
+    return [weight.detach() for weight in weights]
