@@ -131,6 +131,8 @@ def lenses(found: DataFrame, *, shown: Mapping[str, str]) -> Figure:
         for row, value in enumerate(values):
             dark = not ranks[row, number] > 0.6
             text = format(value, shown[name]) if np.isfinite(value) else "none"
+            if np.isfinite(value) and not float(text.replace(",", "")):
+                text = text.lstrip("-")  # no minus zero
             color = WHITE if dark else "#000000"
             axes.text(number, row, text, ha="center", va="center", color=color, fontsize=11)
     axes.set_xticks(range(len(columns)), [fill(name, 13) for name in columns])

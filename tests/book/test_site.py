@@ -514,6 +514,44 @@ def test_surface_turns(site, browser):
     assert drawn > 0
 
 
+def test_a_surface_sleeps_under_a_finger(site, browser):
+    """A page scrolls past it; a tap on it wakes it, and one elsewhere lets it sleep."""
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+
+    def tap(x, y):
+        touch = {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]}
+        browser.execute_cdp_cmd("Input.dispatchTouchEvent", touch)
+        end = {"type": "touchEnd", "touchPoints": []}
+        browser.execute_cdp_cmd("Input.dispatchTouchEvent", end)
+        browser.execute_async_script("setTimeout(arguments[0], 300)")
+
+    def state():
+        return browser.execute_script(
+            "const style = getComputedStyle(arguments[0]);"
+            "const wake = arguments[0].previousElementSibling;"
+            "return [style.pointerEvents, getComputedStyle(wake).visibility]",
+            box,
+        )
+
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    try:
+        browser.get(f"{site}/book/slope_limit.html")
+        box = browser.find_element("css selector", ".turnable")
+        browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", box)
+        assert state() == ["none", "visible"]
+        place = browser.execute_script(
+            "const r = arguments[0].getBoundingClientRect(); return [r.x, r.y, r.height]", box
+        )
+        tap(place[0] + 60, place[1] + place[2] / 2)
+        assert state() == ["auto", "hidden"]
+        tap(20, place[1] - 60)
+        assert state() == ["none", "visible"]
+    finally:
+        browser.execute_cdp_cmd("Emulation.setTouchEmulationEnabled", {"enabled": False})
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_slider_turns_the_saddle(site, browser):
     """Moving the slider changes the surface, the ball and the caption; play moves the slider."""
     visit(browser, f"{site}/book/rotating_saddle.html")

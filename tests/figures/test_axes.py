@@ -671,6 +671,8 @@ def test_lenses():
     assert [said[columns["one"], rows[name]] for name in "abc"] == ["1.0", "3.0", "2.0"]
     assert [said[columns["two"], rows[name]] for name in "abc"] == ["5.00", "4.00", "4.00"]
     assert axes.images[0].get_array()[:, 1].tolist() == [1, 0, 0]  # equal numbers, equal colours
+    small = figures.lenses(pd.DataFrame({"one": [-0.0004, -1234.0]}), shown={"one": ",.3f"})
+    assert [text.get_text() for text in small.axes[0].texts] == ["0.000", "-1,234.000"]
 
 
 @checks("shares")
