@@ -56,7 +56,16 @@ def inception_score(classifier: Classifier, images: Tensor) -> float:
     >>> round(inception_score(blank, torch.ones(4, 1, 32, 32)), 6)
     1.0
     """
-    logits = classifier.logits(images).cpu().double()
+    return score_of_logits(classifier.logits(images))
+
+
+def score_of_logits(logits: Tensor) -> float:
+    """`inception_score` of images whose logits (n, classes) a classifier has given already.
+
+    >>> round(score_of_logits(torch.zeros(4, 10)), 6)
+    1.0
+    """
+    logits = logits.cpu().double()
     # Torchmetrics warns about the memory it takes, and torch about the deviation of one split.
     # Torchmetrics draws from the CPU's global generator; torch.manual_seed would seed GPUs as well.
     with warnings.catch_warnings(), torch.random.fork_rng(devices=[]), torch.device("cpu"):
@@ -90,8 +99,17 @@ def frechet_distance(classifier: Classifier, reals: Tensor, fakes: Tensor) -> fl
     """
     if len(reals) < 2 or len(fakes) < 2:
         raise ValueError(f"a covariance needs two images, got {len(reals)} and {len(fakes)}")
+    return distance_of_features(classifier.features(reals), classifier.features(fakes))
+
+
+def distance_of_features(reals: Tensor, fakes: Tensor) -> float:
+    """`frechet_distance` of images whose features (n, d) a classifier has given already.
+
+    >>> round(distance_of_features(torch.tensor([[0.0], [2.0]]), torch.tensor([[3.0], [5.0]])), 6)
+    9.0
+    """
     # Torchmetrics rounds what it finds to the precision of the features.
-    features = [classifier.features(images).cpu().double() for images in (reals, fakes)]
+    features = [each.cpu().double() for each in (reals, fakes)]
     read: Any = nn.Identity()
     read.num_features = features[0].shape[1]  # or it would try the module on an image of its own
     with torch.device("cpu"):

@@ -73,7 +73,7 @@ def averaging(optimizer: Optimizer, decay: float) -> Optimizer:
     >>> sgd = averaging(torch.optim.SGD(net.parameters(), lr=1.0), decay=0.5)
     >>> for value in (0.0, 1.0):
     ...     _ = nn.init.constant_(net.weight, value)
-    ...     net.weight.grad = torch.zeros(1, 1)
+    ...     net.weight.grad, net.bias.grad = torch.zeros(1, 1), torch.zeros(1)
     ...     sgd.step()
     >>> averaged(net, sgd).weight.item(), net.weight.item()
     (0.5, 1.0)
@@ -91,33 +91,38 @@ def averaging(optimizer: Optimizer, decay: float) -> Optimizer:
 
 
 def averaged(net: nn.Module, optimizer: Optimizer) -> nn.Module:
-    """A copy of a network with the averages of its weights, where `optimizer` has some.
+    """A copy of a network with the averages of its weights.
 
-    Buffers are the network's own: Sun et al. 2020 average weights alone.
+    Buffers, and weights that do not require grad, are the network's own: Sun et al. 2020 average
+    weights alone.
+
+    Args:
+        net: the network whose weights the optimiser moves, or a copy of it.
+        optimizer: of `averaging`.
 
     Raises:
-        ValueError: for an optimiser that keeps no average, or has taken no step.
+        ValueError: for an optimiser that keeps no average, or has taken no step, and for a network
+            with other weights.
 
     >>> net = nn.Linear(1, 1)
     >>> sgd = averaging(torch.optim.SGD(net.parameters(), lr=1.0), decay=0.5)
-    >>> net.weight.grad = torch.ones(1, 1)
+    >>> net.weight.grad, net.bias.grad = torch.ones(1, 1), torch.ones(1)
     >>> sgd.step()
     >>> torch.equal(averaged(net, sgd).weight, net.weight)  # after one step
     True
     """
-    state = getattr(optimizer, "state", {})
-    found = {
-        name: state[weight][_AVERAGE]
-        for name, weight in net.named_parameters()
-        if weight in state and _AVERAGE in state[weight]
-    }
-    if not found:
-        raise ValueError("the optimiser has no average of this network's weights")
+    _check(optimizer)
+    moved = [weight for group in optimizer.param_groups for weight in group["params"]]
     copy = copied(net)
+    own = [weight for weight in copy.parameters() if weight.requires_grad]
+    shapes = [[tuple(weight.shape) for weight in weights] for weights in (own, moved)]
+    if shapes[0] != shapes[1]:
+        raise ValueError(f"the net has weights {shapes[0]}, and the optimiser moves {shapes[1]}")
+    if not all(_AVERAGE in optimizer.state[weight] for weight in moved):
+        raise ValueError("the optimiser has no average of all weights that it moves")
     with torch.no_grad():
-        for name, weight in copy.named_parameters():
-            if name in found:
-                weight.copy_(found[name])
+        for weight, before in zip(own, moved, strict=True):
+            weight.copy_(optimizer.state[before][_AVERAGE])
     return copy
 
 

@@ -99,18 +99,7 @@ def test_both_go_on_from_a_checkpoint(tmp_path, wrapped):
             optimizer=make, iterations=12, batch_by_epochs=4,
             recording=Recording(every=3, **recording),
         )  # fmt: skip
-        return result, averaged(result.players.generator, optimizer_of(result, made[0]))
-
-    def optimizer_of(result, optimizer):
-        """The result holds copies: the average goes by the trained weights."""
-        own = [p for group in optimizer.param_groups for p in group["params"]]
-        state = {
-            copy: optimizer.state[weight]
-            for copy, weight in zip(result.players.generator.parameters(), own, strict=True)
-        }
-        stand_in = SGD(result.players.generator.parameters())
-        stand_in.state.update(state)
-        return stand_in
+        return result, averaged(result.players.generator, made[0])
 
     whole, average = run()
     count = iter(range(99))
@@ -163,8 +152,10 @@ def test_a_graph_is_not_captured_where_hooks_run(monkeypatch):
 def test_refused_by_name():
     net = mlp([3, 4, 1], seed=0)
     optimizer = SGD(net.parameters())
-    with pytest.raises(ValueError, match="no average of this network's weights"):
+    with pytest.raises(ValueError, match="no average of all weights"):
         averaged(net, optimizer)
+    with pytest.raises(ValueError, match=r"the net has weights \[\(1, 3\)"):
+        averaged(nn.Linear(3, 1), optimizer)
     averaging(optimizer, 0.5)
     with pytest.raises(ValueError, match=r"averaged already, with decay 0\.5"):
         averaging(optimizer, 0.9)
