@@ -69,10 +69,19 @@ def _as_wide(middle: float, low: float, high: float) -> list[str]:
     parts = (middle, low, high)
     counts = all(float(2 * part).is_integer() for part in parts)
     if all(map(isfinite, parts)) and low < high and not counts:
-        digits = 1 - floor(log10(high - low))
+        digits = decimals(low, high)
         if digits <= _MOST_DIGITS and max(map(abs, parts)) < _LARGE:
             return [f"{part:.{max(digits, 0)}f}" for part in parts]
     return [_short(part) for part in parts]
+
+
+def decimals(low: float, high: float) -> int:
+    """Decimals that show two digits of an interval's width; below 0 for tens and more.
+
+    >>> decimals(2.41, 2.9), decimals(100.0, 900.0)
+    (2, -1)
+    """
+    return 1 - floor(log10(high - low))
 
 
 def show_quantities(made: Record) -> Iterator[tuple[dict[str, Any], str, str]]:
