@@ -31,7 +31,7 @@ def test_peak(rows, player):
         rows.add("peak memory", name, megabytes, "MB", player=player, N=64)
 
 
-WEIGHTS, STEPS, PROBES = (10_000_000, 80, 4) if FULL else (100_000, 20, 2)
+WEIGHTS, STEPS, PROBES = (10_000_000, 80, 2) if FULL else (100_000, 20, 2)
 LIMIT = 1e9 / 2**20  # MB: what is promised for ten million weights
 
 
