@@ -71,7 +71,7 @@ def _precisions(
     game: Game, omega: torch.Tensor, player: str
 ) -> Iterator[tuple[str, Operator, bool]]:
     """Names, operators, and whether TF32 is on."""
-    yield "float64", _operator(game, omega.double(), player, "linearized"), False
+    yield "float64", _operator(game, omega.double(), player, "retained"), False
     single = _operator(game, omega, player, "linearized")
     yield "float32", single, False
     if omega.device.type == "cuda":

@@ -5,7 +5,7 @@ import pytest
 from tests.benchmarks.precision import errors
 from tests.benchmarks.workload import FEW, FULL, gan
 
-STEPS, PROBES = (40, 4) if FULL else (15, 2)
+STEPS, PROBES = (20, 2) if FULL else (10, 2)
 # Allowed errors of a product, by precision.
 ALLOWED = {"float64": 1e-8, "float32": 1e-3, "TF32": 2e-2, "bfloat16": 5e-2}
 
