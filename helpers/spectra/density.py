@@ -8,9 +8,9 @@ standard error.
 What it costs: ``probes * steps`` products, and beside the product's own memory the basis of
 Lanczos' method, ``steps * n`` numbers for each probe of a batch, against which every new vector is
 made orthogonal twice. Without reorthogonalisation six vectors of n numbers replace the basis, and
-two operations on vectors the reorthogonalisation. The density is the same to far less than the
-error of its probes, see `helpers.spectra.lanczos`; single nodes are not, as eigenvalues that have
-converged come several times.
+two operations on vectors the reorthogonalisation. Once the steps resolve the density it is the same
+to far less than the error of its probes, see `helpers.spectra.lanczos`; single nodes are not, as
+eigenvalues that have converged come several times, and each copy takes a step.
 """
 
 from __future__ import annotations
@@ -80,9 +80,10 @@ def slq_density(
         batch_size: probes that share a product of several vectors; by default one on a CPU, where
             sharing did not pay, and all of them on a GPU.
         reorthogonalise: as for `lanczos`: True stores a basis of (steps, n) for each probe of a
-            batch, False stores none, and gives the same density with other nodes. By default True,
-            unless the basis of one probe would take more than 1 GiB: 80 steps in single precision
-            from 3.4 million weights on. The choice follows from n, steps and precision alone.
+            batch, False stores none, and gives, of enough steps, the same density with other nodes.
+            By default True, unless the basis of one probe would take more than 1 GiB: 80 steps in
+            single precision from 3.4 million weights on. The choice follows from n, steps and
+            precision alone.
         checkpoint: a file that keeps the probes that are done. A call with the same arguments goes
             on from there and ends with the same bits. It takes one more product.
 

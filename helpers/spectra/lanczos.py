@@ -12,7 +12,8 @@ a larger matrix, whose eigenvalues lie in tiny intervals around those of H and s
 (Greenbaum 1989, "Behavior of slightly perturbed Lanczos and conjugate-gradient recurrences"); and
 its sums of Chebyshev polynomials are right up to rounding (Knizhnerman 1996, "The simple Lanczos
 procedure"). Chen 2023, "A spectrum adaptive kernel polynomial method", draws on both to estimate
-densities without reorthogonalisation.
+densities without reorthogonalisation. Each copy takes a step, though: of few steps, which leave the
+inside of the spectrum unresolved, T with reorthogonalisation resolves a little more.
 """
 
 from __future__ import annotations
