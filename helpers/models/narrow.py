@@ -7,6 +7,7 @@ disc_resblocks.py).
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ _LATENT = 128
 _NARROW = (1, 2, 4, 8, 16, 32)  # divisors of 64 that leave a bottleneck channels to halve
 
 
-def sn_cnn(*, seed: int, size: int = 32, narrow: int = 1) -> Players:
+def sn_cnn(*, seed: int, size: int = 32, narrow: int = 1, normed: bool = True) -> Players:
     """The CNN of Sun et al. 2020, Section 6, Table 2, as released: spectral norm on all of D.
 
     G maps latents (N, 128) to images (N, 3, size, size) in [-1, 1] by a linear layer, three
@@ -32,6 +33,8 @@ def sn_cnn(*, seed: int, size: int = 32, narrow: int = 1) -> Players:
         seed: for both initialisations.
         size: 32 for CIFAR-10, 48 for STL-10.
         narrow: divides all numbers of channels; 2 is the paper's "channel/2".
+        normed: whether D has spectral norm. Table 2 also has a CNN without it, which was not
+            released: here it is the same net with plain layers.
 
     Raises:
         ValueError: for a size other than 32 or 48, and a narrow that is not 1, 2, 4, 8, 16 or 32.
@@ -42,7 +45,7 @@ def sn_cnn(*, seed: int, size: int = 32, narrow: int = 1) -> Players:
     size, narrow = _check(size, narrow)
     width, side = 64 // narrow, size // 8
     with seeded(seed):
-        return Players(_cnn_generator(width, side), _cnn_discriminator(width, side))
+        return Players(_cnn_generator(width, side), _cnn_discriminator(width, side, normed))
 
 
 def _cnn_generator(width: int, side: int) -> nn.Sequential:
@@ -56,14 +59,15 @@ def _cnn_generator(width: int, side: int) -> nn.Sequential:
     return nn.Sequential(*layers, last, nn.Tanh())
 
 
-def _cnn_discriminator(width: int, side: int) -> nn.Sequential:
+def _cnn_discriminator(width: int, side: int, normed: bool) -> nn.Sequential:
+    layer = partial(_orthogonal, normed=normed)
     layers: list[nn.Module] = []
     sizes = [3, width, 2 * width, 4 * width, 8 * width]
     for before, after in pairwise(sizes):
-        layers += [_normed(nn.Conv2d(before, after, 3, padding=1)), nn.LeakyReLU(0.1)]
+        layers += [layer(nn.Conv2d(before, after, 3, padding=1)), nn.LeakyReLU(0.1)]
         if after < sizes[-1]:
-            layers += [_normed(nn.Conv2d(after, after, 4, 2, 1)), nn.LeakyReLU(0.1)]
-    last = _normed(nn.Linear(8 * width * side**2, 1, bias=False))
+            layers += [layer(nn.Conv2d(after, after, 4, 2, 1)), nn.LeakyReLU(0.1)]
+    last = layer(nn.Linear(8 * width * side**2, 1, bias=False))
     return nn.Sequential(*layers, nn.Flatten(), last, nn.Flatten(0))
 
 
@@ -169,8 +173,13 @@ def _enlarge() -> nn.Module:
 
 def _normed(layer: nn.Conv2d | nn.Linear) -> nn.Module:
     """The layer with orthogonal weights and spectral norm."""
+    return _orthogonal(layer, normed=True)
+
+
+def _orthogonal(layer: nn.Conv2d | nn.Linear, *, normed: bool) -> nn.Module:
+    """The layer with orthogonal weights, and with spectral norm if wanted."""
     nn.init.orthogonal_(layer.weight)
-    return spectral_norm(layer)
+    return spectral_norm(layer) if normed else layer
 
 
 def _check(size: int, narrow: int) -> tuple[int, int]:
