@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
@@ -12,6 +11,7 @@ from typing import Any
 
 from helpers import ledger
 from helpers.ledger import Row, rules
+from helpers.ledger.boxes import decimals
 
 _PLACE = re.compile(r"\{(\w+(?:-\w+)?)\.(\w+)\}")
 _PAPER = re.compile(r"\{([ABC])\}")
@@ -96,7 +96,7 @@ def number(value: float | Sequence[float], rule: Mapping[str, Any]) -> str:
         return ledger.show_value(value, rule)
     low, high = rules.median_interval(value)
     middle = median(value)
-    digits = max(0, 1 - math.floor(math.log10(high - low))) if high > low else 3
+    digits = max(0, decimals(low, high)) if high > low else 3
     form = f".{digits}f" if abs(middle) > _TINY else ".1e"
     ends = f"{low:{form}} to {high:{form}}"
     return f"{middle:{form}} (95% interval {ends}, {len(value)} seeds)"

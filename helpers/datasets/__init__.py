@@ -29,6 +29,7 @@ __all__ = [
     "NAMES",  # the sets by name
     "RADIUS",  # around a cluster's left end, in which points count for it
     "SPLITS",  # train and test
+    "TITLES",  # the sets' names as their makers write them
     "WIDTH",  # of each of the two clusters
     "ImageSet",  # labelled images of one size
     "Samples",  # fixed latents and real samples of S members
@@ -39,6 +40,13 @@ __all__ = [
 ]
 
 _EMNIST = ("emnist-digits", "emnist-letters", "emnist-balanced")
+TITLES = {
+    "emnist": "EMNIST",
+    "mnist": "MNIST",
+    "fashion-mnist": "Fashion-MNIST",
+    "kmnist": "Kuzushiji-MNIST",
+    "cifar10": "CIFAR-10",
+}
 NAMES = ("digits", "emnist", "mnist", "fashion-mnist", "kmnist", *_EMNIST, "cifar10")
 SPLITS = ("train", "test")
 

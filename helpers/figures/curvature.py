@@ -5,6 +5,7 @@ from __future__ import annotations
 import matplotlib.pyplot as plt
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from pandas import DataFrame
 
 from helpers.figures.style import INK, PLAYER_COLOURS, panel_rows, right_axis, styled
@@ -86,6 +87,7 @@ def own_densities(found: DataFrame) -> Figure:
             axes.set(yscale="log", ylim=(_FAINTEST * most, 3 * most))
             axes.set_title(f"{training}, {player}, epoch {epoch:g}", fontsize=10)
             axes.tick_params(labelsize=9)
+            axes.xaxis.set_major_locator(MaxNLocator(3))  # of long numbers, too
         axes_row[0].set_ylabel("density")
     for axes in axes_rows[-1]:
         axes.set_xlabel("eigenvalue")

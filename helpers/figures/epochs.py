@@ -53,8 +53,8 @@ def loss_planes(
         axes.plot(0, 0, "*", color=WHITE, markersize=14, markeredgecolor="#000")
         curved = _of(planes, player, plane).iloc[0]
         axes.set(title=f"{player}: {titles[plane]}", xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
-        axes.set_xlabel(f"along eigenvalue {curved['first']:.3g}")
-        axes.set_ylabel(f"along eigenvalue {curved['second']:.3g}")
+        axes.set_xlabel(f"along eigenvalue {_three_digits(curved['first'])}")
+        axes.set_ylabel(f"along eigenvalue {_three_digits(curved['second'])}")
         axes.grid(visible=False)
         # As many digits as tell the ticks apart.
         digits = ScalarFormatter(useOffset=False)
@@ -145,3 +145,7 @@ def lenses(found: DataFrame, *, shown: Mapping[str, str]) -> Figure:
 
 def _of(rows: DataFrame, player: str, plane: str) -> DataFrame:
     return rows[(rows["player"] == player) & (rows["plane"] == plane)]
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"

@@ -42,7 +42,8 @@ def curves(
         axes.plot(x, y, marker=marker, linestyle=styles[number % len(styles)], label=name)
     axes.set(xlabel=xlabel, ylabel=ylabel, **{f"{axis}scale": "log" for axis in log})
     if "x" in log and len(x) <= 6:  # matplotlib's own labels overlap where there are few decades
-        axes.set_xticks(x, [f"{place:,g}" for place in x])
+        places = _apart(x)
+        axes.set_xticks(places, [f"{place:,.4g}" for place in places])
         axes.xaxis.set_minor_locator(NullLocator())
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
@@ -76,3 +77,13 @@ def shares(
     axes.minorticks_off()
     axes.legend(loc="upper right")
     return figure
+
+
+def _apart(x: Sequence[float]) -> list[float]:
+    """Positions on a logarithmic axis whose labels do not touch, from the smallest on."""
+    places: list[float] = []
+    least = 0.09 * np.log(max(x) / min(x))
+    for place in sorted(x):
+        if not places or np.log(place / places[-1]) >= least:
+            places.append(place)
+    return places

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
+from math import floor, isfinite, log10
 from statistics import median
 from typing import Any
 
@@ -22,6 +23,7 @@ MARKS = {
     rules.OPEN: ("…", "#4a8fc7"),
     rules.UNMEASURABLE: ("–", "#8a8f98"),
 }
+_MOST_DIGITS, _LARGE = 5, 1e5  # beyond them numbers are written with an exponent
 _CELL = 'style="text-align:left;padding:.1rem .8rem .1rem 0;border:0;background:none"'
 
 
@@ -30,8 +32,11 @@ def show_value(value: float | Sequence[float], rule: Mapping[str, Any]) -> str:
 
     Of six seeds or more it is the median with its 95% interval, by order statistics; of fewer, the
     median and the range. Where the rule asks for a share of the seeds, it is the share with
-    its 95% interval (Clopper and Pearson's), and the median.
+    its 95% interval (Clopper and Pearson's), and the median. An interval is printed to two digits
+    of its width, and so is its median.
 
+    >>> show_value([2.41, 2.45, 2.5, 2.6, 2.7, 2.9], {"rule": "at_least", "paper": 2})
+    '2.55 (2.41 to 2.90, 6 seeds)'
     >>> show_value([1.0, 2.0, 4.0], {"rule": "at_most", "paper": 1})
     '2 (from 1 to 4, 3 seeds)'
     >>> show_value([*range(1, 12)], {"rule": "at_most", "paper": 1})
@@ -51,9 +56,32 @@ def show_value(value: float | Sequence[float], rule: Mapping[str, Any]) -> str:
     if count == 1:
         return f"{middle} (1 seed)"
     if count < rules.FEWEST:
-        return f"{middle} (from {_short(min(value))} to {_short(max(value))}, {count} seeds)"
-    low, high = rules.median_interval(value)
-    return f"{middle} ({_short(low)} to {_short(high)}, {count} seeds)"
+        return "{} (from {} to {}, {} seeds)".format(
+            *_as_wide(median(value), min(value), max(value)), count
+        )
+    return "{} ({} to {}, {} seeds)".format(
+        *_as_wide(median(value), *rules.median_interval(value)), count
+    )
+
+
+def _as_wide(middle: float, low: float, high: float) -> list[str]:
+    """A number and the ends of its interval, with two digits of the width; counts stay as whole."""
+    parts = (middle, low, high)
+    counts = all(float(2 * part).is_integer() for part in parts)
+    if all(map(isfinite, parts)) and low < high and not counts:
+        digits = decimals(low, high)
+        if digits <= _MOST_DIGITS and max(map(abs, parts)) < _LARGE:
+            return [f"{part:.{max(digits, 0)}f}" for part in parts]
+    return [_short(part) for part in parts]
+
+
+def decimals(low: float, high: float) -> int:
+    """Decimals that show two digits of an interval's width; below 0 for tens and more.
+
+    >>> decimals(2.41, 2.9), decimals(100.0, 900.0)
+    (2, -1)
+    """
+    return 1 - floor(log10(high - low))
 
 
 def show_quantities(made: Record) -> Iterator[tuple[dict[str, Any], str, str]]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from helpers.inputs import real_number, shown, whole_number
 from helpers.models.copying import copied
+from helpers.training.optimizers import weights_of
 
 _AVERAGE = "average"  # key of an optimiser's state
 _STEPS = "steps_taken"  # of a parameter group
@@ -112,8 +113,7 @@ def averaged(net: nn.Module, optimizer: Optimizer) -> nn.Module:
     True
     """
     _check(optimizer)
-    moved = [weight for group in optimizer.param_groups for weight in group["params"]]
-    copy = copied(net)
+    moved, copy = weights_of(optimizer), copied(net)
     own = [weight for weight in copy.parameters() if weight.requires_grad]
     shapes = [[tuple(weight.shape) for weight in weights] for weights in (own, moved)]
     if shapes[0] != shapes[1]:
@@ -146,11 +146,7 @@ def _average(optimizer: Optimizer, *_: Any) -> None:
         known = [weight for weight in moved if _AVERAGE in optimizer.state[weight]]
         averages = [optimizer.state[weight][_AVERAGE] for weight in known]
         if known:
-            get_ema_multi_avg_fn(group["averaging"])(averages, _detached(known), 0)
+            get_ema_multi_avg_fn(group["averaging"])(averages, known, 0)
         for weight in moved:
             if _AVERAGE not in optimizer.state[weight]:
                 optimizer.state[weight][_AVERAGE] = weight.detach().clone()
-
-
-def _detached(weights: list[Tensor]) -> list[Tensor]:
-    return [weight.detach() for weight in weights]

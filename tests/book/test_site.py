@@ -514,6 +514,17 @@ def test_surface_turns(site, browser):
     assert drawn > 0
 
 
+def test_a_figure_fits_a_phone_and_grows_at_a_tap(site, browser):
+    visit(browser, f"{site}/book/two_clusters.html", size=PHONE)
+    width = "return arguments[0].getBoundingClientRect().width"
+    pictures = browser.find_elements("css selector", ".cell_output figure img")
+    room = browser.execute_script("return document.documentElement.clientWidth")
+    assert pictures and all(browser.execute_script(width, each) <= room for each in pictures)
+    for wide in (True, False):
+        browser.execute_script("arguments[0].click()", pictures[1])
+        assert (browser.execute_script(width, pictures[1]) > 600) == wide
+
+
 def test_a_surface_sleeps_under_a_finger(site, browser):
     """A page scrolls past it; a tap on it wakes it, and one elsewhere lets it sleep."""
     phone = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
