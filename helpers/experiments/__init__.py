@@ -21,11 +21,16 @@ mixture               Berard et al. 2020: the mixture of Gaussians
 mixture_ends          the mixture: what is measured on a trained member
 mixture_quantities    the mixture: what claims are judged by
 mixture_training      the mixture: how a block is trained
+narrow_nets           Sun et al. 2020: narrow nets on images, paired and separable losses
+narrow_setting        narrow nets: what they are trained with
+narrow_training       narrow nets: how one is trained, as released
+narrow_watch          narrow nets: how one is scored along its training, and by which judge
 nudged_images         Durall et al. 2021: NSGAN and NuGAN on nets that behave as theirs do
 parts                 parts of a run that are computed once
 protocol              the shape of an experiment
 pull                  the smallest game that rotates, and methods made for games on it
 quadratic             nudged steps down a rotated quadratic
+residual_judge        the judge of CIFAR-10: a small ResNet, whose weights the package ships
 ring                  a ring of eight Gaussians: mode collapse, nudging and sharpness
 ring_training         the ring: what is drawn, trained and recorded
 setting               what the settings of all experiments have in common
@@ -57,6 +62,7 @@ ORDER = (
     "image_epochs",
     "judges",
     "images",
+    "narrow_nets",
 )
 
 

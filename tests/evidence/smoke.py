@@ -44,6 +44,9 @@ SMALL = {
         **{"hessian_images": 16, "score_samples": 20, "judge_epochs": 1},
     },
     "judges": {"epochs": (1,)},
+    "narrow_nets": {
+        **{"iterations": 2, "every": 1, "earlier": 1, "samples": 9, "batch": 4, "judge_epochs": 1},
+    },
     "images": {
         "iterations": (4, 10),
         "kept": 2,
@@ -64,6 +67,7 @@ ALIKE = {
     "image_epochs": "kmnist|fashion|emnist|rate|, k|every",
     "nudged_images": "kmnist|fashion|emnist",
     "images": "cifar10",
+    "narrow_nets": "[12] rs|cnn/[12] js$|resnet/1|resnet/2 js",
     "lenses": "rs |wgan-gp|js extra",
 }
 # Of no use here: so few iterations leave many of the mixture's leading eigenvalues at zero, where
