@@ -175,12 +175,13 @@ def measure(
 ) -> Measured:
     """Train the members of a block, and look at their ends.
 
-    "members" has means over the last ten scored nets, by the names of `narrow_watch.Watch`;
-    "accuracy" of the judge; "real_frechet" and "real_score", of half of the test images beside the
-    other half; and of the end point "sharpness", "curvature_low", "curvature_high",
-    "imaginary_share", "lowest_leading" and "relative_norm", as `helpers.analysis.EndPoint.summary`,
-    NaN if its spectra are left out or a search does not converge. A member that diverged has its
-    iteration in "diverged", and no other number. "course" has the scores along the training.
+    "members" has means over the last ten scored nets, by the names of `narrow_watch.Watch`, and of
+    the losses; "accuracy" of the judge; "official", 0 if the images are a stand-in; "real_frechet"
+    and "real_score", of half of the test images beside the other half; and of the end point
+    "sharpness", "curvature_low", "curvature_high", "imaginary_share", "lowest_leading" and
+    "relative_norm", as `helpers.analysis.EndPoint.summary`, NaN if its spectra are left out or a
+    search does not converge. A member that diverged has its iteration in "diverged", and no other
+    number. "course" has the scores along the training.
 
     Raises:
         Paused: once `until` says so.
@@ -223,6 +224,7 @@ def real(trained: Trained) -> dict[str, float]:
     features, logits = read(trained.judge, coloured(trained.held.images))
     return {
         "accuracy": trained.judge.accuracy,
+        "official": float(trained.held.official),
         "real_frechet": distance_of_features(features[:half], features[half:]),
         "real_score": score_of_logits(logits[:half]),
     }
