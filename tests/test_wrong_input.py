@@ -16,7 +16,15 @@ from helpers.games.closed_form import dirac_gan
 from helpers.ledger import rules
 from helpers.losses.penalty import GradientPenalty
 from helpers.losses.scalars import LOGISTIC, check_loss, hinge, least_squares
-from helpers.models import dcgan, gaussians_nets, lenet, mlp, sn_cnn, two_cluster_nets
+from helpers.models import (
+    dcgan,
+    gaussians_nets,
+    lenet,
+    mlp,
+    small_resnet,
+    sn_cnn,
+    two_cluster_nets,
+)
 from helpers.models.line import LineNet
 from helpers.outer.basins import find_basins
 from helpers.outer.escape import barrier, escape_times
@@ -25,7 +33,9 @@ from helpers.outer.lipschitz import phi_lipschitz
 from helpers.outer.states import stuck_states
 from helpers.outer.wide_generator import WideGenerator
 from helpers.scores.metrics import class_entropy, modes
+from helpers.scores.one_cycle import OneCycle
 from helpers.scores.printed import printed_scores
+from helpers.scores.samples import kernel_distance, precision_and_recall
 from helpers.training.nudged import Nudged
 from helpers.training.optimizers import Extragradient, Optimistic
 from helpers.training.schedules import averaging, falling
@@ -80,6 +90,18 @@ DOORS = {
     "switches": (sign_switches, [[1.0, -1.0]]),
     "entropy": (class_entropy, [[1, 2]]),
     "modes": (modes, [[1, 2]]),
+    "one_cycle": (
+        lambda e, b, r, d, s: OneCycle(epochs=e, batch=b, rate=r, decay=d, shift=s),
+        [1, 2, 0.1, 0.1, 0],
+    ),
+    "kernel_distance": (
+        lambda x, y, n, m, s: kernel_distance(x, y, subsets=n, most=m, seed=s),
+        [torch.zeros(3, 2), torch.ones(3, 2), 1, 2, 0],
+    ),
+    "precision": (
+        lambda x, y, k: precision_and_recall(x, y, neighbours=k),
+        [torch.zeros(3, 2), torch.ones(3, 2), 1],
+    ),
     "printed_scores": (printed_scores, ["sun2020"]),
     "flow": (
         lambda times, speed: flow(GAME, [[0.1, 0.1]], times, speed=speed),
@@ -117,6 +139,10 @@ DOORS = {
         [0, 2, 1, 1],
     ),
     "lenet": (lambda s, c, k: lenet(seed=s, channels=c, classes=k), [0, 1, 2]),
+    "small_resnet": (
+        lambda s, w, b, c, k: small_resnet(seed=s, width=w, blocks=b, channels=c, classes=k),
+        [0, 1, 1, 1, 2],
+    ),
     "sn_cnn": (lambda s, size, n: sn_cnn(seed=s, size=size, narrow=n), [0, 32, 32]),
     "gaussians": (lambda s: gaussians_nets(seed=s), [0]),
     "two nets": (

@@ -15,6 +15,7 @@ image_members         images: how one is trained and examined, step by step
 image_quantities      Durall et al. 2021: what claims about images are judged by
 image_training        DCGANs on images, trained as Berard et al. 2020 do
 images                Berard et al. 2020: image GANs as games
+imbalance             Sun et al. 2020: two digits, one of them rare
 judges                Berard et al. 2020: LeNets that score images
 lenses                nine GANs on the ring, each examined in the ways of all three papers
 mixture               Berard et al. 2020: the mixture of Gaussians
@@ -63,6 +64,7 @@ ORDER = (
     "judges",
     "images",
     "narrow_nets",
+    "imbalance",
 )
 
 

@@ -47,7 +47,7 @@ _END = (
     *("imaginary_share", "lowest_leading", "relative_norm"),
 )
 _TOLERANCE = 0.05  # of the residuals there, relative to each eigenvalue
-_JUDGE = {"judge": shipped_sha("cifar10")}
+_JUDGE: dict[str, Any] = {"judge": shipped_sha("cifar10")}
 READINGS = {
     "as released": Reading(Setting(**_JUDGE), "scripts.txt and rsgan.py of the released code"),
     "G at half the rate": Reading(
@@ -231,13 +231,13 @@ def real(trained: Trained) -> dict[str, float]:
 
 
 def end_of(trained: Trained) -> dict[str, float]:
-    """Spectra at the end of a training, on its first images; NaN where there are none."""
+    """Spectra at the end of a training, on a few of its images; NaN where there are none."""
     size, setting = trained.size, trained.setting
     nothing = dict.fromkeys(_END, float("nan"))
     if not size.top:
         return nothing
     weight = next(trained.run.players.generator.parameters())
-    reals = trained.reals[: size.looked].to(weight)
+    reals = trained.looked.to(weight)
     latents = standard_normal(len(reals), LATENT, seed=trained.seed).to(weight)
     games, points = {}, {}
     for when in (0, size.iterations):

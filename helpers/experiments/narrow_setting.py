@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from helpers.datasets import NAMES
 from helpers.experiments import protocol
@@ -12,7 +12,6 @@ from helpers.inputs import one_of
 from helpers.models import Players, sn_cnn, sn_resnet
 from helpers.models.narrow import NARROW
 
-NETS = ("cnn", "resnet")
 LAST = 10  # scored nets over which a run's numbers are averaged: one net's distance moves too much
 
 
@@ -29,6 +28,7 @@ class Setting(TrainingSetting):
     """
 
     METHODS = ("adam",)
+    NETS: ClassVar[tuple[str, ...]] = ("cnn", "resnet")
 
     data: str = "cifar10"  # a name in `helpers.datasets.NAMES`
     nets: str = "cnn"  # or "resnet"
@@ -45,13 +45,15 @@ class Setting(TrainingSetting):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        one_of("nets", self.nets, NETS)
+        one_of("nets", self.nets, self.NETS)
         one_of("data", self.data, NAMES)
         if self.narrow not in NARROW:
             wanted = f"narrow is one of {NARROW}, which leave whole channels"
             raise ValueError(f"{wanted}, got {self.narrow}")
-        if self.nets == "cnn" and self.bottleneck:
-            raise ValueError("bottleneck is of the ResNet's blocks, got nets='cnn' with one")
+        if self.nets != "resnet" and self.bottleneck:
+            raise ValueError(
+                f"bottleneck is of the ResNet's blocks, got nets={self.nets!r} with one"
+            )
         if self.nets == "resnet" and not self.normed:
             raise ValueError("the ResNet has spectral norm in D, got normed=False")
 

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from helpers.datasets import ImageSet, load
 from helpers.experiments.ensembles import member_seed
-from helpers.experiments.judges import at_most
 from helpers.experiments.narrow_setting import Setting, Size
 from helpers.experiments.narrow_watch import (
     LATENT,
@@ -43,6 +42,8 @@ from helpers.training.schedules import falling
 from helpers.training.single import TrainingResult
 from helpers.training.train import train as train_players
 
+_DRAW = 0  # the seed of those images
+
 
 @dataclass(frozen=True, eq=False)
 class Trained:
@@ -51,7 +52,7 @@ class Trained:
     run: TrainingResult
     setting: Setting
     size: Size
-    reals: Tensor  # (n, 3, 32, 32) images that it learnt from
+    looked: Tensor  # (n, 3, 32, 32) images, of those that it learnt from, to look at its end
     judge: Classifier
     held: ImageSet
     average: nn.Module  # G with the running average of its weights
@@ -102,14 +103,16 @@ def train(
     number = member_seed(seed, member)
     name = size.stand_in or setting.data
     judge = judge_for(setting, size, device=device, folder=folder, data=data)
-    held = at_most(loaded(name, "test", data), 2 * size.samples)
-    reals = coloured(loaded(name, "train", data).images)
+    images, held = (loaded(name, split, data) for split in ("train", "test"))
+    # A set may be stored class by class: what is scored or looked at is drawn, once and for all.
+    held = held.subset(min(2 * size.samples, len(held)), seed=_DRAW)
+    looked = images.subset(min(size.looked, len(images)), seed=_DRAW)
     features, _ = read(judge, coloured(held.images).to(device))
-    make_g, make_d = schedules(setting.hurried(size.faster), size)
+    make_g, make_d = schedules(setting.hurried(size.faster), size.iterations)
     player = Player(make_g, size.decay)
     run = train_players(
         narrowed_nets(setting, size.narrower, seed=number),
-        reals,
+        coloured(images.images),
         latent=LATENT,
         loss=find_loss(setting.loss),
         optimizer=(player, make_d),
@@ -130,7 +133,7 @@ def train(
         device=device,
     )
     average = player.average(run.players.generator)
-    return Trained(run, setting, size, reals, judge, held, average, number)
+    return Trained(run, setting, size, coloured(looked.images), judge, held, average, number)
 
 
 @lru_cache(maxsize=2)
@@ -143,11 +146,10 @@ def loaded(name: str, split: str, data: Path | str | None = None) -> ImageSet:
     return load(name, split, root=data)
 
 
-def schedules(setting: Setting, size: Size) -> tuple[MakeOptimizer, MakeOptimizer]:
+def schedules(setting: Setting, iterations: int) -> tuple[MakeOptimizer, MakeOptimizer]:
     """G's and D's optimisers, with rates that fall over the second half if the setting says so.
 
-    >>> tiny = Size(iterations=100, every=1, earlier=1, samples=9, lacks="most")
-    >>> make_g, make_d = schedules(Setting(critics=5), tiny)
+    >>> make_g, make_d = schedules(Setting(critics=5), 100)
     >>> make_d([torch.zeros(1, requires_grad=True)]).param_groups[0]["falls"]
     [248, 498]
     """
@@ -156,7 +158,7 @@ def schedules(setting: Setting, size: Size) -> tuple[MakeOptimizer, MakeOptimize
     make_g, make_d = optimizers_for(setting)
     if not setting.falls:
         return make_g, make_d
-    begin, end = size.iterations // 2, size.iterations
+    begin, end = iterations // 2, iterations
     of_d = setting.critics
     return falling_maker(make_g, begin, end), falling_maker(make_d, begin * of_d, end * of_d)
 

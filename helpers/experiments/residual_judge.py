@@ -14,6 +14,7 @@ import argparse
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -132,7 +133,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = ask.parse_args(arguments)
     torch.set_num_threads(1)
     setting, end = Setting(), time.monotonic() + 60 * (given.minutes or float("inf"))
-    options = {"folder": given.folder, "data": given.data, "device": given.device}
+    options: dict[str, Any] = {"folder": given.folder, "data": given.data, "device": given.device}
     try:
         judge = train(setting, **options, until=lambda: time.monotonic() > end)
     except Paused as paused:

@@ -52,7 +52,8 @@ def image_scores(
 
     Args:
         judge: whose features and logits are read.
-        reals: a set, or its images (n, channels, height, width), which the judge has not learnt.
+        reals: a set, or its images (n, channels, height, width), which the judge has not learnt,
+            in an order that tells nothing.
         fakes: (m, channels, height, width) in [-1, 1].
         label: in place of that of `label_of`.
 
@@ -78,12 +79,15 @@ def scores_of_features(
 ) -> ImageScores:
     """`image_scores` of images whose features and logits a judge has given already.
 
+    Precision and recall are those of the first images, as many of either kind.
+
     Args:
         reals: (n, d) features.
         features, logits: (m, d) and (m, classes) of the samples.
         label: what they were taken with.
     """
-    precision, recall = precision_and_recall(reals, features)
+    few = min(len(reals), len(features))
+    precision, recall = precision_and_recall(reals[:few], features[:few])
     return ImageScores(
         distance_of_features(reals, features),
         kernel_distance(reals, features),

@@ -47,6 +47,7 @@ SMALL = {
     "narrow_nets": {
         **{"iterations": 2, "every": 1, "earlier": 1, "samples": 9, "batch": 4, "judge_epochs": 1},
     },
+    "imbalance": {"iterations": 4, "every": 1, "samples": 20, "batch": 8, "judge_epochs": 1},
     "images": {
         "iterations": (4, 10),
         "kept": 2,

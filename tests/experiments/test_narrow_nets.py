@@ -50,7 +50,7 @@ def test_settings_are_the_releases():
 
 def test_rates_along_the_training():
     """In full until iteration 50,000 has begun, then down by a fiftieth of a thousandth a step."""
-    make_g, make_d = schedules(Setting(), replace(FULL, iterations=100))
+    make_g, make_d = schedules(Setting(), 100)
     for make, rate in ((make_g, 5e-4), (make_d, 2e-4)):
         weight = torch.zeros(1, requires_grad=True)
         weight.grad = torch.ones(1)
@@ -62,7 +62,7 @@ def test_rates_along_the_training():
         released = [rate * (1 - max(0, t - 48) / 50) for t in range(100)]
         assert rates == pytest.approx(np.maximum(released, 0.0), rel=1e-6, abs=1e-12)
         assert released[-1] < 0 == rates[-1] and rates[48] == rate > rates[49]
-    (constant, _) = schedules(Setting(falls=False), FULL)
+    (constant, _) = schedules(Setting(falls=False), 100)
     assert "falls" not in constant([torch.zeros(1, requires_grad=True)]).param_groups[0]
 
 
@@ -236,7 +236,7 @@ def test_the_end_is_looked_at():
         with torch.no_grad():  # D's norms as they were: no step of their power iteration
             D.eval()
         y = G.train()(latents)
-        x = trained.reals[:8]
+        x = trained.looked
         real, fake = D(x), D(y)
         parts = (
             (BY_HAND["js"][1](real, fake), G),
