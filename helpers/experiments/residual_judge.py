@@ -128,18 +128,25 @@ def main(arguments: list[str] | None = None) -> int:
     ask.add_argument("--folder", type=Path, default=cache() / "judge", help="for its checkpoint")
     ask.add_argument("--data", type=Path, help="folder of data sets")
     ask.add_argument("--to", type=Path, default=JUDGES["cifar10"], help="file for its weights")
-    ask.add_argument("--minutes", type=float, help="pause after these; the next call goes on")
+    ask.add_argument(
+        "--minutes",
+        type=float,
+        default=float("inf"),
+        help="pause after these; the next call goes on",
+    )
     ask.add_argument("--device", default="cpu")
     given = ask.parse_args(arguments)
     torch.set_num_threads(1)
-    setting, end = Setting(), time.monotonic() + 60 * (given.minutes or float("inf"))
+    setting, end = Setting(), time.monotonic() + 60 * given.minutes
     options: dict[str, Any] = {"folder": given.folder, "data": given.data, "device": given.device}
     try:
         judge = train(setting, **options, until=lambda: time.monotonic() > end)
     except Paused as paused:
         print(f"{paused}; the same command goes on")
         return 3
+    first, last = judge.net[0], judge.net[-1]
     sizes = {"width": setting.width, "blocks": setting.blocks}
+    sizes |= {"channels": first.in_channels, "classes": last.out_features}
     sha = write_judge(judge.net, sizes, judge.accuracy, judge.name, given.to)
     print(f"{judge.name}: {judge.accuracy:.4f} of the test images are right")
     print(f"{given.to}: {given.to.stat().st_size:,} bytes, SHA-256 {sha}")

@@ -128,7 +128,6 @@ def test_an_iteration_by_hand(name):
     images = coloured(load("digits").images)
     stream = torch.Generator().manual_seed(300_000)
     order, place = torch.randperm(len(images), generator=stream), 0
-    start = joint_point(G, D)
     for _ in range(2):
         for turn in (0, 1):
             x = images[order[place : place + 5]]
@@ -148,9 +147,16 @@ def test_an_iteration_by_hand(name):
             for weight, slope in zip(net.parameters(), slopes, strict=True):
                 weight.grad = slope
             adams[turn].step()
-    wanted = joint_point(G, D)
-    gap = (joint_point(*found.run.players) - wanted).norm() / (wanted - start).norm()
-    assert gap < 1e-3
+    # Not the weights: a bias ahead of batch norm has only rounding as slope, and Adam moves it.
+    z = torch.randn(6, 128, generator=stream)
+
+    def answers(G, D):
+        with torch.no_grad():
+            return G.train()(z), D.eval()(images[:6])
+
+    start = answers(*setting.players(seed=300_000))
+    for one, other, before in zip(answers(*found.run.players), answers(G, D), start, strict=True):
+        assert (one - other).norm() < 1e-3 * (other - before).norm()
 
 
 def run(setting=NARROW, size=TINY, **options):

