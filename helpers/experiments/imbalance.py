@@ -250,7 +250,8 @@ def measure(
     members, courses = [], []
     for member in range(size.members):
         options: dict[str, Any] = {"device": device, "data": data, "until": until}
-        place, about = of_member(folder, member), {"member": member, "diverged": 0}
+        place = of_member(folder, member)
+        about: dict[str, float] = {"member": member, "diverged": 0}
         try:
             run, true = train(setting, size, seed=seed, member=member, folder=place, **options)
         except Diverged as end:
@@ -271,7 +272,7 @@ def row_of(
     one's share of the images, "excess" the mean minus that. The digit is there where it has a
     hundredth of the samples: "appeared" says whether it ever was, "first" is the first such
     iteration (the end, if there is none), "kept" the share of counts from then on in which it was
-    there, "there" the same for the last ten.
+    there, "there" the same for the last ten. The losses are means over those as well.
 
     >>> counts = {"rare": np.array([0.0, 0.2, 0.0, 0.2]), "common": np.ones(4)}
     >>> found = row_of(np.arange(1, 5), counts, 0.1, 4)
@@ -279,9 +280,11 @@ def row_of(
     (2.0, 0.667, 0.0)
     """
     rare, common = records["rare"], records["common"]
+    losses = {name: each for name, each in records.items() if name.startswith("loss")}
     there = rare >= MODE_SHARE
     begun = int(there.argmax()) if there.any() else len(there)
     return {
+        **{name: float(each[-LAST:].mean()) for name, each in losses.items()},
         "rare": float(rare[-LAST:].mean()),
         "common": float(common[-LAST:].mean()),
         "true": true,

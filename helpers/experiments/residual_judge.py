@@ -14,7 +14,7 @@ import argparse
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -144,7 +144,7 @@ def main(arguments: list[str] | None = None) -> int:
     except Paused as paused:
         print(f"{paused}; the same command goes on")
         return 3
-    first, last = judge.net[0], judge.net[-1]
+    first, last = cast(nn.Conv2d, judge.net[0]), cast(nn.Linear, judge.net[-1])
     sizes = {"width": setting.width, "blocks": setting.blocks}
     sizes |= {"channels": first.in_channels, "classes": last.out_features}
     sha = write_judge(judge.net, sizes, judge.accuracy, judge.name, given.to)

@@ -155,7 +155,7 @@ def train_one_cycle(
         done = step + 1
         is_asked = until is not None and done < total and until()
         if path is not None and (is_asked or done == total or done % _SAVE == 0):
-            states = {"net": net, "sgd": optimizer, "schedule": schedule}
+            states: dict[str, Any] = {"net": net, "sgd": optimizer, "schedule": schedule}
             kept = {name: each.state_dict() for name, each in states.items()}
             write_state({"run": run, "done": done, **kept}, path)
         if is_asked:
