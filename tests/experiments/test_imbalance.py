@@ -91,6 +91,7 @@ def test_rows_by_hand():
     assert found["rare"] == pytest.approx(0.3) and found["there"] == 1
 
 
+@pytest.mark.slow
 def test_a_break_anywhere(tmp_path):
     size, pauses = replace(TINY, members=2), 0
     while True:

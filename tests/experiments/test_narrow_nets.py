@@ -196,6 +196,7 @@ def test_scores_are_those_of_the_nets():
     assert "20 samples, 40 of digits, test" in trained.label
 
 
+@pytest.mark.slow
 def test_a_break_anywhere(tmp_path):
     """After each iteration and after the end's analysis, to the same numbers."""
     size, pauses = replace(TINY, members=2), 0
@@ -228,6 +229,7 @@ def test_a_run_that_diverges_is_kept():
     assert (found["course"]["iteration"] < row["diverged"]).all()
 
 
+@pytest.mark.slow
 def test_the_end_is_looked_at():
     """The field's norms by plain autograd; D's largest curvature is above its lowest."""
     size = replace(TINY, top=1, looked=8)

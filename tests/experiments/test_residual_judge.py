@@ -20,6 +20,7 @@ def tiny(monkeypatch):
     return monkeypatch
 
 
+@pytest.mark.slow
 def test_the_command(tiny, tmp_path, capsys):
     """Paused and called again, it writes the net that a training without a break gives."""
     asked = ["--folder", str(tmp_path), "--to", str(tmp_path / "a.pt")]
