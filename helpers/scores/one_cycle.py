@@ -147,7 +147,7 @@ def train_one_cycle(
         shown = changed(images[rows], plan.shift, np.random.default_rng([seed, _CHANGES, step]))
         loss = cross_entropy(net(shown.to(device)), labels[rows].to(device).long())
         if not loss.isfinite():
-            raise FloatingPointError(f"the loss is {float(loss)} in step {step + 1} of {total}")
+            raise FloatingPointError(f"the loss is {loss.item()} in step {step + 1} of {total}")
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
