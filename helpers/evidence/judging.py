@@ -51,13 +51,13 @@ def judged(claim_id: str, *, folder: Path | str | None = None) -> Judgement | No
     names = dict.fromkeys(q["experiment"] for q in claim["quantities"] if "experiment" in q)
     if not names:
         return None
-    own = [name for name in names if name in experiments.ORDER]  # others still belong to a chapter
-    firsts = {name: next(iter(experiments.find(name).READINGS)) for name in own}
-    rows = {name: runs(name, folder=folder) for name in own}
+    firsts = {name: next(iter(experiments.find(name).READINGS)) for name in names}
+    rows = {name: runs(name, folder=folder) for name in names}
     found, arms = _judged(claim_id, firsts, rows)
     # Where several experiments share a claim, it has no single reading.
-    if found.record.verdict == NOT_REPRODUCED and len(own) == 1:
-        return _best_chance(claim_id, own[0], found, arms, rows[own[0]])
+    if found.record.verdict == NOT_REPRODUCED and len(rows) == 1:
+        (name,) = rows
+        return _best_chance(claim_id, name, found, arms, rows[name])
     return found
 
 
