@@ -1,4 +1,4 @@
-"""Starts that a bounded discriminator leaves trapped: grids, shares, and what claims are judged by."""
+"""Starts that a bounded discriminator leaves trapped: grids, shares, and the claim's quantities."""
 
 import numpy as np
 import pandas as pd
@@ -27,7 +27,7 @@ def test_arms():
     }
     assert {s.slopes for s in settings} == {(0.125, 0.5, 2.0, 8.0)}
     full = bounded_slopes.SIZES["full"]
-    assert (full.members, full.nodes) == (6, 5**6)
+    assert (full.members, full.nodes) == (3, 5**6)
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,12 @@ from itertools import permutations
 
 import numpy as np
 import pytest
+import torch
+from scipy.optimize import linprog
 from scipy.stats import wasserstein_distance
 
+from helpers.losses.scalars import PAIRING, SEPARABLE
+from helpers.outer.lipschitz import best_discriminator
 from helpers.outer.transport import matching, wasserstein
 
 RNG = np.random.default_rng(3)
@@ -44,3 +48,30 @@ def test_errors(function, x, y, message):
         function(x, y)
     with pytest.raises(FloatingPointError, match="beyond floats"):
         function([1e308], [-1e308])
+
+
+def slope_of(h, t):
+    """h' at each of some numbers."""
+    t = torch.from_numpy(t).requires_grad_()
+    return torch.autograd.grad(h(t).sum(), t)[0].numpy()
+
+
+@pytest.mark.parametrize("loss", ["js", "ls", "rs", "rp-ls"])
+@pytest.mark.parametrize("L", [0.3, 2.0])
+def test_elastic_masses(loss, L):
+    """The best f carries the masses that are its slopes of h at the least cost: the dual problem."""
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(2, 4, 2))
+    at_x, at_y = best_discriminator(x, y, loss, L)
+    if loss in PAIRING:
+        a = b = slope_of(PAIRING[loss], at_x - at_y)
+    else:
+        h1, h2 = SEPARABLE[loss]
+        a, b = slope_of(h1, at_x), slope_of(h2, -at_y)
+    assert a.sum() == pytest.approx(b.sum(), abs=1e-3) and a.min() > 0
+    cost = L * np.linalg.norm(x[:, None] - y, axis=2)
+    sums = np.concatenate([np.kron(np.eye(4), np.ones(4)), np.kron(np.ones(4), np.eye(4))])
+    plan = linprog(cost.ravel(), A_eq=sums, b_eq=np.concatenate([a, b * a.sum() / b.sum()]))
+    assert a @ at_x - b @ at_y == pytest.approx(plan.fun, abs=2e-3)
+    rigid = L * 4 * wasserstein(x, y)  # what masses of 1 would cost
+    assert plan.fun < 0.95 * rigid
