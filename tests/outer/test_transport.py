@@ -59,7 +59,7 @@ def slope_of(h, t):
 @pytest.mark.parametrize("loss", ["js", "ls", "rs", "rp-ls"])
 @pytest.mark.parametrize("L", [0.3, 2.0])
 def test_elastic_masses(loss, L):
-    """The best f carries the masses that are its slopes of h at the least cost: the dual problem."""
+    """The dual problem: the best f carries the masses that are its slopes of h at least cost."""
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(2, 4, 2))
     at_x, at_y = best_discriminator(x, y, loss, L)
@@ -73,5 +73,3 @@ def test_elastic_masses(loss, L):
     sums = np.concatenate([np.kron(np.eye(4), np.ones(4)), np.kron(np.ones(4), np.eye(4))])
     plan = linprog(cost.ravel(), A_eq=sums, b_eq=np.concatenate([a, b * a.sum() / b.sum()]))
     assert a @ at_x - b @ at_y == pytest.approx(plan.fun, abs=2e-3)
-    rigid = L * 4 * wasserstein(x, y)  # what masses of 1 would cost
-    assert plan.fun < 0.95 * rigid
