@@ -27,10 +27,12 @@ from helpers.models import (
 )
 from helpers.models.line import LineNet
 from helpers.outer.basins import find_basins
-from helpers.outer.escape import barrier, escape_times
+from helpers.outer.escape import barrier, barriers, escape_times
 from helpers.outer.exact import on_cycle, phi_js, phi_rs, xi
 from helpers.outer.lipschitz import phi_lipschitz
 from helpers.outer.states import stuck_states
+from helpers.outer.transport import matching, wasserstein
+from helpers.outer.traps import trap_slope
 from helpers.outer.wide_generator import WideGenerator
 from helpers.scores.metrics import class_entropy, modes
 from helpers.scores.one_cycle import OneCycle
@@ -73,6 +75,10 @@ DOORS = {
         [[[1.0, 2.0]], [[0, 1]], 1.0, 1.0],
     ),
     "barrier": (barrier, [[[1.0, 2.0]], [[0, 0]], 0, 1]),
+    "barriers": (barriers, [[1.0, 2.0], [[0]]]),
+    "matching": (matching, [[0.0, 1.0], [0.0, 0.0]]),
+    "wasserstein": (wasserstein, [[0.0, 1.0], [0.0, 0.0]]),
+    "trap_slope": (trap_slope, ["js", 1]),
     "check_loss": (check_loss, ["js"]),
     "hinge": (hinge, [1.0]),
     "least_squares": (least_squares, [1.0]),

@@ -3,6 +3,7 @@
 `ORDER` lists those with the shape that `protocol` defines; `helpers.evidence` runs them.
 
 baselines             Durall et al. 2021: which NSGAN behaves as theirs does
+bounded_slopes        starts that a discriminator of bounded slope leaves trapped, loss by loss
 densities             Durall et al. 2021: spectral densities of GANs small enough for exact ones
 ensembles             records of a whole training, and members arm by arm
 five_gaussians        Sun et al. 2020, released code: five Gaussians on a circle
@@ -53,6 +54,7 @@ ORDER = (
     "two_clusters",
     "mixture",
     "five_gaussians",
+    "bounded_slopes",
     "densities",
     "surfaces",
     "ring",

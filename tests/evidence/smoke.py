@@ -26,6 +26,7 @@ SMALL = {
     "two_clusters": {"iterations": 16},
     "mixture": {"iterations": 4, "points": 30, "ends": 1, "alphas": 5, "fresh": 30, "away": 1},
     "five_gaussians": {"iterations": 40},
+    "bounded_slopes": {"nodes": 64},
     "ring": {"iterations": 4, "every": 2},
     "flatness": {"iterations": 20, "every": 10},
     "densities": {"iterations": 4, "points": 30, "probes": 1, "steps": 10},
@@ -70,6 +71,7 @@ ALIKE = {
     "images": "cifar10",
     "narrow_nets": "[12] rs|cnn/[12] js$|resnet/1|resnet/2 js",
     "lenses": "rs |wgan-gp|js extra",
+    "bounded_slopes": "n 3|plane|hinge|ls|rp",
 }
 # Of no use here: so few iterations leave many of the mixture's leading eigenvalues at zero, where
 # rounding, which differs from run to run, gives their direction.
