@@ -24,6 +24,7 @@ from helpers.experiments.protocol import setting_of
 FILE = Path(__file__).with_name("smoke.json")
 SMALL = {
     "two_clusters": {"iterations": 16},
+    "stays": {"iterations": 16, "shortest": 8, "every": 4},
     "mixture": {"iterations": 4, "points": 30, "ends": 1, "alphas": 5, "fresh": 30, "away": 1},
     "five_gaussians": {"iterations": 40},
     "ring": {"iterations": 4, "every": 2},
