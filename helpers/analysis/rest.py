@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import least_squares
+from scipy.optimize import leastsq
 from torch import Tensor
 
 from helpers.games.game import Game
@@ -20,6 +20,8 @@ from helpers.inputs import real_number, whole_number
 from helpers.operators import jacobian
 
 _SMALL = 1e-15  # changes below this part end the search
+_STEP = 0.1  # part of the start's length that the first step has at most: a nearby point is sought
+_OVER = 5  # MINPACK's code for a search that was cut off
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +57,11 @@ def find_rest(
     within: float | None = None,
     most: int = 200,
 ) -> Rest:
-    """Search for a stationary point from a start, by scipy's least_squares (MINPACK's method).
+    """Search for a stationary point from a start, by scipy's leastsq (MINPACK).
 
-    The search lowers the norm of the field. It may end far away: whether the point that it finds
-    has to do with the start, the caller has to say.
+    The search lowers the norm of the field. Its steps begin at a tenth of the start's length or
+    less, and grow where they succeed. It may end far away: whether the point that it finds has to
+    do with the start, the caller has to say.
 
     Args:
         game: any game.
@@ -91,10 +94,11 @@ def find_rest(
 
     if not np.isfinite(field(first)).all():
         raise FloatingPointError(f"the field of {game.name} is not finite at the start")
-    limits = {"xtol": _SMALL, "ftol": _SMALL, "gtol": _SMALL}
+    limits = {"xtol": _SMALL, "ftol": _SMALL, "gtol": _SMALL, "maxfev": most, "factor": _STEP}
+    lengths = np.ones_like(first)  # all weights are measured in the same unit
     try:
-        found = least_squares(field, first, slope, method="lm", max_nfev=most, **limits)
-        last, ending = found.x, "stuck" if found.status > 0 else "cut off"
+        last, *_, code = leastsq(field, first, Dfun=slope, full_output=True, diag=lengths, **limits)
+        ending = "cut off" if code == _OVER else "stuck"
     except _Away as away:
         last, ending = away.omega, "away"
     residual = float(np.linalg.norm(field(last))) if np.isfinite(last).all() else np.nan

@@ -74,9 +74,10 @@ ARMS: dict[str, dict[str, Any]] = {
 SIZES = {
     "quick": Size(
         members=4,
-        iterations=600,
-        shortest=200,
-        lacks="4,400 of 5,000 iterations, most seeds, and stays as long as those that count",
+        iterations=240,
+        shortest=50,
+        every=10,
+        lacks="4,760 of 5,000 iterations, most seeds, and stays as long as those that count",
     ),
     "full": Size(lacks="nothing"),
 }
@@ -197,6 +198,7 @@ def measure(
         found = kept(look, path, about | {"member": who}, until)
         parts.append(concat([own, DataFrame(found["rows"], index=own.index)], axis=1))
     points = concat(parts, ignore_index=True) if parts else places
+    points = points.reindex(columns=[*places.columns, *_NUMBERS])
     return {"members": members_of(trained, points), "points": points}
 
 
@@ -228,6 +230,12 @@ def _longest(places: DataFrame) -> Any:
     return (stays["end"] - stays["start"]).idxmax()
 
 
+_NUMBERS = (
+    *("norm", "lowest", "turning", "resolution", "low_g", "top_g", "low_d", "top_d"),
+    *("residual", "moved", "same", "away", "stuck", "found", "stable", "nash", "weak"),
+    *("rest_lowest", "rest_resolution", "rest_own", "rest_own_resolution"),
+    *("grow_flow", "grow_method", "grow_plain", "grow_single", "flow_left"),
+)
 # Columns of the longest stay, and of the other places of its member.
 _OF_STAY = (
     *("start", "end", "last", "left", "norm", "lowest", "turning", "resolution"),

@@ -207,9 +207,18 @@ def test_interrupted_and_resumed(tmp_path):
         except Paused:
             pauses += 1
     assert pauses == 2 and len(found["points"])
+    assert found["points"].notna().any().sum() > 30  # no number of a place is lost
     whole = stays.measure(setting, much, seed=0)
     for name, frame in whole.items():
         pd.testing.assert_frame_equal(found[name], frame, check_exact=True)
+
+
+def test_no_stay_at_all():
+    """The columns are those of any other run, and every member has its row."""
+    found = stays.measure(Setting("js"), size(iterations=4, shortest=500), seed=0)
+    assert set(stays._NUMBERS) < set(found["points"]) and not len(found["points"])
+    assert found["members"]["stays"].tolist() == [0, 0]
+    assert found["members"][[*stays._OF_STAY]].isna().all(axis=None)
 
 
 def test_what_is_wanted():
