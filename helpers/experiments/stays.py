@@ -73,7 +73,7 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 SIZES = {
     "quick": Size(
-        members=4,
+        members=3,
         iterations=240,
         shortest=50,
         every=10,
