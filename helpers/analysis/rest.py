@@ -16,7 +16,7 @@ from scipy.optimize import leastsq
 from torch import Tensor
 
 from helpers.games.game import Game
-from helpers.inputs import real_number, whole_number
+from helpers.inputs import real_array, real_number, whole_number
 from helpers.operators import jacobian
 
 _SMALL = 1e-15  # changes below this part end the search
@@ -79,7 +79,8 @@ def find_rest(
     >>> found.is_stationary, found.point.numpy().round(6) + 0.0
     (True, array([1., 1., 0.]))
     """
-    first = game.one_point(start).to(torch.float64).cpu().numpy()
+    given = start if isinstance(start, Tensor) else real_array("start", start)
+    first = game.one_point(given).to(torch.float64).cpu().numpy()
     tolerance = real_number("tolerance", tolerance, above=0)
     within = np.inf if within is None else real_number("within", within, above=0)
     most = whole_number("most", most, 1)
