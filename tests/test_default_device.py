@@ -13,6 +13,7 @@ import torch
 from helpers import analysis
 from helpers.analysis.dynamics import flow, iterate, largest_stable_step, play
 from helpers.analysis.paths import path_profile
+from helpers.analysis.rest import find_rest
 from helpers.analysis.stability import classify
 from helpers.analysis.surfaces import eigen_plane, loss_plane, projected
 from helpers.datasets import load, synthetic
@@ -108,6 +109,7 @@ CALLS = {
     "iterate": lambda: iterate(PULL, [1.0, 0.0], "extragradient", size=0.1, steps=3),
     "stable step": lambda: largest_stable_step(rotating_saddle(), [1.0, 1.0, 0.0], "alternating"),
     "classify": lambda: classify(rotating_saddle(), [1.0, 1.0, 0.0]).spectrum_g,
+    "rest": lambda: find_rest(rotating_saddle(), [0.9, 1.1, 0.1]).point,
     "path": lambda: path_profile(PULL, [1.0, 1.0], [0.01, 0.01], [0.0, 2.0]).angle,
     "plane": lambda: eigen_plane(rotating_saddle(), "G", [1.0, 1.0, 0.0], "ends").values,
     "loss plane": lambda: (

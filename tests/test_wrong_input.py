@@ -118,6 +118,14 @@ DOORS = {
         ["simultaneous", 0.1, 2],
     ),
     "stable": (lambda method: largest_stable_step(GAME, [0.0, 0.0], method), ["simultaneous"]),
+    "find_rest": (
+        lambda start, t, w, most: analysis.find_rest(GAME, start, tolerance=t, within=w, most=most),
+        [[0.1, 0.1], 1e-6, 9.0, 5],
+    ),
+    "turns": (
+        lambda J, p, rate, m, steps: analysis.turns(J, p, rate=rate, momentum=m, steps=steps),
+        [[[1.0, 0.0], [0.0, 1.0]], 1, 0.1, 0.5, (1, 1)],
+    ),
     "classify": (lambda t: classify(GAME, [0.0, 0.0], tolerance=t), [1e-3]),
     "gap_to_formula": (
         lambda s, n, k, steps: gap_to_formula(
@@ -182,6 +190,10 @@ DOORS = {
     "stays": (
         analysis.longest_stays,
         [np.full((2, 1, 2), 0.5), [1, 2]],
+    ),
+    "collapses": (
+        lambda s, i, n, least: analysis.collapses(s, i, shortest=n, least=least),
+        [np.full((2, 1, 2), 0.5), [1, 2], 1, 0.1],
     ),
     "holds": (rules.holds, [1.0, {"rule": "at_most", "paper": 2}]),
     "check_rule": (rules.check_rule, [{"rule": "at_most", "paper": 2}]),

@@ -36,6 +36,8 @@ residual_judge        the judge of CIFAR-10: a small ResNet, whose weights the p
 ring                  a ring of eight Gaussians: mode collapse, nudging and sharpness
 ring_training         the ring: what is drawn, trained and recorded
 setting               what the settings of all experiments have in common
+stay_points           two clusters: what is measured at a point of a training
+stays                 two clusters: stationary points, curvature and escape where training stays
 surfaces              Durall et al. 2021: loss surfaces of an NSGAN, and its path on them
 two_cluster_arms      two clusters: what is varied, by name
 two_cluster_quantities two clusters: what claims are judged by
@@ -52,6 +54,7 @@ from helpers.inputs import one_of
 # In the order in which they are run: what decides most claims first.
 ORDER = (
     "two_clusters",
+    "stays",
     "mixture",
     "five_gaussians",
     "bounded_slopes",
