@@ -42,7 +42,7 @@ def judged(claim_id: str, *, folder: Path | str | None = None) -> Judgement | No
         folder: folder of a store, whose runs are judged in place of the shipped evidence.
 
     Raises:
-        ValueError: for an unknown claim, and a quantity that names no existing experiment.
+        ValueError: for an unknown claim, and a quantity that its experiment does not measure.
 
     >>> judged("C01") is None
     True
@@ -51,13 +51,13 @@ def judged(claim_id: str, *, folder: Path | str | None = None) -> Judgement | No
     names = dict.fromkeys(q["experiment"] for q in claim["quantities"] if "experiment" in q)
     if not names:
         return None
-    firsts = {name: next(iter(experiments.find(name).READINGS)) for name in names}
-    rows = {name: runs(name, folder=folder) for name in names}
+    own = [name for name in names if name in experiments.ORDER]  # others are judged where they run
+    firsts = {name: next(iter(experiments.find(name).READINGS)) for name in own}
+    rows = {name: runs(name, folder=folder) for name in own}
     found, arms = _judged(claim_id, firsts, rows)
     # Where several experiments share a claim, it has no single reading.
-    if found.record.verdict == NOT_REPRODUCED and len(rows) == 1:
-        (name,) = rows
-        return _best_chance(claim_id, name, found, arms, rows[name])
+    if found.record.verdict == NOT_REPRODUCED and len(own) == 1:
+        return _best_chance(claim_id, own[0], found, arms, rows[own[0]])
     return found
 
 

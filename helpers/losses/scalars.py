@@ -115,8 +115,9 @@ def check_loss(name: str, *, bounded: bool = False) -> str:
     known = [*SEPARABLE, *PAIRING, *(BOUNDED if bounded else ())]
     if isinstance(name, str) and name in known:
         return name
+    why = ""
     if isinstance(name, str) and name in BOUNDED:
-        raise ValueError(f"the supremum of {name} is infinite unless the slope of f is bounded")
+        why = " where the slope of f is not bounded, as its supremum is infinite"
     raise ValueError(
-        f"unknown loss {name!r}; the losses with an exact landscape are {', '.join(known)}"
+        f"unknown loss {name!r}{why}; the losses with an exact landscape are {', '.join(known)}"
     )

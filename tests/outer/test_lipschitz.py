@@ -247,7 +247,7 @@ def test_wgan_beyond_floats():
 
 def test_wgan_needs_a_bound():
     """Without one its supremum is infinite, which is said."""
-    with pytest.raises(ValueError, match="wgan is infinite unless the slope"):
+    with pytest.raises(ValueError, match="'wgan' where the slope of f is not bounded"):
         check_loss("wgan")
 
 
