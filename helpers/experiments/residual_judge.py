@@ -24,7 +24,7 @@ from helpers.datasets.sources import cache
 from helpers.experiments.parts import in_folder
 from helpers.experiments.protocol import Until
 from helpers.models import small_resnet
-from helpers.scores.classifiers import Classifier
+from helpers.scores.classifiers import Classifier, accuracy
 from helpers.scores.one_cycle import OneCycle, train_one_cycle
 from helpers.scores.weights import JUDGES, write_judge
 from helpers.training import Paused
@@ -89,19 +89,8 @@ def train(
     rounded(net)
     layers = 6 * setting.blocks + 2
     name = f"ResNet-{layers} of width {setting.width} on {title(images)}"
-    judge = Classifier(net, 0.0, name)
     held = load(setting.data, "test", root=data)
-    return Classifier(net, accuracy(judge, held), name)
-
-
-def accuracy(judge: Classifier, held: ImageSet) -> float:
-    """The share of images that a judge puts into their class.
-
-    >>> from helpers.models import lenet
-    >>> 0 <= accuracy(Classifier(lenet(seed=0), 0.1), load("digits", "test")) <= 1
-    True
-    """
-    return float((judge.logits(held.images).argmax(dim=1) == held.labels).double().mean())
+    return Classifier(net, accuracy(net, held.images, held.labels), name)
 
 
 def title(images: ImageSet) -> str:

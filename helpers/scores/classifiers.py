@@ -156,8 +156,20 @@ def train_judge(
                 write_state({"run": run, "done": done, **state, "order": order.get_state()}, path)
             if until is not None and epoch + 1 < epochs and until():
                 raise Paused(f"stopped after {epoch + 1} of {epochs} epochs of a classifier")
-    right = _in_batches(net, test_images).argmax(dim=1) == test_labels.to(test_images.device)
-    return Classifier(net, float(right.double().mean()))
+    return Classifier(net, accuracy(net, test_images, test_labels))
+
+
+def accuracy(net: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """The share of images that a net in evaluation mode puts into their class; raises as `logits`.
+
+    >>> from helpers.datasets import load
+    >>> from helpers.models import lenet
+    >>> held = load("digits", "test")
+    >>> 0 <= accuracy(lenet(seed=0).eval(), held.images, held.labels) <= 1
+    True
+    """
+    right = _in_batches(net, images).argmax(dim=1) == labels.to(images.device)
+    return float(right.double().mean())
 
 
 @torch.no_grad()

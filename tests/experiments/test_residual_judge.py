@@ -7,8 +7,9 @@ import torch
 
 from helpers.datasets import load
 from helpers.experiments import residual_judge
-from helpers.experiments.residual_judge import Setting, accuracy, main, train
+from helpers.experiments.residual_judge import Setting, main, train
 from helpers.scores import OneCycle, read_judge
+from helpers.scores.classifiers import accuracy
 from helpers.scores.weights import JUDGES
 
 TINY = Setting(data="digits", width=2, blocks=1, plan=OneCycle(epochs=1, batch=256))
@@ -30,7 +31,8 @@ def test_the_command(tiny, tmp_path, capsys):
     found, straight = read_judge(tmp_path / "a.pt"), train(TINY)
     for one, other in zip(found.net.parameters(), straight.net.parameters(), strict=True):
         assert torch.equal(one, other)
-    assert found.accuracy == straight.accuracy == accuracy(found, load("digits", "test"))
+    held = load("digits", "test")
+    assert found.accuracy == straight.accuracy == accuracy(found.net, held.images, held.labels)
     said = capsys.readouterr().out
     assert f"{found.accuracy:.4f} of the test images" in said and found.name[-8:] in said
 
