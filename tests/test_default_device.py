@@ -13,6 +13,7 @@ import torch
 from helpers import analysis
 from helpers.analysis.dynamics import flow, iterate, largest_stable_step, play
 from helpers.analysis.paths import path_profile
+from helpers.analysis.rest import find_rest
 from helpers.analysis.stability import classify
 from helpers.analysis.surfaces import eigen_plane, loss_plane, projected
 from helpers.datasets import load, synthetic
@@ -22,7 +23,16 @@ from helpers.games.networks import joint_point, network_game, spectral_norms
 from helpers.losses.penalty import GradientPenalty
 from helpers.losses.scalars import LOGISTIC
 from helpers.losses.table import LOSSES
-from helpers.models import Players, dcgan, gaussians_nets, lenet, mlp, sn_cnn, two_cluster_nets
+from helpers.models import (
+    Players,
+    dcgan,
+    gaussians_nets,
+    lenet,
+    mlp,
+    small_resnet,
+    sn_cnn,
+    two_cluster_nets,
+)
 from helpers.models.line import LineNet
 from helpers.operators import hessian, jacobian
 from helpers.outer.basins import find_basins
@@ -37,6 +47,8 @@ from helpers.scores.metrics import (
     inception_score,
     score_range,
 )
+from helpers.scores.one_cycle import OneCycle, train_one_cycle
+from helpers.scores.samples import kernel_distance, precision_and_recall
 from helpers.spectra import top_eigenpairs
 from helpers.training.nudged import Nudged
 from helpers.training.optimizers import Extragradient, Optimistic
@@ -79,6 +91,11 @@ def classifier():
         return train_judge(DIGITS.images, DIGITS.labels, **test, seed=0, epochs=1)
 
 
+def by_one_cycle():
+    net = small_resnet(seed=0, width=2, blocks=1, channels=1)
+    return train_one_cycle(net, DIGITS.images, DIGITS.labels, OneCycle(epochs=1, batch=30), seed=0)
+
+
 CALLS = {
     "xi": lambda: xi(1, [0, 1, 2], LOGISTIC, LOGISTIC),
     "exact values": lambda: (phi_js([0.0, 4.0], [0.0, 0.0]), phi_rs([0.0, 4.0], [0.0, 0.0])),
@@ -92,6 +109,7 @@ CALLS = {
     "iterate": lambda: iterate(PULL, [1.0, 0.0], "extragradient", size=0.1, steps=3),
     "stable step": lambda: largest_stable_step(rotating_saddle(), [1.0, 1.0, 0.0], "alternating"),
     "classify": lambda: classify(rotating_saddle(), [1.0, 1.0, 0.0]).spectrum_g,
+    "rest": lambda: find_rest(rotating_saddle(), [0.9, 1.1, 0.1]).point,
     "path": lambda: path_profile(PULL, [1.0, 1.0], [0.01, 0.01], [0.0, 2.0]).angle,
     "plane": lambda: eigen_plane(rotating_saddle(), "G", [1.0, 1.0, 0.0], "ends").values,
     "loss plane": lambda: (
@@ -125,6 +143,9 @@ CALLS = {
     "range": lambda: score_range(BLANK, DIGITS.images, n=20).noise_score,
     "counts": lambda: (class_counts(BLANK, IMAGES), class_entropy([1, 2])),
     "classifier": lambda: list(classifier().net.parameters()),
+    "one cycle": lambda: list(by_one_cycle().parameters()),
+    "kernel distance": lambda: kernel_distance(X, Z, subsets=2, most=3),
+    "precision": lambda: list(precision_and_recall(X, Z)),
     "images": lambda: load("digits", size=16).subset(5, seed=0).images,
     "two clusters": lambda: synthetic.two_clusters(2, seed=0, n=4).reals,
     "circle": lambda: synthetic.circle_of_gaussians(2, seed=0, n=4).latents,

@@ -16,16 +16,28 @@ from helpers.games.closed_form import dirac_gan
 from helpers.ledger import rules
 from helpers.losses.penalty import GradientPenalty
 from helpers.losses.scalars import LOGISTIC, check_loss, hinge, least_squares
-from helpers.models import dcgan, gaussians_nets, lenet, mlp, sn_cnn, two_cluster_nets
+from helpers.models import (
+    dcgan,
+    gaussians_nets,
+    lenet,
+    mlp,
+    small_resnet,
+    sn_cnn,
+    two_cluster_nets,
+)
 from helpers.models.line import LineNet
 from helpers.outer.basins import find_basins
-from helpers.outer.escape import barrier, escape_times
+from helpers.outer.escape import barrier, barriers, escape_times
 from helpers.outer.exact import on_cycle, phi_js, phi_rs, xi
 from helpers.outer.lipschitz import phi_lipschitz
 from helpers.outer.states import stuck_states
+from helpers.outer.transport import matching, wasserstein
+from helpers.outer.traps import trap_slope
 from helpers.outer.wide_generator import WideGenerator
 from helpers.scores.metrics import class_entropy, modes
+from helpers.scores.one_cycle import OneCycle
 from helpers.scores.printed import printed_scores
+from helpers.scores.samples import kernel_distance, precision_and_recall
 from helpers.training.nudged import Nudged
 from helpers.training.optimizers import Extragradient, Optimistic
 from helpers.training.schedules import averaging, falling
@@ -63,6 +75,10 @@ DOORS = {
         [[[1.0, 2.0]], [[0, 1]], 1.0, 1.0],
     ),
     "barrier": (barrier, [[[1.0, 2.0]], [[0, 0]], 0, 1]),
+    "barriers": (barriers, [[1.0, 2.0], [[0]]]),
+    "matching": (matching, [[0.0, 1.0], [0.0, 0.0]]),
+    "wasserstein": (wasserstein, [[0.0, 1.0], [0.0, 0.0]]),
+    "trap_slope": (trap_slope, ["js", 1]),
     "check_loss": (check_loss, ["js"]),
     "hinge": (hinge, [1.0]),
     "least_squares": (least_squares, [1.0]),
@@ -80,6 +96,18 @@ DOORS = {
     "switches": (sign_switches, [[1.0, -1.0]]),
     "entropy": (class_entropy, [[1, 2]]),
     "modes": (modes, [[1, 2]]),
+    "one_cycle": (
+        lambda e, b, r, d, s: OneCycle(epochs=e, batch=b, rate=r, decay=d, shift=s),
+        [1, 2, 0.1, 0.1, 0],
+    ),
+    "kernel_distance": (
+        lambda x, y, n, m, s: kernel_distance(x, y, subsets=n, most=m, seed=s),
+        [torch.zeros(3, 2), torch.ones(3, 2), 1, 2, 0],
+    ),
+    "precision": (
+        lambda x, y, k: precision_and_recall(x, y, neighbours=k),
+        [torch.zeros(3, 2), torch.ones(3, 2), 1],
+    ),
     "printed_scores": (printed_scores, ["sun2020"]),
     "flow": (
         lambda times, speed: flow(GAME, [[0.1, 0.1]], times, speed=speed),
@@ -90,6 +118,14 @@ DOORS = {
         ["simultaneous", 0.1, 2],
     ),
     "stable": (lambda method: largest_stable_step(GAME, [0.0, 0.0], method), ["simultaneous"]),
+    "find_rest": (
+        lambda start, t, w, most: analysis.find_rest(GAME, start, tolerance=t, within=w, most=most),
+        [[0.1, 0.1], 1e-6, 9.0, 5],
+    ),
+    "turns": (
+        lambda J, p, rate, m, steps: analysis.turns(J, p, rate=rate, momentum=m, steps=steps),
+        [[[1.0, 0.0], [0.0, 1.0]], 1, 0.1, 0.5, (1, 1)],
+    ),
     "classify": (lambda t: classify(GAME, [0.0, 0.0], tolerance=t), [1e-3]),
     "gap_to_formula": (
         lambda s, n, k, steps: gap_to_formula(
@@ -117,6 +153,10 @@ DOORS = {
         [0, 2, 1, 1],
     ),
     "lenet": (lambda s, c, k: lenet(seed=s, channels=c, classes=k), [0, 1, 2]),
+    "small_resnet": (
+        lambda s, w, b, c, k: small_resnet(seed=s, width=w, blocks=b, channels=c, classes=k),
+        [0, 1, 1, 1, 2],
+    ),
     "sn_cnn": (lambda s, size, n: sn_cnn(seed=s, size=size, narrow=n), [0, 32, 32]),
     "gaussians": (lambda s: gaussians_nets(seed=s), [0]),
     "two nets": (
@@ -150,6 +190,10 @@ DOORS = {
     "stays": (
         analysis.longest_stays,
         [np.full((2, 1, 2), 0.5), [1, 2]],
+    ),
+    "collapses": (
+        lambda s, i, n, least: analysis.collapses(s, i, shortest=n, least=least),
+        [np.full((2, 1, 2), 0.5), [1, 2], 1, 0.1],
     ),
     "holds": (rules.holds, [1.0, {"rule": "at_most", "paper": 2}]),
     "check_rule": (rules.check_rule, [{"rule": "at_most", "paper": 2}]),

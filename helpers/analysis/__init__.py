@@ -3,6 +3,7 @@
 from helpers.analysis.coverage import (
     Coverage,
     Stays,
+    collapses,
     coverage,
     least_loss,
     longest_stays,
@@ -18,8 +19,16 @@ from helpers.analysis.curves import (
 )
 from helpers.analysis.dynamics import STEPS, Flow, flow, iterate, largest_stable_step, play
 from helpers.analysis.endpoints import Bump, EndPoint, bump, end_point, leading_end_point
-from helpers.analysis.linear import Decoupled, decoupled, evenness, linear_orbit, rotation
+from helpers.analysis.linear import (
+    Decoupled,
+    decoupled,
+    evenness,
+    linear_orbit,
+    rotation,
+    turns,
+)
 from helpers.analysis.paths import PathProfile, path_profile, sign_switches
+from helpers.analysis.rest import Rest, find_rest
 from helpers.analysis.stability import Classification, classify
 from helpers.analysis.surfaces import (
     EigenPlane,
@@ -42,15 +51,18 @@ __all__ = [
     "LossPlane",  # a player's loss over a plane through a point
     "PathProfile",  # the field along straight paths, one for each of m end points
     "ProjectedPath",  # a training projected on a plane, and what the plane does not show
+    "Rest",  # where a search for a stationary point ended
     "Stays",  # the longest time that each of S members stayed at one mode
     "bump",  # the bump of a path profile (Berard et al. 2020, Fig. 3)
     "classify",  # say whether a point is stationary, an LSSP, a DNE, and by what margins
+    "collapses",  # every run of records with one mode covered, if it is long enough
     "correlations",  # how two curves go together, in the readings a paper may have meant
     "coverage",  # when all modes were covered, from the shares of points near each over a training
     "decoupled",  # eigenvalues of a linear game, and the real basis in which it decouples
     "eigen_plane",  # the plane of two leading eigenvectors
     "end_point",  # analyse the end of a training by the full spectra there
     "evenness",  # how evenly a linear game attracts, 1 if alike in all directions
+    "find_rest",  # search for a stationary point from a start
     "flow",  # follow d omega / dt = -v(omega) from many starts, by scipy's solve_ivp (DOP853)
     "iterate",  # iterates of a plain method from one start or many: `play` with steps of one size
     "largest_stable_step",  # the size below which a method is drawn to a point
@@ -70,4 +82,5 @@ __all__ = [
     "shares_near",  # share of each member's points near each mode
     "sign_switches",  # how often a row of numbers changes sign; zeros and NaN count as neither sign
     "turning",  # place of the minimum of a curve's running mean over five records
+    "turns",  # what an iteration of descent with momentum does to a small displacement
 ]

@@ -11,10 +11,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
+from pandas import DataFrame
 from torch import Tensor
 from torch.nn.functional import one_hot
 
-from helpers.inputs import real_array, real_number, shown
+from helpers.inputs import real_array, real_number, shown, whole_number
 from helpers.losses.scalars import PAIRING, SEPARABLE, ScalarFunction, check_loss
 from helpers.outer.exact import xi
 
@@ -147,10 +148,8 @@ def coverage(shares: ArrayLike, iterations: ArrayLike, *, least: float = 0.1) ->
     (array([2]), array([4]), array([2]), array([1]))
     """
     shares, when = _records(shares, iterations)
-    if not 0 < real_number("least", least) <= 1:
-        raise ValueError(f"least is above 0 and at most 1, got {least}")
     modes = shares.shape[2]
-    covered = (shares >= least / modes).sum(axis=2)  # (t, S)
+    covered = (shares >= _share("least", least) / modes).sum(axis=2)  # (t, S)
     full, single = covered == modes, covered == 1
     never = when[-1]
     first = np.where(full.any(axis=0), when[full.argmax(axis=0)], never)
@@ -176,6 +175,47 @@ def longest_stays(shares: ArrayLike, iterations: ArrayLike) -> Stays:
     """
     shares, when = _records(shares, iterations)
     return _longest_runs(np.where(shares.max(axis=2) >= 0.9, shares.argmax(axis=2), -1), when)
+
+
+def collapses(
+    shares: ArrayLike, iterations: ArrayLike, *, shortest: int, least: float = 0.1
+) -> DataFrame:
+    """Every unbroken run of records with exactly one mode covered, if it is long enough.
+
+    Args:
+        shares, iterations, least: as for `coverage`, whose `longest` is the longest of them.
+        shortest: iterations that a run lasts at least.
+
+    Returns:
+        A row per run: its "member"; the iterations "start", of the last record before it or 0, and
+        "end", of its last record; its "length" in iterations; and whether it is "last", with no
+        record after it.
+
+    Raises:
+        ValueError: as `coverage`, and for a shortest below 1.
+
+    >>> shares = [[[1.0, 0.0]], [[1.0, 0.0]], [[0.5, 0.5]], [[0.0, 1.0]]]
+    >>> collapses(shares, [10, 20, 30, 40], shortest=20)
+       member  start  end  length   last
+    0       0      0   20      20  False
+    """
+    shares, when = _records(shares, iterations)
+    shortest, k = whole_number("shortest", shortest, 1), shares.shape[2]
+    single = (shares >= _share("least", least) / k).sum(axis=2) == 1
+    edge = np.zeros((1, single.shape[1]), dtype=int)
+    # (member, record) of first records, and of those after the last one: sorted, they match.
+    change = np.diff(single.astype(int), axis=0, prepend=edge, append=edge).T
+    (member, first), (_, after) = np.nonzero(change == 1), np.nonzero(change == -1)
+    before = np.concatenate([[0], when])
+    runs = {"member": member, "start": before[first], "end": before[after]}
+    found = DataFrame(runs | {"length": runs["end"] - runs["start"], "last": after == len(when)})
+    return found[found["length"] >= shortest].reset_index(drop=True)
+
+
+def _share(name: str, value: float) -> float:
+    if not 0 < real_number(name, value) <= 1:
+        raise ValueError(f"{name} is above 0 and at most 1, got {value}")
+    return float(value)
 
 
 def _longest_runs(modes: NDArray[np.int64], when: NDArray[np.int64]) -> Stays:

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.linalg import block_diag
 
-from helpers.inputs import real_array, real_number
+from helpers.inputs import real_array, real_number, shown, whole_number
 
 
 @dataclass(frozen=True, eq=False)
@@ -132,6 +132,46 @@ def evenness(J: ArrayLike) -> float:
     J = _square(J)
     symmetric = float(np.linalg.norm(J + J.T))
     return float(2 * np.trace(J) / np.sqrt(len(J))) / symmetric if symmetric else np.nan
+
+
+def turns(
+    J: ArrayLike, p: int, *, rate: float, momentum: float = 0.0, steps: tuple[int, int] = (1, 1)
+) -> NDArray[np.float64]:
+    """(2 n, 2 n) what an iteration of descent in turn does to a small displacement, and velocities.
+
+    D takes its steps first and then G, as in `helpers.training.train`, each by torch's SGD:
+    a velocity u becomes ``momentum u + gradient``, and the weights move by ``-rate u``. The state
+    is the displacement from a stationary point, n numbers, and the velocities of all weights. A
+    small displacement grows if an eigenvalue lies outside the unit circle.
+
+    Args:
+        J: (n, n) the Jacobian there.
+        p: number of G's weights, which come first.
+        rate, momentum: of both players; the momentum is in [0, 1).
+        steps: of D and of G.
+
+    Raises:
+        ValueError: for what is not a square matrix of finite numbers, and numbers out of range.
+
+    >>> turns([[1.0, 0.0], [0.0, 2.0]], 1, rate=0.1)[:2, :2]
+    array([[0.9, 0. ],
+           [0. , 0.8]])
+    """
+    J = _square(J)
+    n, p = len(J), whole_number("p", p, 1, len(J) - 1)
+    rate, momentum = real_number("rate", rate, above=0), real_number("momentum", momentum, least=0)
+    if momentum >= 1:
+        raise ValueError(f"a momentum is in [0, 1), got {momentum}")
+    if not isinstance(steps, tuple | list) or len(steps) != 2:
+        raise ValueError(f"steps are D's and G's, got {shown(steps)}")
+    whole = np.eye(2 * n)
+    for count, own in zip(steps, (slice(p, n), slice(0, p)), strict=True):
+        step, velocity = np.eye(2 * n), slice(own.start + n, own.stop + n)
+        step[velocity, :n] = J[own]
+        step[velocity, velocity] *= momentum
+        step[own] -= rate * step[velocity]
+        whole = np.linalg.matrix_power(step, whole_number("a number of steps", count, 0)) @ whole
+    return whole
 
 
 def _square(J: ArrayLike) -> NDArray[np.float64]:

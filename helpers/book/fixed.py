@@ -19,14 +19,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from helpers.experiments import find
+from helpers.experiments import find, stay_points, stays
 from helpers.experiments.image_training import SETTINGS, Setting, train_images
 from helpers.experiments.mixture_training import train_mixture
 from helpers.experiments.protocol import setting_of
 from helpers.experiments.ring_training import Setting as RingSetting
 from helpers.experiments.ring_training import train_ring
 from helpers.experiments.two_cluster_training import Setting as ClusterSetting
-from helpers.experiments.two_cluster_training import Size, train
+from helpers.experiments.two_cluster_training import Size, draw, train
 from helpers.games import Game
 from helpers.operators import hessian, jacobian
 from helpers.spectra import game_eigenvalues, top_eigenpairs
@@ -54,6 +54,16 @@ def _two_clusters() -> Numbers:
     size = Size(members=4, iterations=_ITERATIONS, lacks="all but the start")
     found = {name: train(ClusterSetting(name), size, seed=0) for name in ("js", "rs")}
     return {f"{name}: D's loss": _plain(trained.loss[-1]) for name, trained in found.items()}
+
+
+def _stays() -> Numbers:
+    setting, every = ClusterSetting(), _ITERATIONS
+    size = stays.Size(members=1, iterations=every, every=every, lacks="all but the start")
+    point = stays.train(setting, size, seed=0).weights[_ITERATIONS][0].double()
+    member = stay_points.member_of(setting, draw(setting, 1, seed=0)[1], 0)
+    found = stay_points.curvature(member, point)[0] | stay_points.growth(member, point)
+    names = ("norm", "lowest", "top_g", "top_d", "grow_method", "grow_plain", "grow_single")
+    return {f"js after four iterations: {name}": [found[name]] for name in names}
 
 
 def _mixture() -> Numbers:
@@ -129,6 +139,7 @@ def _plain(values: Iterable[Any]) -> list[float]:
 
 FIXED = {
     "two_clusters": _two_clusters,
+    "traps": _stays,
     "mixture_of_gaussians": _mixture,
     "mnist_game": _images,
     "nugan": _ring,

@@ -7,23 +7,18 @@ a picture. Links within the site lead nowhere from a file, unless the site has a
 from __future__ import annotations
 
 import base64
-import functools
-import http.server
 import io
-import shutil
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from datetime import datetime, timezone
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import helpers
+from helpers.book.browser import headless, served
 from helpers.book.layout import Layout
 
 FILE = "ganscapes.pdf"
-_FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--enable-unsafe-swiftshader")
 _PAPER = {"printBackground": True, "paperWidth": 8.27, "paperHeight": 11.69}
 _READY = """
 const done = arguments[arguments.length - 1];
@@ -62,7 +57,9 @@ def write(layout: Layout) -> Path:
     if not layout.html.exists():
         raise FileNotFoundError("no site built; run `make book`")
     address = layout.site_address()
-    with _served(layout.html) as site, _browser() as browser:
+    with served(layout.html) as site, headless() as browser:
+        browser.set_window_size(1000, 1400)
+        browser.set_script_timeout(120)
         parts = []
         for page in layout.documents():
             browser.get(f"{site}/{page}")
@@ -128,42 +125,3 @@ def _front(browser: Any, titles: Sequence[str], counts: Sequence[int]) -> bytes:
 
 def _printed(browser: Any) -> bytes:
     return base64.b64decode(browser.execute_cdp_cmd("Page.printToPDF", _PAPER)["data"])
-
-
-@contextmanager
-def _browser() -> Iterator[Any]:
-    from selenium import webdriver
-
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = next((path for name in names if (path := shutil.which(name))), None)
-    driver = shutil.which("chromedriver")
-    if found is None or driver is None:
-        raise FileNotFoundError("no Chromium and ChromeDriver found to print the pages")
-    options = webdriver.ChromeOptions()
-    options.binary_location = found
-    for flag in _FLAGS:
-        options.add_argument(flag)
-    browser = webdriver.Chrome(options=options, service=webdriver.ChromeService(driver))
-    browser.set_window_size(1000, 1400)
-    browser.set_script_timeout(120)
-    try:
-        yield browser
-    finally:
-        browser.quit()
-
-
-class _Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@contextmanager
-def _served(folder: Path) -> Iterator[str]:
-    """The address of a folder, served as long as the block lasts."""
-    handler = functools.partial(_Quiet, directory=str(folder))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()

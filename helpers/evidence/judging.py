@@ -42,7 +42,7 @@ def judged(claim_id: str, *, folder: Path | str | None = None) -> Judgement | No
         folder: folder of a store, whose runs are judged in place of the shipped evidence.
 
     Raises:
-        ValueError: for an unknown claim, and a quantity that names no existing experiment.
+        ValueError: for an unknown claim, and a quantity that its experiment does not measure.
 
     >>> judged("C01") is None
     True
@@ -51,7 +51,7 @@ def judged(claim_id: str, *, folder: Path | str | None = None) -> Judgement | No
     names = dict.fromkeys(q["experiment"] for q in claim["quantities"] if "experiment" in q)
     if not names:
         return None
-    own = [name for name in names if name in experiments.ORDER]  # others still belong to a chapter
+    own = [name for name in names if name in experiments.ORDER]  # others are judged where they run
     firsts = {name: next(iter(experiments.find(name).READINGS)) for name in own}
     rows = {name: runs(name, folder=folder) for name in own}
     found, arms = _judged(claim_id, firsts, rows)

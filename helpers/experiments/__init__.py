@@ -3,6 +3,7 @@
 `ORDER` lists those with the shape that `protocol` defines; `helpers.evidence` runs them.
 
 baselines             Durall et al. 2021: which NSGAN behaves as theirs does
+bounded_slopes        starts that a discriminator of bounded slope leaves trapped, loss by loss
 densities             Durall et al. 2021: spectral densities of GANs small enough for exact ones
 ensembles             records of a whole training, and members arm by arm
 five_gaussians        Sun et al. 2020, released code: five Gaussians on a circle
@@ -15,20 +16,28 @@ image_members         images: how one is trained and examined, step by step
 image_quantities      Durall et al. 2021: what claims about images are judged by
 image_training        DCGANs on images, trained as Berard et al. 2020 do
 images                Berard et al. 2020: image GANs as games
+imbalance             Sun et al. 2020: two digits, one of them rare
 judges                Berard et al. 2020: LeNets that score images
 lenses                nine GANs on the ring, each examined in the ways of all three papers
 mixture               Berard et al. 2020: the mixture of Gaussians
 mixture_ends          the mixture: what is measured on a trained member
 mixture_quantities    the mixture: what claims are judged by
 mixture_training      the mixture: how a block is trained
+narrow_nets           Sun et al. 2020: narrow nets on images, paired and separable losses
+narrow_setting        narrow nets: what they are trained with
+narrow_training       narrow nets: how one is trained, as released
+narrow_watch          narrow nets: how one is scored along its training, and by which judge
 nudged_images         Durall et al. 2021: NSGAN and NuGAN on nets that behave as theirs do
 parts                 parts of a run that are computed once
 protocol              the shape of an experiment
 pull                  the smallest game that rotates, and methods made for games on it
 quadratic             nudged steps down a rotated quadratic
+residual_judge        the judge of CIFAR-10: a small ResNet, whose weights the package ships
 ring                  a ring of eight Gaussians: mode collapse, nudging and sharpness
 ring_training         the ring: what is drawn, trained and recorded
 setting               what the settings of all experiments have in common
+stay_points           two clusters: what is measured at a point of a training
+stays                 two clusters: stationary points, curvature and escape where training stays
 surfaces              Durall et al. 2021: loss surfaces of an NSGAN, and its path on them
 two_cluster_arms      two clusters: what is varied, by name
 two_cluster_quantities two clusters: what claims are judged by
@@ -45,8 +54,10 @@ from helpers.inputs import one_of
 # In the order in which they are run: what decides most claims first.
 ORDER = (
     "two_clusters",
+    "stays",
     "mixture",
     "five_gaussians",
+    "bounded_slopes",
     "densities",
     "surfaces",
     "ring",
@@ -57,6 +68,8 @@ ORDER = (
     "image_epochs",
     "judges",
     "images",
+    "narrow_nets",
+    "imbalance",
 )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pandas import DataFrame, Series, concat
+from torch import Tensor
 
 from helpers.experiments.protocol import Rows
 from helpers.training.train import Diverged, EnsembleResult
@@ -27,7 +28,7 @@ def records_of(
     iterations: int,
     every: int,
     shapes: Mapping[str, tuple[int, ...]],
-) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]], dict[int, int]]:
+) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]], dict[int, int], dict[int, Tensor]]:
     """A training's records over all iterations, NaN once a member has diverged.
 
     Args:
@@ -36,8 +37,8 @@ def records_of(
         shapes: the shape of each record at one time, by name.
 
     Returns:
-        The iterations (t,), the records (t, ...) by name, and the iterations in which members
-        diverged, by member.
+        The iterations (t,), the records (t, ...) by name, the iterations in which members diverged,
+        by member, and the weights (S, p + q) that were kept, by iteration.
     """
     try:
         run = train(iterations=iterations)
@@ -49,7 +50,7 @@ def records_of(
         kept = run.records[name] if done else np.zeros((0, *shape), dtype=np.float32)
         records[name] = np.full((len(times), *shape), np.nan, dtype=kept.dtype)
         records[name][:done] = kept
-    return times, records, run.diverged
+    return times, records, run.diverged, run.snapshots
 
 
 def quartiles(values: ArrayLike, iterations: ArrayLike) -> DataFrame:

@@ -123,7 +123,7 @@ def train(
     """
     iterations, members = whole_number("iterations", size.iterations, _EVERY), size.members
     data = circle_of_gaussians(members, seed=seed, modes=MODES)
-    times, records, diverged = records_of(
+    times, records, diverged, _ = records_of(
         partial(
             train_ensemble,
             [gaussians_nets(seed=member_seed(seed, member)) for member in range(members)],

@@ -41,6 +41,7 @@ class TrainingSetting:
     method: str = "adam"  # or "extra-adam"; without Adam "simultaneous" or "extragradient"
     rates: tuple[float, float] = (2e-4, 2e-4)  # learning rates of G and of D
     beta: float = 0.5  # decay of Adam's first moment; plain descent has none
+    second_beta: float = 0.999  # decay of its second moment
     penalty: GradientPenalty | None = None  # on D's slope
     nudging: Nudging | None = None  # of Adam, as in Durall et al. 2021
 
@@ -87,7 +88,7 @@ def _optimizer(
 ) -> Optimizer:
     optimizer: Optimizer
     if "adam" in setting.method:
-        optimizer = Adam(weights, lr=rate, betas=(setting.beta, 0.999))
+        optimizer = Adam(weights, lr=rate, betas=(setting.beta, setting.second_beta))
     else:
         optimizer = SGD(weights, lr=rate)
     if setting.method.startswith("extra"):

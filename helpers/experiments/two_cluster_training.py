@@ -6,8 +6,8 @@ steps of D and ten of G per iteration, a record every second iteration.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -110,6 +110,8 @@ class Trained:
     logits: NDArray[np.float32]  # (t, S, 2) D's logits in the middle of each cluster
     points: NDArray[np.float16]  # (t, S, n) some of the generated points
     diverged: Mapping[int, int]  # member: the iteration in which its loss ceased to be finite
+    # Weights (S, p + q) of all members after the iterations that were to be kept.
+    weights: Mapping[int, Tensor] = field(default_factory=dict)
 
     @property
     def shares(self) -> NDArray[np.float32]:
@@ -201,6 +203,7 @@ def train(
     device: torch.device | str = "cpu",
     folder: Path | None = None,
     until: Until | None = None,
+    keep: Collection[int] = (),
 ) -> Trained:
     """Train the members of a setting side by side.
 
@@ -210,6 +213,7 @@ def train(
         device: where to train.
         folder: for the checkpoint; without it none is written.
         until: as in `helpers.training.Recording`.
+        keep: iterations after which the weights are kept.
 
     Raises:
         ValueError: for fewer than 2 iterations; and as `draw` and `train_ensemble`.
@@ -220,17 +224,23 @@ def train(
     """
     iterations = setting.longer * whole_number("iterations", size.iterations, _EVERY)
     players, samples = draw(setting, size.members, seed=seed)
-    checkpoint = in_folder(folder)
-    times, records, diverged = records_of(
+    recording = Recording(
+        every=_EVERY,
+        observe=_observe,
+        snapshots=keep,
+        checkpoint=in_folder(folder),
+        until=until,
+    )
+    times, records, diverged, weights = records_of(
         partial(
             train_ensemble,
             players,
             samples.latents,
             samples.reals,
-            loss=_loss(setting),
+            loss=loss_of(setting),
             optimizer=partial(torch.optim.SGD, lr=setting.lr, momentum=setting.momentum),
             steps=setting.steps,
-            recording=Recording(every=_EVERY, observe=_observe, checkpoint=checkpoint, until=until),
+            recording=recording,
             device=device,
         ),
         iterations,
@@ -250,10 +260,16 @@ def train(
         logits=records["logits"],
         points=records["points"],
         diverged=diverged,
+        weights=weights,
     )
 
 
-def _loss(setting: Setting) -> GanLoss:
+def loss_of(setting: Setting) -> GanLoss:
+    """Both players' losses as they are trained; D's is weighted as the setting says.
+
+    >>> loss_of(Setting("js")).name, loss_of(Setting("rs")).name
+    ('js*0.5', 'rs')
+    """
     loss = find_loss(setting.loss)
     weight = setting.rate_factor * setting.d_weight / (1 if loss.pairs else 2)
     return loss if weight == 1 else loss.weighted(weight)

@@ -98,15 +98,26 @@ PAIRING: dict[str, ScalarFunction] = {
     "rp-hinge": hinge(1.0),
     "rp-ls": least_squares(1.0),
 }
+# h of the pairing losses whose supremum is infinite unless the slope of f is bounded.
+BOUNDED: dict[str, ScalarFunction] = {"wgan": IDENTITY}
 
 
-def check_loss(name: str) -> str:
+def check_loss(name: str, *, bounded: bool = False) -> str:
     """Return a loss's name, or raise a ValueError that lists the known names.
 
-    >>> check_loss("rs")
-    'rs'
+    Args:
+        name: of the loss.
+        bounded: whether the slope of f is bounded, without which W-GAN has no landscape.
+
+    >>> check_loss("rs"), check_loss("wgan", bounded=True)
+    ('rs', 'wgan')
     """
-    if not isinstance(name, str) or (name not in SEPARABLE and name not in PAIRING):
-        known = ", ".join([*SEPARABLE, *PAIRING])
-        raise ValueError(f"unknown loss {name!r}; the losses with an exact landscape are {known}")
-    return name
+    known = [*SEPARABLE, *PAIRING, *(BOUNDED if bounded else ())]
+    if isinstance(name, str) and name in known:
+        return name
+    why = ""
+    if isinstance(name, str) and name in BOUNDED:
+        why = " where the slope of f is not bounded, as its supremum is infinite"
+    raise ValueError(
+        f"unknown loss {name!r}{why}; the losses with an exact landscape are {', '.join(known)}"
+    )

@@ -7,6 +7,8 @@ disc_resblocks.py).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 
 from torch import Tensor, nn
@@ -15,11 +17,14 @@ from torch.nn.utils.parametrizations import spectral_norm
 from helpers.inputs import whole_number
 from helpers.models.players import Players, seeded
 
+MakeLayer = Callable[[nn.Conv2d | nn.Linear], nn.Module]
 _LATENT = 128
-_NARROW = (1, 2, 4, 8, 16, 32)  # divisors of 64 that leave a bottleneck channels to halve
+NARROW = (1, 2, 4, 8, 16, 32)  # divisors of 64 that leave a bottleneck channels to halve
 
 
-def sn_cnn(*, seed: int, size: int = 32, narrow: int = 1) -> Players:
+def sn_cnn(
+    *, seed: int, size: int = 32, narrow: int = 1, normed: bool = True, released: bool = True
+) -> Players:
     """The CNN of Sun et al. 2020, Section 6, Table 2, as released: spectral norm on all of D.
 
     G maps latents (N, 128) to images (N, 3, size, size) in [-1, 1] by a linear layer, three
@@ -32,6 +37,9 @@ def sn_cnn(*, seed: int, size: int = 32, narrow: int = 1) -> Players:
         seed: for both initialisations.
         size: 32 for CIFAR-10, 48 for STL-10.
         narrow: divides all numbers of channels; 2 is the paper's "channel/2".
+        normed: whether D has spectral norm. Table 2 also has a CNN without it, which was not
+            released: here it is the same net with plain layers.
+        released: whether weights start as released; otherwise all have torch's initialisation.
 
     Raises:
         ValueError: for a size other than 32 or 48, and a narrow that is not 1, 2, 4, 8, 16 or 32.
@@ -42,32 +50,42 @@ def sn_cnn(*, seed: int, size: int = 32, narrow: int = 1) -> Players:
     size, narrow = _check(size, narrow)
     width, side = 64 // narrow, size // 8
     with seeded(seed):
-        return Players(_cnn_generator(width, side), _cnn_discriminator(width, side))
+        layer = partial(_layer, normed=normed, released=released)
+        return Players(
+            _cnn_generator(width, side, released), _cnn_discriminator(width, side, layer)
+        )
 
 
-def _cnn_generator(width: int, side: int) -> nn.Sequential:
+def _cnn_generator(width: int, side: int, released: bool) -> nn.Sequential:
     first = nn.Linear(_LATENT, 8 * width * side**2)
     layers: list[nn.Module] = [first, nn.Unflatten(1, (8 * width, side, side))]
     for before, after in pairwise([8 * width, 4 * width, 2 * width, width]):
         layers += [nn.ConvTranspose2d(before, after, 4, 2, 1), nn.BatchNorm2d(after), nn.ReLU()]
     last = nn.Conv2d(width, 3, 3, padding=1)
-    for each in (first, last):
+    for each in (first, last) if released else ():
         nn.init.xavier_uniform_(each.weight)
     return nn.Sequential(*layers, last, nn.Tanh())
 
 
-def _cnn_discriminator(width: int, side: int) -> nn.Sequential:
+def _cnn_discriminator(width: int, side: int, layer: MakeLayer) -> nn.Sequential:
     layers: list[nn.Module] = []
     sizes = [3, width, 2 * width, 4 * width, 8 * width]
     for before, after in pairwise(sizes):
-        layers += [_normed(nn.Conv2d(before, after, 3, padding=1)), nn.LeakyReLU(0.1)]
+        layers += [layer(nn.Conv2d(before, after, 3, padding=1)), nn.LeakyReLU(0.1)]
         if after < sizes[-1]:
-            layers += [_normed(nn.Conv2d(after, after, 4, 2, 1)), nn.LeakyReLU(0.1)]
-    last = _normed(nn.Linear(8 * width * side**2, 1, bias=False))
+            layers += [layer(nn.Conv2d(after, after, 4, 2, 1)), nn.LeakyReLU(0.1)]
+    last = layer(nn.Linear(8 * width * side**2, 1, bias=False))
     return nn.Sequential(*layers, nn.Flatten(), last, nn.Flatten(0))
 
 
-def sn_resnet(*, seed: int, size: int = 32, narrow: int = 1, bottleneck: bool = False) -> Players:
+def sn_resnet(
+    *,
+    seed: int,
+    size: int = 32,
+    narrow: int = 1,
+    bottleneck: bool = False,
+    released: bool = True,
+) -> Players:
     """The ResNet of Sun et al. 2020, Section 6, Table 2, as released: spectral norm on all of D.
 
     G maps latents (N, 128) to images (N, 3, size, size) in [-1, 1] by a linear layer and three
@@ -81,6 +99,7 @@ def sn_resnet(*, seed: int, size: int = 32, narrow: int = 1, bottleneck: bool = 
         narrow: divides all numbers of channels; 2 is the paper's "channel/2".
         bottleneck: whether to halve the channels between the two convolutions of each block. The
             sizes that Table 2 prints for its bottlenecks are those with ``narrow=2`` as well.
+        released: whether D's weights start as released; otherwise they have torch's initialisation.
 
     Raises:
         ValueError: for a size other than 32 or 48, and a narrow that is not 1, 2, 4, 8, 16 or 32.
@@ -98,7 +117,11 @@ def sn_resnet(*, seed: int, size: int = 32, narrow: int = 1, bottleneck: bool = 
     with seeded(seed):
         return Players(
             _resnet_generator([each // narrow for each in up], size // 8, bottleneck),
-            _resnet_discriminator([each // narrow for each in down], bottleneck),
+            _resnet_discriminator(
+                [each // narrow for each in down],
+                bottleneck,
+                partial(_layer, normed=True, released=released),
+            ),
         )
 
 
@@ -139,27 +162,27 @@ def _resnet_generator(channels: list[int], side: int, bottleneck: bool) -> nn.Se
     return nn.Sequential(*layers, nn.BatchNorm2d(last), nn.ReLU(), nn.Conv2d(last, 3, 1), nn.Tanh())
 
 
-def _resnet_discriminator(channels: list[int], bottleneck: bool) -> nn.Sequential:
+def _resnet_discriminator(channels: list[int], bottleneck: bool, layer: MakeLayer) -> nn.Sequential:
     first, last = channels[0], channels[-1]
     inner = first // 2 if bottleneck else first
     # The image itself goes through no activation, and its shortcut is cheaper after the pooling.
     layers: list[nn.Module] = [
         _Residual(
-            nn.Sequential(nn.AvgPool2d(2), _normed(nn.Conv2d(3, first, 1))),
-            *(_normed(nn.Conv2d(3, inner, 3, padding=1)), nn.LeakyReLU(0.1)),
-            *(_normed(nn.Conv2d(inner, first, 3, padding=1)), nn.AvgPool2d(2)),
+            nn.Sequential(nn.AvgPool2d(2), layer(nn.Conv2d(3, first, 1))),
+            *(layer(nn.Conv2d(3, inner, 3, padding=1)), nn.LeakyReLU(0.1)),
+            *(layer(nn.Conv2d(inner, first, 3, padding=1)), nn.AvgPool2d(2)),
         )
     ]
     for before, after in pairwise(channels):
         inner = before // 2 if bottleneck else before
         block = _Residual(
-            nn.Sequential(_normed(nn.Conv2d(before, after, 1)), nn.AvgPool2d(2)),
-            *(nn.LeakyReLU(0.1), _normed(nn.Conv2d(before, inner, 3, padding=1))),
-            *(nn.LeakyReLU(0.1), _normed(nn.Conv2d(inner, after, 3, padding=1))),
+            nn.Sequential(layer(nn.Conv2d(before, after, 1)), nn.AvgPool2d(2)),
+            *(nn.LeakyReLU(0.1), layer(nn.Conv2d(before, inner, 3, padding=1))),
+            *(nn.LeakyReLU(0.1), layer(nn.Conv2d(inner, after, 3, padding=1))),
             nn.AvgPool2d(2),
         )
         layers.append(block)
-    judge = _normed(nn.Linear(last, 1, bias=False))
+    judge = layer(nn.Linear(last, 1, bias=False))
     return nn.Sequential(*layers, nn.LeakyReLU(0.1), _Total(), judge, nn.Flatten(0))
 
 
@@ -167,16 +190,17 @@ def _enlarge() -> nn.Module:
     return nn.Upsample(scale_factor=2, mode="bilinear")
 
 
-def _normed(layer: nn.Conv2d | nn.Linear) -> nn.Module:
-    """The layer with orthogonal weights and spectral norm."""
-    nn.init.orthogonal_(layer.weight)
-    return spectral_norm(layer)
+def _layer(layer: nn.Conv2d | nn.Linear, *, normed: bool, released: bool) -> nn.Module:
+    """One of D's layers: orthogonal weights if as released, spectral norm if wanted."""
+    if released:
+        nn.init.orthogonal_(layer.weight)
+    return spectral_norm(layer) if normed else layer
 
 
 def _check(size: int, narrow: int) -> tuple[int, int]:
     size, narrow = whole_number("size", size, 1), whole_number("narrow", narrow, 1)
     if size not in (32, 48):
         raise ValueError(f"images have a size of 32 or 48, got {size}")
-    if narrow not in _NARROW:
-        raise ValueError(f"narrow is one of {_NARROW}, got {narrow}")
+    if narrow not in NARROW:
+        raise ValueError(f"narrow is one of {NARROW}, which leave whole channels, got {narrow}")
     return size, narrow

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import label
+from scipy.ndimage import label, minimum_filter
 from scipy.sparse import csr_matrix, diags
 from scipy.sparse.linalg import spsolve
 
@@ -98,13 +98,46 @@ def barrier(values: ArrayLike, goals: ArrayLike, row: int, column: int) -> float
     return float(levels[low] - heights[place])
 
 
-def _grid(values: ArrayLike, goals: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Heights, and which of them are goals."""
+def barriers(values: ArrayLike, goals: ArrayLike) -> NDArray[np.float64]:
+    """The least rise of any path to a goal from each node of a grid, of any dimension.
+
+    Where it is 0 the goals can be reached without climbing, on the grid: what Sun et al. 2020
+    (Definition 4.1) call global-min-reachable. A step changes each coordinate by one at most, so
+    that no barrier is higher than that of `barrier`, whose steps change a single one.
+
+    Args:
+        values: (...) heights, at least one dimension.
+        goals: (m, number of dimensions) place of each, at least one.
+
+    Returns:
+        (...) rises, 0 or more.
+
+    Raises:
+        ValueError: for values that are not a finite grid, goals that are not on it, and no goals.
+
+    >>> barriers([1.0, 3.0, 0.0, 2.0], [[2]])
+    array([2., 0., 0., 0.])
+    """
+    heights, ends = _grid(values, goals, dimensions=None)
+    level = np.where(ends, heights, np.inf)  # the lowest pass so far; it only falls
+    while True:
+        lower = np.maximum(heights, minimum_filter(level, size=3, mode="nearest"))
+        if np.array_equal(lower, level):
+            return level - heights
+        level = lower
+
+
+def _grid(
+    values: ArrayLike, goals: ArrayLike, *, dimensions: int | None = 2
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Heights, and which of them are goals; of any number of dimensions where it is None."""
     heights, nodes = real_array("heights of a finite grid", values), real_array("goals", goals)
-    if heights.ndim != 2 or not heights.size:
-        raise ValueError(f"heights are a finite grid (rows, columns), got shape {heights.shape}")
-    if nodes.ndim != 2 or nodes.shape[1] != 2 or not len(nodes):
-        raise ValueError(f"goals are a row and a column each, at least one, got {shown(goals)}")
+    if not heights.ndim or dimensions not in (None, heights.ndim) or not heights.size:
+        form = "(rows, columns)" if dimensions == 2 else "of one dimension or more"
+        raise ValueError(f"heights are a finite grid {form}, got shape {heights.shape}")
+    if nodes.ndim != 2 or nodes.shape[1] != heights.ndim or not len(nodes):
+        form = "a row and a column" if dimensions == 2 else f"{heights.ndim} whole numbers"
+        raise ValueError(f"goals are {form} each, at least one, got {shown(goals)}")
     if (nodes % 1 != 0).any() or (nodes < 0).any() or (nodes >= heights.shape).any():
         raise ValueError(f"goals are nodes of a grid {heights.shape}, got {shown(goals)}")
     ends = np.zeros(heights.shape, dtype=bool)

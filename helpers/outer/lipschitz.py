@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from helpers.inputs import real_array, real_number
-from helpers.losses.scalars import PAIRING, SEPARABLE, ScalarFunction, check_loss
+from helpers.losses.scalars import BOUNDED, PAIRING, SEPARABLE, ScalarFunction, check_loss
 from helpers.machine.devices import pick_device
 from helpers.outer.exact import check_points
 
@@ -74,7 +74,9 @@ class _Problem:
             t = _apply(rows, u).requires_grad_(True)
             with torch.enable_grad():
                 (first,) = torch.autograd.grad(h.softened(t, mu).sum(), t, create_graph=True)
-                (second,) = torch.autograd.grad(first.sum(), t)
+                # A linear h has no second derivative that autograd could find.
+                bends = first.requires_grad
+                second = torch.autograd.grad(first.sum(), t)[0] if bends else torch.zeros_like(t)
             gradient += self.weight * torch.einsum("bt,bti->bi", first.detach(), rows)
             bend = (-self.weight * second).clamp(min=0)  # h is concave up to rounding
             roots.append(bend.sqrt()[..., None] * rows)
@@ -98,13 +100,14 @@ def phi_lipschitz(
     Args:
         x: (n,) or (n, d) real points; distinct for a pairing loss.
         y: (..., n) or (..., n, d) generated points, one set per batch entry.
-        loss: a name of `scalars.SEPARABLE` or `scalars.PAIRING`.
+        loss: a name of `scalars.SEPARABLE`, `scalars.PAIRING` or `scalars.BOUNDED`. The supremum
+            of "wgan" is L times the Wasserstein distance (`helpers.outer.wasserstein`).
         L: Lipschitz constant, positive: the most f changes per unit of (Euclidean) distance.
         device: where the batch is solved, see `devices.pick_device`.
 
     Returns:
-        (...,) array, at most 1e-7 below the suprema, and never above the exact value of
-        `helpers.outer.exact`.
+        (...,) array, at most 1e-7 below the suprema (for "wgan" times L and the largest distance
+        between two points), and never above the exact value of `helpers.outer.exact`.
 
     Raises:
         ValueError: for an unknown loss, L not positive and finite, bad point sets, or a problem too
@@ -149,7 +152,7 @@ def _solved(
     x: ArrayLike, y: ArrayLike, loss: str, L: float, device: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(...,) suprema, and (..., 2 n) values of f at x and y."""
-    check_loss(loss)
+    check_loss(loss, bounded=True)
     L = real_number("L", L, above=0)
     x, y = real_array("x", x, finite=False), real_array("y", y, finite=False)
     batch = y.shape[: y.ndim - x.ndim]
@@ -168,7 +171,13 @@ def _solved(
     if not distance.isfinite().all():
         far = float(points.abs().max())
         raise FloatingPointError(f"distances of coordinates up to {far:g} are beyond floats")
-    meet = L * distance <= _MEETING * _GAP
+    reach, unit = L * distance, torch.ones_like(points[:, 0, 0])
+    if loss in BOUNDED:  # homogeneous in what f may change: solved where the most is 1
+        unit = reach.amax(dim=(1, 2))
+        if not unit.isfinite().all():
+            raise FloatingPointError(f"L = {L:g} times these distances is beyond floats")
+        reach = reach / torch.where(unit > 0, unit, 1.0)[:, None, None]
+    meet = reach <= _MEETING * _GAP
     owner = meet.to(torch.int8).argmax(dim=2)  # first point of each location
     values, at = points.new_empty(len(points)), points.new_empty(points.shape[:2])
     # Sets of Y in which the same points meet share one problem; a grid has a handful of patterns.
@@ -177,10 +186,11 @@ def _solved(
         locations = torch.unique(pattern)
         alike = torch.nonzero(group == number).squeeze(1)
         for members in alike.split(_CHUNK if points.device.type == "cpu" else len(alike)):
-            problem, basis = _problem(pattern, locations, L * distance[members], loss)
+            problem, basis = _problem(pattern, locations, reach[members], loss)
             u = _solve(problem)
-            values[members], at[members] = problem.value(u), _apply(basis, u)
-    if loss in PAIRING:
+            values[members] = unit[members] * problem.value(u)
+            at[members] = unit[members, None] * _apply(basis, u)
+    if loss not in SEPARABLE:
         at = at - at.mean(dim=1, keepdim=True)
     return values.cpu().numpy().reshape(batch), at.cpu().numpy().reshape(*batch, -1)
 
@@ -201,7 +211,7 @@ def _problem(
         h1, h2 = SEPARABLE[loss]
         terms, weight = [(h1, real), (h2, -fake)], 1 / (2 * n)
     else:
-        terms, weight = [(PAIRING[loss], real - fake)], 1 / n
+        terms, weight = [((PAIRING | BOUNDED)[loss], real - fake)], 1 / n
     p, q = torch.triu_indices(k, k, offset=1, device=reach.device)
     return _Problem(terms, (basis[:, p] - basis[:, q]) / reach[:, p, q, None], weight), at
 

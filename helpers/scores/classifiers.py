@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -46,6 +46,7 @@ class Classifier:
 
     net: nn.Sequential
     accuracy: float  # on images that it was not trained on
+    name: str = field(default="", compare=False)  # what it is called beside its scores
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "net", copied(self.net).eval().requires_grad_(False))
@@ -61,6 +62,12 @@ class Classifier:
     def features(self, images: Tensor) -> Tensor:
         """(n, d) that the last layer sees; raises as `logits` does."""
         return _in_batches(self.net[:-1], images)
+
+    def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Features (n, d) and logits (n, classes) by one pass; raises as `logits` does."""
+        features, last = self.features(images), self.net[-1]
+        weight = next(last.parameters(), features)
+        return features, last(features.to(weight)).to(features.device)
 
 
 def train_judge(
@@ -102,8 +109,8 @@ def train_judge(
     >>> train_judge(some.images, some.labels, **test, seed=0, epochs=1).net[-1]
     Linear(in_features=84, out_features=10, bias=True)
     """
-    classes = _check_labelled(images, labels)
-    _check_labelled(test_images, test_labels, classes)
+    classes = check_labelled(images, labels)
+    check_labelled(test_images, test_labels, classes)
     device = pick_device(device)  # a bad one is refused before the first step
     epochs, batch = whole_number("epochs", epochs, 1), whole_number("batch", batch, 1)
     seed, path = inputs.seed(seed), checkpoint_path(checkpoint)
@@ -149,8 +156,20 @@ def train_judge(
                 write_state({"run": run, "done": done, **state, "order": order.get_state()}, path)
             if until is not None and epoch + 1 < epochs and until():
                 raise Paused(f"stopped after {epoch + 1} of {epochs} epochs of a classifier")
-    right = _in_batches(net, test_images).argmax(dim=1) == test_labels.to(test_images.device)
-    return Classifier(net, float(right.double().mean()))
+    return Classifier(net, accuracy(net, test_images, test_labels))
+
+
+def accuracy(net: nn.Module, images: Tensor, labels: Tensor) -> float:
+    """The share of images that a net in evaluation mode puts into their class; raises as `logits`.
+
+    >>> from helpers.datasets import load
+    >>> from helpers.models import lenet
+    >>> held = load("digits", "test")
+    >>> 0 <= accuracy(lenet(seed=0).eval(), held.images, held.labels) <= 1
+    True
+    """
+    right = _in_batches(net, images).argmax(dim=1) == labels.to(images.device)
+    return float(right.double().mean())
 
 
 @torch.no_grad()
@@ -179,7 +198,7 @@ def _check_images(images: Tensor) -> None:
         raise ValueError("images have finite pixels, got NaN or infinity")
 
 
-def _check_labelled(images: Tensor, labels: Tensor, classes: int | None = None) -> int:
+def check_labelled(images: Tensor, labels: Tensor, classes: int | None = None) -> int:
     """The number of classes: those of the labels, unless it is given."""
     _check_images(images)
     tensor = isinstance(labels, Tensor)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -307,9 +307,15 @@ class Training(ABC):
     @cached_property
     def identity(self) -> dict[str, Any]:
         """What tells this run from others; to be read before the first iteration."""
-        settings = vars(self.settings).items()
+        # Options that came later are left out where they are not used: older checkpoints go on.
+        later = {field.name: field.default for field in fields(self.settings)}
+        settings = {
+            name: described(value)
+            for name, value in vars(self.settings).items()
+            if name != "optimizers" and (later[name] is MISSING or value != later[name])
+        }
         return {
-            **{name: described(value) for name, value in settings if name != "optimizers"},
+            **settings,
             "players": [architecture(net) for net in self.networks()],
             "optimizers": [described_optimizer(optimizer) for optimizer in self.optimizers],
             **{name: None if d is None else digest(d) for name, d in self.data.items()},

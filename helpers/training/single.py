@@ -60,6 +60,8 @@ class SingleSettings(Settings):
     latent: tuple[int, ...]  # shape of one latent
     loss: GanLoss
     logit: Callable[[Any], Tensor] | None
+    first: str = "D"
+    noise: float = 0.0
 
 
 class SingleTraining(Training):
@@ -129,7 +131,8 @@ class SingleTraining(Training):
     def step(self) -> dict[str, Tensor]:
         """One iteration; on a CUDA device, a replay of the captured one if that is the same."""
         steps = self.settings.steps
-        batches = [self.draw() for _ in range(1 if steps is None else sum(steps) - 1)]
+        shared = self.settings.first == "D"  # a batch, between D's last step and G's first
+        batches = [self.draw() for _ in range(1 if steps is None else sum(steps) - shared)]
         nudged = [each for each in self.optimizers if isinstance(each, Nudged)]
         is_due = any(each.is_due for each in nudged)
         if not self.repeats or self.eager_iterations < _WARM_UP or is_due:
@@ -159,24 +162,44 @@ class SingleTraining(Training):
         return loss_d, loss_g, self.penalty(reals, fakes.detach(), shares, labels)
 
     def in_turn(self, batches: Sequence[Batch], of_d: int, of_g: int) -> dict[str, Tensor]:
-        """Steps of D, then steps of G; G's first step takes the samples of D's last."""
-        of = self.settings.loss
-        for reals, latents, shares, labels in batches[:of_d]:
-            fakes = self.generate(latents, labels)
-            fixed = fakes.detach()
-            loss_d = of.discriminator(*self.logits_of_both(reals, fixed, labels))
-            self.take_turn(1, loss_d + self.penalty(reals, fixed, shares, labels))
+        """Steps of D, then steps of G, whose first takes the samples of D's last.
+
+        If G goes first, each step has a batch of its own.
+        """
+        if self.settings.first == "G":
+            for batch in batches[:of_g]:
+                loss_g = self.turn_of_g(batch, self.generate(batch[1], batch[3]))
+            for batch in batches[of_g:]:
+                loss_d, _ = self.turn_of_d(batch)
+            return {"loss_d": loss_d, "loss_g": loss_g}
+        for batch in batches[:of_d]:
+            loss_d, fakes = self.turn_of_d(batch)
         for step in range(of_g):
+            batch = batches[of_d - 1 + step]
             if step:
-                reals, latents, _, labels = batches[of_d - 1 + step]
-                fakes = self.generate(latents, labels)
-            if of.pairs:
-                loss_g = of.generator(*self.logits_of_both(reals, fakes, labels))
-            else:
-                fake = self.logits_alone(fakes, labels)
-                loss_g = of.generator(fake, fake)
-            self.take_turn(0, loss_g)
-        return {"loss_d": loss_d.detach(), "loss_g": loss_g.detach()}
+                fakes = self.generate(batch[1], batch[3])
+            loss_g = self.turn_of_g(batch, fakes)
+        return {"loss_d": loss_d, "loss_g": loss_g}
+
+    def turn_of_d(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """A step of D: its loss, and the samples, with the graph that leads to G."""
+        reals, latents, shares, labels = batch
+        fakes = self.generate(latents, labels)
+        fixed = fakes.detach()
+        loss = self.settings.loss.discriminator(*self.logits_of_both(reals, fixed, labels))
+        self.take_turn(1, loss + self.penalty(reals, fixed, shares, labels))
+        return loss.detach(), fakes
+
+    def turn_of_g(self, batch: Batch, fakes: Tensor) -> Tensor:
+        """A step of G on these samples: its loss."""
+        of, (reals, _, _, labels) = self.settings.loss, batch
+        if of.pairs:
+            loss = of.generator(*self.logits_of_both(reals, fakes, labels))
+        else:
+            fake = self.logits_alone(fakes, labels)
+            loss = of.generator(fake, fake)
+        self.take_turn(0, loss)
+        return loss.detach()
 
     def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         """G's samples."""
@@ -218,6 +241,8 @@ class SingleTraining(Training):
         shares = None
         if self.settings.penalty is not None:
             shares = torch.rand(size, **drawn).to(self.device)
+        if self.settings.noise:
+            x = x + self.settings.noise * torch.rand(x.shape, **drawn).to(x)
         labels = None if self.labels is None else self.labels[rows]
         return x, z.to(self.device, non_blocking=pinned), shares, labels
 

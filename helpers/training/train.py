@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 from helpers import inputs
-from helpers.inputs import float_tensor, shown, whole_number
+from helpers.inputs import float_tensor, one_of, real_number, shown, whole_number
 from helpers.losses.penalty import GradientPenalty
 from helpers.losses.table import GanLoss
 from helpers.machine.devices import pick_device
@@ -47,6 +47,8 @@ def train(
     joint_batch: bool = False,
     logit: Callable[[Any], Tensor] | None = None,
     labels: Tensor | ArrayLike | None = None,
+    first: str = "D",
+    noise: float = 0.0,
     recording: Recording | None = None,
     device: torch.device | str = "cpu",
 ) -> TrainingResult:
@@ -83,6 +85,11 @@ def train(
         logit: a function from D's output to one logit per sample, if D gives something else.
         labels: (n, ...) labels of the reals. The networks are then called as G(z, y) and D(x, y);
             a latent takes the label of the real at the same place in its batch.
+        first: "D", or "G" to let G take its steps before D, each of them on a batch of its own, as
+            in the image code that Sun et al. 2020 released. By default G's first step takes the
+            batch and the samples of D's last.
+        noise: width of the uniform noise from 0 that is added to the reals at each draw, as for
+            images with whole numbers for grey levels.
         recording: what is recorded, and the file that an interrupted run goes on from; by default
             the losses after every hundredth iteration, and no file.
         device: where to train.
@@ -112,11 +119,15 @@ def train(
     reals = float_tensor("reals", reals, _dtype(*players))
     if reals.ndim < 2 or len(reals) < batch:
         raise ValueError(f"reals are (n, ...), n at least {batch}, got {tuple(reals.shape)}")
+    if one_of("first", first, ("D", "G")) == "G" and steps is None:
+        raise ValueError("first='G' needs steps in turn, got steps=None")
     settings = SingleSettings(
         latent=_latent(latent),
         loss=_loss(loss),
         logit=_function("logit", logit),
         batch=batch,
+        first=first,
+        noise=real_number("noise", noise, least=0),
         **_common(optimizer, steps, penalty, joint_batch, seed),
     )
     labels = None if labels is None else _labels(labels, len(reals))

@@ -5,7 +5,14 @@ import pytest
 import torch
 from scipy.optimize import minimize
 
-from helpers.analysis.coverage import coverage, least_loss, longest_stays, pair_shares, shares_near
+from helpers.analysis.coverage import (
+    collapses,
+    coverage,
+    least_loss,
+    longest_stays,
+    pair_shares,
+    shares_near,
+)
 from helpers.datasets.synthetic import CENTRES, RADIUS
 from helpers.losses.scalars import PAIRING, SEPARABLE
 from helpers.losses.table import LOSSES
@@ -120,6 +127,41 @@ def test_no_stay():
 def test_stays_refused():
     with pytest.raises(ValueError, match="shares"):
         longest_stays(np.full((3, 2, 2), 0.5), [1, 2])
+
+
+def test_collapses_by_hand():
+    """All runs with one cluster covered, but short ones; moves included, the last one named."""
+    one, other, both, none = [1.0, 0.0], [0.0, 0.9], [0.5, 0.5], [0.0, 0.04]
+    shares = [[one, both], [other, one], [both, none], [one, one], [none, one], [both, one]]
+    found = collapses(shares, [10, 20, 30, 40, 50, 60], shortest=20)
+    assert found.to_dict("list") == {
+        "member": [0, 1],
+        "start": [0, 30],
+        "end": [20, 60],
+        "length": [20, 30],
+        "last": [False, True],
+    }
+    assert len(collapses(shares, [10, 20, 30, 40, 50, 60], shortest=10)) == 4
+    # Half of a fair share is asked for: 0.2 of the points cover nothing.
+    few = [[[0.9, 0.2]], [[0.9, 0.3]]]
+    assert collapses(few, [1, 2], shortest=1, least=0.5)["end"].tolist() == [1]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_longest_collapse_is_that_of_coverage(seed):
+    rng = np.random.default_rng(seed)
+    shares, when = rng.choice([0.0, 0.5, np.nan], (40, 6, 2)), np.cumsum(rng.integers(1, 5, 40))
+    longest = collapses(shares, when, shortest=1).groupby("member")["length"].max()
+    wanted = coverage(shares, when).longest
+    assert longest.reindex(range(6), fill_value=0).tolist() == wanted.tolist()
+
+
+def test_collapses_refused():
+    shares = np.full((2, 1, 2), 0.5)
+    with pytest.raises(ValueError, match="shortest is a whole number, 1 or more"):
+        collapses(shares, [1, 2], shortest=0)
+    with pytest.raises(ValueError, match="least is above 0 and at most 1, got 2"):
+        collapses(shares, [1, 2], shortest=1, least=2)
 
 
 def test_shapes_are_not_broadcast():

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.linalg import expm
 
-from helpers.analysis.linear import decoupled, evenness, linear_orbit, rotation
+from helpers.analysis.linear import decoupled, evenness, linear_orbit, rotation, turns
 
 PULL, TURN = np.eye(2), np.array([[0.0, 2.0], [-2.0, 0.0]])
 BOTH = PULL + TURN
@@ -72,3 +73,47 @@ def test_refuses_an_orbit_that_does_not_fit(start, times):
 def test_refuses_a_time_that_is_none():
     with pytest.raises(ValueError, match="t "):
         decoupled(PULL).flow(np.nan)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize("steps", [(1, 1), (3, 2), (10, 10)])
+def test_turns_are_those_of_torch(momentum, steps):
+    """Two iterations of torch's own SGD on a linear game, D's steps first."""
+    p, J = 2, torch.from_numpy(random_matrix(5, n=5))
+    theta, phi = (torch.linspace(-1, 2, k).double().requires_grad_() for k in (2, 3))
+    start = torch.cat([theta, phi]).detach().numpy().copy()
+    players = ((phi, slice(p, 5)), (theta, slice(0, p)))
+    movers = [torch.optim.SGD([own], lr=0.05, momentum=momentum) for own, _ in players]
+    for _ in range(2):
+        for (own, rows), mover, count in zip(players, movers, steps, strict=True):
+            for _ in range(count):
+                own.grad = (J @ torch.cat([theta, phi]).detach())[rows]
+                mover.step()
+    one = turns(J.numpy(), p, rate=0.05, momentum=momentum, steps=steps)
+    there = one @ one @ np.concatenate([start, np.zeros(5)])
+    assert there[:5] == pytest.approx(torch.cat([theta, phi]).detach().numpy(), rel=1e-10)
+
+
+def test_small_turns_are_the_flow():
+    """At a small rate the slowest growth is that of the flow, momentum or not."""
+    J = np.array([[0.3, 1.0, 0.0], [-1.0, -0.2, 0.0], [0.0, 0.0, 2.0]])
+    flow = -np.linalg.eigvals(J).real.min()
+    for momentum in (0.0, 0.9):
+        rate = 1e-6
+        values = np.linalg.eigvals(turns(J, 1, rate=rate, momentum=momentum))
+        growth = np.log(np.abs(values).max()) * (1 - momentum) / rate
+        assert growth == pytest.approx(flow, abs=1e-4)
+
+
+def test_turns_refused():
+    for p in (0, 2, 1.0):
+        with pytest.raises(ValueError, match="p is a whole number, from 1 to 1"):
+            turns(PULL, p, rate=0.1)
+    with pytest.raises(ValueError, match="rate is a finite number, above 0"):
+        turns(PULL, 1, rate=0)
+    with pytest.raises(ValueError, match=r"a momentum is in \[0, 1\), got 1"):
+        turns(PULL, 1, rate=0.1, momentum=1)
+    with pytest.raises(ValueError, match="steps are D's and G's, got 3"):
+        turns(PULL, 1, rate=0.1, steps=3)
+    with pytest.raises(ValueError, match="J is square"):
+        turns([[1.0, 2.0]], 1, rate=0.1)

@@ -1,11 +1,10 @@
 """The site as one file: which pages, in which order, and what is found in them."""
 
 import re
-import shutil
 
 import pytest
 
-from helpers.book import pdf
+from helpers.book import browser, pdf
 from helpers.book.layout import Layout, checkout
 
 
@@ -18,7 +17,7 @@ def test_without_a_browser_it_says_so(tmp_path, monkeypatch):
     layout = Layout(tmp_path)
     layout.html.mkdir(parents=True)
     (tmp_path / "_config.yml").write_text("title: t\n")
-    monkeypatch.setattr(pdf.shutil, "which", lambda name: None)
+    monkeypatch.setattr(browser.shutil, "which", lambda name: None)
     with pytest.raises(FileNotFoundError, match="no Chromium"):
         pdf.write(layout)
 
@@ -32,7 +31,7 @@ def test_documents_are_those_of_the_toc():
 
 
 @pytest.mark.look
-@pytest.mark.skipif(not shutil.which("chromedriver"), reason="no ChromeDriver found")
+@pytest.mark.skipif(browser.programs() is None, reason="no Chromium and ChromeDriver found")
 @pytest.mark.skipif(not checkout().html.exists(), reason="no site built; run `make book`")
 def test_printed(monkeypatch):
     """A cover, contents, and the pages in order; surfaces are pictures, no link leads astray."""

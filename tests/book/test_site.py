@@ -2,9 +2,6 @@
 
 import functools
 import gzip
-import http.server
-import shutil
-import threading
 import urllib.request
 from pathlib import Path
 
@@ -13,21 +10,16 @@ import pytest
 
 import helpers
 from helpers.book import pairing, playground
+from helpers.book.browser import Quiet, headless, programs, served
 from helpers.book.layout import checkout
 from helpers.ledger import all_claims, boxes_of, find
 from helpers.ledger.rules import VERDICTS
 from helpers.outer import best_discriminator, find_basins, phi_lipschitz
 
 LAYOUT = checkout()
-BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run --disable-sync "
-    "--disable-background-networking --disable-component-update --hide-scrollbars "
-    "--enable-unsafe-swiftshader"
-)
 pytestmark = [
     pytest.mark.look,
-    pytest.mark.skipif(not (BROWSER and DRIVER), reason="no Chromium and ChromeDriver found"),
+    pytest.mark.skipif(programs() is None, reason="no Chromium and ChromeDriver found"),
     pytest.mark.skipif(not LAYOUT.html.exists(), reason="no site built; run `make book`"),
 ]
 # How a row of the scoreboard without a box begins.
@@ -36,11 +28,8 @@ ERROR = "the paper is in error, with consequence"
 PHONE, DESK = (390, 844), (1400, 900)
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
+class Squeezing(Quiet):
     """Serves text compressed, as hosts of such sites do."""
-
-    def log_message(self, *args):
-        pass
 
     def do_GET(self):
         path = Path(self.translate_path(self.path))
@@ -64,30 +53,14 @@ def squeezed(path):
 @pytest.fixture(scope="module")
 def site():
     """The site's address, served from its folder."""
-    handler = functools.partial(Quiet, directory=str(LAYOUT.html))
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        # A browser that moves on breaks off what it was loading; that is no error.
-        server.handle_error = lambda *_: None
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    with served(LAYOUT.html, Squeezing) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
 def browser():
-    from selenium import webdriver
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for flag in FLAGS.split():
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(executable_path=DRIVER)
-    driver = webdriver.Chrome(options=options, service=service)
-    yield driver
-    driver.quit()
+    with headless() as driver:
+        yield driver
 
 
 def documents():

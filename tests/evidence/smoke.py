@@ -24,8 +24,10 @@ from helpers.experiments.protocol import setting_of
 FILE = Path(__file__).with_name("smoke.json")
 SMALL = {
     "two_clusters": {"iterations": 16},
+    "stays": {"iterations": 16, "shortest": 8, "every": 4},
     "mixture": {"iterations": 4, "points": 30, "ends": 1, "alphas": 5, "fresh": 30, "away": 1},
     "five_gaussians": {"iterations": 40},
+    "bounded_slopes": {"nodes": 64},
     "ring": {"iterations": 4, "every": 2},
     "flatness": {"iterations": 20, "every": 10},
     "densities": {"iterations": 4, "points": 30, "probes": 1, "steps": 10},
@@ -44,6 +46,10 @@ SMALL = {
         **{"hessian_images": 16, "score_samples": 20, "judge_epochs": 1},
     },
     "judges": {"epochs": (1,)},
+    "narrow_nets": {
+        **{"iterations": 2, "every": 1, "earlier": 1, "samples": 9, "batch": 4, "judge_epochs": 1},
+    },
+    "imbalance": {"iterations": 4, "every": 1, "samples": 20, "batch": 8, "judge_epochs": 1},
     "images": {
         "iterations": (4, 10),
         "kept": 2,
@@ -59,16 +65,20 @@ SMALL = {
 # images of a smoke run are the same stand-in.
 ALIKE = {
     "two_clusters": "rate",
+    "stays": "rate|hinge|ls",
     "mixture": "rate",
     "ring": "k 1,|k 20,|every| 0.9 |rs 0.5 (gradient|step)",
     "image_epochs": "kmnist|fashion|emnist|rate|, k|every",
     "nudged_images": "kmnist|fashion|emnist",
     "images": "cifar10",
+    "narrow_nets": "[12] rs|cnn/[12] js$|resnet/1|resnet/2 js",
     "lenses": "rs |wgan-gp|js extra",
+    "bounded_slopes": "n 3|plane|hinge|ls|rp",
 }
 # Of no use here: so few iterations leave many of the mixture's leading eigenvalues at zero, where
-# rounding, which differs from run to run, gives their direction.
-ROUNDING = {"mixture": ["lean"]}
+# rounding, which differs from run to run, gives their direction. And where a search ends that finds
+# nothing depends on the rounding of each of its steps.
+ROUNDING = {"mixture": ["lean"], "stays": ["residual", "moved", "same", "away", "stuck"]}
 KERNELS = {"OPENBLAS_CORETYPE": "Haswell", "ATEN_CPU_CAPABILITY": "default"}
 _FACTOR, _RELATIVE, _ABSOLUTE = 10, 1e-4, 1e-6  # of the spread; float32 trainings
 

@@ -17,6 +17,7 @@ from helpers.models import (
     mlp,
     model_sizes,
     relative_size,
+    small_resnet,
     sn_cnn,
     sn_resnet,
     two_cluster_nets,
@@ -110,8 +111,9 @@ def test_initial_law():
         lambda seed: dcgan(seed=seed, width=2, biases=True),
         lambda seed: sn_cnn(seed=seed, narrow=16),
         lambda seed: sn_resnet(seed=seed, size=48, narrow=16, bottleneck=True),
+        lambda seed: [small_resnet(seed=seed, width=2)],
     ],
-    ids=["mlp", "lenet", "dcgan", "dcgan with biases", "sn_cnn", "sn_resnet"],
+    ids=["mlp", "lenet", "dcgan", "dcgan with biases", "sn_cnn", "sn_resnet", "small_resnet"],
 )
 def test_seeds(make):
     """The same bits for the same seed, others for another, and torch's own state stands."""
@@ -126,6 +128,28 @@ def test_seeds(make):
         weights = [key for key in one if one[key].ndim > 1]
         assert weights
         assert not any(torch.equal(one[key], another[key]) for key in weights)
+
+
+@pytest.mark.parametrize("width, blocks", [(2, 1), (4, 2), (16, 3)])
+def test_small_resnet(width, blocks):
+    """6 blocks + 2 layers with weights beside the shortcuts; three stages, each half the side."""
+    net = small_resnet(seed=0, width=width, blocks=blocks, channels=3, classes=7)
+    weights = [m for m in net.modules() if isinstance(m, nn.Conv2d | nn.Linear)]
+    assert len(weights) == 6 * blocks + 2 + 2
+    w, shapes, x = width, [], torch.rand(2, 3, 32, 32)
+    for layer in net:
+        x = layer(x)
+        shapes.append(tuple(x.shape[1:]))
+    ends = [shapes[2 + blocks * stage] for stage in (1, 2, 3)]
+    assert ends == [(w, 32, 32), (2 * w, 16, 16), (4 * w, 8, 8)] and shapes[-1] == (7,)
+    square = 9 * w**2 * (2 * blocks + (4 + 16) * (2 * blocks - 1) + 2 + 8)
+    shortcuts, norms = 2 * w**2 + 8 * w**2, 2 * w * (1 + 14 * blocks + 6)
+    assert count(net) == 27 * w + square + shortcuts + norms + 7 * 4 * w + 7
+    block = net[3]
+    y = torch.rand(2, w, 8, 8)
+    inner = block.first_norm(block.first(y)).clamp(min=0)
+    wanted = (block.second_norm(block.second(inner)) + y).clamp(min=0)
+    torch.testing.assert_close(block(y), wanted)
 
 
 @pytest.mark.parametrize("sizes", [[], [1], [1, 0], [0, 3, 1], [2, -1, 1]], ids=repr)

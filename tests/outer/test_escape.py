@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import label
 
-from helpers.outer.escape import barrier, escape_times
+from helpers.outer.escape import barrier, barriers, escape_times
 
 WELLS = np.array([[0.3, 1.0, 0.0]])
 END = [(0, 2)]
@@ -89,6 +90,9 @@ def test_grids_that_are_none(values, goals):
         escape_times(values, goals, 1.0)
     with pytest.raises(ValueError, match=r"grid|goals"):
         barrier(values, goals, 0, 0)
+    if np.ndim(values) == 2:
+        with pytest.raises(ValueError, match=r"grid|goals"):
+            barriers(values, goals)
 
 
 @pytest.mark.parametrize("row, column", [(0, 3), (-1, 0), (1, 0), ("a", 0), (0, 0.5)])
@@ -100,3 +104,36 @@ def test_nodes_off_the_grid(row, column):
 def test_hardly_any_noise():
     with pytest.raises(FloatingPointError, match="beyond floats"):
         escape_times(WELLS, END, 1e-3)
+
+
+def test_barriers_of_all_nodes():
+    """By hand on a line; around a wall in three dimensions; and through the wall's corner."""
+    assert barriers([2.0, 1.0, 4.0, 3.0, 5.0, 0.0], [[5]]).tolist() == [3, 4, 1, 2, 0, 0]
+    assert barriers([2.0, 1.0, 4.0, 3.0, 5.0, 0.0], [[5], [1]]).tolist() == [0, 0, 0, 1, 0, 0]
+    wall = np.zeros((3, 3, 3))
+    wall[1], wall[1, 2, 2] = 5, 2  # a wall with a low corner
+    found = barriers(wall, [(2, 0, 0)])
+    assert (found[0] == 2).all() and (found[1:] == 0).all()
+    diagonal = np.array([[0.0, 9.0], [9.0, 0.0]])
+    assert barriers(diagonal, [(1, 1)])[0, 0] == 0 and barrier(diagonal, [(1, 1)], 0, 0) == 9
+
+
+def test_barriers_against_a_search():
+    """Node by node, the lowest level under which it hangs together with a goal."""
+    heights = np.random.default_rng(2).uniform(size=(4, 5))
+    found = barriers(heights, [(3, 4), (0, 0)])
+    square = np.ones((3, 3))
+    for place, height in np.ndenumerate(heights):
+        for level in np.sort(heights[heights >= height]):
+            pieces, _ = label(heights <= level, square)
+            if pieces[place] and pieces[place] in (pieces[3, 4], pieces[0, 0]):
+                break
+        assert found[place] == level - height
+
+
+@pytest.mark.parametrize(
+    "values, goals", [(1.0, [[0]]), ([], [[0]]), ([1.0], [0]), ([1.0], [[0, 0]]), ([1.0], [[1]])]
+)
+def test_lines_that_are_none(values, goals):
+    with pytest.raises(ValueError, match=r"grid|goals"):
+        barriers(values, goals)

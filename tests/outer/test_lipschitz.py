@@ -6,8 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from helpers.losses.scalars import PAIRING, SEPARABLE
+from helpers.losses.scalars import PAIRING, SEPARABLE, check_loss
 from helpers.outer.lipschitz import best_discriminator, phi_lipschitz
+from helpers.outer.transport import wasserstein
 from tests.common import LOSSES, SETTINGS, point_sets
 from tests.oracles.suprema import exact, lipschitz_bracket
 
@@ -183,7 +184,7 @@ def test_errors(loss, x, y, L, message):
 def test_other_errors():
     """A loss that does not exist, and repeated real points where they must not be."""
     with pytest.raises(ValueError, match="unknown loss"):
-        phi_lipschitz(X, X, "wgan", 1.0)
+        phi_lipschitz(X, X, "wgan-gp", 1.0)
     for loss in PAIRING:
         for x in ([1.0, 1.0], [0.0, -0.0], [[1.0, 2.0], [1.0, 2.0]]):
             with pytest.raises(ValueError, match="distinct"):
@@ -216,3 +217,45 @@ def test_best_discriminator_has_the_value(loss):
     f = torch.cat([at_x, at_y], dim=1).numpy()
     steep = np.abs(f[:, :, None] - f[:, None]) - 1.5 * np.abs(points[:, :, None] - points[:, None])
     assert steep.max() <= 1e-9
+
+
+@pytest.mark.parametrize("n, d", [(1, 1), (2, 1), (3, 2), (6, 3), (8, 10)])
+@pytest.mark.parametrize("scale, L", [(1.0, 1.0), (1e6, 3.0), (1e-6, 1e-9)])
+def test_wgan_is_the_wasserstein_distance(n, d, scale, L):
+    """L times the cost of the optimal matching, from below, however large or small both are."""
+    rng = np.random.default_rng(n)
+    x, Y = scale * rng.normal(size=(n, d)), scale * rng.normal(size=(5, n, d))
+    Y[0], Y[1, :] = x[::-1], x[0]  # recovery in another order, and collapse
+    values = phi_lipschitz(x, Y, "wgan", L)
+    for y, value in zip(Y, values, strict=True):
+        cost = L * wasserstein(x, y)
+        far = L * np.linalg.norm(np.concatenate([x, y])[:, None] - np.concatenate([x, y]), axis=2)
+        assert -GAP * far.max() <= value - cost <= 2 * n * 0.1 * GAP * far.max()
+
+
+def test_wgan_on_one_place():
+    assert phi_lipschitz([1.0, 1.0], [[1.0, 1.0]], "wgan", 2.0).tolist() == [0.0]
+    at_x, at_y = best_discriminator([0.0, 4.0], [1.0, 3.0], "wgan", 2.0)
+    assert (at_x - at_y) == pytest.approx([2, 2], abs=1e-6)  # 2 over a distance of 1, for each
+    assert np.concatenate([at_x, at_y]).mean() == pytest.approx(0, abs=1e-12)
+
+
+def test_wgan_beyond_floats():
+    with pytest.raises(FloatingPointError, match="beyond floats"):
+        phi_lipschitz([0.0], [1e300], "wgan", 1e300)
+
+
+def test_wgan_needs_a_bound():
+    """Without one its supremum is infinite, which is said."""
+    with pytest.raises(ValueError, match="'wgan' where the slope of f is not bounded"):
+        check_loss("wgan")
+
+
+@pytest.mark.parametrize("loss, reach, weight", [("hinge", 2.0, 0.5), ("rp-hinge", 1.0, 1.0)])
+def test_hinge_is_wgan_while_it_does_not_saturate(loss, reach, weight):
+    """Where f can stay within the hinge's linear part its landscape is W-GAN's, moved by -1."""
+    rng = np.random.default_rng(4)
+    x, Y = rng.uniform(size=(3, 2)), rng.uniform(size=(20, 3, 2))
+    L = reach / np.sqrt(2)  # times the unit square's diagonal: the reach
+    found = phi_lipschitz(x, Y, loss, L) + 1 - weight * phi_lipschitz(x, Y, "wgan", L)
+    assert np.abs(found).max() < 3 * GAP

@@ -948,3 +948,70 @@ def test_networks_that_deepcopy_refuses(tmp_path):
     copy.deepcopy(found.players.discriminator)
     before = joint_point(*found.players_at(5))
     assert not torch.equal(before, joint_point(*found.players))
+
+
+@pytest.mark.parametrize("name", ["js", "rs"])
+@pytest.mark.parametrize("steps", [(1, 1), (3, 2)])
+def test_g_first_by_hand(name, steps):
+    """Each step on a batch of its own, with noise on its reals; D's steps see G's new weights."""
+    of = LOSSES[name]
+    found = train(
+        small(),
+        data(),
+        **options(optimizer=ADAM, steps=steps, first="G", noise=0.5, loss=of, iterations=3),
+    )
+    G, D = (copy.deepcopy(net) for net in small())
+    of_g, of_d = ADAM(G.parameters()), ADAM(D.parameters())
+    stream = torch.Generator().manual_seed(0)
+    place, order = 20, None
+
+    def draw():
+        nonlocal place, order
+        if place + 8 > 20:
+            order, place = torch.randperm(20, generator=stream), 0
+        x = data()[order[place : place + 8]]
+        place += 8
+        z = torch.randn(8, 2, generator=stream)
+        return x + 0.5 * torch.rand(8, 3, generator=stream), z
+
+    for _ in range(3):
+        for turn in [0] * steps[1] + [1] * steps[0]:
+            x, z = draw()
+            y = G(z) if turn == 0 else G(z).detach()
+            net, steps_of = ((G, of_g), (D, of_d))[turn]
+            loss = (of.generator if turn == 0 else of.discriminator)(D(x), D(y))
+            steps_of.zero_grad()
+            slopes = torch.autograd.grad(loss, list(net.parameters()))
+            for weight, slope in zip(net.parameters(), slopes, strict=True):
+                weight.grad = slope
+            steps_of.step()
+    assert torch.allclose(joint_point(*found.players), joint_point(G, D), atol=1e-6)
+
+
+def test_noise_and_turns_go_on_after_a_break(tmp_path):
+    def run(iterations, **more):
+        given = options(first="G", noise=0.1, optimizer=ADAM, iterations=iterations)
+        return train(small(), data(), **given, **more)
+
+    run(3, checkpoint=tmp_path / "a.pt")
+    assert same(run(7, checkpoint=tmp_path / "a.pt"), run(7))
+    for other in ({"first": "D"}, {"noise": 0.2}):
+        with pytest.raises(ValueError, match=f"another run: .*{next(iter(other))}"):
+            given = {"first": "G", "noise": 0.1, "optimizer": ADAM, "iterations": 7} | other
+            train(small(), data(), **options(**given), checkpoint=tmp_path / "a.pt")
+
+
+def test_a_later_option_leaves_checkpoints_as_they_were(tmp_path):
+    """What is not used is not part of a run's identity: older checkpoints go on."""
+    train(small(), data(), **options(), checkpoint=tmp_path / "a.pt")
+    run = torch.load(tmp_path / "a.pt", weights_only=True)["run"]
+    assert not {"first", "noise"} & set(run) and {"loss", "steps", "latent", "logit"} <= set(run)
+
+
+def test_who_goes_first_is_checked():
+    with pytest.raises(ValueError, match="first is one of 'D', 'G', got 'DG'"):
+        train(small(), data(), **options(first="DG"))
+    with pytest.raises(ValueError, match="first='G' needs steps in turn, got steps=None"):
+        train(small(), data(), **options(first="G", steps=None))
+    with pytest.raises(ValueError, match="noise is a finite number, 0 or more, got -1"):
+        train(small(), data(), **options(noise=-1))

@@ -1,0 +1,296 @@
+"""Two digits, one of them rare (Sun et al. 2020, Section 6): is the rare one learnt, and kept?
+
+The released code takes all sevens of MNIST and a fifth of its fives. Nets and length for them were
+not released: here the nets are those of its other experiments, narrow enough for many seeds. The
+rest is as in `narrow_training`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pandas import DataFrame, concat
+from torch import Tensor
+
+from helpers.datasets import ImageSet
+from helpers.experiments import judges, narrow_setting, protocol
+from helpers.experiments.ensembles import member_seed
+from helpers.experiments.image_training import samples, standard_normal
+from helpers.experiments.narrow_setting import LAST
+from helpers.experiments.narrow_training import loaded, schedules
+from helpers.experiments.narrow_watch import LATENT, coloured
+from helpers.experiments.parts import in_folder, of_member
+from helpers.experiments.protocol import Measured, Quantity, Reading, Until, Wanted
+from helpers.inputs import real_number, whole_number
+from helpers.losses.table import find_loss
+from helpers.models import Players, dcgan, dense_image_nets, sn_cnn
+from helpers.scores.classifiers import Classifier
+from helpers.scores.metrics import MODE_SHARE, class_counts
+from helpers.training import Diverged
+from helpers.training.recording import Recording
+from helpers.training.single import TrainingResult
+from helpers.training.train import train as train_players
+
+VERSION = 1
+_DRAW = 0  # the seed of the few images that are kept: all members learn the same ones
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting(narrow_setting.Setting):
+    """One of the trainings, apart from its length.
+
+    Raises:
+        ValueError: as in `narrow_setting.Setting`; for digits that are the same or none, and a
+            share of the rare one's images outside (0, 1].
+
+    >>> Setting(nets="dense").players(seed=0).generator[0].in_features
+    128
+    """
+
+    NETS = ("cnn", "dcgan", "dense")
+
+    data: str = "mnist"
+    narrow: int = 8
+    common: int = 7  # the digit of which all images are learnt
+    rare: int = 5
+    share: float = 0.2  # of the rare one's images that are learnt
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("common", "rare"):
+            whole_number(name, getattr(self, name), 0, 9)
+        if self.common == self.rare:
+            raise ValueError(f"two digits are learnt, got {self.common} twice")
+        if real_number("share", self.share, above=0) > 1:
+            raise ValueError(f"share is at most 1, got {self.share}")
+
+    @property
+    def channels(self) -> int:
+        """Of the images: the released CNN is for three colours."""
+        return 3 if self.nets == "cnn" else 1
+
+    def players(self, *, seed: int) -> Players:
+        """Both nets before training, for images of 32 x 32 pixels."""
+        width = 64 // self.narrow
+        if self.nets == "cnn":
+            return sn_cnn(
+                seed=seed, narrow=self.narrow, normed=self.normed, released=self.released_start
+            )
+        if self.nets == "dcgan":
+            return dcgan(seed=seed, latent=LATENT, width=width, normed=self.normed)
+        return dense_image_nets(seed=seed, latent=LATENT, width=8 * width)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size(protocol.Size):
+    """How long a training is, and how often its samples are counted."""
+
+    iterations: int
+    every: int  # iterations between counts
+    samples: int  # that are counted
+    batch: int = 64
+    judge_epochs: int = 20
+    stand_in: str = ""  # a set of images in place of the setting's
+    faster: float = 1.0  # factor on the setting's rates
+
+
+READINGS = {
+    name: Reading(setting, f"ours: nets for MNIST were not released; {what}", stated=False)
+    for name, setting, what in (
+        ("cnn", Setting(), "the CNN of other experiments, an eighth as wide"),
+        ("dcgan", Setting(nets="dcgan", narrow=4), "a DCGAN with spectral norm"),
+        ("dense", Setting(nets="dense", narrow=4), "fully connected, as many simple GANs are"),
+    )
+}
+ARMS: dict[str, dict[str, Any]] = {
+    f"{loss} {few}:1": {"loss": loss, "share": 1 / few}
+    for few in (5, 10, 20)
+    for loss in ("js", "rs")
+}
+SIZES: Mapping[str, Size] = {
+    "quick": Size(
+        iterations=40, every=4, samples=100, batch=16, judge_epochs=4, stand_in="digits",
+        faster=4.0,
+        lacks="nearly all iterations, and MNIST: scikit-learn's digits stand in",
+    ),
+    "medium": Size(
+        iterations=5_000, every=100, samples=1_000, lacks="how long the paper trains is unknown"
+    ),
+}  # fmt: skip
+WANTED = [
+    Wanted(
+        ("cnn",),
+        ["js 5:1", "rs 5:1"],
+        "medium",
+        range(100, 110),
+        "C30's MNIST half, at the released imbalance",
+    ),
+    Wanted(("dcgan", "dense"), ["js 5:1", "rs 5:1"], "medium", range(3), "other nets, screened"),
+]
+QUANTITIES: dict[str, dict[str, Quantity]] = {}
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What is recorded: the shares of samples that a judge takes for either digit.
+
+    Args:
+        judge: a classifier of digits.
+        setting: which digits.
+        samples: how many are counted.
+        seed: of the latents.
+    """
+
+    judge: Classifier
+    setting: Setting
+    samples: int
+    seed: int = 0
+
+    def __call__(self, players: Players) -> dict[str, float]:
+        latents = standard_normal(self.samples, LATENT, seed=self.seed)
+        drawn = samples(players.generator, latents).mean(dim=1, keepdim=True)
+        counts = class_counts(self.judge, drawn).double() / self.samples
+        names = {"rare": self.setting.rare, "common": self.setting.common}
+        return {name: float(counts[digit]) for name, digit in names.items()}
+
+
+def uneven(found: ImageSet, setting: Setting) -> tuple[Tensor, float]:
+    """Images of all of the common digit and some of the rare one, and the rare one's share.
+
+    >>> from helpers.datasets import load
+    >>> images, share = uneven(load("digits"), Setting(share=0.2))
+    >>> len(images), round(share, 3)
+    (173, 0.168)
+    """
+    common = found.images[found.labels == setting.common]
+    rare = found.images[found.labels == setting.rare]
+    stream = torch.Generator().manual_seed(_DRAW)
+    few = torch.randperm(len(rare), generator=stream, device="cpu")
+    few = few[: max(round(setting.share * len(rare)), 1)]
+    images = torch.cat([common, rare[few]])
+    return images, len(few) / len(images)
+
+
+def train(
+    setting: Setting,
+    size: Size,
+    *,
+    seed: int,
+    member: int = 0,
+    device: torch.device | str = "cpu",
+    folder: Path | None = None,
+    data: Path | str | None = None,
+    until: Until | None = None,
+) -> tuple[TrainingResult, float]:
+    """Train one member of a block, counting its samples; and the true share of the rare digit.
+
+    Arguments and errors are those of `narrow_training.train`.
+
+    >>> tiny = Size(iterations=2, every=1, samples=9, batch=5, judge_epochs=1, lacks="most",
+    ...     stand_in="digits")
+    >>> run, true = train(Setting(), tiny, seed=0)
+    >>> run.records["rare"].shape
+    (2,)
+    """
+    number = member_seed(seed, member)
+    name = size.stand_in or setting.data
+    judge = judges.judge_of(name, size.judge_epochs, device=device, folder=folder, data=data)
+    images, true = uneven(loaded(name, "train", data), setting)
+    run = train_players(
+        setting.players(seed=number),
+        coloured(images) if setting.channels == 3 else images,
+        latent=LATENT,
+        loss=find_loss(setting.loss),
+        optimizer=schedules(setting.hurried(size.faster), size.iterations),
+        iterations=size.iterations,
+        batch_by_epochs=size.batch,
+        first="G",
+        noise=setting.noise,
+        seed=number,
+        recording=Recording(
+            every=size.every,
+            observe=Counts(judge, setting, size.samples, number),
+            checkpoint=in_folder(folder),
+            until=until,
+        ),
+        device=device,
+    )
+    return run, true
+
+
+def measure(
+    setting: Setting,
+    size: Size,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    folder: Path | None = None,
+    data: Path | str | None = None,
+    until: Until | None = None,
+) -> Measured:
+    """Train the members of a block, and follow the rare digit.
+
+    "members" has the columns of `row_of`; a member that diverged has its iteration in "diverged",
+    and no other number. "course" has the shares along the training.
+
+    Raises:
+        Paused: once `until` says so.
+        FileNotFoundError: if images are missing.
+
+    >>> tiny = Size(iterations=2, every=1, samples=9, batch=5, judge_epochs=1, lacks="most",
+    ...     stand_in="digits")
+    >>> measure(Setting(), tiny, seed=0)["course"]["iteration"].tolist()
+    [1, 2]
+    """
+    members, courses = [], []
+    for member in range(size.members):
+        options: dict[str, Any] = {"device": device, "data": data, "until": until}
+        place = of_member(folder, member)
+        about: dict[str, float] = {"member": member, "diverged": 0}
+        try:
+            run, true = train(setting, size, seed=seed, member=member, folder=place, **options)
+        except Diverged as end:
+            run = end.run
+            members.append(about | {"diverged": end.iteration})
+        else:
+            members.append(about | row_of(run.iterations, run.records, true, size.iterations))
+        courses.append(DataFrame({"member": member, "iteration": run.iterations, **run.records}))
+    return {"members": DataFrame(members), "course": concat(courses, ignore_index=True)}
+
+
+def row_of(
+    iterations: np.ndarray, records: Mapping[str, np.ndarray], true: float, end: int
+) -> dict[str, float]:
+    """What became of the rare digit.
+
+    "rare" and "common" are mean shares of samples over the last ten counts, "true" is the rare
+    one's share of the images, "excess" the mean minus that. The digit is there where it has a
+    hundredth of the samples: "appeared" says whether it ever was, "first" is the first such
+    iteration (the end, if there is none), "kept" the share of counts from then on in which it was
+    there, "there" the same for the last ten. The losses are means over those as well.
+
+    >>> counts = {"rare": np.array([0.0, 0.2, 0.0, 0.2]), "common": np.ones(4)}
+    >>> found = row_of(np.arange(1, 5), counts, 0.1, 4)
+    >>> found["first"], round(found["kept"], 3), found["excess"]
+    (2.0, 0.667, 0.0)
+    """
+    rare, common = records["rare"], records["common"]
+    losses = {name: each for name, each in records.items() if name.startswith("loss")}
+    there = rare >= MODE_SHARE
+    begun = int(there.argmax()) if there.any() else len(there)
+    return {
+        **{name: float(each[-LAST:].mean()) for name, each in losses.items()},
+        "rare": float(rare[-LAST:].mean()),
+        "common": float(common[-LAST:].mean()),
+        "true": true,
+        "excess": float(rare[-LAST:].mean() - true),
+        "appeared": float(there.any()),
+        "first": float(iterations[begun] if there.any() else end),
+        "kept": float(there[begun:].mean()) if there.any() else 0.0,
+        "there": float(there[-LAST:].mean()),
+    }

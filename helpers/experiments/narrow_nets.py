@@ -1,0 +1,255 @@
+"""Narrow nets on images (Sun et al. 2020, Section 6, Table 2): does pairing help them?
+
+CNNs and ResNets of several widths learn CIFAR-10 under separable and under pairing losses, with and
+without spectral norm. The paper's scores are Inception's; here a small ResNet judges, so only signs
+and relative gaps can be compared. `narrow_training` trains one member and scores it along the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from pandas import DataFrame, concat
+
+from helpers.analysis.endpoints import leading_end_point
+from helpers.experiments.image_training import standard_normal
+from helpers.experiments.narrow_setting import LAST, Setting, Size
+from helpers.experiments.narrow_training import Trained, train
+from helpers.experiments.narrow_watch import LATENT, coloured, course_of, read
+from helpers.experiments.parts import in_folder, kept, of_member
+from helpers.experiments.protocol import Measured, Quantity, Reading, Until, Wanted
+from helpers.games.networks import joint_point, network_game
+from helpers.losses.penalty import GradientPenalty
+from helpers.scores.metrics import distance_of_features, score_of_logits
+from helpers.scores.weights import shipped_sha
+from helpers.spectra import NotConverged
+from helpers.training import Diverged
+
+__all__ = [
+    "ARMS",  # nets, widths and losses, as Table 2 varies them
+    "QUANTITIES",  # none yet: the scores of Table 2 are Inception's
+    "READINGS",  # what the paper may have meant
+    "SIZES",  # how much is run
+    "VERSION",  # the version of a run's numbers
+    "WANTED",  # which runs are wanted
+    "Setting",  # what to train
+    "Size",  # how long, and how it is scored
+    "measure",  # the numbers of a run
+    "train",  # the training of a member
+]
+
+VERSION = 1
+_END = (
+    *("sharpness", "curvature_low", "curvature_high"),
+    *("imaginary_share", "lowest_leading", "relative_norm"),
+)
+_TOLERANCE = 0.05  # of the residuals there, relative to each eigenvalue
+_JUDGE: dict[str, Any] = {"judge": shipped_sha("cifar10")}
+READINGS = {
+    "as released": Reading(Setting(**_JUDGE), "scripts.txt and rsgan.py of the released code"),
+    "G at half the rate": Reading(
+        Setting(rates=(2.5e-4, 2e-4), **_JUDGE),
+        "ours: Section 6 says that G's rate was tuned, and not over which",
+        stated=False,
+    ),
+    "G at twice the rate": Reading(
+        Setting(rates=(1e-3, 2e-4), **_JUDGE),
+        "ours: Section 6 says that G's rate was tuned, and not over which",
+        stated=False,
+    ),
+    "constant rates": Reading(
+        Setting(falls=False, **_JUDGE), "ours: Section 6 lets no rate fall", stated=False
+    ),
+    "without noise": Reading(
+        Setting(noise=0.0, **_JUDGE), "ours: Section 6 adds no noise to images", stated=False
+    ),
+    "torch's start": Reading(
+        Setting(released_start=False, **_JUDGE),
+        "ours: Section 6 does not say how weights start",
+        stated=False,
+    ),
+}
+_RESNET: dict[str, Any] = {
+    "nets": "resnet",
+    "rates": (1.5e-3, 2e-4),
+    "beta": 0.0,
+    "second_beta": 0.9,
+    "critics": 5,
+}
+_PAIR = {"js": {"loss": "js"}, "rs": {"loss": "rs"}}
+_OTHERS = {
+    "hinge": {"loss": "hinge-linear"},
+    "rp-hinge": {"loss": "rp-hinge"},
+    "ls": {"loss": "ls"},
+    "rp-ls": {"loss": "rp-ls"},
+}
+ARMS: dict[str, dict[str, Any]] = {
+    f"cnn/{narrow} {name}": {"narrow": narrow, **loss}
+    for narrow in (4, 8, 2, 1)
+    for name, loss in _PAIR.items()
+}
+ARMS |= {
+    f"cnn/{narrow} {name} without norm": {"narrow": narrow, "normed": False, **loss}
+    for narrow in (8, 1)
+    for name, loss in _PAIR.items()
+}
+ARMS["cnn/1 wgan-gp without norm"] = {
+    "normed": False,
+    "loss": "wgan",
+    "penalty": GradientPenalty(10.0),
+}
+ARMS |= {f"cnn/4 {name}": {"narrow": 4, **loss} for name, loss in _OTHERS.items()}
+ARMS |= {
+    f"resnet/{narrow} {name}": {"narrow": narrow, **_RESNET, **loss}
+    for narrow in (1, 2, 4)
+    for name, loss in _PAIR.items()
+}
+ARMS |= {
+    f"resnet/2 bottleneck {name}": {"narrow": 2, "bottleneck": True, **_RESNET, **loss}
+    for name, loss in _PAIR.items()
+}
+SIZES: Mapping[str, Size] = {
+    "quick": Size(
+        iterations=24, every=2, earlier=4, samples=100, batch=16, narrower=4, judge_epochs=4,
+        stand_in="digits", faster=4.0,
+        lacks="all but 24 of 100,000 iterations, three quarters of each width, and CIFAR-10: "
+        "scikit-learn's digits stand in",
+    ),
+    "medium": Size(
+        iterations=10_000, every=200, earlier=2_000, samples=5_000, top=2,
+        lacks="90,000 of 100,000 iterations, and Inception: the judge is a ResNet trained here",
+    ),
+    "full": Size(
+        iterations=100_000, every=1_000, earlier=10_000, samples=5_000, top=2,
+        lacks="Inception: the judge is a ResNet trained here",
+    ),
+}  # fmt: skip
+_SIX = range(100, 106)
+_FIRST = ("as released",)
+WANTED = [
+    Wanted(
+        _FIRST,
+        ["cnn/4 js", "cnn/4 rs"],
+        "medium",
+        _SIX,
+        "C22-3's row, by another judge; some 50 minutes a run on one busy core",
+    ),
+    Wanted(
+        _FIRST,
+        ["cnn/8 js", "cnn/8 rs", "cnn/8 js without norm", "cnn/8 rs without norm"],
+        "medium",
+        _SIX,
+        "narrower than Table 2 goes, with and without spectral norm; some 25 minutes a run",
+    ),
+    Wanted(
+        tuple(READINGS)[:3],
+        ["cnn/8 js", "cnn/8 rs"],
+        "medium",
+        range(3),
+        "at which rate of G does each loss do best? Six seeds of each loss's best then decide",
+    ),
+    Wanted(
+        _FIRST,
+        [f"cnn/4 {name}" for name in _OTHERS],
+        "medium",
+        range(100, 103),
+        "C33, by another judge; some 50 minutes a run",
+    ),
+    Wanted(_FIRST, tuple(ARMS), "full", range(100, 103), "C22-1 to C22-5 at length; for a GPU"),
+]
+QUANTITIES: dict[str, dict[str, Quantity]] = {}
+
+
+def measure(
+    setting: Setting,
+    size: Size,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    folder: Path | None = None,
+    data: Path | str | None = None,
+    until: Until | None = None,
+) -> Measured:
+    """Train the members of a block, and look at their ends.
+
+    "members" has means over the last ten scored nets, by the names of `narrow_watch.Watch`, and of
+    the losses; "accuracy" of the judge; "official", 0 if the images are a stand-in; "real_frechet"
+    and "real_score", of half of the test images beside the other half; and of the end point
+    "sharpness", "curvature_low", "curvature_high", "imaginary_share", "lowest_leading" and
+    "relative_norm", as `helpers.analysis.EndPoint.summary`, NaN if its spectra are left out or a
+    search does not converge. A member that diverged has its iteration in "diverged", and no other
+    number. "course" has the scores along the training.
+
+    Raises:
+        Paused: once `until` says so.
+        ValueError: for a setting whose judge is not the one that the package ships.
+        FileNotFoundError: if images or the judge's weights are missing.
+
+    >>> from dataclasses import replace
+    >>> tiny = replace(SIZES["quick"], iterations=2, every=1, earlier=1, batch=5, judge_epochs=1)
+    >>> found = measure(Setting(), replace(tiny, narrower=16), seed=0)
+    >>> found["course"]["iteration"].tolist()
+    [1, 2]
+    """
+    members, courses = [], []
+    for member in range(size.members):
+        place = of_member(folder, member)
+        options: dict[str, Any] = {"device": device, "folder": place, "data": data, "until": until}
+        about: dict[str, Any] = {"member": member, "diverged": 0}
+        try:
+            trained = train(setting, size, seed=seed, member=member, **options)
+        except Diverged as end:
+            members.append(about | {"diverged": end.iteration})
+            courses.append(DataFrame({"member": member, **course_of(end.run, size)}))
+            continue
+        course = DataFrame({"member": member, **trained.course()})
+        courses.append(course)
+        last = course.drop(columns=["member", "iteration"]).tail(LAST).mean().to_dict()
+
+        def find(trained: Trained = trained) -> dict[str, float]:
+            return real(trained) | end_of(trained)
+
+        run = {"setting": repr(setting), "size": repr(size), "seed": trained.seed}
+        found = kept(find, in_folder(place, "end.pt"), run, until)
+        members.append(about | last | found)
+    return {"members": DataFrame(members), "course": concat(courses, ignore_index=True)}
+
+
+def real(trained: Trained) -> dict[str, float]:
+    """The judge's accuracy, and what half of the test images score beside the other half."""
+    half = len(trained.held) // 2
+    features, logits = read(trained.judge, coloured(trained.held.images))
+    return {
+        "accuracy": trained.judge.accuracy,
+        "official": float(trained.held.official),
+        "real_frechet": distance_of_features(features[:half], features[half:]),
+        "real_score": score_of_logits(logits[:half]),
+    }
+
+
+def end_of(trained: Trained) -> dict[str, float]:
+    """Spectra at the end of a training, on a few of its images; NaN where there are none."""
+    size, setting = trained.size, trained.setting
+    nothing = dict.fromkeys(_END, float("nan"))
+    if not size.top:
+        return nothing
+    weight = next(trained.run.players.generator.parameters())
+    reals = trained.looked.to(weight)
+    latents = standard_normal(len(reals), LATENT, seed=trained.seed).to(weight)
+    games, points = {}, {}
+    for when in (0, size.iterations):
+        players = trained.run.players_at(when)
+        games[when] = network_game(
+            *players, latents, reals, loss=setting.loss, penalty=setting.penalty
+        )
+        points[when] = joint_point(*players).to(weight.device)
+    start = float(games[0].vector_field(points[0]).norm())
+    end = games[size.iterations], points[size.iterations]
+    try:
+        found = leading_end_point(*end, start_norm=start, top=size.top, tolerance=_TOLERANCE)
+    except NotConverged:
+        return nothing
+    return {name: found.summary()[name] for name in _END}

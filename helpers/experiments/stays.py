@@ -1,0 +1,372 @@
+"""What a trap looks like: the places where GANs on two clusters stay with one of them.
+
+Sun et al. 2020 say that training is caught near collapse, Berard et al. 2020 ask whether the points
+that training reaches are stable and Nash, and Durall et al. 2021 say that collapse is sharp. Here
+the two-cluster GANs are trained as in `helpers.experiments.two_clusters`, with all weights kept now
+and then. A *stay* is a time of 500 iterations or more in which exactly one cluster is covered, as
+in claim C17. `helpers.experiments.stay_points` says what is measured at a point.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from pandas import DataFrame, concat
+from torch import Tensor
+
+from helpers.analysis.coverage import collapses
+from helpers.datasets.synthetic import Samples
+from helpers.experiments import protocol, stay_points
+from helpers.experiments.ensembles import paired
+from helpers.experiments.parts import in_folder, kept, of_member
+from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
+from helpers.experiments.stay_points import Numbers, member_of
+from helpers.experiments.two_cluster_training import Setting, Trained, draw
+from helpers.experiments.two_cluster_training import Size as TrainingSize
+from helpers.experiments.two_cluster_training import train as train_members
+
+__all__ = [
+    "ARMS",  # losses
+    "QUANTITIES",  # what claims are judged by
+    "READINGS",  # what is trained
+    "SIZES",  # how much is run
+    "VERSION",  # the version of a run's numbers
+    "WANTED",  # which runs are wanted
+    "Setting",  # what to train
+    "Size",  # how much is trained
+    "measure",  # the numbers of a run
+    "members_of",  # the members' numbers of a run, from those of its points
+    "places_of",  # the places of a training that are looked at
+    "train",  # the training of a run
+]
+
+VERSION = 1
+_FLOW = 1.5  # for how much longer than the optimiser the flow is followed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size(protocol.Size):
+    """How much is run."""
+
+    members: int = 64
+    iterations: int = 5000
+    shortest: int = 500  # iterations that a stay lasts at least
+    every: int = 50  # iterations after which weights are kept
+
+
+READINGS = {
+    "as released": Reading(
+        Setting(), "the released script for two clusters; a stay is that of claim C17"
+    )
+}
+ARMS: dict[str, dict[str, Any]] = {
+    "js": {"loss": "js"},
+    "rs": {"loss": "rs"},
+    "js D at RS's rate": {"loss": "js", "d_weight": 2.0},
+    "hinge": {"loss": "hinge"},
+    "ls": {"loss": "ls"},
+}
+SIZES = {
+    "quick": Size(
+        members=3,
+        iterations=240,
+        shortest=50,
+        every=10,
+        lacks="4,760 of 5,000 iterations, most seeds, and stays as long as those that count",
+    ),
+    "full": Size(lacks="nothing"),
+}
+
+
+def _wanted(arms: list[str], blocks: range, why: str) -> Wanted:
+    return Wanted(("as released",), arms, "full", blocks, why)
+
+
+_ONE = range(100, 101)
+WANTED = [
+    _wanted(["js", "rs"], _ONE, "R10 to R13, 64 seeds"),
+    _wanted(["js D at RS's rate"], _ONE, "R12: equal rates"),
+    _wanted(["ls", "hinge"], _ONE, "losses of other forms"),
+    _wanted(["js", "rs"], range(101, 108), "R10 to R13, 512 seeds"),
+]
+
+
+def train(
+    setting: Setting,
+    size: Size,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    folder: Path | None = None,
+    until: Until | None = None,
+) -> Trained:
+    """Train the members of a block, with weights kept every `size.every` iterations and at the end.
+
+    Arguments and errors are those of `helpers.experiments.two_cluster_training.train`.
+
+    >>> tiny = Size(members=1, iterations=4, every=2, lacks="nearly all")
+    >>> sorted(train(Setting("rs"), tiny, seed=0).weights)
+    [0, 2, 4]
+    """
+    much = TrainingSize(members=size.members, iterations=size.iterations, lacks=size.lacks)
+    iterations = setting.longer * size.iterations
+    keep = {*range(0, iterations, size.every), iterations}
+    return train_members(
+        setting, much, seed=seed, device=device, folder=folder, until=until, keep=keep
+    )
+
+
+def places_of(trained: Trained, shortest: int) -> DataFrame:
+    """The places of a training that are looked at.
+
+    A row per "stay"; one "between", half way in time between the stay's end and full coverage for
+    good; and, for a member with a stay, one at "full" coverage, in the middle of the time from
+    then on to the end. A stay after which both clusters are not covered for good has only its own
+    row.
+
+    Columns: "member"; "place"; "number" of the stay in its member, from 0; the iterations "start"
+    and "end" of that time; whether the run ends with it ("last"); the "iteration" whose weights
+    are taken, of those that were kept the nearest to its middle; "left", the iterations from there
+    to its end; and "radius", the largest distance of the weights kept in that time from those.
+    """
+    covered, end = trained.coverage(), int(trained.iterations[-1])
+    at = np.array(sorted(trained.weights))
+    rows: list[dict[str, Any]] = []
+
+    def add(member: int, place: str, number: int, start: int, stop: int, last: bool) -> None:
+        inside = at[(at >= start) & (at <= stop)]
+        if not len(inside):  # shorter than the time between two that were kept
+            return
+        middle = int(inside[np.abs(inside - (start + stop) / 2).argmin()])
+        here = trained.weights[middle][member].double()
+        away = [float((trained.weights[k][member].double() - here).norm()) for k in inside.tolist()]
+        row = {"member": member, "place": place, "number": number, "start": start, "end": stop}
+        times = {"last": last, "iteration": middle, "left": stop - middle}
+        rows.append(row | times | {"radius": max(away)})
+
+    found = collapses(trained.shares, trained.iterations, shortest=shortest)
+    for who in found["member"].unique().tolist():
+        stays, stable = found[found["member"] == who], int(covered.stable[who])
+        is_full = covered.at_end[who] == 2
+        for number, (start, stop, last) in enumerate(
+            zip(stays["start"], stays["end"], stays["last"], strict=True)
+        ):
+            add(who, "stay", number, int(start), int(stop), bool(last))
+            if is_full:
+                add(who, "between", number, int(stop), stable, False)
+        if is_full:
+            add(who, "full", len(stays), stable, end, True)
+    columns = ("member", "place", "number", "start", "end", "last", "iteration", "left", "radius")
+    return DataFrame(rows, columns=list(columns))
+
+
+def measure(
+    setting: Setting,
+    size: Size,
+    *,
+    seed: int,
+    device: torch.device | str = "cpu",
+    folder: Path | None = None,
+    data: Path | str | None = None,
+    until: Until | None = None,
+) -> Measured:
+    """What the evidence keeps: "members", as `members_of`, and "points", a row per place.
+
+    The columns of "points" are those of `places_of` and of the functions of
+    `helpers.experiments.stay_points`: `curvature` at all places, `refined` at stays and at full
+    coverage, and at stays also `growth`. "flow_left", at a member's longest stay, is the time for
+    which the flow stays from there, up to one and a half times as long as the optimiser does.
+
+    >>> tiny = Size(members=2, iterations=4, every=2, shortest=500, lacks="nearly all")
+    >>> measure(Setting("rs"), tiny, seed=0)["members"]["stays"].tolist()
+    [0, 0]
+    """
+    trained = train(setting, size, seed=seed, device=device, folder=folder, until=until)
+    places = places_of(trained, size.shortest)
+    _, samples = draw(setting, size.members, seed=seed)
+    about = {"setting": repr(setting), "size": repr(size), "seed": seed}
+    parts = []
+    for who in places["member"].unique().tolist():
+        own = places[places["member"] == who]
+        look = partial(_looked_at, trained, samples, who, own)
+        path = in_folder(of_member(folder, who), "points.pt")
+        found = kept(look, path, about | {"member": who}, until)
+        parts.append(concat([own, DataFrame(found["rows"], index=own.index)], axis=1))
+    points = concat(parts, ignore_index=True) if parts else places
+    points = points.reindex(columns=[*places.columns, *_NUMBERS])
+    return {"members": members_of(trained, points), "points": points}
+
+
+def _looked_at(
+    trained: Trained, samples: Samples, who: int, places: DataFrame
+) -> dict[str, list[Numbers]]:
+    """The numbers of a member's places, in their order, as "rows"."""
+    member, time = member_of(trained.setting, samples, who), stay_points.time_of(trained.setting)
+    longest, found = _longest(places), []
+    for index, place, iteration, left, radius in zip(
+        *(places.index, places["place"], places["iteration"], places["left"], places["radius"]),
+        strict=True,
+    ):
+        point: Tensor = trained.weights[iteration][who].double().cpu()
+        numbers: Numbers = stay_points.curvature(member, point)[0]
+        if place != "between":
+            numbers |= stay_points.refined(member, point, radius)
+        if place == "stay":
+            numbers |= stay_points.growth(member, point)
+        if index == longest:
+            numbers["flow_left"] = stay_points.flow_stays(member, point, _FLOW * left * time)
+        found.append(numbers)
+    return {"rows": found}
+
+
+def _longest(places: DataFrame) -> Any:
+    """The index of a member's longest stay, the first of several."""
+    stays = places[places["place"] == "stay"]
+    return (stays["end"] - stays["start"]).idxmax()
+
+
+_NUMBERS = (
+    *("norm", "lowest", "turning", "resolution", "low_g", "top_g", "low_d", "top_d"),
+    *("residual", "moved", "same", "away", "stuck", "found", "stable", "nash", "weak"),
+    *("rest_lowest", "rest_resolution", "rest_own", "rest_own_resolution"),
+    *("grow_flow", "grow_method", "grow_plain", "grow_single", "flow_left"),
+)
+# Columns of the longest stay, and of the other places of its member.
+_OF_STAY = (
+    *("start", "end", "last", "left", "norm", "lowest", "turning", "resolution"),
+    *("low_g", "low_d", "top_g", "top_d", "residual", "moved", "same", "away", "stuck"),
+    *("found", "stable", "nash", "weak"),
+    *("grow_flow", "grow_method", "grow_plain", "grow_single", "flow_left"),
+)
+_OF_OTHERS = {
+    "between": ("top_g", "top_d"),
+    "full": (
+        *("norm", "lowest", "low_g", "low_d", "top_g", "top_d"),
+        *("residual", "moved", "found", "stable", "nash", "weak"),
+    ),
+}
+
+
+def members_of(trained: Trained, points: DataFrame) -> DataFrame:
+    """A row per member; NaN where there is no such place.
+
+    diverged: the iteration in which it did, or 0. first, stable, longest, covered: as in
+        `helpers.experiments.two_clusters`.
+    stays: how many there are; at_rest, at_nash: at how many of them a stationary point was found,
+        and a point that may be a local Nash equilibrium.
+    The other columns are those of "points" at the member's longest stay; they begin with
+    "between_" and "full_" for the places that follow it.
+    """
+    covered = trained.coverage()
+    names = range(trained.loss.shape[1])
+    rows = []
+    for member in names:
+        own = points[points["member"] == member]
+        stays = own[own["place"] == "stay"]
+        row: dict[str, Any] = {"member": member, "diverged": trained.diverged.get(member, 0)}
+        row |= {name: int(getattr(covered, name)[member]) for name in ("first", "stable")}
+        row |= {"longest": int(covered.longest[member]), "covered": int(covered.at_end[member])}
+        row |= {"stays": len(stays)}
+        for name, column in (("at_rest", "found"), ("at_nash", "weak")):
+            row[name] = int(stays[column].sum()) if len(stays) else 0
+        rows.append(row | _of_longest(own, stays))
+    return DataFrame(rows)
+
+
+def _of_longest(own: DataFrame, stays: DataFrame) -> dict[str, float]:
+    found = dict.fromkeys(_OF_STAY, np.nan)
+    found |= {f"{place}_{n}": np.nan for place, columns in _OF_OTHERS.items() for n in columns}
+    if not len(stays):
+        return found
+    longest = stays.loc[_longest(stays)]
+    found |= {name: float(longest[name]) for name in _OF_STAY}
+    for place, columns in _OF_OTHERS.items():
+        there = own[own["place"] == place]
+        if place == "between":
+            there = there[there["number"] == longest["number"]]
+        if len(there):
+            found |= {f"{place}_{name}": float(there.iloc[0][name]) for name in columns}
+    return found
+
+
+def staying(rows: Rows, arm: str) -> DataFrame:
+    """The members of an arm with a stay.
+
+    Raises:
+        KeyError: if there is none.
+    """
+    own = rows[arm]
+    if not (own["stays"] > 0).any():
+        raise KeyError(f"a member of {arm} with a stay")
+    return own[own["stays"] > 0]
+
+
+def _sharper(rows: Rows, player: str) -> list[float]:
+    """log10 of a player's largest own curvature at JS's longest stay over that at full coverage."""
+    own = staying(rows, "js")
+    both = own[[f"top_{player}", f"full_top_{player}"]].dropna()
+    if not len(both):
+        raise KeyError("a member of js with a stay that covers both clusters for good")
+    return np.log10(both[f"top_{player}"] / both[f"full_top_{player}"]).tolist()
+
+
+def ending(rows: Rows, arm: str) -> DataFrame:
+    """The members of an arm whose longest stay ends before the run does.
+
+    Raises:
+        KeyError: if there is none.
+    """
+    own = staying(rows, arm)
+    if (own["last"] > 0).all():
+        raise KeyError(f"a stay of {arm} that ends")
+    return own[own["last"] == 0]
+
+
+def _e_folds(rows: Rows) -> list[float]:
+    """How often the fastest-growing displacement grows by e until a JS stay ends."""
+    own, time = ending(rows, "js"), stay_points.time_of(READINGS["as released"].setting)
+    return (own["grow_flow"] * own["left"] * time).tolist()
+
+
+def _by_rate(rows: Rows) -> list[float]:
+    """By how much JS's longest collapse is longer than RS's, minus twice that at equal rates."""
+    released = paired(rows, "js", "rs", "longest")
+    equal = paired(rows, "js D at RS's rate", "rs", "longest")
+    gone = (released["one"] - released["other"]) - 2 * (equal["one"] - equal["other"])
+    return gone.dropna().tolist()
+
+
+def _flow_over_method(rows: Rows) -> list[float]:
+    """Logarithm of the time for which the flow stays over that for which the optimiser does."""
+    own = ending(rows, "js")
+    time = own["left"] * stay_points.time_of(READINGS["as released"].setting)
+    return np.log(own["flow_left"] / time).tolist()
+
+
+QUANTITIES: dict[str, dict[str, Quantity]] = {
+    "R10": {
+        "js_at_nash": lambda rows: staying(rows, "js")["at_nash"].tolist(),
+        "js_at_rest": lambda rows: staying(rows, "js")["at_rest"].tolist(),
+        "rs_at_rest": lambda rows: staying(rows, "rs")["at_rest"].tolist(),
+    },
+    "R11": {
+        "d_log_sharpness": lambda rows: _sharper(rows, "d"),
+        "g_log_sharpness": lambda rows: _sharper(rows, "g"),
+    },
+    "R12": {
+        "rs_stays": lambda rows: rows["rs"]["stays"].tolist(),
+        "gone_at_equal_rates": _by_rate,
+    },
+    "R13": {
+        "e_folds_left": _e_folds,
+        "method_over_flow": lambda rows: (
+            staying(rows, "js")["grow_method"] / staying(rows, "js")["grow_flow"]
+        ).tolist(),
+        "flow_over_method_time": _flow_over_method,
+    },
+}

@@ -1,0 +1,202 @@
+"""Weights of judges in files, told apart by their SHA-256; and the judge that the package ships.
+
+A score means little without its judge, so a run's setting names the judge by the hash of its file,
+and a file with another hash is refused.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from helpers.inputs import one_of
+from helpers.models import small_resnet
+from helpers.scores.classifiers import Classifier
+
+JUDGES = {"cifar10": Path(__file__).with_name("resnet_cifar10.pt")}  # files by data set
+_PARTS = ("net", "weights", "accuracy", "about")
+_MADE = "python -m helpers.experiments.residual_judge"
+
+
+def sha256_of(path: str | Path) -> str:
+    """The SHA-256 of a file, as ``sha256sum`` prints it.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+
+    >>> len(sha256_of(__file__))
+    64
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f"no file of weights {path}")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def put_weights(net: nn.Module, weights: Mapping[str, Tensor], path: str | Path) -> None:
+    """Put weights and buffers, converted to the net's dtypes, into a net of the same shapes.
+
+    Args:
+        net: it is changed.
+        weights: by the names of the net's `state_dict`; batch norm's counts of batches may be left
+            out.
+        path: where they are from, for the error.
+
+    Raises:
+        ValueError: for weights of another net; it names the first that does not fit.
+
+    >>> put_weights(nn.Linear(2, 1), {"weight": torch.ones(1, 3)}, "a.pt")
+    Traceback (most recent call last):
+    ...
+    ValueError: a.pt has weights of another net: weight is (1, 2) in this one and (1, 3) in the file
+    """
+    own = {
+        name: part
+        for name, part in net.state_dict().items()
+        if not name.endswith("num_batches_tracked") or name in weights
+    }
+    for name in (*own, *weights):
+        sizes = [
+            str(tuple(parts[name].shape)) if name in parts else "missing"
+            for parts in (own, weights)
+        ]
+        if sizes[0] != sizes[1]:
+            raise ValueError(
+                f"{path} has weights of another net: {name} is {sizes[0]} in this one and "
+                f"{sizes[1]} in the file"
+            )
+    with torch.no_grad():
+        for name, part in own.items():
+            part.copy_(weights[name])
+
+
+def read_weights(path: str | Path) -> Any:
+    """What a file of weights holds, by torch's reader that runs no code.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: for a file that is no such thing, or damaged.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "a.pt"
+    ...     torch.save({"weight": torch.zeros(1)}, path)
+    ...     read_weights(path)
+    {'weight': tensor([0.])}
+    """
+    path = Path(path).expanduser()
+    if not path.is_file():
+        raise FileNotFoundError(f"no file of weights {path}")
+    try:
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except Exception as error:  # torch, zipfile and pickle raise a dozen kinds
+        said = str(error).partition("\n")[0][:200]
+        raise ValueError(f"{path} is no whole file of weights ({said})") from error
+
+
+def write_judge(
+    net: nn.Sequential, sizes: Mapping[str, int], accuracy: float, about: str, path: str | Path
+) -> str:
+    """Write a `helpers.models.small_resnet` in float16, for `read_judge`; its SHA-256.
+
+    Args:
+        net: the trained net.
+        sizes: the arguments that it was made with, without the seed.
+        accuracy: of the net with its rounded weights, on images that it was not trained on.
+        about: the data and the training, in words.
+        path: of the file.
+
+    Raises:
+        FloatingPointError: for weights beyond the range of float16.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from helpers.models import small_resnet
+    >>> sizes = {"width": 2, "blocks": 1}
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "judge.pt")
+    ...     sha = write_judge(small_resnet(seed=0, **sizes), sizes, 0.1, "untrained", path)
+    >>> len(sha)
+    64
+    """
+    weights = {
+        name: part.half().contiguous()
+        for name, part in net.cpu().state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    beyond = [name for name, part in weights.items() if not part.isfinite().all()]
+    if beyond:
+        raise FloatingPointError(f"{beyond[0]} has weights beyond the range of float16")
+    parts = (dict(sizes), weights, float(accuracy), about)
+    content = io.BytesIO()  # torch would write the file's own name into it, and so into the hash
+    torch.save(dict(zip(_PARTS, parts, strict=True)), content)
+    Path(path).write_bytes(content.getvalue())
+    return sha256_of(path)
+
+
+def read_judge(path: str | Path, *, sha: str = "") -> Classifier:
+    """A judge that `write_judge` has written; its name has the first digits of its SHA-256.
+
+    Args:
+        path: of the file.
+        sha: the SHA-256 that the file must have; "" for any.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: for another SHA-256, a damaged file, and weights of another net.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from helpers.models import small_resnet
+    >>> sizes = {"width": 2, "blocks": 1}
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder, "judge.pt")
+    ...     sha = write_judge(small_resnet(seed=0, **sizes), sizes, 0.1, "untrained", path)
+    ...     judge = read_judge(path, sha=sha)
+    >>> judge.accuracy
+    0.1
+    """
+    found = sha256_of(path)
+    if sha and found != sha:
+        raise ValueError(f"{path} has the SHA-256 {found}, and the judge wanted has {sha}")
+    read = read_weights(path)
+    if not isinstance(read, dict) or set(read) != set(_PARTS):
+        raise ValueError(f"{path} has no judge: its parts would be {', '.join(_PARTS)}")
+    net = small_resnet(seed=0, **read["net"])
+    put_weights(net, read["weights"], path)
+    return Classifier(net, read["accuracy"], name=f"{read['about']}, SHA-256 {found[:8]}")
+
+
+def shipped_sha(data: str) -> str:
+    """The SHA-256 of the judge that the package ships for a set of images, "" if there is none.
+
+    Raises:
+        ValueError: for a set for which none is foreseen.
+
+    >>> len(shipped_sha("cifar10")) in (0, 64)
+    True
+    """
+    path = JUDGES[one_of("data set", data, JUDGES)]
+    return sha256_of(path) if path.exists() else ""
+
+
+def shipped_judge(data: str, sha: str) -> Classifier:
+    """The judge that the package ships for a set of images, if it has this SHA-256.
+
+    Raises:
+        ValueError: for a set for which none is foreseen, and a judge with another SHA-256.
+        FileNotFoundError: if the package has none; it says what trains it.
+
+    >>> shipped_judge("mnist", "")
+    Traceback (most recent call last):
+    ...
+    ValueError: data set is one of 'cifar10', got 'mnist'
+    """
+    path = JUDGES[one_of("data set", data, JUDGES)]
+    if not path.exists():
+        raise FileNotFoundError(f"no judge of {data} at {path}; {_MADE!r} trains it")
+    return read_judge(path, sha=sha)
