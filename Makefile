@@ -21,11 +21,11 @@ export OPENBLAS_NUM_THREADS ?= 1
 export TAG ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help book test unit slow look pdf release matrix numerics notebooks sync check regress spread lint mutants bench colab next device serve clean
+.PHONY: help book test unit slow look pdf release matrix numerics notebooks sync check regress spread lint mutants bench bench-curves bench-gpu colab next device serve clean
 
 help:  ## list the targets
 	@echo 'The line url: of _config.yml is the address of the repository; change it, then: make sync'
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 $(READY): requirements.txt pyproject.toml
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=...")'
@@ -104,6 +104,12 @@ mutants: $(MUTMUT)  ## do the tests notice what is changed in the modules that m
 
 bench: $(PEERS)  ## a table of our tools beside other packages', in ten minutes or so
 	$(RUN) -m pytest tests/benchmarks -q -o norecursedirs= -o addopts= -o filterwarnings=default
+
+bench-curves: $(PEERS)  ## costs against weights, batch, probes, seeds and workers, for "What it costs" (an hour)
+	$(RUN) -m tests.benchmarks.curves
+
+bench-gpu: $(PEERS)  ## trainings and products on a GPU beside goals and peers, in eight minutes (needs a GPU)
+	$(RUN) -m tests.benchmarks.gpu
 
 colab: $(READY)  ## execute every chapter in Colab's versions, from the wheel alone (5 GB; not part of the tests)
 	$(RUN) tests/colab/run.py

@@ -7,7 +7,7 @@ that ships with the package; or, where it is given a folder, the runs there, whi
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -151,7 +151,11 @@ class Chapter:
         return rows if arms is None else rows[rows["arm"].isin(list(arms))].reset_index(drop=True)
 
     def figure(
-        self, figure: Figure | HTML, caption: str, alt: str, rows: DataFrame | None = None
+        self,
+        figure: Figure | HTML,
+        caption: str,
+        alt: str,
+        rows: DataFrame | Mapping[str, Any] | None = None,
     ) -> None:
         """Show a figure with its number and caption, which ends with what the figure is of.
 
@@ -159,7 +163,8 @@ class Chapter:
             figure: of matplotlib, or HTML such as `helpers.figures.turnable_surfaces`.
             caption: what it shows.
             alt: the same for those who do not see it.
-            rows: what it is of: rows of `runs`, or of `live`; None for the whole live run.
+            rows: what it is of: rows of `runs`, or of `live`; a record of `helpers.ledger.timings`;
+                None for the whole live run.
 
         Raises:
             ValueError: without a caption or alt, and for rows that are not there.
@@ -172,7 +177,7 @@ class Chapter:
         self,
         frame: DataFrame,
         caption: str,
-        rows: DataFrame | None = None,
+        rows: DataFrame | Mapping[str, Any] | None = None,
         *,
         bold: DataFrame | None = None,
     ) -> None:
@@ -230,10 +235,14 @@ class Chapter:
             known.append(told)
         return f"{kind} {known.index(told) + 1}"
 
-    def _source(self, rows: DataFrame | None) -> str:
+    def _source(self, rows: DataFrame | Mapping[str, Any] | None) -> str:
         if rows is None:
             frames = [frame for arms in self._live.values() for frame in arms.values()]
             return f"Live, {_seeds(pd.concat(frames))}." if frames else "Live."
+        if isinstance(rows, Mapping) and {"device", "date", "commit"} <= rows.keys():
+            threads = f", {n} thread{'s' if n > 1 else ''}" if (n := rows.get("threads")) else ""
+            place = f"{rows['device']}{threads}, {rows['date']}, commit {rows['commit'][:7]}"
+            return f"Timings on record: {place}."
         if not isinstance(rows, DataFrame) or not len(rows):
             raise ValueError(f"rows are a frame with rows, got {shown(rows)}")
         if "size" not in rows:

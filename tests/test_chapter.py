@@ -201,6 +201,16 @@ def test_figure_says_what_it_is_of(book, shown, tmp_path):
     assert repr(shown[-1]) == repr(shown[2])  # the cell was run again
 
 
+@pytest.mark.parametrize("threads, said", [(1, ", 1 thread"), (2, ", 2 threads"), (None, "")])
+def test_figure_of_a_record_of_timings(book, shown, threads, said):
+    """Where, when and at which commit they were taken."""
+    record = {"device": "an EPYC", "date": "2026-11-28", "commit": "0123456789ab", "rows": []}
+    record |= {} if threads is None else {"threads": threads}
+    page().figure(Figure(), "A line.", "A line that rises", record)
+    source = f"Timings on record: an EPYC{said}, 2026-11-28, commit 0123456."
+    assert [repr(each) for each in shown] == [f"Figure 1. A line. {source}"]
+
+
 def test_figure_that_turns(book, shown):
     """HTML stays as it is, in a group that is named for those who do not see it."""
     grid = np.linspace(0, 1, 3)
@@ -219,6 +229,7 @@ def test_figure_that_turns(book, shown):
         ("A line.", None, None, "alt is a text, got None"),
         ("A line.", "a", DataFrame({"size": []}), "rows are a frame with rows"),
         ("A line.", "a", [1], "rows are a frame with rows"),
+        ("A line.", "a", {"device": "CPU"}, "rows are a frame with rows"),
     ],
 )
 def test_figure_refuses(book, shown, caption, alt, rows, words):

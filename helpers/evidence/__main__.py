@@ -112,7 +112,10 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--runs", type=Path, default=DEFAULT, metavar="FOLDER")
     one.add_argument("--data", type=Path, metavar="FOLDER", help="folder of data sets")
     side = one.add_mutually_exclusive_group()
-    side.add_argument("--workers", type=int, default=1, metavar="N", help="processes side by side")
+    side.add_argument(
+        "--workers", type=int, metavar="N",
+        help="processes side by side; by default 1, and on a CUDA device as many as 8",
+    )  # fmt: skip
     side.add_argument("--cluster", metavar="ADDRESS", help="a dask scheduler, or local:N")
     one.add_argument("--anew", action="store_true", help="also do what the evidence has")
     one.add_argument("--list", action="store_true", help="list the runs, and run nothing")

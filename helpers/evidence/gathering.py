@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+import torch
 from tqdm import tqdm
 
 from helpers.evidence import planning
@@ -34,6 +36,9 @@ from helpers.machine import pick_device
 
 _TRIES = 3
 _PATIENCE = 30  # seconds for a scheduler to answer
+# Of runs on one CUDA device: how many at most, and the bytes that each is to have. Launches bound a
+# small GAN, so that several share a device; neither number has been measured.
+_ON_A_GPU, _ROOM = 8, 4 * 2**30
 
 
 @dataclass
@@ -78,7 +83,7 @@ def gather(
     device: str = "auto",
     folder: Path | str = DEFAULT,
     data: Path | str | None = None,
-    workers: int = 1,
+    workers: int | None = None,
     cluster: str | None = None,
     anew: bool = False,
 ) -> Gathered:
@@ -94,7 +99,8 @@ def gather(
         device: device of every run.
         folder: folder of the store.
         data: folder of data sets, for experiments that need one.
-        workers: number of processes on this machine, one thread each; 1 is this process itself.
+        workers: number of processes on this machine, one thread each; 1 is this process itself. By
+            default `side_by_side`: 1, and several on a CUDA device.
         cluster: address of a dask scheduler whose workers share the folder, or "local:N" for N
             workers here; needs the extra "cluster".
         anew: whether to do runs that the evidence already has as well.
@@ -108,11 +114,14 @@ def gather(
     ...     print(gather(["two_clusters"], minutes=0, folder=folder).done)
     []
     """
-    pick_device(device)  # an unknown one is refused before any run
-    workers = whole_number("workers", workers, 1)
+    place = pick_device(device)  # an unknown one is refused before any run
+    if workers is not None:
+        workers = whole_number("workers", workers, 1)
     runs = planning.wanted(names, size=size, reading=reading, arms=arms, blocks=blocks)
     store = Store(folder)
     todo = planning.lacking(runs, store, anew=anew)
+    if workers is None:
+        workers = 1 if cluster is not None else side_by_side(place, len(todo))
     limit = None if minutes is None else 60 * real_number("minutes", minutes, least=0)
     end = None if limit is None else time.time() + limit
     with _stopping(store.folder) as stop:
@@ -124,6 +133,22 @@ def gather(
             until=Until(end, stop),
         )
         return _Gathering(task, store.folder, end, stop).all(todo, _pool(workers, cluster))
+
+
+def side_by_side(device: torch.device, runs: int) -> int:
+    """How many of so many runs a device is given at once.
+
+    One on a CPU, where each further process would take a core that its owner may want for
+    something else. On a CUDA device eight, or fewer where there are fewer processors to drive them
+    or less than 4 GiB of free memory for each.
+
+    >>> side_by_side(torch.device("cpu"), 100)
+    1
+    """
+    if device.type != "cuda":
+        return 1
+    free, _ = torch.cuda.mem_get_info(device)
+    return max(1, min(_ON_A_GPU, os.cpu_count() or 1, free // _ROOM, runs))
 
 
 @dataclass(frozen=True)

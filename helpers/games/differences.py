@@ -61,14 +61,18 @@ def compared(
     allowed = 5e-2 if rough else 1e-4
     for step in ROUGH if rough else STEPS:
         u = draw(at)
-        ahead, behind = map(at + step * u), map(at - step * u)
-        differences = [(ahead - behind) / (2 * step)]
-        if not rough:  # rough maps take steps too long for one side
-            differences += [(ahead - here) / step, (here - behind) / step]
         found = product(u)
-        gaps = torch.stack([_lengths(found - each) for each in differences])
-        rows = torch.arange(len(at), device=at.device)
-        wanted = torch.stack(differences)[gaps.nan_to_num(torch.inf).argmin(dim=0), rows]
+        ahead, behind = map(at + step * u), map(at - step * u)
+        wanted = (ahead - behind) / (2 * step)
+        least = _lengths(found - wanted).nan_to_num(torch.inf)
+        # One after another: of ten million weights each is 80 MB. Rough maps take steps too long
+        # for one side.
+        for one, other in () if rough else ((ahead, here), (here, behind)):
+            difference = (one - other) / step
+            gap = _lengths(found - difference).nan_to_num(torch.inf)
+            wanted = torch.where((gap < least)[:, None], difference, wanted)
+            least = torch.minimum(gap, least)
+        del ahead, behind
         apart = (found - wanted).abs()
         scale = torch.maximum(_lengths(wanted), 1e-3 * _lengths(here)).clamp(min=1e-30)
         share = _lengths(apart) / scale

@@ -19,7 +19,7 @@ __all__ = [
     "Tridiagonal",  # T of a Lanczos run, and what belongs to it
     "blurred",  # the exact density under Gaussians, (g,): what `slq_density` estimates (A, eq. 7)
     "game_eigenvalues",  # leading eigenvalues of a game's Jacobian, by Arnoldi
-    "lanczos",  # run Lanczos' method from one vector or several at once, with full orthogonality
+    "lanczos",  # run Lanczos' method from one vector or several at once
     "member_eigenpairs",  # leading pairs of each member of an ensemble
     "ritz_cloud",  # estimate where the eigenvalues of a game's Jacobian lie in the complex plane
     "slq_density",  # estimate the eigenvalue density of a symmetric operator

@@ -96,14 +96,18 @@ class Basis:
     def __init__(self, like: Tensor, room: int) -> None:
         self.room = room
         self._rows = like.new_empty(min(room, _FIRST), len(like))
-        length = _PIECE if like.device.type == "cpu" else len(like)
-        self._pieces = [slice(i, i + length) for i in range(0, len(like), length)]
+        self._pieces = _pieces(like)
         self.size = 0
 
     @property
     def vectors(self) -> Tensor:
         """(j, n): the vectors, one per row, as a view."""
         return self._rows[: self.size]
+
+    @property
+    def newest(self) -> Tensor:
+        """(n,): the last vector, as a view."""
+        return self._rows[self.size - 1]
 
     def append(self, vector: Tensor, length: float | None = None) -> None:
         """Add a vector that is orthogonal to the others, divided by its length."""
@@ -125,13 +129,16 @@ class Basis:
         before = vector
         for first in (max(self.size - recent, 0) if recent else 0, 0):
             held = self.vectors[first:]
-            parts = [torch.mv(held[:, piece], before[piece]) for piece in self._pieces]
-            part = torch.stack(parts).sum(dim=0, dtype=torch.float64)
+            part = _inner(held, before, self._pieces)
             torch.addmv(before, held.T, part.to(rest), alpha=-1, out=rest)
             coefficients[first:] += part
             before = rest
         length = _length(rest)
         return Split(coefficients, rest, length, math.hypot(length, float(coefficients.norm())))
+
+    def split_product(self, product: Tensor) -> Split:
+        """As `split`, of a product of the last vector with a symmetric operator."""
+        return self.split(product, recent=2)  # three terms; the second pass sees to the others
 
     def cut(self, Z: Tensor, kept: int) -> None:
         """Replace the first j vectors by Z' (m, j) times them, and keep the last ones."""
@@ -140,6 +147,41 @@ class Basis:
         self._rows[:m] = Z.T.to(self._rows) @ self.vectors[:j]
         self._rows[m : m + kept] = last
         self.size = m + kept
+
+
+class LastTwo:
+    """The last two vectors of a basis that is not stored, for Lanczos' three terms alone.
+
+    The order of the operations is the one of four that keeps the recurrence's errors at rounding
+    (Paige 1972, "Computational variants of the Lanczos method for the eigenproblem"): the vector
+    before the last is taken off first, by the length found a step ago, and the coefficient of the
+    last one is that of what is left.
+    """
+
+    def __init__(self, like: Tensor) -> None:
+        self._pieces = _pieces(like)
+        self._before: Tensor | None = None
+        self.newest = like.new_empty(0, len(like))  # (n,) once there is one
+        self._length = 0.0  # of the newest before it was divided by it
+        self.vectors = self.newest  # (0, n): none is stored
+
+    def append(self, vector: Tensor, length: float | None = None) -> None:
+        """Add a vector, divided by its length, and let go of the last but one."""
+        self._length = _length(vector) if length is None else length
+        self._before = self.newest if self.newest.ndim == 1 else None
+        self.newest = vector / self._length
+
+    def split_product(self, product: Tensor) -> Split:
+        """The coefficient (1,) of the last vector, and the rest of a product of it."""
+        if self._before is None:
+            between, rest = 0.0, product.clone()
+        else:
+            between = self._length
+            rest = torch.add(product, self._before, alpha=-between)
+        along = _inner(self.newest[None], rest, self._pieces)
+        rest.sub_(self.newest, alpha=float(along))
+        length = _length(rest)
+        return Split(along, rest, length, math.hypot(length, float(along), between))
 
 
 def start_vector(operator: Operator, seed: int) -> Tensor:
@@ -155,6 +197,17 @@ def check_product(product: Tensor, step: int) -> Tensor:
     if not math.isfinite(_length(product)):
         raise FloatingPointError(f"the product at step {step} is not finite")
     return product
+
+
+def _pieces(like: Tensor) -> list[slice]:
+    length = _PIECE if like.device.type == "cpu" else len(like)
+    return [slice(i, i + length) for i in range(0, len(like), length)]
+
+
+def _inner(rows: Tensor, vector: Tensor, pieces: list[slice]) -> Tensor:
+    """(j,) float64: inner products of rows (j, n) with a vector (n,)."""
+    parts = [torch.mv(rows[:, piece], vector[piece]) for piece in pieces]
+    return torch.stack(parts).sum(dim=0, dtype=torch.float64)
 
 
 def _length(vector: Tensor) -> float:

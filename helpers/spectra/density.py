@@ -4,11 +4,19 @@ The method is that of Durall et al. 2021, eqs. 6 to 11. From a random unit vecto
 gives nodes and weights with ``sum_i w_i f(l_i) ~ v' f(H) v``, whose mean over v is ``tr f(H) / n``.
 With f a Gaussian around t, that is the blurred density at t. Several probes v give a mean and its
 standard error.
+
+What it costs: ``probes * steps`` products, and beside the product's own memory the basis of
+Lanczos' method, ``steps * n`` numbers for each probe of a batch, against which every new vector is
+made orthogonal twice. Without reorthogonalisation six vectors of n numbers replace the basis, and
+two operations on vectors the reorthogonalisation. Once the steps resolve the density it is the same
+to far less than the error of its probes, see `helpers.spectra.lanczos`; single nodes are not, as
+eigenvalues that have converged come several times, and each copy takes a step.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,10 +24,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 from tqdm import tqdm
 
+from helpers.checkpoints import checkpoint_path
 from helpers.operators import Operator
-from helpers.spectra.lanczos import check_count, check_symmetric, lanczos
+from helpers.spectra.lanczos import check_choice, check_count, check_symmetric, lanczos
+from helpers.spectra.unfinished import Unfinished
 
 _POINTS = 1000  # of a grid
+_MOST = 2**30  # bytes of a probe's basis, beyond which none is stored unless one is asked for
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +43,7 @@ class SpectralDensity:
     sigma: float  # of the Gaussians, in the units of the eigenvalues
     density: NDArray[np.float64]  # (g,) mean over the probes; integrates to 1
     standard_error: NDArray[np.float64]  # (g,) of that mean; NaN for a single probe
+    reorthogonalised: bool = True  # if not, converged eigenvalues may come as several nodes
 
     def smoothed(self, sigma: float, grid: ArrayLike | None = None) -> SpectralDensity:
         """The same nodes and weights under another sigma, or on another grid: no new products.
@@ -39,7 +51,7 @@ class SpectralDensity:
         Raises:
             ValueError: for a sigma that is not positive, and a grid that is not finite.
         """
-        return _smooth(self.nodes, self.weights, sigma, grid)
+        return _smooth(self.nodes, self.weights, self.reorthogonalised, sigma, grid)
 
 
 def slq_density(
@@ -51,6 +63,8 @@ def slq_density(
     sigma: float | None = None,
     grid: ArrayLike | None = None,
     batch_size: int | None = None,
+    reorthogonalise: bool | None = None,
+    checkpoint: Path | str | None = None,
 ) -> SpectralDensity:
     """Estimate the eigenvalue density of a symmetric operator.
 
@@ -65,9 +79,18 @@ def slq_density(
             sigma beyond.
         batch_size: probes that share a product of several vectors; by default one on a CPU, where
             sharing did not pay, and all of them on a GPU.
+        reorthogonalise: as for `lanczos`: True stores a basis of (steps, n) for each probe of a
+            batch, False stores none, and gives, of enough steps, the same density with other nodes.
+            By default True, unless the basis of one probe would take more than 1 GiB: 80 steps in
+            single precision from 3.4 million weights on. The choice follows from n, steps and
+            precision alone.
+        checkpoint: a file that keeps the probes that are done. A call with the same arguments goes
+            on from there and ends with the same bits. It takes one more product.
 
     Raises:
-        ValueError: for an operator that is not symmetric, counts out of range, a bad sigma or grid.
+        ValueError: for an operator that is not symmetric, counts out of range, a bad sigma or grid,
+            another choice than True, False and None, and a checkpoint that cannot be written, is
+            damaged or belongs to another operator or other arguments.
         FloatingPointError: for a product that is not finite, naming the step.
 
     >>> from helpers.operators import Matrix
@@ -82,18 +105,29 @@ def slq_density(
     if batch_size is None:
         batch_size = probes if operator.device.type == "cuda" else 1
     check_count("batch_size", batch_size, 2**31)
-    nodes, weights = [], []
-    with tqdm(total=probes, desc="probes", disable=None) as bar:
-        for first in range(0, probes, batch_size):
+    if reorthogonalise is None:
+        reorthogonalise = steps * operator.shape[0] * operator.dtype.itemsize <= _MOST
+    check_choice(reorthogonalise)
+    names = ("seed", "steps", "batch_size", "reorthogonalise")
+    run = dict(zip(names, (seed, steps, batch_size, reorthogonalise), strict=True))
+    path, found = checkpoint_path(checkpoint), Unfinished()
+    if path is not None:
+        probe = probe_vector(operator, seed, 0)
+        found = Unfinished.begun(path, operator, probe, run, probes, batch_size)
+    with tqdm(total=probes, initial=len(found.nodes), desc="probes", disable=None) as bar:
+        for first in range(len(found.nodes), probes, batch_size):
             batch = range(first, min(first + batch_size, probes))
-            starts = torch.stack([probe_vector(operator, seed, number) for number in batch], dim=1)
-            for run in lanczos(operator, starts if len(batch) > 1 else starts[:, 0], steps):
-                row, weight = run.nodes_and_weights()
+            for each in lanczos(
+                operator, _starts(operator, seed, batch), steps, reorthogonalise=reorthogonalise
+            ):
+                row, weight = each.nodes_and_weights()
                 short = (0, steps - len(row))  # of a run that ended early
-                nodes.append(np.pad(row, short, mode="edge"))
-                weights.append(np.pad(weight, short))
+                found.nodes.append(np.pad(row, short, mode="edge"))
+                found.weights.append(np.pad(weight, short))
+            found.write()
             bar.update(len(batch))
-    return _smooth(np.array(nodes), np.array(weights), sigma, grid)
+    nodes, weights = np.array(found.nodes), np.array(found.weights)
+    return _smooth(nodes, weights, reorthogonalise, sigma, grid)
 
 
 def blurred(eigenvalues: ArrayLike, grid: ArrayLike, sigma: float) -> NDArray[np.float64]:
@@ -109,7 +143,16 @@ def blurred(eigenvalues: ArrayLike, grid: ArrayLike, sigma: float) -> NDArray[np
 def probe_vector(operator: Operator, seed: int, number: int) -> torch.Tensor:
     """(n,) entries +-1 from a stream for each number, drawn on the CPU for every device."""
     drawn = np.random.default_rng([seed, number]).integers(0, 2, operator.shape[0])
-    return torch.from_numpy(2 * drawn - 1).to(operator.device, operator.dtype)
+    drawn *= 2  # in place: of ten million weights they are 80 MB
+    drawn -= 1
+    return torch.from_numpy(drawn).to(operator.device, operator.dtype)
+
+
+def _starts(operator: Operator, seed: int, batch: range) -> torch.Tensor:
+    """(n,), or (n, k) for several."""
+    if len(batch) == 1:
+        return probe_vector(operator, seed, batch[0])
+    return torch.stack([probe_vector(operator, seed, number) for number in batch], dim=1)
 
 
 def _check(sigma: float | None, grid: ArrayLike | None) -> None:
@@ -123,6 +166,7 @@ def _check(sigma: float | None, grid: ArrayLike | None) -> None:
 def _smooth(
     nodes: NDArray[np.float64],
     weights: NDArray[np.float64],
+    reorthogonalised: bool,
     sigma: float | None,
     grid: ArrayLike | None,
 ) -> SpectralDensity:
@@ -137,7 +181,8 @@ def _smooth(
     each = np.array([_mixture(row, w, grid, sigma) for row, w in zip(nodes, weights, strict=True)])
     spread = each.std(axis=0, ddof=1) if len(each) > 1 else np.full(grid.shape, np.nan)
     error = spread / np.sqrt(len(each))
-    return SpectralDensity(nodes, weights, grid, float(sigma), each.mean(axis=0), error)
+    density = each.mean(axis=0)
+    return SpectralDensity(nodes, weights, grid, float(sigma), density, error, reorthogonalised)
 
 
 def _mixture(

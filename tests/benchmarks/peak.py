@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -17,6 +18,8 @@ from helpers.operators import hessian, jacobian
 from tests.benchmarks.peers import double_backward
 from tests.benchmarks.workload import Gan, held
 
+# Blocks of any size are given back at once: what is free but held would count.
+GIVE_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "0"}
 _STATUS = Path("/proc/self/status")
 
 
@@ -26,9 +29,9 @@ def main(route: str, player: str, vectors: int) -> None:
     workload = Gan(held(dcgan(seed=0)), latents, torch.rand(64, 1, 32, 32, generator=random))
     workload.gradient(player)()
     gc.collect()
-    before = _kilobytes("VmRSS")
+    before = kilobytes("VmRSS")
     work(workload, route, player, vectors)
-    print(round((_kilobytes("VmHWM") - before) / 1024))
+    print(round((kilobytes("VmHWM") - before) / 1024))
 
 
 def work(workload: Gan, route: str, player: str, vectors: int) -> None:
@@ -47,7 +50,29 @@ def work(workload: Gan, route: str, player: str, vectors: int) -> None:
         operator.matmat(U) if vectors > 1 else operator.matvec(U[:, 0])
 
 
-def _kilobytes(name: str) -> int:
+def peak_above(work: Callable[[], object], device: torch.device | str = "cpu") -> float:
+    """The most that some work holds above what there was before, in MB (2**20 bytes).
+
+    On a CUDA device torch's own count; else the kernel's of this process, whose mark is reset. A
+    process whose free memory is to be given back at once starts with `GIVE_BACK` in its
+    environment.
+    """
+    gc.collect()
+    if torch.device(device).type == "cuda":
+        torch.cuda.synchronize(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        work()
+        torch.cuda.synchronize(device)
+        return (torch.cuda.max_memory_allocated(device) - before) / 2**20
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    before = kilobytes("VmRSS")
+    work()
+    return (kilobytes("VmHWM") - before) / 1024
+
+
+def kilobytes(name: str) -> int:
+    """A count of the kernel's about this process, such as VmRSS."""
     for line in _STATUS.read_text(encoding="utf-8").splitlines():
         if line.startswith(name):
             return int(line.split()[1])

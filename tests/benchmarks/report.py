@@ -1,4 +1,4 @@
-"""What `make bench` prints: a line for each tool of each comparison, ours first."""
+"""What `make bench` and its like print: a line for each tool of each comparison, ours first."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 _OURS = ("helpers", "train", "nudged", "pieces", "linearized")  # as the comparisons name them
-_PLACE = ("player", "N", "which")
+_PLACE = ("player", "N", "which", "weights", "batch", "probes", "seeds", "workers")
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
