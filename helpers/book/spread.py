@@ -2,9 +2,10 @@
 
 The chapters are executed under variants of the environment: other kernels of BLAS, of torch and of
 oneDNN, which add in other orders, and two threads instead of one. The interpreter that runs this
-module decides the version of torch; to add versions, run it once with each. Executions are kept in
-``_build/spread``, so that an interrupted measurement goes on where it stopped; executions of an
-older state of chapter or helpers do not count.
+module decides the version of torch; to add versions, run it once with each. A spread on record
+counts on for as long as its number stands, so that what one version has measured is not lost when
+the next one measures. Executions are kept in ``_build/spread``, so that an interrupted measurement
+goes on where it stopped; those of an older state of chapter or helpers are made anew.
 """
 
 from __future__ import annotations
@@ -71,8 +72,9 @@ def measure(layout: Layout, chapters: Iterable[str], variants: Iterable[str]) ->
 def write(layout: Layout, chapter: str) -> Reference:
     """Put beside each number of a reference its spread over all stored executions.
 
-    The reference's own value counts as one more execution; a number that the reference lacks gets
-    the value of the plain one.
+    The reference's own value counts as one more execution, and no spread becomes less than the one
+    on record (to begin afresh, take it out of the file); a number that the reference lacks gets the
+    value of the plain one.
     """
     key = _key(layout, chapter)
     paths = sorted((layout.build / "spread" / chapter).glob("*.json"))
@@ -84,16 +86,20 @@ def write(layout: Layout, chapter: str) -> Reference:
     for run in runs:
         for claim, quantity, value in run["numbers"]:
             executions.setdefault((claim, quantity), []).append(value)
-    known = {(n.claim, n.quantity): n for n in regress.load(layout, chapter).numbers}
+    before = regress.load(layout, chapter)
+    known = {(n.claim, n.quantity): n for n in before.numbers}
     numbers = []
     for (claim, quantity), values in executions.items():
         n = known.pop((claim, quantity), Number(claim, quantity, values[0]))
         spread = spread_of([n.value, *values]) if len(values) == len(runs) else None
         if spread and len(spread) == len(listed(n.value)):
-            n = replace(n, spread=spread)
+            on_record = n.spread or (0.0,) * len(spread)
+            wider = tuple(max(pair) for pair in zip(spread, on_record, strict=True))
+            n = replace(n, spread=wider)
         numbers.append(n)
     numbers += known.values()  # no longer recorded, as the regression check will say
-    reference = Reference(tuple(run["variant"] for run in runs), tuple(numbers))
+    over = dict.fromkeys([*before.over, *(run["variant"] for run in runs)])
+    reference = Reference(tuple(over), tuple(numbers))
     regress.save(layout, chapter, reference)
     return reference
 

@@ -464,6 +464,12 @@ def test_spread(book, capsys, monkeypatch):
     write(book, good=chapter(code=WAVERING + "\nvalue = 2"))
     with pytest.raises(ValueError, match="good has not been executed in its present state"):
         spread.write(book, "good")
+    steadier = WAVERING.replace("1e-3", "1e-4")
+    write(book, good=chapter(code=steadier))
+    monkeypatch.undo()
+    assert main(["spread", "--write", "--variants", "two threads"], book) == 0
+    assert reference(book)["numbers"][0]["spread"] == [1000]  # the record counts on
+    assert reference(book)["over"] == stored["over"]
     capsys.readouterr()
     assert main(["spread", "--variants", "three threads"], book) == 1
     assert "unknown variant 'three threads'; there are: plain" in capsys.readouterr().err
