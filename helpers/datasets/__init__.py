@@ -46,8 +46,11 @@ TITLES = {
     "fashion-mnist": "Fashion-MNIST",
     "kmnist": "Kuzushiji-MNIST",
     "cifar10": "CIFAR-10",
+    "stl10": "STL-10",
+    "stl10-unlabeled": "STL-10",
 }
-NAMES = ("digits", "emnist", "mnist", "fashion-mnist", "kmnist", *_EMNIST, "cifar10")
+_COLOURED = ("cifar10", "stl10", "stl10-unlabeled")
+NAMES = ("digits", "emnist", "mnist", "fashion-mnist", "kmnist", *_EMNIST, *_COLOURED)
 SPLITS = ("train", "test")
 
 
@@ -61,7 +64,8 @@ def load(
     """A set of images in [-1, 1], whole and in memory.
 
     Images of another size are resized bilinearly, with antialiasing. EMNIST, which is stored with
-    rows and columns swapped, is returned upright, and its letters have labels from 0.
+    rows and columns swapped, is returned upright, and its letters have labels from 0. The images
+    to train on of "stl10-unlabeled" have no labels, which reads -1; its test images are STL-10's.
 
     Args:
         name: one of NAMES; "emnist" is "emnist-digits". "digits" needs neither folder nor network;

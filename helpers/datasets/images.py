@@ -24,7 +24,7 @@ class ImageSet:
     name: str
     split: str
     images: Tensor = field(repr=False)  # (N, C, size, size) float32 in [-1, 1]
-    labels: Tensor = field(repr=False)  # (N,) int64, indices into classes
+    labels: Tensor = field(repr=False)  # (N,) int64, indices into classes; -1 where there is none
     classes: tuple[str, ...]
     official: bool  # by MD5 sums or the number of images; False marks a stand-in
 
@@ -53,7 +53,7 @@ class Raw:
     """Images as the files hold them."""
 
     images: NDArray[Any]  # (N, C, height, width) from 0 to top
-    labels: NDArray[np.int64]  # (N,) from 0
+    labels: NDArray[np.int64]  # (N,) from 0; -1 where there is none
     classes: tuple[str, ...]
     official: bool
     top: int = 255

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
-from torchvision.datasets import CIFAR10, EMNIST, KMNIST, MNIST, FashionMNIST, ImageFolder
+from torchvision.datasets import CIFAR10, EMNIST, KMNIST, MNIST, STL10, FashionMNIST, ImageFolder
 from torchvision.datasets.folder import has_file_allowed_extension
 from torchvision.datasets.utils import extract_archive
 
@@ -19,24 +19,30 @@ from helpers.datasets.images import Raw
 
 VARIABLE = "GANSCAPES_DATA"
 _THINGS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-_SHAPES = {1: (1, 28, 28), 3: (3, 32, 32)}  # of an image, by its number of channels
+_SEEN = ("airplane", "bird", "car", "cat", "deer", "dog", "horse", "monkey", "ship", "truck")
 
 
 @dataclass(frozen=True)
 class Source:
     """A data set of torchvision."""
 
-    maker: type[MNIST] | type[CIFAR10]
+    maker: type[MNIST] | type[CIFAR10] | type[STL10]
     classes: tuple[str, ...]
     train: int = 60_000  # number of official images
     test: int = 10_000
-    part: str = ""  # of EMNIST
+    part: str = ""  # of EMNIST, or of STL-10's images to train on
     first: int = 0  # lowest label in the files
+    shape: tuple[int, int, int] = (1, 28, 28)  # of an image
 
     @property
     def folder(self) -> str:
         """Where torchvision keeps the set below its root."""
-        return CIFAR10.base_folder if self.maker is CIFAR10 else self.maker.__name__
+        return getattr(self.maker, "base_folder", self.maker.__name__)
+
+    @property
+    def checked(self) -> bool:
+        """Whether torchvision compares the files with the official MD5 sums."""
+        return self.maker in (CIFAR10, STL10)
 
 
 _DIGITS = tuple(string.digits)
@@ -49,7 +55,9 @@ SOURCES = {
     "emnist-digits": Source(EMNIST, _DIGITS, 240_000, 40_000, "digits"),
     "emnist-letters": Source(EMNIST, _LETTERS, 124_800, 20_800, "letters", first=1),
     "emnist-balanced": Source(EMNIST, _BALANCED, 112_800, 18_800, "balanced"),
-    "cifar10": Source(CIFAR10, _THINGS, 50_000),
+    "cifar10": Source(CIFAR10, _THINGS, 50_000, shape=(3, 32, 32)),
+    "stl10": Source(STL10, _SEEN, 5_000, 8_000, "train", shape=(3, 96, 96)),
+    "stl10-unlabeled": Source(STL10, _SEEN, 100_000, 8_000, "unlabeled", shape=(3, 96, 96)),
 }
 
 
@@ -79,7 +87,7 @@ def read(name: str, split: str, root: str | PathLike[str] | None) -> Raw:
             images, labels = _stand_in(place, split)
         else:
             images, labels = _official(source, folder, split, download)
-        _check(images, labels, len(source.classes))
+        _check(images, labels, source)
     except Exception as error:  # whatever a damaged file makes torchvision raise
         # Its messages may have several lines, or none, and no type marks missing files.
         why = " ".join(f"{type(error).__name__} {error}".split())
@@ -89,13 +97,16 @@ def read(name: str, split: str, root: str | PathLike[str] | None) -> Raw:
         missing = isinstance(error, FileNotFoundError) or "not found" in why
         kind = FileNotFoundError if missing else ValueError
         raise kind(f"{place}: {split} files are missing or damaged: {why}") from error
-    official = not stand_in and (name == "cifar10" or len(images) == getattr(source, split))
+    official = not stand_in and (source.checked or len(images) == getattr(source, split))
     return Raw(images, labels, source.classes, official)
 
 
 def _official(
     source: Source, folder: Path, split: str, download: bool
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    if source.maker is STL10:
+        files = STL10(folder, split=source.part if split == "train" else split, download=download)
+        return files.data, np.asarray(files.labels, dtype=np.int64)
     part = {"split": source.part} if source.part else {}
     files = source.maker(folder, train=split == "train", download=download, **part)
     images = np.asarray(files.data)
@@ -137,12 +148,12 @@ def _stand_in(folder: Path, split: str) -> tuple[NDArray[np.uint8], NDArray[np.i
     return images, np.array(pictures.targets, dtype=np.int64)
 
 
-def _check(images: NDArray[np.uint8], labels: NDArray[np.int64], classes: int) -> None:
+def _check(images: NDArray[np.uint8], labels: NDArray[np.int64], source: Source) -> None:
     """Check what torchvision accepts unseen."""
-    shape = _SHAPES[images.shape[1]]
-    if images.shape[1:] != shape or not len(images):
-        raise ValueError(f"expected images of shape {shape}, found an array {images.shape}")
+    if images.shape[1:] != source.shape or not len(images):
+        raise ValueError(f"expected images of shape {source.shape}, found an array {images.shape}")
     if labels.shape != images.shape[:1]:
         raise ValueError(f"expected {len(images):,} labels, one per image, found {len(labels):,}")
-    if labels.min() < 0 or labels.max() >= classes:
-        raise ValueError(f"expected {classes} classes, found labels beyond them")
+    none = source.part == "unlabeled" and (labels == -1).all()
+    if not none and (labels.min() < 0 or labels.max() >= len(source.classes)):
+        raise ValueError(f"expected {len(source.classes)} classes, found labels beyond them")

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from torchvision.datasets import CIFAR10
+from torchvision.datasets import CIFAR10, STL10
 from torchvision.datasets.utils import calculate_md5
 from torchvision.transforms import InterpolationMode, v2
 
@@ -479,6 +479,64 @@ def test_extremes_stay_in_range():
         found = as_tensor(raw, size)
         assert found.dtype == torch.float32 and found.min() == -1 and found.max() <= 1
         assert found[1::2].min() > 1 - 1e-6 and (found[::2] == -1).all()
+
+
+# STL-10
+
+
+def write_stl10(root, monkeypatch):
+    """Files as the makers describe them: each colour by columns, labels from 1; and the images."""
+    folder = root / STL10.base_folder
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    images = {}
+    for lists in ("train_list", "test_list"):
+        sums = []
+        for name, _ in getattr(STL10, lists):
+            part = name.partition("_")[0]
+            if name.endswith("_X.bin"):
+                images[part] = rng.integers(0, 256, (3, 3, 96, 96), dtype=np.uint8)
+                data = images[part].transpose(0, 1, 3, 2).tobytes()
+            else:
+                data = bytes([1, 10, 5])
+            (folder / name).write_bytes(data)
+            sums.append([name, calculate_md5(folder / name)])
+        monkeypatch.setattr(STL10, lists, sums)
+    return folder, images
+
+
+def test_stl10(tmp_path, monkeypatch):
+    """Upright, labels from 0; images without labels beside the labelled test images."""
+    _, images = write_stl10(tmp_path, monkeypatch)
+    for name, split, part, labels in [
+        ("stl10", "train", "train", [0, 9, 4]),
+        ("stl10", "test", "test", [0, 9, 4]),
+        ("stl10-unlabeled", "train", "unlabeled", [-1, -1, -1]),
+        ("stl10-unlabeled", "test", "test", [0, 9, 4]),
+    ]:
+        found = load(name, split, size=96, root=tmp_path)
+        want = torch.from_numpy(images[part].astype(np.float32)) / 127.5 - 1
+        assert torch.equal(found.images, want) and found.official
+        assert found.labels.tolist() == labels and found.classes[9] == "truck"
+    assert load("stl10", size=48, root=tmp_path).images.shape == (3, 3, 48, 48)
+
+
+def test_damaged_stl10(tmp_path, monkeypatch):
+    """Torchvision compares sums; what it lets through is counted."""
+    folder, _ = write_stl10(tmp_path, monkeypatch)
+    labels = folder / "train_y.bin"
+    labels.write_bytes(bytes([1, 11, 5]))
+    with pytest.raises(FileNotFoundError, match="stl10_binary: train .*not found or corrupted"):
+        load("stl10", root=tmp_path)
+    monkeypatch.setattr(STL10, "_check_integrity", lambda _: True)
+    with pytest.raises(ValueError, match="expected 10 classes, found labels beyond them"):
+        load("stl10", root=tmp_path)
+    labels.write_bytes(bytes([1, 5]))
+    with pytest.raises(ValueError, match="expected 3 labels, one per image, found 2"):
+        load("stl10", root=tmp_path)
+    (folder / "unlabeled_X.bin").write_bytes(b"")
+    with pytest.raises(ValueError, match=r"expected images of shape \(3, 96, 96\), found"):
+        load("stl10-unlabeled", root=tmp_path)
 
 
 def test_subset():
