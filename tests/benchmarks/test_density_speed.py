@@ -147,6 +147,7 @@ def of_small_loss(workload, player, peer, top):
     return [abs(1e4 * found / top - 1) for found in (ours, nodes.max())]
 
 
+@pytest.mark.skipif(not FULL, reason="test_precision has the errors of bfloat16")
 @pytest.mark.parametrize("player", ["G", "D"])
 def test_preview(rows, player):
     """What bfloat16 in the products does to a density, the probes being the same."""

@@ -95,7 +95,7 @@ def test_game(in_turn, rows):
         "Berard et al.": lambda: theirs.matvec(u.numpy()),
     }
     J.matvec(u)
-    times = in_turn(works, 9 if FULL else 5)
+    times = in_turn(works, 9 if FULL else 3)
     where = {"player": "J", "N": FEW}
     for name in ("helpers", "Berard et al."):
         for unit, base in (("field gradients", "gradient"), ("gradients of each loss", "apart")):

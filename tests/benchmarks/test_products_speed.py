@@ -42,7 +42,7 @@ def test_product(in_turn, rows, player, size):
         if player == "J":
             found.rmatvec(u)
             works[f"{route}, transposed"] = lambda found=found: found.rmatvec(u)
-    times = in_turn(works, (9 if size == FEW else 5) if FULL else 5)
+    times = in_turn(works, (9 if size == FEW else 5) if FULL else 3)
     rows.add("gradient", "eager", times["gradient"], "seconds", player=player, N=size)
     for name in list(works)[1:]:
         ratio = times[name] / times["gradient"]
