@@ -28,6 +28,7 @@ from helpers.losses.table import find_loss
 from helpers.models import Players, mlp
 from helpers.operators import hessian
 from helpers.spectra import SpectralDensity, blurred, slq_density, top_eigenpairs
+from helpers.training.data import Members
 from helpers.training.train import Recording, train_ensemble
 
 VERSION = 1
@@ -117,15 +118,13 @@ def train(
     torch.Size([602])
     """
     data = mixture_of_gaussians(size.members, seed=seed, n=size.points)
+    nets = [_nets(member_seed(seed, member)) for member in range(size.members)]
     run = train_ensemble(
-        [_nets(member_seed(seed, member)) for member in range(size.members)],
-        data.latents,
-        data.reals,
+        Members(nets, data.latents, data.reals, seed=seed),
         loss=find_loss(setting.loss),
         optimizer=optimizers_for(setting),
         iterations=size.iterations,
-        steps=None,
-        seed=seed,
+        turns=None,
         recording=Recording(
             snapshots={size.iterations},
             checkpoint=in_folder(folder),

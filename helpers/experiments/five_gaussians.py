@@ -27,6 +27,7 @@ from helpers.inputs import one_of, whole_number
 from helpers.losses.table import LOSSES
 from helpers.models import gaussians_nets
 from helpers.models.stacked import Stacked
+from helpers.training.data import Members
 from helpers.training.train import Recording, train_ensemble
 
 VERSION = 1
@@ -123,17 +124,16 @@ def train(
     """
     iterations, members = whole_number("iterations", size.iterations, _EVERY), size.members
     data = circle_of_gaussians(members, seed=seed, modes=MODES)
+    nets = [gaussians_nets(seed=member_seed(seed, member)) for member in range(members)]
     times, records, diverged, _ = records_of(
         partial(
             train_ensemble,
-            [gaussians_nets(seed=member_seed(seed, member)) for member in range(members)],
-            data.latents,
-            data.reals,
+            Members(
+                nets, data.latents, data.reals, batch_with_replacement=setting.batch, seed=seed
+            ),
             loss=LOSSES[setting.loss],
             optimizer=partial(torch.optim.Adam, lr=setting.lr, betas=setting.betas),
-            batch_with_replacement=setting.batch,
             constrain=_normalise if setting.normalised else None,
-            seed=seed,
             recording=Recording(
                 every=_EVERY,
                 observe=partial(_observe, centres=data.centres),

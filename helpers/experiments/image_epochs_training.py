@@ -26,6 +26,7 @@ from helpers.experiments.parts import in_folder
 from helpers.experiments.protocol import Until
 from helpers.experiments.setting import optimizers_for
 from helpers.games.game import Game
+from helpers.games.judging import Judging
 from helpers.games.networks import joint_point, network_game
 from helpers.inputs import one_of
 from helpers.losses.table import find_loss
@@ -41,9 +42,11 @@ from helpers.scores.metrics import (
     score_range,
 )
 from helpers.spectra import top_eigenpairs
+from helpers.training.data import EpochBatches
 from helpers.training.nudging import SharpDirections
 from helpers.training.train import Recording
 from helpers.training.train import train as train_players
+from helpers.training.turns import Turns
 
 TOP = 5  # leading eigenvalues of each player, after every epoch
 _TOLERANCE = 0.05  # tolerance of their residuals, relative to each eigenvalue
@@ -72,9 +75,9 @@ class Setting(image_training.Setting):
         one_of("batch_norm", self.batch_norm, ("", "D") if self.nets == "dcgan" else ("", "G"))
 
     @property
-    def joint_batch(self) -> bool:
-        """Whether D judges reals and samples as one batch; with batch norm it gets one of each."""
-        return "D" not in self.batch_norm
+    def judging(self) -> Judging:
+        """D judges reals and samples as one batch; with batch norm it gets one of each."""
+        return Judging(joint_batch="D" not in self.batch_norm)
 
     def players(self, latent: int, width: int, *, seed: int) -> Players:
         """Both nets before training; width is the DCGAN's, an eighth of the fully connected ones'.
@@ -283,16 +286,13 @@ def train_epochs(
         }
     run = train_players(
         setting.players(latent, size.width, seed=seed),
-        reals,
-        latent=latent,
+        EpochBatches(reals, latent=latent, size=size.batch, seed=seed),
         loss=find_loss(setting.loss),
         optimizer=optimizers_for(setting, directions),
         iterations=size.epochs * passes,
-        batch_by_epochs=size.batch,
-        steps=(setting.critics, 1),
+        turns=Turns(setting.critics),
         penalty=setting.penalty,
-        seed=seed,
-        joint_batch=setting.joint_batch,
+        judging=setting.judging,
         recording=Recording(
             every=passes,
             observe=EpochWatch(judge, fixed, setting, latent, size.score_samples, seed),

@@ -32,9 +32,11 @@ from helpers.models import Players, dcgan, dense_image_nets, sn_cnn
 from helpers.scores.classifiers import Classifier
 from helpers.scores.metrics import MODE_SHARE, class_counts
 from helpers.training import Diverged
+from helpers.training.data import EpochBatches
 from helpers.training.recording import Recording
 from helpers.training.single import TrainingResult
 from helpers.training.train import train as train_players
+from helpers.training.turns import Turns
 
 VERSION = 1
 _DRAW = 0  # the seed of the few images that are kept: all members learn the same ones
@@ -203,15 +205,17 @@ def train(
     images, true = uneven(loaded(name, "train", data), setting)
     run = train_players(
         setting.players(seed=number),
-        coloured(images) if setting.channels == 3 else images,
-        latent=LATENT,
+        EpochBatches(
+            coloured(images) if setting.channels == 3 else images,
+            latent=LATENT,
+            size=size.batch,
+            noise=setting.noise,
+            seed=number,
+        ),
         loss=find_loss(setting.loss),
         optimizer=schedules(setting.hurried(size.faster), size.iterations),
         iterations=size.iterations,
-        batch_by_epochs=size.batch,
-        first="G",
-        noise=setting.noise,
-        seed=number,
+        turns=Turns(first="G"),
         recording=Recording(
             every=size.every,
             observe=Counts(judge, setting, size.samples, number),

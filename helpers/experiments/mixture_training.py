@@ -29,6 +29,7 @@ from helpers.losses.table import find_loss
 from helpers.models import Players, mlp
 from helpers.models.line import LineNet
 from helpers.models.stacked import Stacked
+from helpers.training.data import Members
 from helpers.training.train import Diverged, Recording, train_ensemble
 
 UNITS = 100
@@ -166,18 +167,16 @@ def train_mixture(
     reals = samples.reals
     if not loss.pairs and (penalty is None or penalty.where == "data"):
         reals = reals.sort(dim=1).values  # the order affects only speed
+    nets = [_nets(setting.latent, member_seed(seed, number)) for number in range(members)]
     try:
         run = train_ensemble(
-            [_nets(setting.latent, member_seed(seed, number)) for number in range(members)],
-            samples.latents,
-            reals,
+            Members(nets, samples.latents, reals, seed=seed),
             loss=loss,
             optimizer=optimizers_for(setting),
             iterations=iterations,
-            steps=None,
+            turns=None,
             penalty=penalty,
             constrain=None if setting.clip is None else partial(clip_weights, bound=setting.clip),
-            seed=seed,
             recording=Recording(
                 every=every,
                 snapshots={0, *whole_numbers("keep", keep, 0), iterations},

@@ -37,10 +37,12 @@ from helpers.losses.table import find_loss
 from helpers.models import Players
 from helpers.scores.classifiers import Classifier
 from helpers.scores.samples import label_of
+from helpers.training.data import EpochBatches
 from helpers.training.recording import Recording
 from helpers.training.schedules import falling
 from helpers.training.single import TrainingResult
 from helpers.training.train import train as train_players
+from helpers.training.turns import Turns
 
 _DRAW = 0  # the seed of those images
 
@@ -112,17 +114,18 @@ def train(
     player = Player(make_g, size.decay)
     run = train_players(
         narrowed_nets(setting, size.narrower, seed=number),
-        coloured(images.images),
-        latent=LATENT,
+        EpochBatches(
+            coloured(images.images),
+            latent=LATENT,
+            size=size.batch,
+            noise=setting.noise,
+            seed=number,
+        ),
         loss=find_loss(setting.loss),
         optimizer=(player, make_d),
         iterations=size.iterations,
-        batch_by_epochs=size.batch,
-        steps=(setting.critics, 1),
-        first="G",
-        noise=setting.noise,
+        turns=Turns(setting.critics, first="G"),
         penalty=setting.penalty,
-        seed=number,
         recording=Recording(
             every=size.every,
             observe=Watch(judge, features, size, player, number),

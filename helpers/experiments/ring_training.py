@@ -27,8 +27,10 @@ from helpers.losses.table import find_loss
 from helpers.models import Players, mlp
 from helpers.models.stacked import Stacked
 from helpers.scores.metrics import MODE_SHARE
+from helpers.training.data import Members
 from helpers.training.nudging import MemberDirections, Nudging
 from helpers.training.train import Diverged, Recording, train_ensemble
+from helpers.training.turns import Turns
 
 MODES = 8
 SIGMA = 0.002**0.5  # standard deviation of each mode, around a point of the unit circle
@@ -126,18 +128,15 @@ def train_ring(
     nudging, left_out = setting.nudging, {}
     if nudging is not None:
         left_out = {p: MemberDirections(p, nudging, **fixed) for p in nudging.players}
+    nets = [_nets(units, member_seed(seed, number)) for number in range(members)]
     try:
         run = train_ensemble(
-            [_nets(units, member_seed(seed, number)) for number in range(members)],
-            latents,
-            reals,
+            Members(nets, latents, reals, batch_with_replacement=_BATCH, seed=seed),
             loss=loss,
             optimizer=optimizers_for(setting, left_out),
             iterations=iterations,
-            steps=None if extra else (setting.critics, 1),
-            batch_with_replacement=_BATCH,
+            turns=None if extra else Turns(setting.critics),
             penalty=setting.penalty,
-            seed=seed,
             recording=Recording(
                 every=every,
                 observe=partial(_observe, spectra=recorded, centres=data.centres.to(device)),

@@ -22,11 +22,13 @@ from helpers.experiments.parts import in_folder
 from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
 from helpers.experiments.setting import TrainingSetting, optimizers_for
 from helpers.games.game import PLAYERS, Game
+from helpers.games.judging import Judging
 from helpers.games.networks import joint_point, network_game
 from helpers.losses.table import find_loss
 from helpers.models import Players, dcgan
 from helpers.operators import hessian
 from helpers.spectra import top_eigenpairs
+from helpers.training.data import EpochBatches
 from helpers.training.single import TrainingResult
 from helpers.training.train import Recording
 from helpers.training.train import train as train_gan
@@ -154,14 +156,11 @@ def train(
     epochs = sorted({int(each) for each in np.linspace(0, size.epochs, size.kept + 1).round()})
     run = train_gan(
         dcgan(seed=seed, latent=size.latent, width=size.width, normed=False),
-        reals,
-        latent=size.latent,
+        EpochBatches(reals, latent=size.latent, size=size.batch, seed=seed),
         loss=find_loss(setting.loss),
         optimizer=optimizers_for(setting.hurried(size.rate_factor)),
         iterations=passes * size.epochs,
-        batch_by_epochs=size.batch,
-        seed=seed,
-        joint_batch=True,
+        judging=Judging(joint_batch=True),
         recording=Recording(
             every=passes,
             observe=_Ends(setting.loss, fixed, latents, seed),

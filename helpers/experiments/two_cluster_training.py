@@ -28,7 +28,9 @@ from helpers.losses.scalars import check_loss
 from helpers.losses.table import GanLoss, find_loss
 from helpers.models import Players, mlp, two_cluster_nets
 from helpers.models.stacked import Stacked
+from helpers.training.data import Members
 from helpers.training.train import Recording, train_ensemble
+from helpers.training.turns import Turns
 
 MIDDLES = CENTRES + WIDTH / 2  # middles of the clusters
 POINTS = 100
@@ -234,12 +236,10 @@ def train(
     times, records, diverged, weights = records_of(
         partial(
             train_ensemble,
-            players,
-            samples.latents,
-            samples.reals,
+            Members(players, samples.latents, samples.reals),
             loss=loss_of(setting),
             optimizer=partial(torch.optim.SGD, lr=setting.lr, momentum=setting.momentum),
-            steps=setting.steps,
+            turns=Turns(*setting.steps),
             recording=recording,
             device=device,
         ),

@@ -526,7 +526,7 @@ def test_damaged_stl10(tmp_path, monkeypatch):
     folder, _ = write_stl10(tmp_path, monkeypatch)
     labels = folder / "train_y.bin"
     labels.write_bytes(bytes([1, 11, 5]))
-    with pytest.raises(FileNotFoundError, match="stl10_binary: train .*not found or corrupted"):
+    with pytest.raises(FileNotFoundError, match=r"stl10_binary: train .*not found or corrupted"):
         load("stl10", root=tmp_path)
     monkeypatch.setattr(STL10, "_check_integrity", lambda _: True)
     with pytest.raises(ValueError, match="expected 10 classes, found labels beyond them"):
