@@ -15,12 +15,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from typing_extensions import Unpack
 
 from helpers.datasets.synthetic import mixture_of_gaussians
 from helpers.experiments import protocol
 from helpers.experiments.ensembles import member_seed
 from helpers.experiments.parts import in_folder
-from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Rows, Until, Wanted
 from helpers.experiments.setting import TrainedMembers, TrainingSetting, optimizers_for
 from helpers.games.game import PLAYERS, Game
 from helpers.games.networks import network_game
@@ -136,14 +137,7 @@ def train(
 
 
 def measure(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """What the evidence keeps: "members", whose columns end in the player, "_g" or "_d".
 
@@ -158,11 +152,13 @@ def measure(
     >>> bool(0 < found["members"]["l1_d"][0] < 2)
     True
     """
-    trained = train(setting, size, seed=seed, device=device, folder=folder, until=until)
+    trained = train(setting, size, **how)
 
     def looked_at(member: int) -> dict[str, float]:
         game, point = trained.game(member), trained.end(member)
-        found = {player: compared(game, player, point, size, seed=seed) for player in PLAYERS}
+        found = {
+            player: compared(game, player, point, size, seed=how["seed"]) for player in PLAYERS
+        }
         return {f"{name}_{p.lower()}": v for p in PLAYERS for name, v in found[p].items()}
 
     return {"members": trained.rows(looked_at)}

@@ -16,13 +16,14 @@ import torch
 from numpy.typing import NDArray
 from pandas import DataFrame
 from torch import Tensor
+from typing_extensions import Unpack
 
 from helpers.analysis.coverage import coverage, shares_near
 from helpers.datasets.synthetic import circle_of_gaussians
 from helpers.experiments import protocol
 from helpers.experiments.ensembles import difference, member_seed, quartiles, ratio, records_of
 from helpers.experiments.parts import in_folder
-from helpers.experiments.protocol import Measured, Quantity, Reading, Until, Wanted
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Until, Wanted
 from helpers.inputs import one_of, whole_number
 from helpers.losses.table import LOSSES
 from helpers.models import gaussians_nets
@@ -162,14 +163,7 @@ def _normalise(discriminators: Stacked) -> None:
 
 
 def measure(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """What the evidence keeps: "members", and "course", quartiles over members along training.
 
@@ -182,7 +176,7 @@ def measure(
     >>> found["members"]["stable"].tolist()
     [20, 20]
     """
-    trained = train(setting, size, seed=seed, device=device, folder=folder, until=until)
+    trained = train(setting, size, **how)
     return {"members": members_of(trained), "course": course_of(trained)}
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from pandas import DataFrame, concat
 from torch import Tensor
+from typing_extensions import Unpack
 
 from helpers.datasets import ImageSet
 from helpers.experiments import judges, narrow_setting, protocol
@@ -24,8 +25,8 @@ from helpers.experiments.image_training import samples, standard_normal
 from helpers.experiments.narrow_setting import LAST
 from helpers.experiments.narrow_training import loaded, schedules
 from helpers.experiments.narrow_watch import LATENT, coloured
-from helpers.experiments.parts import in_folder, of_member
-from helpers.experiments.protocol import Measured, Quantity, Reading, Until, Wanted
+from helpers.experiments.parts import for_member, in_folder
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Until, Wanted
 from helpers.inputs import real_number, whole_number
 from helpers.losses.table import find_loss
 from helpers.models import Players, dcgan, dense_image_nets, sn_cnn
@@ -228,14 +229,7 @@ def train(
 
 
 def measure(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """Train the members of a block, and follow the rare digit.
 
@@ -253,11 +247,9 @@ def measure(
     """
     members, courses = [], []
     for member in range(size.members):
-        options: dict[str, Any] = {"device": device, "data": data, "until": until}
-        place = of_member(folder, member)
         about: dict[str, float] = {"member": member, "diverged": 0}
         try:
-            run, true = train(setting, size, seed=seed, member=member, folder=place, **options)
+            run, true = train(setting, size, member=member, data=data, **for_member(how, member))
         except Diverged as end:
             run = end.run
             members.append(about | {"diverged": end.iteration})

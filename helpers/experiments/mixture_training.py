@@ -19,6 +19,7 @@ from torch.nn.utils import vector_to_parameters
 
 from helpers.datasets.synthetic import mixture_of_gaussians
 from helpers.experiments.ensembles import member_seed
+from helpers.experiments.parts import in_folder
 from helpers.experiments.protocol import Until
 from helpers.experiments.setting import TrainedMembers, TrainingSetting, optimizers_for
 from helpers.games.game import Game
@@ -131,7 +132,7 @@ def train_mixture(
     n: int = 10_000,
     every: int = 10,
     keep: Collection[int] = (),
-    checkpoint: Path | None = None,
+    folder: Path | None = None,
     until: Until | None = None,
     device: torch.device | str = "cpu",
 ) -> TrainedMixture:
@@ -148,7 +149,8 @@ def train_mixture(
         n: points and latents of a member.
         every: iterations between records.
         keep: iterations after which weights are kept; the start and the end always are.
-        checkpoint, until: as in `helpers.training.Recording`.
+        folder: for the checkpoint; without it none is written.
+        until: as in `helpers.training.Recording`.
         device: where to train; the result is on the CPU.
 
     Raises:
@@ -180,7 +182,7 @@ def train_mixture(
             recording=Recording(
                 every=every,
                 snapshots={0, *whole_numbers("keep", keep, 0), iterations},
-                checkpoint=checkpoint,
+                checkpoint=in_folder(folder),
                 until=until,
             ),
             device=device,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from helpers.checkpoints import read_state, write_state
-from helpers.experiments.protocol import Until
+from helpers.experiments.protocol import How, Until
 from helpers.training import Paused
 
 
@@ -30,6 +30,15 @@ def of_member(folder: Path | None, member: int) -> Path | None:
     if place is not None:
         place.mkdir(parents=True, exist_ok=True)
     return place
+
+
+def for_member(how: How, member: int) -> How:
+    """How one member of a block is trained: in a folder of its own.
+
+    >>> for_member({"seed": 3, "folder": None}, 0)
+    {'seed': 3, 'folder': None}
+    """
+    return {**how, "folder": of_member(how.get("folder"), member)}
 
 
 def kept(

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from helpers.analysis.coverage import shares_near
 from helpers.datasets.synthetic import circle_of_gaussians
 from helpers.experiments.ensembles import member_seed
+from helpers.experiments.parts import in_folder
 from helpers.experiments.protocol import Until
 from helpers.experiments.setting import TrainedMembers, TrainingSetting, optimizers_for
 from helpers.games.game import PLAYERS, Game
@@ -82,7 +83,7 @@ def train_ring(
     units: int = 32,
     every: int = 500,
     keep: Collection[int] = (),
-    checkpoint: Path | str | None = None,
+    folder: Path | None = None,
     until: Until | None = None,
     device: torch.device | str = "cpu",
 ) -> TrainedRing:
@@ -103,7 +104,8 @@ def train_ring(
         units: width of both hidden layers of either player.
         every: iterations between records.
         keep: iterations after which weights are kept; the start and the end always are.
-        checkpoint, until: as in `helpers.training.Recording`.
+        folder: for the checkpoint; without it none is written.
+        until: as in `helpers.training.Recording`.
         device: where to train.
 
     Raises:
@@ -141,7 +143,7 @@ def train_ring(
                 every=every,
                 observe=partial(_observe, spectra=recorded, centres=data.centres.to(device)),
                 snapshots={0, *whole_numbers("keep", keep, 0), iterations},
-                checkpoint=checkpoint,
+                checkpoint=in_folder(folder),
                 until=until,
             ),
             device=device,

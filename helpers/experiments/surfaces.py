@@ -14,12 +14,13 @@ import numpy as np
 import torch
 from pandas import DataFrame, concat
 from torch import Tensor
+from typing_extensions import Unpack
 
 from helpers.analysis.surfaces import PLANES, eigen_plane, loss_plane, projected
 from helpers.datasets import load
 from helpers.experiments import protocol
 from helpers.experiments.parts import in_folder
-from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Rows, Until, Wanted
 from helpers.experiments.setting import TrainingSetting, optimizers_for
 from helpers.games.game import PLAYERS, Game
 from helpers.games.judging import Judging
@@ -196,14 +197,7 @@ class _Ends:
 
 
 def measure(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """What the evidence keeps: "members", of one row, and four courses.
 
@@ -226,11 +220,11 @@ def measure(
     >>> found["surface"].shape  # two planes of each player
     (12, 7)
     """
-    trained = train(setting, size, seed=seed, device=device, folder=folder, data=data, until=until)
+    trained = train(setting, size, data=data, **how)
     parts: dict[str, list[DataFrame]] = {"planes": [], "surface": [], "path": []}
     for player in PLAYERS:
         for plane in PLANES:
-            looked = looked_at(trained, player, plane, size.places, seed=seed)
+            looked = looked_at(trained, player, plane, size.places, seed=how["seed"])
             for table, frame in looked.items():
                 about = {"player": player, "plane": plane}
                 parts[table].append(frame.assign(**about)[[*about, *frame.columns]])
