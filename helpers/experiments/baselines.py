@@ -95,7 +95,6 @@ def measure(
     the last; "course" is the training, epoch by epoch.
 
     Raises:
-        Paused: once `until` says so.
         FileNotFoundError: if images are missing.
 
     >>> tiny = replace(SIZES["quick"], images=50, epochs=1, stages=(1, 1, 1), judge_epochs=1)

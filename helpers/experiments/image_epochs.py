@@ -82,7 +82,6 @@ def measure(
     `data` is the folder of the sets of images, as for `helpers.datasets.load`.
 
     Raises:
-        Paused: once `until` says so.
         FileNotFoundError: if images are missing.
 
     >>> from dataclasses import replace

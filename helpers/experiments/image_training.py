@@ -25,7 +25,7 @@ from helpers.games.networks import joint_point, network_game
 from helpers.inputs import float_tensor, whole_number
 from helpers.losses.penalty import GradientPenalty
 from helpers.losses.table import find_loss
-from helpers.models import dcgan
+from helpers.models import Players, dcgan
 from helpers.models.copying import copied
 from helpers.models.functional import PassSettings
 from helpers.training.data import EpochBatches
@@ -203,9 +203,43 @@ def train_images(
     latent = whole_number("latent", latent, 1)
     hessian_images = whole_number("hessian_images", hessian_images, 1)
     reals = float_tensor("reals", reals, torch.float32)
-    fixed = reals[:hessian_images].to(device)
-    latents = standard_normal(len(fixed), latent, seed=seed).to(device)
+    nets = dcgan(
+        seed=seed, latent=latent, width=width, channels=reals.shape[1], normed=setting.normed
+    )
     recording = Recording() if recording is None else recording
+    return train_nets(
+        setting,
+        nets,
+        EpochBatches(reals, latent=latent, size=batch, seed=seed),
+        iterations,
+        fixed=reals[:hessian_images],
+        recording=replace(recording, snapshots={0, *recording.snapshots, iterations}),
+        device=device,
+    )
+
+
+def train_nets(
+    setting: Setting,
+    players: Players,
+    batches: EpochBatches,
+    iterations: int,
+    *,
+    fixed: Tensor,
+    recording: Recording,
+    device: torch.device | str,
+) -> TrainedGan:
+    """Train any nets as a setting says; nudging finds its directions on some fixed images.
+
+    Arguments and errors are those of `helpers.training.train`.
+
+    >>> noise = torch.rand(10, 1, 32, 32) * 2 - 1
+    >>> nets = dcgan(seed=0, latent=4, width=2)
+    >>> batches, how = EpochBatches(noise, latent=4, size=5), {"fixed": noise, "device": "cpu"}
+    >>> train_nets(SETTINGS["nsgan adam"], nets, batches, 1, recording=Recording(), **how).latent
+    4
+    """
+    (latent,), fixed = batches.latent_shape, fixed.to(device)
+    latents = standard_normal(len(fixed), latent, seed=batches.seed).to(device)
     nudging, directions = setting.nudging, {}
     if nudging is not None:
         directions = {
@@ -213,17 +247,15 @@ def train_images(
             for player in nudging.players
         }
     run = train(
-        dcgan(
-            seed=seed, latent=latent, width=width, channels=reals.shape[1], normed=setting.normed
-        ),
-        EpochBatches(reals, latent=latent, size=batch, seed=seed),
+        players,
+        batches,
         loss=find_loss(setting.loss),
         optimizer=optimizers_for(setting, directions),
         iterations=iterations,
         turns=Turns(setting.critics),
         penalty=setting.penalty,
         judging=setting.judging,
-        recording=replace(recording, snapshots={0, *recording.snapshots, iterations}),
+        recording=recording,
         device=device,
     )
     return TrainedGan(setting, latent, run)

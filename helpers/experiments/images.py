@@ -133,9 +133,6 @@ def measure(
     `until` is asked in trainings, and between the parts of what follows; `data` is the folder of
     data sets, as for `helpers.datasets.load`.
 
-    Raises:
-        Paused: once `until` says so.
-
     >>> from dataclasses import replace
     >>> tiny = replace(SIZES["quick"], iterations=(1, 1), width=2, batch=5, looked=4, on_path=4)
     >>> tiny = replace(tiny, top=1)

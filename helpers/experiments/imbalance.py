@@ -25,8 +25,8 @@ from helpers.experiments.image_training import samples, standard_normal
 from helpers.experiments.narrow_setting import LAST
 from helpers.experiments.narrow_training import loaded, schedules
 from helpers.experiments.narrow_watch import LATENT, coloured
-from helpers.experiments.parts import for_member, in_folder
-from helpers.experiments.protocol import How, Measured, Quantity, Reading, Until, Wanted
+from helpers.experiments.parts import Context, for_member
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Wanted
 from helpers.inputs import real_number, whole_number
 from helpers.losses.table import find_loss
 from helpers.models import Players, dcgan, dense_image_nets, sn_cnn
@@ -34,7 +34,6 @@ from helpers.scores.classifiers import Classifier
 from helpers.scores.metrics import MODE_SHARE, class_counts
 from helpers.training import Diverged
 from helpers.training.data import EpochBatches
-from helpers.training.recording import Recording
 from helpers.training.single import TrainingResult
 from helpers.training.train import train as train_players
 from helpers.training.turns import Turns
@@ -183,12 +182,9 @@ def train(
     setting: Setting,
     size: Size,
     *,
-    seed: int,
     member: int = 0,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
     data: Path | str | None = None,
-    until: Until | None = None,
+    **how: Unpack[How],
 ) -> tuple[TrainingResult, float]:
     """Train one member of a block, counting its samples; and the true share of the rare digit.
 
@@ -200,9 +196,12 @@ def train(
     >>> run.records["rare"].shape
     (2,)
     """
-    number = member_seed(seed, member)
+    given = Context(**how)
+    number = member_seed(given.seed, member)
     name = size.stand_in or setting.data
-    judge = judges.judge_of(name, size.judge_epochs, device=device, folder=folder, data=data)
+    judge = judges.judge_of(
+        name, size.judge_epochs, device=given.device, folder=given.folder, data=data
+    )
     images, true = uneven(loaded(name, "train", data), setting)
     run = train_players(
         setting.players(seed=number),
@@ -217,13 +216,11 @@ def train(
         optimizer=schedules(setting.hurried(size.faster), size.iterations),
         iterations=size.iterations,
         turns=Turns(first="G"),
-        recording=Recording(
+        recording=given.recording(
             every=size.every,
             observe=Counts(judge, setting, size.samples, number),
-            checkpoint=in_folder(folder),
-            until=until,
         ),
-        device=device,
+        device=given.device,
     )
     return run, true
 
@@ -237,7 +234,6 @@ def measure(
     and no other number. "course" has the shares along the training.
 
     Raises:
-        Paused: once `until` says so.
         FileNotFoundError: if images are missing.
 
     >>> tiny = Size(iterations=2, every=1, samples=9, batch=5, judge_epochs=1, lacks="most",

@@ -222,9 +222,6 @@ def measure(
 
     All but the training is done on the CPU; `until` is also asked between members.
 
-    Raises:
-        Paused: once `until` says so.
-
     >>> tiny = MixtureSize(members=1, iterations=3, points=20, ends=1, fresh=50, lacks="much")
     >>> float(measure(Setting(), tiny, seed=0, device="cpu")["members"]["finite_iterations"][0])
     3.0

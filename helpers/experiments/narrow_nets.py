@@ -164,7 +164,6 @@ def measure(
     number. "course" has the scores along the training.
 
     Raises:
-        Paused: once `until` says so.
         ValueError: for a setting whose judge is not the one that the package ships.
         FileNotFoundError: if images or the judge's weights are missing.
 

@@ -87,7 +87,6 @@ def measure(
     Here "course" has every epoch, since what leads and what follows is read off it.
 
     Raises:
-        Paused: once `until` says so.
         FileNotFoundError: if images are missing.
 
     >>> tiny = replace(SIZES["quick"], images=50, epochs=1, stages=(1, 1, 1), judge_epochs=1)

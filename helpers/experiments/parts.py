@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from helpers.checkpoints import read_state, write_state
 from helpers.experiments.protocol import How, Until
-from helpers.training import Paused
+from helpers.training import Paused, Recording
 
 
 def in_folder(folder: Path | None, name: str = "training.pt") -> Path | None:
@@ -39,6 +42,24 @@ def for_member(how: How, member: int) -> How:
     {'seed': 3, 'folder': None}
     """
     return {**how, "folder": of_member(how.get("folder"), member)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """`helpers.experiments.protocol.How`, with its defaults."""
+
+    seed: int
+    device: torch.device | str = "cpu"
+    folder: Path | None = None
+    until: Until | None = None
+
+    def recording(self, **what: Any) -> Recording:
+        """What is recorded of a training whose checkpoint is in the folder.
+
+        >>> Context(seed=0).recording(every=10).checkpoint is None
+        True
+        """
+        return Recording(**what, checkpoint=in_folder(self.folder), until=self.until)
 
 
 def kept(
