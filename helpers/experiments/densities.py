@@ -171,6 +171,7 @@ def exact_hessian(game: Game, player: str, point: Tensor) -> NDArray[np.float64]
     """(n, n) a player's Hessian as a matrix in double precision.
 
     >>> from helpers.games.closed_form import rotating_saddle
+    >>> import torch
     >>> exact_hessian(rotating_saddle(), "D", torch.tensor([1.0, 1.0, 0.0])).shape
     (1, 1)
     """

@@ -145,6 +145,7 @@ def loaded(name: str, split: str, data: Path | str | None = None) -> ImageSet:
 def schedules(setting: Setting, iterations: int) -> tuple[MakeOptimizer, MakeOptimizer]:
     """G's and D's optimisers, with rates that fall over the second half if the setting says so.
 
+    >>> import torch
     >>> make_g, make_d = schedules(Setting(critics=5), 100)
     >>> make_d([torch.zeros(1, requires_grad=True)]).param_groups[0]["falls"]
     [248, 498]
@@ -165,6 +166,7 @@ def falling_maker(make: MakeOptimizer, begin: int, end: int) -> MakeOptimizer:
     There the first smaller rate is that of step `begin`, counted from 1, and the last one is
     already below zero, by one part in `end - begin`; here it is zero.
 
+    >>> import torch
     >>> weight = torch.zeros(1, requires_grad=True)
     >>> adam = falling_maker(lambda w: torch.optim.Adam(w, lr=1.0), 50, 100)([weight])
     >>> adam.param_groups[0]["falls"]
