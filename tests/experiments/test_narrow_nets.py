@@ -280,8 +280,8 @@ def test_refusals(tmp_path):
         run(Setting(narrow=16), replace(TINY, narrower=4))
     with pytest.raises(ValueError, match="nets is one of 'cnn', 'resnet', got 'dcgan'"):
         Setting(nets="dcgan")
-    with pytest.raises(ValueError, match=r"data is one of .*got 'stl10'"):
-        Setting(data="stl10")
+    with pytest.raises(ValueError, match=r"data is one of .*got 'stl'"):
+        Setting(data="stl")
     with pytest.raises(ValueError, match="bottleneck is of the ResNet's blocks"):
         Setting(bottleneck=True)
     with pytest.raises(ValueError, match="the ResNet has spectral norm in D"):
