@@ -280,9 +280,7 @@ class Chapter:
             f"{hours:.1f} core-hours by what was run before{unknown}"
         )
         done = evidence.gather(
-            [experiment],
-            size=self.profile,
-            blocks=blocks,
+            runs,
             device=str(self.device),
             folder=self.folder,
             anew=True,

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Collection
 from numbers import Integral, Real
 from reprlib import Repr
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+_Kind = TypeVar("_Kind")
 _SEEDS = 2**63  # torch and numpy both take seeds below this
 _brief = Repr()
 _brief.maxother = _brief.maxstring = 80
@@ -90,6 +91,18 @@ def real_number(
         within += "" if above is None else f", above {above:g}"
         raise ValueError(f"{name} is a finite number{within}, got {shown(value)}")
     return number
+
+
+def instance_of(name: str, value: Any, kind: type[_Kind]) -> _Kind:
+    """The value, if it is of this class.
+
+    >>> instance_of("size", 3, float)
+    Traceback (most recent call last):
+    ValueError: size must be of the class float, got 3
+    """
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} must be of the class {kind.__name__}, got {shown(value)}")
+    return value
 
 
 def one_of(name: str, value: Any, choices: Collection[str]) -> str:

@@ -5,6 +5,7 @@ be read on "meta": trainings go by SGD.
 """
 
 from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -50,6 +51,7 @@ from helpers.scores.metrics import (
 from helpers.scores.one_cycle import OneCycle, train_one_cycle
 from helpers.scores.samples import kernel_distance, precision_and_recall
 from helpers.spectra import top_eigenpairs
+from helpers.training.data import EpochBatches, Members
 from helpers.training.nudged import Nudged
 from helpers.training.optimizers import Extragradient, Optimistic
 from helpers.training.train import Recording, train, train_ensemble
@@ -67,22 +69,21 @@ BLANK = Classifier(lenet(seed=0), accuracy=0.1)
 EYE, START = torch.eye(2), torch.tensor([[1.0, 3.0, 2.0]])
 
 
-def ensemble(**options):
+def ensemble(of_members=MappingProxyType({}), **options):
     many = {"loss": LOSSES["js"], "iterations": 2, "optimizer": SGD} | options
     many["recording"] = Recording(every=1)
-    return train_ensemble([NETS, NETS], Z.expand(2, 8, 1), X.expand(2, 8, 1), **many)
+    members = Members([NETS, NETS], Z.expand(2, 8, 1), X.expand(2, 8, 1), **of_members)
+    return train_ensemble(members, **many)
 
 
 def single(**options):
     one = {
         "loss": LOSSES["js"],
-        "latent": 1,
         "optimizer": SGD,
         "iterations": 2,
-        "batch_by_epochs": 4,
         "recording": Recording(every=1),
     }
-    return train(NETS, X, **one | options)
+    return train(NETS, EpochBatches(X, latent=1, size=4), **one | options)
 
 
 def classifier():
@@ -154,12 +155,12 @@ CALLS = {
     "least loss": lambda: analysis.least_loss([[0.5, 0.0], [0.5, 0.0]], [0.5, 0.5], "rs"),
     "train": lambda: single().records["loss_d"],
     "train extragradient": lambda: single(
-        optimizer=lambda w: Extragradient(SGD(w)), steps=None, penalty=GradientPenalty(1.0)
+        optimizer=lambda w: Extragradient(SGD(w)), turns=None, penalty=GradientPenalty(1.0)
     ).records["loss_d"],
     "train nudged": lambda: single(
         optimizer=lambda w: Nudged(SGD(w), torch.zeros(13, 0, device="cpu"))
     ).records["loss_d"],
-    "ensemble": lambda: ensemble(batch_with_replacement=4).records["loss_g"],
+    "ensemble": lambda: ensemble({"batch_with_replacement": 4}).records["loss_g"],
     "ensemble penalty": lambda: ensemble(penalty=GradientPenalty(1.0)).records["loss_d"],
 }
 

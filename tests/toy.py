@@ -109,7 +109,7 @@ def install(monkeypatch, place, claims=CLAIMS):
 
 def make_evidence(place, runs, **chosen):
     """Do the runs that are wanted, or those chosen, and commit them."""
-    evidence.gather([NAME], folder=runs, device="cpu", **chosen)
+    evidence.gather(evidence.wanted([NAME], **chosen), folder=runs, device="cpu")
     lines, damaged = committed.runs_of_store(evidence.Store(runs))
     assert not damaged
     committed.merge(lines, place)

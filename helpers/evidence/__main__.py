@@ -28,9 +28,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _gather(options: argparse.Namespace) -> int:
-    chosen = {"size": options.size, "reading": options.reading, "blocks": options.blocks}
-    chosen["arms"] = options.arm
-    runs = planning.wanted(options.experiments, **chosen)
+    runs = planning.wanted(
+        options.experiments,
+        size=options.size,
+        reading=options.reading,
+        arms=options.arm,
+        blocks=options.blocks,
+    )
     store = Store(options.runs)
     listing = planning.listing(runs, store, anew=options.anew)
     print(listing.to_string(index=False, float_format="{:.3g}".format))
@@ -43,8 +47,7 @@ def _gather(options: argparse.Namespace) -> int:
     if options.list or not missing:
         return 0
     result = gather(
-        options.experiments,
-        **chosen,
+        runs,
         minutes=options.minutes,
         device=options.device,
         folder=options.runs,

@@ -73,12 +73,8 @@ class _InProcess(Executor):
 
 
 def gather(
-    names: Sequence[str] = (),
+    runs: Sequence[Run],
     *,
-    size: str | None = None,
-    reading: str | None = None,
-    arms: Sequence[str] = (),
-    blocks: range | None = None,
     minutes: float | None = None,
     device: str = "auto",
     folder: Path | str = DEFAULT,
@@ -87,14 +83,13 @@ def gather(
     cluster: str | None = None,
     anew: bool = False,
 ) -> Gathered:
-    """Do the runs that are wanted and not there, each from its checkpoint if it has one.
+    """Do those of the runs that are not there, each from its checkpoint if it has one.
 
     Whatever ends it (the time, Ctrl-C, a killed process), the next call goes on. Two calls may
     share a folder: no run is done twice. The numbers do not depend on how the runs are carried out.
 
     Args:
-        names, size, reading, arms, blocks: what is wanted, as in
-            `helpers.evidence.planning.wanted`.
+        runs: what is wanted, as `helpers.evidence.planning.wanted` gives it.
         minutes: time after which runs write their checkpoints and stop.
         device: device of every run.
         folder: folder of the store.
@@ -106,18 +101,17 @@ def gather(
         anew: whether to do runs that the evidence already has as well.
 
     Raises:
-        ValueError: for arguments that are unknown or out of range.
+        ValueError: for a device, workers, minutes or a cluster that cannot be had.
         Unwritable: if the folder cannot be written; what was done stays.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as folder:
-    ...     print(gather(["two_clusters"], minutes=0, folder=folder).done)
+    ...     print(gather(planning.wanted(["two_clusters"]), minutes=0, folder=folder).done)
     []
     """
     place = pick_device(device)  # an unknown one is refused before any run
     if workers is not None:
         workers = whole_number("workers", workers, 1)
-    runs = planning.wanted(names, size=size, reading=reading, arms=arms, blocks=blocks)
     store = Store(folder)
     todo = planning.lacking(runs, store, anew=anew)
     if workers is None:

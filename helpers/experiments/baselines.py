@@ -12,26 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from pandas import DataFrame
+from typing_extensions import Unpack
 
 from helpers.experiments.image_epochs_course import row_of, thinned
 from helpers.experiments.image_epochs_training import Setting, Size, train
-from helpers.experiments.protocol import Measured, Quantity, Reading, Until, Wanted
-
-__all__ = [
-    "ARMS",  # the data
-    "FIT",  # what the paper shows of its NSGAN, as intervals
-    "QUANTITIES",  # none: a calibration judges no claim
-    "READINGS",  # the nets that may have been meant
-    "SIZES",  # how much is run
-    "VERSION",  # the version of a run's numbers
-    "WANTED",  # which runs are wanted
-    "Setting",  # what to train
-    "Size",  # how long and on how much
-    "fit",  # how far each reading is from what the paper shows
-    "measure",  # the numbers of a run
-]
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Wanted
 
 VERSION = 1
 READINGS = {
@@ -101,14 +87,7 @@ FIT: Mapping[str, tuple[float, float]] = {
 
 
 def measure(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """Train the GAN of a block, and read off the numbers that are compared with the paper's.
 
@@ -116,14 +95,13 @@ def measure(
     the last; "course" is the training, epoch by epoch.
 
     Raises:
-        Paused: once `until` says so.
         FileNotFoundError: if images are missing.
 
     >>> tiny = replace(SIZES["quick"], images=50, epochs=1, stages=(1, 1, 1), judge_epochs=1)
     >>> measure(Setting(), tiny, seed=0)["members"]["epochs"].tolist()
     [1.0]
     """
-    trained = train(setting, size, seed=seed, device=device, folder=folder, data=data, until=until)
+    trained = train(setting, size, data=data, **how)
     row = row_of(trained)
     row["score_fall"] = row["score_best"] - row["score_end"]
     return {"members": DataFrame([row]), "course": thinned(trained.course())}

@@ -19,11 +19,12 @@ import torch
 from numpy.typing import NDArray
 from pandas import DataFrame
 from scipy.spatial.distance import pdist
+from typing_extensions import Unpack
 
 from helpers.experiments import protocol
 from helpers.experiments.ensembles import member_seed
-from helpers.experiments.parts import in_folder, kept
-from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
+from helpers.experiments.parts import Context, in_folder, kept
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Rows, Wanted
 from helpers.inputs import real_number, whole_number
 from helpers.inputs import seed as whole_seed
 from helpers.losses.scalars import SEPARABLE, check_loss
@@ -164,14 +165,7 @@ def trapped(
 
 
 def measure(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """What the evidence keeps: "members", a row per set of real points.
 
@@ -182,16 +176,17 @@ def measure(
     >>> measure(Setting(slopes=(0.5,)), tiny, seed=0)["members"]["trapped at 0.5"].tolist()
     [0.0]
     """
+    given = Context(**how)
     rows = []
     for member in range(size.members):
-        x = real_points(setting.n, setting.d, seed=member_seed(seed, member))
+        x = real_points(setting.n, setting.d, seed=member_seed(given.seed, member))
         row: dict[str, Any] = {"member": member}
         for slope in setting.slopes:
             found = kept(
-                partial(trapped, setting.loss, x, slope, size.nodes, device),
-                in_folder(folder, f"member-{member}-slope-{slope:g}.pt"),
+                partial(trapped, setting.loss, x, slope, size.nodes, given.device),
+                in_folder(given.folder, f"member-{member}-slope-{slope:g}.pt"),
                 {"member": member, "slope": slope, "nodes": size.nodes},
-                until,
+                given.until,
             )
             row |= {f"trapped at {slope:g}": found["share"], f"depth at {slope:g}": found["depth"]}
         rows.append(row)

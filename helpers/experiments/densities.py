@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from typing_extensions import Unpack
 
 from helpers.datasets.synthetic import mixture_of_gaussians
 from helpers.experiments import protocol
 from helpers.experiments.ensembles import member_seed
-from helpers.experiments.parts import in_folder
-from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
+from helpers.experiments.parts import Context
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Rows, Wanted
 from helpers.experiments.setting import TrainedMembers, TrainingSetting, optimizers_for
 from helpers.games.game import PLAYERS, Game
 from helpers.games.networks import network_game
@@ -28,7 +28,8 @@ from helpers.losses.table import find_loss
 from helpers.models import Players, mlp
 from helpers.operators import hessian
 from helpers.spectra import SpectralDensity, blurred, slq_density, top_eigenpairs
-from helpers.training.train import Recording, train_ensemble
+from helpers.training.data import Members
+from helpers.training.train import train_ensemble
 
 VERSION = 1
 _LAYERS = [1, 100, 1]  # of either player
@@ -90,61 +91,39 @@ class TrainedGans(TrainedMembers):
         return self.point(member, max(self.run.snapshots))
 
 
-def train(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    until: Until | None = None,
-) -> TrainedGans:
+def train(setting: Setting, size: Size, **how: Unpack[How]) -> TrainedGans:
     """Train the members of a block, both players at once.
 
     Args:
         setting, size: what to train, and how long.
-        seed: of the block, from which points, latents and nets are drawn.
-        device: where to train, and where the games are.
-        folder: for the checkpoint; without it none is written.
-        until: as in `helpers.training.Recording`.
+        how: as `helpers.experiments.protocol.How` says.
 
     Raises:
         ValueError: as in `train_ensemble`.
-        Paused: once `until` says so.
 
     >>> gans = train(Setting(), Size(members=1, iterations=2, lacks="most"), seed=0)
     >>> gans.end(0).shape
     torch.Size([602])
     """
-    data = mixture_of_gaussians(size.members, seed=seed, n=size.points)
+    given = Context(**how)
+    data = mixture_of_gaussians(size.members, seed=given.seed, n=size.points)
+    nets = [_nets(member_seed(given.seed, member)) for member in range(size.members)]
     run = train_ensemble(
-        [_nets(member_seed(seed, member)) for member in range(size.members)],
-        data.latents,
-        data.reals,
+        Members(nets, data.latents, data.reals, seed=given.seed),
         loss=find_loss(setting.loss),
         optimizer=optimizers_for(setting),
         iterations=size.iterations,
-        steps=None,
-        seed=seed,
-        recording=Recording(
+        turns=None,
+        recording=given.recording(
             snapshots={size.iterations},
-            checkpoint=in_folder(folder),
-            until=until,
         ),
-        device=device,
+        device=given.device,
     )
-    return TrainedGans(setting, data.latents.to(device), data.reals.to(device), run)
+    return TrainedGans(setting, data.latents.to(given.device), data.reals.to(given.device), run)
 
 
 def measure(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """What the evidence keeps: "members", whose columns end in the player, "_g" or "_d".
 
@@ -159,11 +138,13 @@ def measure(
     >>> bool(0 < found["members"]["l1_d"][0] < 2)
     True
     """
-    trained = train(setting, size, seed=seed, device=device, folder=folder, until=until)
+    trained = train(setting, size, **how)
 
     def looked_at(member: int) -> dict[str, float]:
         game, point = trained.game(member), trained.end(member)
-        found = {player: compared(game, player, point, size, seed=seed) for player in PLAYERS}
+        found = {
+            player: compared(game, player, point, size, seed=how["seed"]) for player in PLAYERS
+        }
         return {f"{name}_{p.lower()}": v for p in PLAYERS for name, v in found[p].items()}
 
     return {"members": trained.rows(looked_at)}

@@ -16,18 +16,20 @@ import torch
 from numpy.typing import NDArray
 from pandas import DataFrame
 from torch import Tensor
+from typing_extensions import Unpack
 
 from helpers.analysis.coverage import coverage, shares_near
 from helpers.datasets.synthetic import circle_of_gaussians
 from helpers.experiments import protocol
 from helpers.experiments.ensembles import difference, member_seed, quartiles, ratio, records_of
-from helpers.experiments.parts import in_folder
-from helpers.experiments.protocol import Measured, Quantity, Reading, Until, Wanted
+from helpers.experiments.parts import Context
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Wanted
 from helpers.inputs import one_of, whole_number
 from helpers.losses.table import LOSSES
 from helpers.models import gaussians_nets
 from helpers.models.stacked import Stacked
-from helpers.training.train import Recording, train_ensemble
+from helpers.training.data import Members
+from helpers.training.train import train_ensemble
 
 VERSION = 1
 MODES = 5
@@ -95,52 +97,42 @@ class Trained:
         return (self.near >= _LEAST / MODES).sum(axis=2)
 
 
-def train(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    until: Until | None = None,
-) -> Trained:
+def train(setting: Setting, size: Size, **how: Unpack[How]) -> Trained:
     """Train the members of a setting side by side.
 
     Args:
         setting, size: what to train, and how many members and iterations (20 or more).
-        seed: of the block, from which the members are drawn: the same ones for every setting.
-        device: where to train.
-        folder: for the checkpoint; without it none is written.
-        until: as in `helpers.training.Recording`.
+        how: as `helpers.experiments.protocol.How` says.
 
     Raises:
         ValueError: for fewer than 20 iterations; and as in `train_ensemble`.
-        Paused: once `until` says so.
 
     >>> size = Size(members=1, iterations=20, lacks="most")
     >>> train(Setting("rs"), size, seed=0).near.shape
     (1, 1, 5)
     """
+    given = Context(**how)
     iterations, members = whole_number("iterations", size.iterations, _EVERY), size.members
-    data = circle_of_gaussians(members, seed=seed, modes=MODES)
+    data = circle_of_gaussians(members, seed=given.seed, modes=MODES)
+    nets = [gaussians_nets(seed=member_seed(given.seed, member)) for member in range(members)]
     times, records, diverged, _ = records_of(
         partial(
             train_ensemble,
-            [gaussians_nets(seed=member_seed(seed, member)) for member in range(members)],
-            data.latents,
-            data.reals,
+            Members(
+                nets,
+                data.latents,
+                data.reals,
+                batch_with_replacement=setting.batch,
+                seed=given.seed,
+            ),
             loss=LOSSES[setting.loss],
             optimizer=partial(torch.optim.Adam, lr=setting.lr, betas=setting.betas),
-            batch_with_replacement=setting.batch,
             constrain=_normalise if setting.normalised else None,
-            seed=seed,
-            recording=Recording(
+            recording=given.recording(
                 every=_EVERY,
                 observe=partial(_observe, centres=data.centres),
-                checkpoint=in_folder(folder),
-                until=until,
             ),
-            device=device,
+            device=given.device,
         ),
         iterations,
         _EVERY,
@@ -162,14 +154,7 @@ def _normalise(discriminators: Stacked) -> None:
 
 
 def measure(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """What the evidence keeps: "members", and "course", quartiles over members along training.
 
@@ -182,7 +167,7 @@ def measure(
     >>> found["members"]["stable"].tolist()
     [20, 20]
     """
-    trained = train(setting, size, seed=seed, device=device, folder=folder, until=until)
+    trained = train(setting, size, **how)
     return {"members": members_of(trained), "course": course_of(trained)}
 
 

@@ -19,11 +19,13 @@ from pandas import DataFrame, concat
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 from torch.optim import SGD, Adam, Optimizer
+from typing_extensions import Unpack
 
 from helpers.datasets import load
 from helpers.experiments import protocol
 from helpers.experiments.ensembles import paired
-from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
+from helpers.experiments.parts import Context
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Rows, Wanted
 from helpers.inputs import float_tensor, one_of, shown, whole_number
 from helpers.machine.devices import pick_device
 from helpers.models import mlp
@@ -228,14 +230,7 @@ def _labelled(name: str, given: Labelled) -> Labelled:
 
 
 def measure(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """Classifiers of scikit-learn's digits, 8 pixels a side: "members" and their "course".
 
@@ -249,9 +244,10 @@ def measure(
     >>> list(measure(Setting(), size, seed=0)["members"])
     ['member', 'accuracy', 'top', 'loss']
     """
+    given = Context(**how)
     sets = (load("digits", size=_PIXELS), load("digits", "test", size=_PIXELS))
     samples, others = ((each.images.flatten(1), each.labels) for each in sets)
-    return train_classifiers(setting, size, samples, others, seed=seed, device=device)
+    return train_classifiers(setting, size, samples, others, seed=given.seed, device=given.device)
 
 
 def at_equal_loss(nudged: DataFrame, plain: DataFrame) -> DataFrame:

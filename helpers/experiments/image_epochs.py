@@ -9,28 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
 from pandas import DataFrame
+from typing_extensions import Unpack
 
 from helpers.experiments.image_epochs_course import densities_of, row_of, thinned
 from helpers.experiments.image_epochs_training import Setting, Size, train
-from helpers.experiments.protocol import Measured, Quantity, Reading, Until, Wanted
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Wanted
 from helpers.training.nudging import Nudging
-
-__all__ = [
-    "ARMS",  # each set with NSGAN and NuGAN, and what NuGAN may have been on MNIST
-    "KINDS",  # NSGAN and NuGAN
-    "PAPER_SETS",  # the paper's sets of images
-    "QUANTITIES",  # none
-    "READINGS",  # NuGAN as printed
-    "SIZES",  # how much is run
-    "VERSION",  # the version of a run's numbers
-    "WANTED",  # none
-    "Setting",  # what to train
-    "Size",  # how long and on how much, and how closely it is looked at
-    "measure",  # the numbers of a run
-    "train",  # the training of a run
-]
 
 VERSION = 1
 
@@ -85,14 +70,7 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {}  # no claim waits for this GAN
 
 
 def measure(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """Train the GAN of a block, and read off it what claims and figures need.
 
@@ -101,15 +79,9 @@ def measure(
     the training at sixty epochs at most, "density" the spectra of both players at the size's
     stages.
 
-    Args:
-        setting, size, seed: what, how much, and the block.
-        device: where to train and to measure.
-        folder: the run's own, for its checkpoints.
-        data: the folder of the sets of images, as for `helpers.datasets.load`.
-        until: asked in training.
+    `data` is the folder of the sets of images, as for `helpers.datasets.load`.
 
     Raises:
-        Paused: once `until` says so.
         FileNotFoundError: if images are missing.
 
     >>> from dataclasses import replace
@@ -117,7 +89,7 @@ def measure(
     >>> measure(Setting(), tiny, seed=0)["members"]["epochs"].tolist()
     [1.0]
     """
-    trained = train(setting, size, seed=seed, device=device, folder=folder, data=data, until=until)
+    trained = train(setting, size, data=data, **how)
     return {
         "members": DataFrame([row_of(trained)]),
         "course": thinned(trained.course()),

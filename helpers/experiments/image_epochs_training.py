@@ -17,18 +17,18 @@ import torch
 from numpy.typing import NDArray
 from pandas import DataFrame
 from torch import Tensor
+from typing_extensions import Unpack
 
 from helpers.datasets import load
 from helpers.experiments import image_training, judges, protocol
-from helpers.experiments.image_training import TrainedGan, samples, standard_normal
+from helpers.experiments.image_training import TrainedGan, samples, standard_normal, train_nets
 from helpers.experiments.judges import at_most
-from helpers.experiments.parts import in_folder
-from helpers.experiments.protocol import Until
-from helpers.experiments.setting import optimizers_for
+from helpers.experiments.parts import Context
+from helpers.experiments.protocol import How
 from helpers.games.game import Game
+from helpers.games.judging import Judging
 from helpers.games.networks import joint_point, network_game
 from helpers.inputs import one_of
-from helpers.losses.table import find_loss
 from helpers.models import Players, dcgan, dense_image_nets
 from helpers.operators import hessian
 from helpers.scores.classifiers import Classifier
@@ -41,9 +41,7 @@ from helpers.scores.metrics import (
     score_range,
 )
 from helpers.spectra import top_eigenpairs
-from helpers.training.nudging import SharpDirections
-from helpers.training.train import Recording
-from helpers.training.train import train as train_players
+from helpers.training.data import EpochBatches
 
 TOP = 5  # leading eigenvalues of each player, after every epoch
 _TOLERANCE = 0.05  # tolerance of their residuals, relative to each eigenvalue
@@ -72,9 +70,9 @@ class Setting(image_training.Setting):
         one_of("batch_norm", self.batch_norm, ("", "D") if self.nets == "dcgan" else ("", "G"))
 
     @property
-    def joint_batch(self) -> bool:
-        """Whether D judges reals and samples as one batch; with batch norm it gets one of each."""
-        return "D" not in self.batch_norm
+    def judging(self) -> Judging:
+        """D judges reals and samples as one batch; with batch norm it gets one of each."""
+        return Judging(joint_batch="D" not in self.batch_norm)
 
     def players(self, latent: int, width: int, *, seed: int) -> Players:
         """Both nets before training; width is the DCGAN's, an eighth of the fully connected ones'.
@@ -207,24 +205,14 @@ class Trained:
 
 
 def train(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Trained:
     """Train a judge and the GAN of a block, with an `EpochWatch` at the end of every epoch.
 
     Args:
         setting, size: what to train, and how long.
-        seed: of weights, batches, and all that the watch draws.
-        device: where to train.
-        folder: for the checkpoints; without it none is written.
         data: the folder of the sets of images, as for `helpers.datasets.load`.
-        until: as in `helpers.training.Recording`.
+        how: as `helpers.experiments.protocol.How` says.
 
     Raises:
         ValueError, Diverged, Paused: as `helpers.training.train`.
@@ -237,73 +225,51 @@ def train(
     >>> train(Setting(), tiny, seed=0).course()["epoch"].tolist()
     [1]
     """
+    given = Context(**how)
     name = size.stand_in or setting.data
     reals = images_of(name, size.images, data)
-    judge = judge_of(name, size, device=device, folder=folder, data=data)
+    judge = judge_of(name, size, device=given.device, folder=given.folder, data=data)
     held = at_most(load(name, "test", root=data), 2 * size.score_samples).images
     few = len(held) // 2
-    found = score_range(judge, held.to(device), n=min(size.score_samples, few))
-    file = in_folder(folder)
-    gan = train_epochs(
-        setting, size, reals, judge, seed=seed, checkpoint=file, until=until, device=device
-    )
-    fixed, passes = reals[: size.hessian_images].to(device), len(reals) // size.batch
-    return Trained(gan, size, fixed, passes, judge, found, seed)
+    found = score_range(judge, held.to(given.device), n=min(size.score_samples, few))
+    gan = train_epochs(setting, size, reals, judge, **how)
+    fixed, passes = reals[: size.hessian_images].to(given.device), len(reals) // size.batch
+    return Trained(gan, size, fixed, passes, judge, found, given.seed)
 
 
 def train_epochs(
-    setting: Setting,
-    size: Size,
-    reals: Tensor,
-    judge: Classifier,
-    *,
-    seed: int,
-    checkpoint: Path | None = None,
-    until: Until | None = None,
-    device: torch.device | str = "cpu",
+    setting: Setting, size: Size, reals: Tensor, judge: Classifier, **how: Unpack[How]
 ) -> TrainedGan:
     """Train the GAN of a setting on given images, watched by a given judge; see `train`.
 
+    The checkpoint is written after each epoch. A watch of other sizes needs a folder of its own.
+
     Args:
-        setting, size, seed, until, device: as for `train`.
+        setting, size: as for `train`.
         reals: (n, channels, 32, 32) in [-1, 1], in epochs of n // batch passes.
         judge: of the samples.
-        checkpoint: a file for the state, written after each epoch; a watch of other sizes needs
-            a file of its own.
+        how: as `helpers.experiments.protocol.How` says.
     """
-    passes, latent = len(reals) // size.batch, size.latent
-    fixed = reals[: size.hessian_images].to(device)
-    latents = standard_normal(len(fixed), latent, seed=seed).to(device)
-    setting = setting.hurried(size.rate_factor)
-    nudging, directions = setting.nudging, {}
-    if nudging is not None:
-        directions = {
-            player: SharpDirections(player, nudging, latents, fixed, setting.loss, setting.penalty)
-            for player in nudging.players
-        }
-    run = train_players(
-        setting.players(latent, size.width, seed=seed),
-        reals,
-        latent=latent,
-        loss=find_loss(setting.loss),
-        optimizer=optimizers_for(setting, directions),
-        iterations=size.epochs * passes,
-        batch_by_epochs=size.batch,
-        steps=(setting.critics, 1),
-        penalty=setting.penalty,
-        seed=seed,
-        joint_batch=setting.joint_batch,
-        recording=Recording(
-            every=passes,
-            observe=EpochWatch(judge, fixed, setting, latent, size.score_samples, seed),
-            snapshots={epoch * passes for epoch in size.kept},
-            checkpoint=checkpoint,
-            save_every=passes,
-            until=until,
-        ),
-        device=device,
+    given = Context(**how)
+    seed, latent, passes = given.seed, size.latent, len(reals) // size.batch
+    fixed, setting = reals[: size.hessian_images], setting.hurried(size.rate_factor)
+    watch = EpochWatch(
+        judge, fixed.to(given.device), setting, latent, size.score_samples, given.seed
     )
-    return TrainedGan(setting, latent, run)
+    return train_nets(
+        setting,
+        setting.players(latent, size.width, seed=seed),
+        EpochBatches(reals, latent=latent, size=size.batch, seed=seed),
+        size.epochs * passes,
+        fixed=fixed,
+        recording=given.recording(
+            every=passes,
+            observe=watch,
+            snapshots={epoch * passes for epoch in size.kept},
+            save_every=passes,
+        ),
+        device=given.device,
+    )
 
 
 @cache

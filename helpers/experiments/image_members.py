@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import torch
+from typing_extensions import Unpack
 
 from helpers.datasets import load
 from helpers.experiments import image_training, judges
@@ -24,10 +23,10 @@ from helpers.experiments.image_ends import (
     samples_of,
 )
 from helpers.experiments.image_training import TrainedGan, milestones, train_images
-from helpers.experiments.parts import in_folder, kept
-from helpers.experiments.protocol import Size, Until
+from helpers.experiments.parts import Context, in_folder, kept
+from helpers.experiments.protocol import How, Size
 from helpers.inputs import one_of
-from helpers.training.train import Diverged, Recording
+from helpers.training.train import Diverged
 
 COUNTED = ("updates", "passes")
 
@@ -92,22 +91,17 @@ def train(
     setting: Setting,
     size: ImageSize,
     *,
-    seed: int,
     member: int = 0,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
     data: Path | str | None = None,
-    until: Until | None = None,
+    **how: Unpack[How],
 ) -> TrainedGan:
     """Train one member of a block.
 
     Args:
-        setting, size, seed: what, how much, and the block.
+        setting, size: what, and how much.
         member: the member's number.
-        device: where to train.
-        folder: for its checkpoint; without it none is written.
         data: folder of data sets, as for `helpers.datasets.load`.
-        until: as in `helpers.training.Recording`.
+        how: as `helpers.experiments.protocol.How` says.
 
     Raises:
         Diverged, Paused: as in `train_images`.
@@ -116,22 +110,21 @@ def train(
     >>> sorted(train(Setting(), tiny, seed=0).run.snapshots)
     [0, 2]
     """
+    given = Context(**how)
     images = load(size.stand_in or setting.data, root=data).images
     when = schedule(setting, size, len(images))
     return train_images(
         setting.hurried(size.faster),
         images,
         when.length,
-        seed=member_seed(seed, member),
+        seed=member_seed(given.seed, member),
         width=size.width,
         latent=size.latent,
         batch=size.batch,
-        recording=Recording(
+        recording=given.recording(
             snapshots={0, when.first, *when.stages},
-            checkpoint=in_folder(folder),
-            until=until,
         ),
-        device=device,
+        device=given.device,
     )
 
 
@@ -139,12 +132,9 @@ def look(
     setting: Setting,
     size: ImageSize,
     *,
-    seed: int,
     member: int,
-    device: torch.device | str,
-    folder: Path | None = None,
     data: Path | str | None = None,
-    until: Until | None = None,
+    **how: Unpack[How],
 ) -> Found:
     """Numbers and courses of one member: what `image_ends` finds, and how long it lasted.
 
@@ -158,25 +148,32 @@ def look(
     >>> look(wild, tiny, seed=0, member=0, device="cpu")["numbers"]["diverged"] > 0
     True
     """
-    options: dict[str, Any] = {"device": device, "folder": folder, "data": data, "until": until}
+    given = Context(**how)
     name = size.stand_in or setting.data
     reals, held = (load(name, split, root=data) for split in ("train", "test"))
-    when, number = schedule(setting, size, len(reals)), member_seed(seed, member)
+    when, number = schedule(setting, size, len(reals)), member_seed(given.seed, member)
     numbers = {"images": float(len(reals)), "official": float(reals.official), "diverged": 0.0}
     numbers["passes"] = float(when.length * setting.critics)
     try:
-        gan = train(setting, size, seed=seed, member=member, **options)
+        gan = train(setting, size, member=member, data=data, **how)
     except Diverged as end:
         last = {"diverged": float(end.iteration), "passes": float(end.iteration * setting.critics)}
         return {"numbers": numbers | last}
-    judge = judges.judge_of(name, size.judge_epochs, **options)
+    judge = judges.judge_of(
+        name,
+        size.judge_epochs,
+        device=given.device,
+        folder=given.folder,
+        data=data,
+        until=given.until,
+    )
     looked, on_path = (
-        reals.subset(min(count, len(reals)), seed=number).images.to(device)
+        reals.subset(min(count, len(reals)), seed=number).images.to(given.device)
         for count in (size.looked, size.on_path)
     )
     run = {"setting": repr(setting), "size": repr(size), "seed": number}
     samples = partial(samples_of, gan, judge, held, when.stages, seed=number)
-    found = kept(samples, in_folder(folder, "samples.pt"), run, until)
+    found = kept(samples, in_folder(given.folder, "samples.pt"), run, given.until)
     numbers |= found["numbers"] | {"least": size.least_score if setting.data == "mnist" else 0.0}
     ends = best_of(when.stages, found["scores"]["score"], size.ends)
     looks: dict[str, Callable[[], Found]] = {
@@ -186,6 +183,6 @@ def look(
         "densities": partial(densities_of, gan, ends[0], looked, size, seed=number),
     }
     for part, of in looks.items():
-        found |= (here := kept(of, in_folder(folder, f"{part}.pt"), run, until))
+        found |= (here := kept(of, in_folder(given.folder, f"{part}.pt"), run, given.until))
         numbers |= here["numbers"]
     return found | {"numbers": numbers}

@@ -20,15 +20,19 @@ from helpers.analysis.endpoints import EndPoint, leading_end_point
 from helpers.analysis.paths import PathProfile, path_profile
 from helpers.experiments.setting import TrainingSetting, optimizers_for
 from helpers.games.game import Game
+from helpers.games.judging import Judging
 from helpers.games.networks import joint_point, network_game
 from helpers.inputs import float_tensor, whole_number
 from helpers.losses.penalty import GradientPenalty
 from helpers.losses.table import find_loss
-from helpers.models import dcgan
+from helpers.models import Players, dcgan
 from helpers.models.copying import copied
+from helpers.models.functional import PassSettings
+from helpers.training.data import EpochBatches
 from helpers.training.nudging import SharpDirections
 from helpers.training.single import TrainingResult
 from helpers.training.train import Recording, train
+from helpers.training.turns import Turns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +50,13 @@ class Setting(TrainingSetting):
     normed: bool = True  # whether D has the spectral norm
 
     @property
-    def joint_batch(self) -> bool:
-        """Whether D judges reals and samples as one batch, in training and in the game.
+    def judging(self) -> Judging:
+        """D judges reals and samples as one batch, in training and in the game.
 
         As nothing in this D depends on a batch, two batches would give the same numbers, apart
         from a second power iteration of its norms.
         """
-        return True
+        return Judging(joint_batch=True)
 
 
 # For WGAN-GP's rate the paper prints "8.6 x 10" without an exponent; 8.6e-5 is our reading of it.
@@ -112,9 +116,9 @@ class TrainedGan:
             reals,
             loss=self.setting.loss,
             penalty=self.setting.penalty,
-            joint_batch=self.setting.joint_batch,
             batch_size=batch_size,
-            spectral_norm=spectral_norm,
+            judging=self.setting.judging,
+            passes=PassSettings(spectral_norm=spectral_norm),
         )
 
     def end_point(
@@ -199,9 +203,43 @@ def train_images(
     latent = whole_number("latent", latent, 1)
     hessian_images = whole_number("hessian_images", hessian_images, 1)
     reals = float_tensor("reals", reals, torch.float32)
-    fixed = reals[:hessian_images].to(device)
-    latents = standard_normal(len(fixed), latent, seed=seed).to(device)
+    nets = dcgan(
+        seed=seed, latent=latent, width=width, channels=reals.shape[1], normed=setting.normed
+    )
     recording = Recording() if recording is None else recording
+    return train_nets(
+        setting,
+        nets,
+        EpochBatches(reals, latent=latent, size=batch, seed=seed),
+        iterations,
+        fixed=reals[:hessian_images],
+        recording=replace(recording, snapshots={0, *recording.snapshots, iterations}),
+        device=device,
+    )
+
+
+def train_nets(
+    setting: Setting,
+    players: Players,
+    batches: EpochBatches,
+    iterations: int,
+    *,
+    fixed: Tensor,
+    recording: Recording,
+    device: torch.device | str,
+) -> TrainedGan:
+    """Train any nets as a setting says; nudging finds its directions on some fixed images.
+
+    Arguments and errors are those of `helpers.training.train`.
+
+    >>> noise = torch.rand(10, 1, 32, 32) * 2 - 1
+    >>> nets = dcgan(seed=0, latent=4, width=2)
+    >>> batches, how = EpochBatches(noise, latent=4, size=5), {"fixed": noise, "device": "cpu"}
+    >>> train_nets(SETTINGS["nsgan adam"], nets, batches, 1, recording=Recording(), **how).latent
+    4
+    """
+    (latent,), fixed = batches.latent_shape, fixed.to(device)
+    latents = standard_normal(len(fixed), latent, seed=batches.seed).to(device)
     nudging, directions = setting.nudging, {}
     if nudging is not None:
         directions = {
@@ -209,20 +247,15 @@ def train_images(
             for player in nudging.players
         }
     run = train(
-        dcgan(
-            seed=seed, latent=latent, width=width, channels=reals.shape[1], normed=setting.normed
-        ),
-        reals,
-        latent=latent,
+        players,
+        batches,
         loss=find_loss(setting.loss),
         optimizer=optimizers_for(setting, directions),
         iterations=iterations,
-        batch_by_epochs=batch,
-        steps=(setting.critics, 1),
+        turns=Turns(setting.critics),
         penalty=setting.penalty,
-        seed=seed,
-        joint_batch=setting.joint_batch,
-        recording=replace(recording, snapshots={0, *recording.snapshots, iterations}),
+        judging=setting.judging,
+        recording=recording,
         device=device,
     )
     return TrainedGan(setting, latent, run)

@@ -11,26 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from pandas import DataFrame, Series, concat
+from typing_extensions import Unpack
 
-from helpers.experiments.image_members import ImageSize, Setting, look, train
+from helpers.experiments.image_members import ImageSize, Setting, look
+from helpers.experiments.image_members import train as train
 from helpers.experiments.image_training import KINDS
-from helpers.experiments.parts import of_member
-from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
-
-__all__ = [
-    "ARMS",  # a data set, a loss and a method
-    "QUANTITIES",  # what claims are judged by
-    "READINGS",  # what the paper may have meant
-    "SIZES",  # how much is run
-    "VERSION",  # the version of a run's numbers
-    "WANTED",  # which runs are wanted
-    "ImageSize",  # how much is trained, and how closely the GAN is looked at
-    "Setting",  # a training, what it learns from, and how the paper counts its length
-    "measure",  # the numbers of a run
-    "train",  # the training of a member
-]
+from helpers.experiments.parts import for_member
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Rows, Wanted
 
 VERSION = 2
 _COURSES = ("scores", "pictures", "path", "leading", "norms", "along", "density")
@@ -131,14 +119,7 @@ WANTED = [
 
 
 def measure(
-    setting: Setting,
-    size: ImageSize,
-    *,
-    seed: int,
-    device: torch.device | str,
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: ImageSize, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """Train the members of a block one after another, and look at each.
 
@@ -149,15 +130,8 @@ def measure(
     "density" of each player's own spectrum; "along" has the Jacobian's leading and leftmost
     eigenvalues during training.
 
-    Args:
-        setting, size, seed: what, how much, and the block.
-        device: where to compute.
-        folder: the run's own, for its checkpoints.
-        data: folder of data sets, as for `helpers.datasets.load`.
-        until: asked in trainings, and between the parts of what follows.
-
-    Raises:
-        Paused: once `until` says so.
+    `until` is asked in trainings, and between the parts of what follows; `data` is the folder of
+    data sets, as for `helpers.datasets.load`.
 
     >>> from dataclasses import replace
     >>> tiny = replace(SIZES["quick"], iterations=(1, 1), width=2, batch=5, looked=4, on_path=4)
@@ -165,20 +139,10 @@ def measure(
     >>> float(measure(Setting(), tiny, seed=0, device="cpu")["members"]["passes"][0])
     2.0
     """
-    found = []
-    for member in range(size.members):
-        found.append(
-            look(
-                setting,
-                size,
-                seed=seed,
-                member=member,
-                device=device,
-                folder=of_member(folder, member),
-                data=data,
-                until=until,
-            )
-        )
+    found = [
+        look(setting, size, member=member, data=data, **for_member(how, member))
+        for member in range(size.members)
+    ]
     numbers = [{"member": member, **each["numbers"]} for member, each in enumerate(found)]
     frames = {"members": DataFrame(numbers)}
     for name in _COURSES:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from pandas import DataFrame, concat
 from torch import Tensor
+from typing_extensions import Unpack
 
 from helpers.datasets import ImageSet
 from helpers.experiments import judges, narrow_setting, protocol
@@ -24,17 +25,18 @@ from helpers.experiments.image_training import samples, standard_normal
 from helpers.experiments.narrow_setting import LAST
 from helpers.experiments.narrow_training import loaded, schedules
 from helpers.experiments.narrow_watch import LATENT, coloured
-from helpers.experiments.parts import in_folder, of_member
-from helpers.experiments.protocol import Measured, Quantity, Reading, Until, Wanted
+from helpers.experiments.parts import Context, for_member
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Wanted
 from helpers.inputs import real_number, whole_number
 from helpers.losses.table import find_loss
 from helpers.models import Players, dcgan, dense_image_nets, sn_cnn
 from helpers.scores.classifiers import Classifier
 from helpers.scores.metrics import MODE_SHARE, class_counts
 from helpers.training import Diverged
-from helpers.training.recording import Recording
+from helpers.training.data import EpochBatches
 from helpers.training.single import TrainingResult
 from helpers.training.train import train as train_players
+from helpers.training.turns import Turns
 
 VERSION = 1
 _DRAW = 0  # the seed of the few images that are kept: all members learn the same ones
@@ -180,12 +182,9 @@ def train(
     setting: Setting,
     size: Size,
     *,
-    seed: int,
     member: int = 0,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
     data: Path | str | None = None,
-    until: Until | None = None,
+    **how: Unpack[How],
 ) -> tuple[TrainingResult, float]:
     """Train one member of a block, counting its samples; and the true share of the rare digit.
 
@@ -197,41 +196,37 @@ def train(
     >>> run.records["rare"].shape
     (2,)
     """
-    number = member_seed(seed, member)
+    given = Context(**how)
+    number = member_seed(given.seed, member)
     name = size.stand_in or setting.data
-    judge = judges.judge_of(name, size.judge_epochs, device=device, folder=folder, data=data)
+    judge = judges.judge_of(
+        name, size.judge_epochs, device=given.device, folder=given.folder, data=data
+    )
     images, true = uneven(loaded(name, "train", data), setting)
     run = train_players(
         setting.players(seed=number),
-        coloured(images) if setting.channels == 3 else images,
-        latent=LATENT,
+        EpochBatches(
+            coloured(images) if setting.channels == 3 else images,
+            latent=LATENT,
+            size=size.batch,
+            noise=setting.noise,
+            seed=number,
+        ),
         loss=find_loss(setting.loss),
         optimizer=schedules(setting.hurried(size.faster), size.iterations),
         iterations=size.iterations,
-        batch_by_epochs=size.batch,
-        first="G",
-        noise=setting.noise,
-        seed=number,
-        recording=Recording(
+        turns=Turns(first="G"),
+        recording=given.recording(
             every=size.every,
             observe=Counts(judge, setting, size.samples, number),
-            checkpoint=in_folder(folder),
-            until=until,
         ),
-        device=device,
+        device=given.device,
     )
     return run, true
 
 
 def measure(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """Train the members of a block, and follow the rare digit.
 
@@ -239,7 +234,6 @@ def measure(
     and no other number. "course" has the shares along the training.
 
     Raises:
-        Paused: once `until` says so.
         FileNotFoundError: if images are missing.
 
     >>> tiny = Size(iterations=2, every=1, samples=9, batch=5, judge_epochs=1, lacks="most",
@@ -249,11 +243,9 @@ def measure(
     """
     members, courses = [], []
     for member in range(size.members):
-        options: dict[str, Any] = {"device": device, "data": data, "until": until}
-        place = of_member(folder, member)
         about: dict[str, float] = {"member": member, "diverged": 0}
         try:
-            run, true = train(setting, size, seed=seed, member=member, folder=place, **options)
+            run, true = train(setting, size, member=member, data=data, **for_member(how, member))
         except Diverged as end:
             run = end.run
             members.append(about | {"diverged": end.iteration})

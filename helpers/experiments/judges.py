@@ -14,12 +14,13 @@ from typing import Any
 
 import torch
 from pandas import DataFrame
+from typing_extensions import Unpack
 
 from helpers.datasets import ImageSet, load
 from helpers.experiments import protocol
 from helpers.experiments.ensembles import member_seed
-from helpers.experiments.parts import in_folder, kept, of_member
-from helpers.experiments.protocol import Measured, Quantity, Reading, Until, Wanted
+from helpers.experiments.parts import Context, in_folder, kept, of_member
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Until, Wanted
 from helpers.machine import pick_device
 from helpers.scores import Classifier, inception_score, score_range, train_judge
 
@@ -162,14 +163,7 @@ def scored(held: ImageSet) -> int:
 
 
 def measure(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str,
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """Score the test images under LeNets along their training.
 
@@ -177,18 +171,16 @@ def measure(
     them, after each of `size.epochs`; "members" has the last of these, the score of as many images
     of "noise", and Fréchet distances of reals and noise to the other half.
 
-    Raises:
-        Paused: once `until` says so.
-
     >>> tiny = Size(epochs=(1,), stand_in="digits", lacks="nearly all")
     >>> list(measure(Setting(), tiny, seed=0, device="cpu")["course"])
     ['member', 'epochs', 'accuracy', 'all', 'half']
     """
+    given = Context(**how)
     own = replace(setting, data=size.stand_in or setting.data)
     held = load(own.data, "test", root=data)
     members, course = [], []
     for member in range(size.members):
-        number, place = member_seed(seed, member), of_member(folder, member)
+        number, place = member_seed(given.seed, member), of_member(given.folder, member)
         for epochs in size.epochs:
             judged = partial(
                 _judged,
@@ -196,13 +188,13 @@ def measure(
                 epochs,
                 held,
                 seed=number,
-                device=device,
+                device=given.device,
                 checkpoint=in_folder(place, "judge.pt"),
                 data=data,
-                until=until,
+                until=given.until,
             )
             path = in_folder(place, f"{epochs} epochs.pt")
-            found = kept(judged, path, {"setting": repr(own), "seed": number}, until)
+            found = kept(judged, path, {"setting": repr(own), "seed": number}, given.until)
             scores = {name: found[name] for name in ("epochs", "accuracy", "all", "half")}
             course.append({"member": member, **scores})
         members.append({"member": member, "official": float(held.official), **found})

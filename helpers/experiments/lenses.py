@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from typing_extensions import Unpack
 
 from helpers.analysis.endpoints import bump, end_point
 from helpers.analysis.paths import path_profile
 from helpers.experiments import protocol
-from helpers.experiments.parts import in_folder
-from helpers.experiments.protocol import Measured, Quantity, Reading, Until, Wanted
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Wanted
 from helpers.experiments.ring_training import Setting, TrainedRing, train_ring
 from helpers.losses.penalty import GradientPenalty
 from helpers.training.nudging import Nudging
@@ -68,15 +68,7 @@ WANTED = [
 QUANTITIES: dict[str, dict[str, Quantity]] = {}  # no paper claims anything about all nine
 
 
-def train(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    until: Until | None = None,
-) -> TrainedRing:
+def train(setting: Setting, size: Size, **how: Unpack[How]) -> TrainedRing:
     """Train the members of a block; weights are kept at the start and at the ends of its paths.
 
     Arguments and errors are those of `helpers.experiments.ring_training.train_ring`.
@@ -88,13 +80,10 @@ def train(
         setting,
         size.members,
         size.iterations,
-        seed=seed,
         units=UNITS,
         keep=late(size.iterations),
         every=size.iterations,
-        checkpoint=in_folder(folder),
-        until=until,
-        device=device,
+        **how,
     )
 
 
@@ -109,14 +98,7 @@ def late(iterations: int) -> list[int]:
 
 
 def measure(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """What the evidence keeps: "members", NaN where a member diverged.
 
@@ -129,7 +111,7 @@ def measure(
     >>> measure(Setting(), tiny, seed=0)["members"].shape
     (1, 11)
     """
-    ring = train(setting, size, seed=seed, device=device, folder=folder, until=until)
+    ring = train(setting, size, **how)
     return {"members": ring.rows(lambda member: looked_at(ring, member, size))}
 
 

@@ -10,35 +10,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from pandas import DataFrame, concat
+from typing_extensions import Unpack
 
-from helpers.checkpoints import read_state, write_state
 from helpers.experiments.mixture_ends import Course, Looking, late_norms, look
-from helpers.experiments.mixture_quantities import DEFAULTS, QUANTITIES
+from helpers.experiments.mixture_quantities import DEFAULTS as DEFAULTS
+from helpers.experiments.mixture_quantities import QUANTITIES as QUANTITIES
 from helpers.experiments.mixture_training import RELEASED, Setting, TrainedMixture, train_mixture
-from helpers.experiments.protocol import Measured, Reading, Size, Until, Wanted
+from helpers.experiments.parts import in_folder, kept
+from helpers.experiments.protocol import How, Measured, Reading, Size, Wanted
 from helpers.experiments.setting import late_iterations
 from helpers.losses.penalty import GradientPenalty
-from helpers.training import Paused
-
-__all__ = [
-    "ARMS",  # what the paper compares, and what we put beside it
-    "DEFAULTS",  # what the paper and the released script say of one training
-    "QUANTITIES",  # what claims are judged by
-    "READINGS",  # what the paper may have meant
-    "SIZES",  # how much is run
-    "VERSION",  # the version of a run's numbers
-    "WANTED",  # which runs are wanted
-    "MixtureSize",  # how much is trained, and how closely its end is looked at
-    "Setting",  # what to train
-    "measure",  # the numbers of a run
-    "train",  # the training of a run
-]
 
 VERSION = 1
 
@@ -205,15 +192,7 @@ WANTED = (
 )
 
 
-def train(
-    setting: Setting,
-    size: MixtureSize,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    until: Until | None = None,
-) -> TrainedMixture:
+def train(setting: Setting, size: MixtureSize, **how: Unpack[How]) -> TrainedMixture:
     """Train the members of a block.
 
     >>> tiny = MixtureSize(members=1, iterations=3, points=20, lacks="nearly all")
@@ -224,25 +203,15 @@ def train(
         setting,
         size.members,
         size.iterations,
-        seed=seed,
         n=size.points,
         every=max(size.iterations // _RECORDS, 1),
         keep=_ends(setting, size),
-        checkpoint=None if folder is None else folder / "training.pt",
-        until=until,
-        device=device,
+        **how,
     )
 
 
 def measure(
-    setting: Setting,
-    size: MixtureSize,
-    *,
-    seed: int,
-    device: torch.device | str,
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: MixtureSize, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """Train the members of a block, and look at where each of them ended.
 
@@ -251,25 +220,19 @@ def measure(
     member diverged, and where a setting has no such number. "norms" are those along the training;
     "path" and "density" are of the first two finite members, "spectrum" and "own" of the first.
 
-    Args:
-        setting, size, seed: what, how much, and the block.
-        device: where to train; all else is done on the CPU.
-        folder: the run's own, for its checkpoints.
-        data: not needed; the points are drawn.
-        until: asked in training, and between members.
-
-    Raises:
-        Paused: once `until` says so.
+    All but the training is done on the CPU; `until` is also asked between members.
 
     >>> tiny = MixtureSize(members=1, iterations=3, points=20, ends=1, fresh=50, lacks="much")
     >>> float(measure(Setting(), tiny, seed=0, device="cpu")["members"]["finite_iterations"][0])
     3.0
     """
-    trained = train(setting, size, seed=seed, device=device, folder=folder, until=until)
-    how = Looking(ends=_ends(setting, size), alphas=size.alphas, fresh=size.fresh, away=size.away)
+    trained = train(setting, size, **how)
+    closely = Looking(
+        ends=_ends(setting, size), alphas=size.alphas, fresh=size.fresh, away=size.away
+    )
     found: dict[int, dict[str, Any]] = {}
     for member in trained.finite:
-        found[member] = _looked(trained, member, how, draw=not found, folder=folder, until=until)
+        found[member] = _looked(trained, member, closely, not found, how)
     members = [
         {
             "member": member,
@@ -297,24 +260,13 @@ def _ends(setting: Setting, size: MixtureSize) -> list[int]:
 
 
 def _looked(
-    trained: TrainedMixture,
-    member: int,
-    how: Looking,
-    *,
-    draw: bool,
-    folder: Path | None,
-    until: Until | None,
+    trained: TrainedMixture, member: int, closely: Looking, draw: bool, how: How
 ) -> dict[str, Any]:
     """What `look` finds, from the run's folder if it was found before."""
-    if folder is None:
-        return look(trained, member, how, draw=draw)
-    path = folder / f"member-{member}.pt"
-    run = {"setting": repr(trained.setting), "how": repr(how), "member": member}
-    if not path.exists():
-        write_state({"run": run, "done": 0, "found": look(trained, member, how, draw=draw)}, path)
-        if until is not None and member != trained.finite[-1] and until():
-            raise Paused(f"stopped after the end point of member {member}")
-    return read_state(path, run, 0)["found"]
+    run = {"setting": repr(trained.setting), "how": repr(closely), "member": member}
+    path = in_folder(how.get("folder"), f"member-{member}.pt")
+    until = None if member == trained.finite[-1] else how.get("until")
+    return kept(partial(look, trained, member, closely, draw=draw), path, run, until)
 
 
 def _norms(trained: TrainedMixture) -> DataFrame:

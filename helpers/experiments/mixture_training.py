@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils import vector_to_parameters
+from typing_extensions import Unpack
 
 from helpers.datasets.synthetic import mixture_of_gaussians
 from helpers.experiments.ensembles import member_seed
-from helpers.experiments.protocol import Until
+from helpers.experiments.parts import Context
+from helpers.experiments.protocol import How
 from helpers.experiments.setting import TrainedMembers, TrainingSetting, optimizers_for
 from helpers.games.game import Game
 from helpers.games.networks import network_game
@@ -29,7 +30,8 @@ from helpers.losses.table import find_loss
 from helpers.models import Players, mlp
 from helpers.models.line import LineNet
 from helpers.models.stacked import Stacked
-from helpers.training.train import Diverged, Recording, train_ensemble
+from helpers.training.data import Members
+from helpers.training.train import Diverged, train_ensemble
 
 UNITS = 100
 
@@ -126,13 +128,10 @@ def train_mixture(
     members: int,
     iterations: int,
     *,
-    seed: int,
     n: int = 10_000,
     every: int = 10,
     keep: Collection[int] = (),
-    checkpoint: Path | None = None,
-    until: Until | None = None,
-    device: torch.device | str = "cpu",
+    **how: Unpack[How],
 ) -> TrainedMixture:
     """Train members of one setting on all their points at once.
 
@@ -143,22 +142,20 @@ def train_mixture(
         members: S; the same seed gives the same points, latents and nets to every setting that has
             room for them.
         iterations: an iteration of extragradient takes two gradients.
-        seed: of the points, latents and nets.
         n: points and latents of a member.
         every: iterations between records.
         keep: iterations after which weights are kept; the start and the end always are.
-        checkpoint, until: as in `helpers.training.Recording`.
-        device: where to train; the result is on the CPU.
+        how: as `helpers.experiments.protocol.How` says; the result is on the CPU.
 
     Raises:
         ValueError: as in `train_ensemble` and `helpers.datasets.mixture_of_gaussians`.
-        Paused: as in `helpers.training.Recording`.
 
     >>> train_mixture(Setting(), 2, 3, seed=0, n=50).point(1, 3).shape
     torch.Size([602])
     """
     iterations = whole_number("iterations", iterations, 0)
-    members, seed = whole_number("members", members, 1), whole_number("seed", seed, 0, 2**40)
+    given = Context(**how)
+    members, seed = whole_number("members", members, 1), whole_number("seed", given.seed, 0, 2**40)
     loss, penalty = find_loss(setting.loss), setting.penalty
     samples = mixture_of_gaussians(
         members, seed=seed, n=n, sigmas=setting.sigmas, latent=setting.latent
@@ -166,25 +163,21 @@ def train_mixture(
     reals = samples.reals
     if not loss.pairs and (penalty is None or penalty.where == "data"):
         reals = reals.sort(dim=1).values  # the order affects only speed
+    nets = [_nets(setting.latent, member_seed(seed, number)) for number in range(members)]
     try:
         run = train_ensemble(
-            [_nets(setting.latent, member_seed(seed, number)) for number in range(members)],
-            samples.latents,
-            reals,
+            Members(nets, samples.latents, reals, seed=seed),
             loss=loss,
             optimizer=optimizers_for(setting),
             iterations=iterations,
-            steps=None,
+            turns=None,
             penalty=penalty,
             constrain=None if setting.clip is None else partial(clip_weights, bound=setting.clip),
-            seed=seed,
-            recording=Recording(
+            recording=given.recording(
                 every=every,
                 snapshots={0, *whole_numbers("keep", keep, 0), iterations},
-                checkpoint=checkpoint,
-                until=until,
             ),
-            device=device,
+            device=given.device,
         )
     except Diverged as every_member:
         run = every_member.run

@@ -11,35 +11,22 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from pandas import DataFrame, concat
+from typing_extensions import Unpack
 
 from helpers.analysis.endpoints import leading_end_point
 from helpers.experiments.image_training import standard_normal
 from helpers.experiments.narrow_setting import LAST, Setting, Size
 from helpers.experiments.narrow_training import Trained, train
 from helpers.experiments.narrow_watch import LATENT, coloured, course_of, read
-from helpers.experiments.parts import in_folder, kept, of_member
-from helpers.experiments.protocol import Measured, Quantity, Reading, Until, Wanted
+from helpers.experiments.parts import for_member, in_folder, kept
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Wanted
 from helpers.games.networks import joint_point, network_game
 from helpers.losses.penalty import GradientPenalty
 from helpers.scores.metrics import distance_of_features, score_of_logits
 from helpers.scores.weights import shipped_sha
 from helpers.spectra import NotConverged
 from helpers.training import Diverged
-
-__all__ = [
-    "ARMS",  # nets, widths and losses, as Table 2 varies them
-    "QUANTITIES",  # none yet: the scores of Table 2 are Inception's
-    "READINGS",  # what the paper may have meant
-    "SIZES",  # how much is run
-    "VERSION",  # the version of a run's numbers
-    "WANTED",  # which runs are wanted
-    "Setting",  # what to train
-    "Size",  # how long, and how it is scored
-    "measure",  # the numbers of a run
-    "train",  # the training of a member
-]
 
 VERSION = 1
 _END = (
@@ -164,14 +151,7 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {}
 
 
 def measure(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """Train the members of a block, and look at their ends.
 
@@ -184,7 +164,6 @@ def measure(
     number. "course" has the scores along the training.
 
     Raises:
-        Paused: once `until` says so.
         ValueError: for a setting whose judge is not the one that the package ships.
         FileNotFoundError: if images or the judge's weights are missing.
 
@@ -196,11 +175,10 @@ def measure(
     """
     members, courses = [], []
     for member in range(size.members):
-        place = of_member(folder, member)
-        options: dict[str, Any] = {"device": device, "folder": place, "data": data, "until": until}
+        own = for_member(how, member)
         about: dict[str, Any] = {"member": member, "diverged": 0}
         try:
-            trained = train(setting, size, seed=seed, member=member, **options)
+            trained = train(setting, size, member=member, data=data, **own)
         except Diverged as end:
             members.append(about | {"diverged": end.iteration})
             courses.append(DataFrame({"member": member, **course_of(end.run, size)}))
@@ -213,7 +191,7 @@ def measure(
             return real(trained) | end_of(trained)
 
         run = {"setting": repr(setting), "size": repr(size), "seed": trained.seed}
-        found = kept(find, in_folder(place, "end.pt"), run, until)
+        found = kept(find, in_folder(own["folder"], "end.pt"), run, how.get("until"))
         members.append(about | last | found)
     return {"members": DataFrame(members), "course": concat(courses, ignore_index=True)}
 

@@ -14,8 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor, nn
+from typing_extensions import Unpack
 
 from helpers.datasets import ImageSet, load
 from helpers.experiments.ensembles import member_seed
@@ -30,17 +30,18 @@ from helpers.experiments.narrow_watch import (
     judge_for,
     read,
 )
-from helpers.experiments.parts import in_folder
-from helpers.experiments.protocol import Until
+from helpers.experiments.parts import Context
+from helpers.experiments.protocol import How
 from helpers.experiments.setting import optimizers_for
 from helpers.losses.table import find_loss
 from helpers.models import Players
 from helpers.scores.classifiers import Classifier
 from helpers.scores.samples import label_of
-from helpers.training.recording import Recording
+from helpers.training.data import EpochBatches
 from helpers.training.schedules import falling
 from helpers.training.single import TrainingResult
 from helpers.training.train import train as train_players
+from helpers.training.turns import Turns
 
 _DRAW = 0  # the seed of those images
 
@@ -73,22 +74,17 @@ def train(
     setting: Setting,
     size: Size,
     *,
-    seed: int,
     member: int = 0,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
     data: Path | str | None = None,
-    until: Until | None = None,
+    **how: Unpack[How],
 ) -> Trained:
     """Train one member of a block, and score its samples along the way.
 
     Args:
-        setting, size, seed: what, how much, and the block.
+        setting, size: what, and how much.
         member: the member's number.
-        device: where to train.
-        folder: for its checkpoint; without it none is written.
         data: folder of data sets, as for `helpers.datasets.load`.
-        until: as in `helpers.training.Recording`.
+        how: as `helpers.experiments.protocol.How` says.
 
     Raises:
         ValueError, Diverged, Paused: as `helpers.training.train`.
@@ -100,37 +96,37 @@ def train(
     >>> train(Setting(), tiny, seed=0).course()["iteration"].tolist()
     [1, 2]
     """
-    number = member_seed(seed, member)
+    given = Context(**how)
+    number = member_seed(given.seed, member)
     name = size.stand_in or setting.data
-    judge = judge_for(setting, size, device=device, folder=folder, data=data)
+    judge = judge_for(setting, size, device=given.device, folder=given.folder, data=data)
     images, held = (loaded(name, split, data) for split in ("train", "test"))
     # A set may be stored class by class: what is scored or looked at is drawn, once and for all.
     held = held.subset(min(2 * size.samples, len(held)), seed=_DRAW)
     looked = images.subset(min(size.looked, len(images)), seed=_DRAW)
-    features, _ = read(judge, coloured(held.images).to(device))
+    features, _ = read(judge, coloured(held.images).to(given.device))
     make_g, make_d = schedules(setting.hurried(size.faster), size.iterations)
     player = Player(make_g, size.decay)
     run = train_players(
         narrowed_nets(setting, size.narrower, seed=number),
-        coloured(images.images),
-        latent=LATENT,
+        EpochBatches(
+            coloured(images.images),
+            latent=LATENT,
+            size=size.batch,
+            noise=setting.noise,
+            seed=number,
+        ),
         loss=find_loss(setting.loss),
         optimizer=(player, make_d),
         iterations=size.iterations,
-        batch_by_epochs=size.batch,
-        steps=(setting.critics, 1),
-        first="G",
-        noise=setting.noise,
+        turns=Turns(setting.critics, first="G"),
         penalty=setting.penalty,
-        seed=number,
-        recording=Recording(
+        recording=given.recording(
             every=size.every,
             observe=Watch(judge, features, size, player, number),
             snapshots={0, size.iterations},
-            checkpoint=in_folder(folder),
-            until=until,
         ),
-        device=device,
+        device=given.device,
     )
     average = player.average(run.players.generator)
     return Trained(run, setting, size, coloured(looked.images), judge, held, average, number)

@@ -11,29 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
 from pandas import DataFrame
+from typing_extensions import Unpack
 
 from helpers.experiments import baselines, image_epochs
 from helpers.experiments.image_epochs import KINDS, PAPER_SETS
 from helpers.experiments.image_epochs_course import densities_of, row_of
 from helpers.experiments.image_epochs_training import Setting, Size, train
-from helpers.experiments.image_quantities import QUANTITIES
-from helpers.experiments.protocol import Measured, Reading, Until, Wanted
+from helpers.experiments.image_quantities import QUANTITIES as QUANTITIES
+from helpers.experiments.protocol import How, Measured, Reading, Wanted
 from helpers.training.nudging import Nudging
-
-__all__ = [
-    "ARMS",  # each set with NSGAN and NuGAN
-    "QUANTITIES",  # what claims are judged by
-    "READINGS",  # what the paper may have meant by NuGAN
-    "SIZES",  # how much is run
-    "VERSION",  # the version of a run's numbers
-    "WANTED",  # which runs are wanted
-    "Setting",  # what to train
-    "Size",  # how long and on how much, and how closely it is looked at
-    "measure",  # the numbers of a run
-    "screened",  # the readings, the better ones first
-]
 
 VERSION = 1
 _EPOCH = 937  # whole batches of 64 in 60,000 images
@@ -93,28 +80,20 @@ WANTED = [
 
 
 def measure(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """Train the GAN of a block; see `helpers.experiments.image_epochs.measure`.
 
     Here "course" has every epoch, since what leads and what follows is read off it.
 
     Raises:
-        Paused: once `until` says so.
         FileNotFoundError: if images are missing.
 
     >>> tiny = replace(SIZES["quick"], images=50, epochs=1, stages=(1, 1, 1), judge_epochs=1)
     >>> measure(Setting(nets="dense"), tiny, seed=0)["course"]["epoch"].tolist()
     [1]
     """
-    trained = train(setting, size, seed=seed, device=device, folder=folder, data=data, until=until)
+    trained = train(setting, size, data=data, **how)
     course = trained.course()
     return {
         "members": DataFrame([row_of(trained)]),

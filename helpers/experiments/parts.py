@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from helpers.checkpoints import read_state, write_state
-from helpers.experiments.protocol import Until
-from helpers.training import Paused
+from helpers.experiments.protocol import How, Until
+from helpers.training import Paused, Recording
 
 
 def in_folder(folder: Path | None, name: str = "training.pt") -> Path | None:
@@ -30,6 +33,33 @@ def of_member(folder: Path | None, member: int) -> Path | None:
     if place is not None:
         place.mkdir(parents=True, exist_ok=True)
     return place
+
+
+def for_member(how: How, member: int) -> How:
+    """How one member of a block is trained: in a folder of its own.
+
+    >>> for_member({"seed": 3, "folder": None}, 0)
+    {'seed': 3, 'folder': None}
+    """
+    return {**how, "folder": of_member(how.get("folder"), member)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """`helpers.experiments.protocol.How`, with its defaults."""
+
+    seed: int
+    device: torch.device | str = "cpu"
+    folder: Path | None = None
+    until: Until | None = None
+
+    def recording(self, **what: Any) -> Recording:
+        """What is recorded of a training whose checkpoint is in the folder.
+
+        >>> Context(seed=0).recording(every=10).checkpoint is None
+        True
+        """
+        return Recording(**what, checkpoint=in_folder(self.folder), until=self.until)
 
 
 def kept(

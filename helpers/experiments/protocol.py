@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 
 import torch
 from pandas import DataFrame
@@ -24,6 +24,27 @@ Until = Callable[[], bool]
 Measured = dict[str, DataFrame]
 Rows = Mapping[str, DataFrame]  # members of all blocks of a reading at a size, by arm
 Quantity = Callable[[Rows], Any]
+
+
+class Block(TypedDict):
+    """Which block of an experiment is trained."""
+
+    seed: int
+
+
+class How(Block, total=False):
+    """How a block is trained; the keywords of every `train` and `measure`.
+
+    seed: the block's, from which all that is random is drawn.
+    device: where to train; the CPU by default.
+    folder: the run's own, for its checkpoints; without it none is written.
+    until: asked now and then; once it is true, the checkpoint is written and
+        `helpers.training.Paused` raised. The next call goes on from there, to the same result.
+    """
+
+    device: torch.device | str
+    folder: Path | None
+    until: Until | None
 
 
 @dataclass(frozen=True)

@@ -12,35 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pandas import DataFrame, concat
+from typing_extensions import Unpack
 
 from helpers.experiments import protocol
 from helpers.experiments.ensembles import paired, quartiles
-from helpers.experiments.parts import in_folder
-from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Rows, Wanted
 from helpers.experiments.ring_training import Setting, TrainedRing, train_ring
 from helpers.training.nudged import PROJECTIONS
 from helpers.training.nudging import Nudging
-
-__all__ = [
-    "ARMS",  # losses, betas and nudges
-    "QUANTITIES",  # what claims are judged by
-    "READINGS",  # what is trained
-    "SIZES",  # how much is run
-    "VERSION",  # the version of a run's numbers
-    "WANTED",  # which runs are wanted
-    "Setting",  # what to train
-    "Size",  # how much is trained
-    "course_of",  # the course of a run
-    "described",  # rows with what their arm is
-    "gains",  # what nudges gain in modes
-    "measure",  # the numbers of a run
-    "members_of",  # the members' numbers of a run
-    "nudge",  # the part of an arm's name that says how it is nudged
-    "train",  # the training of a run
-]
 
 VERSION = 1
 LOSSES, BETAS = ("js", "rs"), (0.5, 0.9)
@@ -137,42 +118,18 @@ WANTED = [
 ]
 
 
-def train(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    until: Until | None = None,
-) -> TrainedRing:
+def train(setting: Setting, size: Size, **how: Unpack[How]) -> TrainedRing:
     """Train the members of a block; arguments and errors are those of `train_ring`.
 
     >>> tiny = Size(members=1, iterations=2, every=1, lacks="nearly all")
     >>> train(Setting("rs"), tiny, seed=0).finite
     [0]
     """
-    return train_ring(
-        setting,
-        size.members,
-        size.iterations,
-        seed=seed,
-        every=size.every,
-        checkpoint=in_folder(folder),
-        until=until,
-        device=device,
-    )
+    return train_ring(setting, size.members, size.iterations, every=size.every, **how)
 
 
 def measure(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """What the evidence keeps: "members", and "course", quartiles over members along training.
 
@@ -180,7 +137,7 @@ def measure(
     >>> sorted(measure(Setting(), tiny, seed=0))
     ['course', 'members']
     """
-    trained = train(setting, size, seed=seed, device=device, folder=folder, until=until)
+    trained = train(setting, size, **how)
     return {"members": members_of(trained, size), "course": course_of(trained)}
 
 

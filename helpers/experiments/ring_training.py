@@ -9,16 +9,17 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from typing_extensions import Unpack
 
 from helpers.analysis.coverage import shares_near
 from helpers.datasets.synthetic import circle_of_gaussians
 from helpers.experiments.ensembles import member_seed
-from helpers.experiments.protocol import Until
+from helpers.experiments.parts import Context
+from helpers.experiments.protocol import How
 from helpers.experiments.setting import TrainedMembers, TrainingSetting, optimizers_for
 from helpers.games.game import PLAYERS, Game
 from helpers.games.networks import network_game
@@ -27,8 +28,10 @@ from helpers.losses.table import find_loss
 from helpers.models import Players, mlp
 from helpers.models.stacked import Stacked
 from helpers.scores.metrics import MODE_SHARE
+from helpers.training.data import Members
 from helpers.training.nudging import MemberDirections, Nudging
-from helpers.training.train import Diverged, Recording, train_ensemble
+from helpers.training.train import Diverged, train_ensemble
+from helpers.training.turns import Turns
 
 MODES = 8
 SIGMA = 0.002**0.5  # standard deviation of each mode, around a point of the unit circle
@@ -76,13 +79,10 @@ def train_ring(
     members: int,
     iterations: int,
     *,
-    seed: int,
     units: int = 32,
     every: int = 500,
     keep: Collection[int] = (),
-    checkpoint: Path | str | None = None,
-    until: Until | None = None,
-    device: torch.device | str = "cpu",
+    **how: Unpack[How],
 ) -> TrainedRing:
     """Train members of one setting on a ring of eight Gaussians.
 
@@ -97,26 +97,24 @@ def train_ring(
         setting: what to train.
         members: S; the same seed gives the same points and nets to every setting.
         iterations: an iteration of ExtraAdam takes two gradients.
-        seed: of points, latents, nets and batches.
         units: width of both hidden layers of either player.
         every: iterations between records.
         keep: iterations after which weights are kept; the start and the end always are.
-        checkpoint, until: as in `helpers.training.Recording`.
-        device: where to train.
+        how: as `helpers.experiments.protocol.How` says.
 
     Raises:
         ValueError: as in `train_ensemble`.
-        Paused: as in `helpers.training.Recording`.
 
     >>> ring = train_ring(Setting(), 2, 4, seed=0, units=6, every=2)
     >>> ring.run.records["top_g"].shape
     (2, 2, 5)
     """
     iterations = whole_number("iterations", iterations, 0)
-    members, seed = whole_number("members", members, 1), whole_number("seed", seed, 0, 2**40)
+    given = Context(**how)
+    members, seed = whole_number("members", members, 1), whole_number("seed", given.seed, 0, 2**40)
     loss, extra = find_loss(setting.loss), setting.method == "extra-adam"
     data = circle_of_gaussians(members, seed=seed, n=_POINTS, modes=MODES)
-    latents, reals = data.latents.to(device), data.reals.to(device)
+    latents, reals = data.latents.to(given.device), data.reals.to(given.device)
     fixed: dict[str, Any] = {
         "latents": latents[:, :_HESSIAN_SAMPLES],
         "reals": reals[:, :_HESSIAN_SAMPLES],
@@ -126,26 +124,21 @@ def train_ring(
     nudging, left_out = setting.nudging, {}
     if nudging is not None:
         left_out = {p: MemberDirections(p, nudging, **fixed) for p in nudging.players}
+    nets = [_nets(units, member_seed(seed, number)) for number in range(members)]
     try:
         run = train_ensemble(
-            [_nets(units, member_seed(seed, number)) for number in range(members)],
-            latents,
-            reals,
+            Members(nets, latents, reals, batch_with_replacement=_BATCH, seed=seed),
             loss=loss,
             optimizer=optimizers_for(setting, left_out),
             iterations=iterations,
-            steps=None if extra else (setting.critics, 1),
-            batch_with_replacement=_BATCH,
+            turns=None if extra else Turns(setting.critics),
             penalty=setting.penalty,
-            seed=seed,
-            recording=Recording(
+            recording=given.recording(
                 every=every,
-                observe=partial(_observe, spectra=recorded, centres=data.centres.to(device)),
+                observe=partial(_observe, spectra=recorded, centres=data.centres.to(given.device)),
                 snapshots={0, *whole_numbers("keep", keep, 0), iterations},
-                checkpoint=checkpoint,
-                until=until,
             ),
-            device=device,
+            device=given.device,
         )
     except Diverged as every_member:
         run = every_member.run

@@ -15,35 +15,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from pandas import DataFrame, concat
 from torch import Tensor
+from typing_extensions import Unpack
 
 from helpers.analysis.coverage import collapses
 from helpers.datasets.synthetic import Samples
 from helpers.experiments import protocol, stay_points
 from helpers.experiments.ensembles import paired
 from helpers.experiments.parts import in_folder, kept, of_member
-from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Rows, Wanted
 from helpers.experiments.stay_points import Numbers, member_of
 from helpers.experiments.two_cluster_training import Setting, Trained, draw
 from helpers.experiments.two_cluster_training import Size as TrainingSize
 from helpers.experiments.two_cluster_training import train as train_members
-
-__all__ = [
-    "ARMS",  # losses
-    "QUANTITIES",  # what claims are judged by
-    "READINGS",  # what is trained
-    "SIZES",  # how much is run
-    "VERSION",  # the version of a run's numbers
-    "WANTED",  # which runs are wanted
-    "Setting",  # what to train
-    "Size",  # how much is trained
-    "measure",  # the numbers of a run
-    "members_of",  # the members' numbers of a run, from those of its points
-    "places_of",  # the places of a training that are looked at
-    "train",  # the training of a run
-]
 
 VERSION = 1
 _FLOW = 1.5  # for how much longer than the optimiser the flow is followed
@@ -96,15 +81,7 @@ WANTED = [
 ]
 
 
-def train(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    until: Until | None = None,
-) -> Trained:
+def train(setting: Setting, size: Size, **how: Unpack[How]) -> Trained:
     """Train the members of a block, with weights kept every `size.every` iterations and at the end.
 
     Arguments and errors are those of `helpers.experiments.two_cluster_training.train`.
@@ -116,9 +93,7 @@ def train(
     much = TrainingSize(members=size.members, iterations=size.iterations, lacks=size.lacks)
     iterations = setting.longer * size.iterations
     keep = {*range(0, iterations, size.every), iterations}
-    return train_members(
-        setting, much, seed=seed, device=device, folder=folder, until=until, keep=keep
-    )
+    return train_members(setting, much, keep=keep, **how)
 
 
 def places_of(trained: Trained, shortest: int) -> DataFrame:
@@ -166,14 +141,7 @@ def places_of(trained: Trained, shortest: int) -> DataFrame:
 
 
 def measure(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """What the evidence keeps: "members", as `members_of`, and "points", a row per place.
 
@@ -186,16 +154,16 @@ def measure(
     >>> measure(Setting("rs"), tiny, seed=0)["members"]["stays"].tolist()
     [0, 0]
     """
-    trained = train(setting, size, seed=seed, device=device, folder=folder, until=until)
+    trained = train(setting, size, **how)
     places = places_of(trained, size.shortest)
-    _, samples = draw(setting, size.members, seed=seed)
-    about = {"setting": repr(setting), "size": repr(size), "seed": seed}
+    _, samples = draw(setting, size.members, seed=how["seed"])
+    about = {"setting": repr(setting), "size": repr(size), "seed": how["seed"]}
     parts = []
     for who in places["member"].unique().tolist():
         own = places[places["member"] == who]
         look = partial(_looked_at, trained, samples, who, own)
-        path = in_folder(of_member(folder, who), "points.pt")
-        found = kept(look, path, about | {"member": who}, until)
+        path = in_folder(of_member(how.get("folder"), who), "points.pt")
+        found = kept(look, path, about | {"member": who}, how.get("until"))
         parts.append(concat([own, DataFrame(found["rows"], index=own.index)], axis=1))
     points = concat(parts, ignore_index=True) if parts else places
     points = points.reindex(columns=[*places.columns, *_NUMBERS])

@@ -14,21 +14,23 @@ import numpy as np
 import torch
 from pandas import DataFrame, concat
 from torch import Tensor
+from typing_extensions import Unpack
 
 from helpers.analysis.surfaces import PLANES, eigen_plane, loss_plane, projected
 from helpers.datasets import load
 from helpers.experiments import protocol
-from helpers.experiments.parts import in_folder
-from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
+from helpers.experiments.parts import Context
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Rows, Wanted
 from helpers.experiments.setting import TrainingSetting, optimizers_for
 from helpers.games.game import PLAYERS, Game
+from helpers.games.judging import Judging
 from helpers.games.networks import joint_point, network_game
 from helpers.losses.table import find_loss
 from helpers.models import Players, dcgan
 from helpers.operators import hessian
 from helpers.spectra import top_eigenpairs
+from helpers.training.data import EpochBatches
 from helpers.training.single import TrainingResult
-from helpers.training.train import Recording
 from helpers.training.train import train as train_gan
 
 VERSION = 1
@@ -116,61 +118,46 @@ class Trained:
 
 
 def train(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Trained:
     """Train one GAN; after each epoch the ends of both spectra are recorded.
 
     Args:
         setting, size: what to train, on which images, and how long.
-        seed: of weights, batches and latents.
-        device: where to train, and where the games are.
-        folder: for the checkpoint; without it none is written.
         data: folder of the images, as for `helpers.datasets.load`.
-        until: as in `helpers.training.Recording`.
+        how: as `helpers.experiments.protocol.How` says.
 
     Raises:
         ValueError, Diverged: as in `helpers.training.train`.
         FileNotFoundError: as in `helpers.datasets.load`.
-        Paused: once `until` says so.
 
     >>> from dataclasses import replace
     >>> size = replace(SIZES["quick"], images=50, epochs=1, width=2, kept=1)
     >>> train(Setting(), size, seed=0).run.records["low_g"].shape
     (1,)
     """
+    given = Context(**how)
     images = load(size.data, root=data)
     reals = images.subset(min(size.images, len(images)), seed=0).images
     passes = len(reals) // size.batch
-    fixed = reals[: size.hessian_images].to(device)
-    stream = torch.Generator().manual_seed(seed)
-    latents = torch.randn(len(fixed), size.latent, generator=stream, device="cpu").to(device)
+    fixed = reals[: size.hessian_images].to(given.device)
+    stream = torch.Generator().manual_seed(given.seed)
+    latents = torch.randn(len(fixed), size.latent, generator=stream, device="cpu").to(given.device)
     epochs = sorted({int(each) for each in np.linspace(0, size.epochs, size.kept + 1).round()})
     run = train_gan(
-        dcgan(seed=seed, latent=size.latent, width=size.width, normed=False),
-        reals,
-        latent=size.latent,
+        dcgan(seed=given.seed, latent=size.latent, width=size.width, normed=False),
+        EpochBatches(reals, latent=size.latent, size=size.batch, seed=given.seed),
         loss=find_loss(setting.loss),
         optimizer=optimizers_for(setting.hurried(size.rate_factor)),
         iterations=passes * size.epochs,
-        batch_by_epochs=size.batch,
-        seed=seed,
-        joint_batch=True,
-        recording=Recording(
+        judging=Judging(joint_batch=True),
+        recording=given.recording(
             every=passes,
-            observe=_Ends(setting.loss, fixed, latents, seed),
+            observe=_Ends(setting.loss, fixed, latents, given.seed),
             snapshots={passes * epoch for epoch in epochs},
-            checkpoint=in_folder(folder),
             save_every=passes,
-            until=until,
         ),
-        device=device,
+        device=given.device,
     )
     return Trained(setting.loss, run, fixed, latents, epochs, passes)
 
@@ -197,14 +184,7 @@ class _Ends:
 
 
 def measure(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """What the evidence keeps: "members", of one row, and four courses.
 
@@ -227,11 +207,11 @@ def measure(
     >>> found["surface"].shape  # two planes of each player
     (12, 7)
     """
-    trained = train(setting, size, seed=seed, device=device, folder=folder, data=data, until=until)
+    trained = train(setting, size, data=data, **how)
     parts: dict[str, list[DataFrame]] = {"planes": [], "surface": [], "path": []}
     for player in PLAYERS:
         for plane in PLANES:
-            looked = looked_at(trained, player, plane, size.places, seed=seed)
+            looked = looked_at(trained, player, plane, size.places, seed=how["seed"])
             for table, frame in looked.items():
                 about = {"player": player, "plane": plane}
                 parts[table].append(frame.assign(**about)[[*about, *frame.columns]])

@@ -10,25 +10,27 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from typing_extensions import Unpack
 
 from helpers.analysis.coverage import Coverage, coverage, least_loss, pair_shares
 from helpers.datasets.synthetic import CENTRES, RADIUS, WIDTH, Samples, two_clusters
 from helpers.experiments import protocol
 from helpers.experiments.ensembles import member_seed, records_of
-from helpers.experiments.parts import in_folder
-from helpers.experiments.protocol import Until
+from helpers.experiments.parts import Context
+from helpers.experiments.protocol import How
 from helpers.inputs import real_number, whole_number
 from helpers.losses.scalars import check_loss
 from helpers.losses.table import GanLoss, find_loss
 from helpers.models import Players, mlp, two_cluster_nets
 from helpers.models.stacked import Stacked
-from helpers.training.train import Recording, train_ensemble
+from helpers.training.data import Members
+from helpers.training.train import train_ensemble
+from helpers.training.turns import Turns
 
 MIDDLES = CENTRES + WIDTH / 2  # middles of the clusters
 POINTS = 100
@@ -196,52 +198,38 @@ def _script_draws(seed: int) -> tuple[Players, Tensor, Tensor]:
 
 
 def train(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    until: Until | None = None,
-    keep: Collection[int] = (),
+    setting: Setting, size: Size, *, keep: Collection[int] = (), **how: Unpack[How]
 ) -> Trained:
     """Train the members of a setting side by side.
 
     Args:
         setting, size: what to train, and how many members and iterations (2 or more).
-        seed: of the block, from which the members are drawn.
-        device: where to train.
-        folder: for the checkpoint; without it none is written.
-        until: as in `helpers.training.Recording`.
+        how: as `helpers.experiments.protocol.How` says.
         keep: iterations after which the weights are kept.
 
     Raises:
         ValueError: for fewer than 2 iterations; and as `draw` and `train_ensemble`.
-        Paused: once `until` says so.
 
     >>> train(Setting("rs"), Size(members=2, iterations=4, lacks="most"), seed=0).loss.shape
     (2, 2)
     """
+    given = Context(**how)
     iterations = setting.longer * whole_number("iterations", size.iterations, _EVERY)
-    players, samples = draw(setting, size.members, seed=seed)
-    recording = Recording(
+    players, samples = draw(setting, size.members, seed=given.seed)
+    recording = given.recording(
         every=_EVERY,
         observe=_observe,
         snapshots=keep,
-        checkpoint=in_folder(folder),
-        until=until,
     )
     times, records, diverged, weights = records_of(
         partial(
             train_ensemble,
-            players,
-            samples.latents,
-            samples.reals,
+            Members(players, samples.latents, samples.reals),
             loss=loss_of(setting),
             optimizer=partial(torch.optim.SGD, lr=setting.lr, momentum=setting.momentum),
-            steps=setting.steps,
+            turns=Turns(*setting.steps),
             recording=recording,
-            device=device,
+            device=given.device,
         ),
         iterations,
         _EVERY,

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from pandas import DataFrame, concat
 from scipy.special import expit
+from typing_extensions import Unpack
 
 from helpers.analysis.coverage import coverage, longest_stays
-from helpers.experiments.protocol import Measured, Reading, Until, Wanted
+from helpers.experiments.protocol import How, Measured, Reading, Wanted
 from helpers.experiments.two_cluster_arms import (
     ARMS,
     GRID,
@@ -120,14 +120,7 @@ WANTED = [
 
 
 def measure(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """What the evidence keeps: "members", and for the paper's own two GANs "course" and "reached".
 
@@ -135,7 +128,7 @@ def measure(
     >>> found["members"]["first"].tolist()
     [4, 4]
     """
-    trained = train(setting, size, seed=seed, device=device, folder=folder, until=until)
+    trained = train(setting, size, **how)
     found = {"members": members_of(trained)}
     if setting in (Setting("js"), Setting("rs")):
         found |= {"course": course_of(trained), "reached": reached_by(trained)}

@@ -45,20 +45,20 @@ _KNOWN: dict[Hashable, Known] = {}
 
 
 def known_nets(
-    nets: list[FunctionalNet], given: tuple[nn.Module, nn.Module], batch: Objective, check: bool
+    nets: list[FunctionalNet], given: tuple[nn.Module, nn.Module], batch: Objective
 ) -> Known:
     """What these networks do, observed and checked once; sets how they are held."""
     data = [batch.latents, batch.reals, batch.labels]
     key = (
         *((net.signature, net.settings) for net in nets), batch.loss, batch.penalty, batch.judging,
-        min(_FEW, len(batch.latents)), check,
+        min(_FEW, len(batch.latents)),
         *(None if part is None else (part.shape[1:], part.dtype, part.device) for part in data),
     )  # fmt: skip
     known = _KNOWN.get(key)
     if known is None:
         known = _observed(key, nets, batch)
         _decide_holding(nets, batch, known)
-        if not check or _check_field(nets, given, batch, known):
+        if not nets[0].settings.check or _check_field(nets, given, batch, known):
             while len(_KNOWN) >= _MOST:
                 del _KNOWN[next(iter(_KNOWN))]
             _KNOWN[key] = known
@@ -100,7 +100,8 @@ def _refuse(nets: list[FunctionalNet], batch: Objective, logits: Tensor) -> None
         if net.effects.draws and net.settings.noise_seed is None:
             raise ValueError(
                 f"{net.effects.draws} draws random numbers in its forward pass, so that a loss is "
-                "not a function of the weights; noise_seed=0 holds them (nn.Dropout layers are off)"
+                "not a function of the weights; passes=PassSettings(noise_seed=0) holds them "
+                "(nn.Dropout layers are off)"
             )
         if net.effects.rounds:
             warnings.warn(
@@ -111,7 +112,7 @@ def _refuse(nets: list[FunctionalNet], batch: Objective, logits: Tensor) -> None
     if batch.loss.name.split("*")[0] in _LOGISTIC and ends_in_sigmoid(logits):
         raise ValueError(
             f"D ends in a sigmoid, but the loss {batch.loss.name!r} takes logits; leave the "
-            "sigmoid out, or pass logit=torch.logit"
+            "sigmoid out, or pass judging=Judging(logit=torch.logit)"
         )
 
 

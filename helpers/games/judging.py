@@ -11,8 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from helpers.inputs import shown
 
 Discriminate = Callable[..., Any]  # samples, or samples and labels, to what D gives
 
@@ -27,6 +30,9 @@ class Judging:
         logit: maps D's output to one logit per sample, where D gives something else: a tuple, a
             map of patches, probabilities.
 
+    Raises:
+        ValueError: for a `joint_batch` that is no truth value, and a `logit` that cannot be called.
+
     >>> judging = Judging(logit=lambda output: output["logit"])
     >>> judging.alone(lambda x: {"logit": x.sum(1)}, torch.ones(2, 3))
     tensor([3., 3.])
@@ -34,6 +40,13 @@ class Judging:
 
     joint_batch: bool = False
     logit: Callable[[Any], Tensor] | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.joint_batch, bool | np.bool_):
+            raise ValueError(f"joint_batch is True or False, got {shown(self.joint_batch)}")
+        object.__setattr__(self, "joint_batch", bool(self.joint_batch))
+        if self.logit is not None and not callable(self.logit):
+            raise ValueError(f"logit is a function or None, got {shown(self.logit)}")
 
     def alone(
         self, discriminate: Discriminate, samples: Tensor, labels: Tensor | None = None
@@ -73,13 +86,13 @@ class Judging:
         if not isinstance(output, Tensor):
             raise ValueError(
                 f"a discriminator gives a tensor of logits, got {type(output).__name__}; say which "
-                "part of it is the logit, for instance by logit=lambda output: output[0]"
+                "part of it is the logit, for instance by Judging(logit=lambda output: output[0])"
             )
         if output.numel() != n:
             raise ValueError(
                 f"a discriminator gives one logit per sample, got {tuple(output.shape)} for {n} "
                 "samples; say how to reduce it to one each, for instance by "
-                "logit=lambda output: output.flatten(1).mean(1)"
+                "Judging(logit=lambda output: output.flatten(1).mean(1))"
             )
         if not output.is_floating_point():
             raise ValueError(f"logits are real numbers, got {output.dtype}")

@@ -15,7 +15,8 @@ What to write in special cases:
 - for networks that take labels, G(z, y) and D(x, y), ``labels=y``, one for each real sample; the
   sample in the same place is generated with the same label;
 - for a D that gives more than one logit per sample, or gives it in a tuple or a dictionary,
-  ``logit=lambda output: output[0]``.
+  ``judging=Judging(logit=lambda output: output[0])``, as in the training;
+- for networks that draw noise as they run, ``passes=PassSettings(noise_seed=0)``.
 
 Before the first game of two networks is returned, its field at their own weights is compared with
 plain autograd of the networks as they are, and a game that differs is refused.
@@ -23,8 +24,7 @@ plain autograd of the networks as they are, and a game that differs is refused.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
@@ -35,14 +35,10 @@ from helpers.games.admission import few_samples_game, game_of, known_nets
 from helpers.games.game import Game, Probe, average
 from helpers.games.judging import Judging
 from helpers.games.objective import Objective
-from helpers.inputs import one_of, shown, whole_number
-from helpers.inputs import seed as checked_seed
+from helpers.inputs import instance_of, shown, whole_number
 from helpers.losses.penalty import GradientPenalty
 from helpers.losses.table import GanLoss, find_loss
-from helpers.models.functional import (
-    FunctionalNet,
-    PassSettings,
-)
+from helpers.models.functional import FunctionalNet, PassSettings
 
 
 def network_game(
@@ -53,14 +49,10 @@ def network_game(
     *,
     loss: str | GanLoss = "js",
     penalty: GradientPenalty | None = None,
-    batch_size: int | None = None,
-    batch_norm: str = "batch",
-    spectral_norm: str = "held",
-    joint_batch: bool = False,
     labels: Tensor | None = None,
-    logit: Callable[[Any], Tensor] | None = None,
-    noise_seed: int | None = None,
-    check: bool = True,
+    batch_size: int | None = None,
+    judging: Judging | None = None,
+    passes: PassSettings | None = None,
 ) -> Game:
     """The game that two networks play on fixed latents and fixed real samples.
 
@@ -74,30 +66,19 @@ def network_game(
         latents, reals: N each, on one device.
         loss: a name of `helpers.losses.LOSSES`, or one of your own; "js" is the non-saturating GAN.
         penalty: on D's slope, added to D's loss.
+        labels: (N, ...) of the reals, for networks that are called as G(z, y) and D(x, y).
         batch_size: if given, the losses are means over batches of this size, in order, each
             weighted by its size; batch norm sees one batch at a time. All at once by default.
-        batch_norm: "batch" for the statistics of the batch, "running" for the stored ones.
-        spectral_norm: "held" takes the networks' stored singular vectors as constants,
-            as in the derivatives of Berard et al. 2020; they fit only the networks' own point.
-            "exact" divides by the largest singular value itself, with all its derivatives; second
-            ones are not finite where singular values of a layer coincide. It works for torch's
-            spectral norms, old and new.
-        joint_batch: whether D sees reals and samples as one batch, where a loss looks at both, or
-            as two. It matters for batch norm in D; use the setting of the training.
-        labels: (N, ...) of the reals, for networks that are called as G(z, y) and D(x, y).
-        logit: maps D's output to one logit per sample, where D gives something else.
-        noise_seed: holds what the networks draw in a forward pass. Without it, networks that draw
-            are refused.
-        check: whether this game's field and the products of its operators are checked against plain
-            autograd and against differences, once for networks of this structure, on the first
-            eight samples in float64.
+        judging: what D sees at once, which matters for its batch norm, and which part of its output
+            is the logit; take that of the training.
+        passes: how batch norm, spectral norm and noise are held, and whether that is checked.
 
     Raises:
-        ValueError: for an unknown loss, batch_norm or spectral_norm, no samples, unequal numbers of
-            latents, reals and labels, a batch_size below 1, data that are not finite, and networks
-            that cannot be held, naming the layer: losses that differ from call to call at one
-            point, a field that is not that of the networks themselves, a player without weights
-            that require grad, outputs that are not logits.
+        ValueError: for an unknown loss, no samples, unequal numbers of latents, reals and labels, a
+            batch_size below 1, data that are not finite, and networks that cannot be held, naming
+            the layer: losses that differ from call to call at one point, a field that is not that
+            of the networks themselves, a player without weights that require grad, outputs that are
+            not logits.
 
     >>> from helpers.models import mlp
     >>> nets = mlp([1, 100, 1], seed=0), mlp([1, 100, 1], seed=1)
@@ -106,22 +87,20 @@ def network_game(
     torch.Size([602])
     """
     of = loss if isinstance(loss, GanLoss) else find_loss(loss)
-    one_of("batch_norm", batch_norm, ("batch", "running"))
-    one_of("spectral_norm", spectral_norm, ("held", "exact"))
-    if noise_seed is not None:
-        noise_seed = checked_seed(noise_seed, "noise_seed")
     _check_data(latents, reals, labels)
     size = len(latents) if batch_size is None else whole_number("batch_size", batch_size, 1)
-    settings = PassSettings(batch_norm, spectral_norm, noise_seed, thrice=penalty is not None)
-    nets = [FunctionalNet(generator, "G", settings), FunctionalNet(discriminator, "D", settings)]
+    judging = Judging() if judging is None else instance_of("judging", judging, Judging)
+    passes = PassSettings() if passes is None else instance_of("passes", passes, PassSettings)
+    passes = replace(passes, thrice=penalty is not None)
+    nets = [FunctionalNet(generator, "G", passes), FunctionalNet(discriminator, "D", passes)]
     shares = None if penalty is None else penalty.shares(len(latents)).to(reals.device)
     z, x = latents.detach().clone(), reals.detach().clone()
     y = None if labels is None else labels.detach().clone()
-    whole = Objective(of, Judging(joint_batch, logit), z, x, y, penalty, shares)
+    whole = Objective(of, judging, z, x, y, penalty, shares)
     batches = whole.batches(size)
-    known = known_nets(nets, (generator, discriminator), batches[0], check)
+    known = known_nets(nets, (generator, discriminator), batches[0])
     probe = Probe(known.key, lambda: few_samples_game(nets, batches[0], known), known.rough)
-    parts = [game_of(nets, batch, probe if check else None) for batch in batches]
+    parts = [game_of(nets, batch, probe if passes.check else None) for batch in batches]
     if len(parts) == 1:
         return parts[0]
     return average(parts, [len(batch.latents) / len(latents) for batch in batches])

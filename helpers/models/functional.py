@@ -24,6 +24,8 @@ from torch.nn.utils.spectral_norm import SpectralNorm
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_map_only
 
+from helpers import inputs
+from helpers.inputs import one_of
 from helpers.models.copying import copied
 from helpers.models.observing import Layers, SideEffects, Watch, failure, is_still
 from helpers.models.replacing import REPLACED, settle
@@ -50,12 +52,41 @@ class PassRecords:
 
 @dataclass(frozen=True)
 class PassSettings:
-    """What is held in the passes of a network, and how."""
+    """What is held in the passes of a network, and how.
 
-    batch_norm: str = "batch"  # or "running": which statistics norms take
-    spectral_norm: str = "held"  # or "exact"
-    noise_seed: int | None = None  # for what a network draws in a pass
-    thrice: bool = False  # whether a penalty makes products third derivatives
+    Args:
+        batch_norm: "batch" for the statistics of the batch, "running" for the stored ones.
+        spectral_norm: "held" takes the networks' stored singular vectors as constants,
+            as in the derivatives of Berard et al. 2020; they fit only the networks' own point.
+            "exact" divides by the largest singular value itself, with all its derivatives; second
+            ones are not finite where singular values of a layer coincide. It works for torch's
+            spectral norms, old and new.
+        noise_seed: holds what the networks draw in a forward pass. Without it, a game of networks
+            that draw is refused.
+        check: whether a game's field and the products of its operators are checked against plain
+            autograd and against differences, once for networks of one structure, on the first
+            eight samples in float64.
+        thrice: whether a penalty makes products third derivatives; a game sets it.
+
+    Raises:
+        ValueError: for an unknown batch_norm or spectral_norm, and a seed out of range.
+
+    >>> PassSettings(spectral_norm="exact").batch_norm
+    'batch'
+    """
+
+    batch_norm: str = "batch"
+    spectral_norm: str = "held"
+    noise_seed: int | None = None
+    check: bool = True
+    thrice: bool = False
+
+    def __post_init__(self) -> None:
+        one_of("batch_norm", self.batch_norm, ("batch", "running"))
+        one_of("spectral_norm", self.spectral_norm, ("held", "exact"))
+        if self.noise_seed is not None:
+            held = inputs.seed(self.noise_seed, "noise_seed")
+            object.__setattr__(self, "noise_seed", held)
 
 
 class FunctionalNet:

@@ -1,5 +1,6 @@
 """Training of any two networks, or of an ensemble of seeds at once."""
 
+from helpers.training.data import EpochBatches, Members
 from helpers.training.ensemble import EnsembleResult, EnsembleTraining
 from helpers.training.nudged import PROJECTIONS, Nudged
 from helpers.training.nudging import MemberDirections, Nudging, SharpDirections
@@ -8,14 +9,17 @@ from helpers.training.recording import Diverged, Paused, Recording
 from helpers.training.schedules import averaged, averaging, falling
 from helpers.training.single import SingleTraining, TrainingResult
 from helpers.training.train import train, train_ensemble
+from helpers.training.turns import Turns
 
 __all__ = [
     "PROJECTIONS",  # what a nudged optimiser projects
     "Diverged",  # raised when a training has diverged; `run` holds its result up to then
     "EnsembleResult",  # the result of a training of S members
     "EnsembleTraining",  # the state of a training of an ensemble
+    "EpochBatches",  # the data of one GAN, and what each step draws of them
     "Extragradient",  # a step from the past point along the gradient at an extrapolated one
     "MemberDirections",  # `SharpDirections` of all members of an ensemble at once
+    "Members",  # S GANs of one shape, and the data of each
     "Nudged",  # a step that leaves given directions out (Durall et al. 2021)
     "Nudging",  # which directions are left out of which player's steps
     "Optimistic",  # a step along twice the gradient minus the one before; the first is a plain step
@@ -24,6 +28,7 @@ __all__ = [
     "SharpDirections",  # the leading eigenvectors of a player's own Hessian, as they move
     "SingleTraining",  # the state of a training of one GAN
     "TrainingResult",  # the result of a training of one GAN
+    "Turns",  # steps of D and of G per iteration, and who is first
     "averaged",  # a copy of a network with the running averages of its weights
     "averaging",  # let an optimiser keep a running average of the weights (EMA)
     "falling",  # let an optimiser's rates fall linearly to zero

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from helpers.games.game import PLAYERS
+from helpers.games.judging import Judging
 from helpers.games.networks import joint_point, network_game
 from helpers.inputs import one_of, real_number, whole_number
 from helpers.losses.penalty import GradientPenalty
@@ -101,8 +102,7 @@ class SharpDirections:
             self.reals,
             loss=self.loss,
             penalty=self.penalty,
-            joint_batch=self.joint_batch,
-            logit=self.logit,
+            judging=Judging(self.joint_batch, self.logit),
             labels=self.labels,
         )
         operator = hessian(game, self.player, joint_point(*players), route="retained")

@@ -318,8 +318,8 @@ def _gathered(how: str, count: int) -> None:
         contextlib.redirect_stderr(nowhere),
     ):
         found = gather(
-            ["two_clusters"], size="curve", blocks=range(100, 100 + count), device="cpu",
-            folder=folder, anew=True, **options,
+            planning.wanted(["two_clusters"], size="curve", blocks=range(100, 100 + count)),
+            device="cpu", folder=folder, anew=True, **options,
         )  # fmt: skip
     if len(found.done) != count:
         raise RuntimeError(f"of {count} runs by {how}: {found}")

@@ -9,6 +9,7 @@ import torch
 
 from helpers.losses.table import LOSSES
 from helpers.models import dcgan
+from helpers.training.data import EpochBatches
 from helpers.training.train import train
 from tests.benchmarks import side_by_side as side
 from tests.benchmarks.gpu_bench import LATENT, Bench, repeated_calls
@@ -27,9 +28,9 @@ def training(bench: Bench) -> None:
 
     def ours(iterations: int) -> None:
         train(
-            dcgan(seed=0, width=scale.width, latent=LATENT), data, latent=LATENT,
-            loss=LOSSES["js"], optimizer=side.ADAM, iterations=iterations, batch_by_epochs=BATCH,
-            device=bench.device,
+            dcgan(seed=0, width=scale.width, latent=LATENT),
+            EpochBatches(data, latent=LATENT, size=BATCH), loss=LOSSES["js"], optimizer=side.ADAM,
+            iterations=iterations, device=bench.device,
         )  # fmt: skip
         wait()
 

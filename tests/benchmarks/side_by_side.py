@@ -19,6 +19,7 @@ from helpers.experiments.two_cluster_training import Setting, Size
 from helpers.experiments.two_cluster_training import train as train_two_clusters
 from helpers.losses.table import LOSSES
 from helpers.models import Players, dcgan, dense_image_nets, sn_cnn
+from helpers.training.data import EpochBatches, Members
 from helpers.training.train import train, train_ensemble
 from tests.benchmarks.record import wait
 from tests.benchmarks.workload import images
@@ -51,8 +52,8 @@ def alone(kind: Kind, iterations: int, device: str, seed: int) -> Tensor:
     """One job: G's first weights afterwards, on the CPU."""
     reals = images()[1][:POINTS].expand(-1, kind.channels, -1, -1)
     run = train(
-        kind.make(seed), reals, latent=kind.latent, loss=LOSSES["js"], optimizer=ADAM,
-        iterations=iterations, batch_by_epochs=BATCH, seed=seed, device=device,
+        kind.make(seed), EpochBatches(reals, latent=kind.latent, size=BATCH, seed=seed),
+        loss=LOSSES["js"], optimizer=ADAM, iterations=iterations, device=device,
     )  # fmt: skip
     wait()
     return next(run.players.generator.parameters()).detach().cpu()
@@ -66,9 +67,11 @@ def ensemble(kind: Kind, iterations: int, device: str, members: int) -> Tensor:
     reals = images()[1][:POINTS].expand(members, -1, kind.channels, -1, -1)
     drawn = torch.randn(1, POINTS, kind.latent, generator=torch.Generator().manual_seed(0))
     run = train_ensemble(
-        [kind.make(seed) for seed in range(members)], drawn.expand(members, -1, -1), reals,
-        loss=LOSSES["js"], optimizer=ADAM, iterations=iterations, batch_with_replacement=BATCH,
-        device=device,
+        Members(
+            [kind.make(seed) for seed in range(members)], drawn.expand(members, -1, -1), reals,
+            batch_with_replacement=BATCH,
+        ),
+        loss=LOSSES["js"], optimizer=ADAM, iterations=iterations, device=device,
     )  # fmt: skip
     wait()
     return next(iter(run.generators.parameters.values()))[0].detach().cpu()

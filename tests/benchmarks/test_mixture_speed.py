@@ -13,6 +13,7 @@ from helpers.losses.table import LOSSES
 from helpers.models import Players, mlp
 from helpers.models.line import LineNet
 from helpers.operators import jacobian
+from helpers.training.data import Members
 from helpers.training.train import train_ensemble
 from tests.benchmarks.workload import FULL
 
@@ -40,8 +41,8 @@ def test_step(in_turn, mixture_rows, seeds):
     def train(make, steps=3):
         pairs = [Players(make(2 * s), make(2 * s + 1)) for s in range(seeds)]
         sgd = partial(torch.optim.SGD, lr=1e-2)
-        options = {"loss": LOSSES["js"], "optimizer": sgd, "iterations": steps, "steps": None}
-        train_ensemble(pairs, found.latents, reals, **options)
+        options = {"loss": LOSSES["js"], "optimizer": sgd, "iterations": steps, "turns": None}
+        train_ensemble(Members(pairs, found.latents, reals), **options)
 
     works = {name: partial(train, make) for name, make in NETS.items()}
     works["pieces"]()

@@ -30,7 +30,8 @@ def readings(monkeypatch, tmp_path):
         for name in run:
             chosen = dict(reading=name, arms=["low", "high"], size="full", blocks=range(100, 101))
             if folder:
-                evidence.gather([toy.NAME], folder=folder, device="cpu", **chosen)
+                runs = evidence.wanted([toy.NAME], **chosen)
+                evidence.gather(runs, folder=folder, device="cpu")
             else:
                 toy.make_evidence(tmp_path / "evidence", tmp_path / "runs", **chosen)
         return evidence.judged("Z1", folder=folder).record

@@ -16,7 +16,8 @@ def book(monkeypatch, tmp_path):
 
 def compared(tmp_path, size="full", **chosen):
     folder = tmp_path / "own"
-    evidence.gather([toy.NAME], size=size, folder=folder, device="cpu", anew=True, **chosen)
+    runs = evidence.wanted([toy.NAME], size=size, **chosen)
+    evidence.gather(runs, folder=folder, device="cpu", anew=True)
     return {(c.claim, c.quantity): c for c in evidence.compare(toy.NAME, size, folder)}
 
 

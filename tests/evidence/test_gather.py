@@ -80,14 +80,14 @@ def wait_for(condition, seconds=300):
 
 def test_same_numbers_in_process_by_processes_and_by_dask(tmp_path, quiet, sizes):
     pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
-    options = {"size": "tiny", "anew": True, "device": "cpu"}
+    runs, options = wanted(["two_clusters"], size="tiny"), {"anew": True, "device": "cpu"}
     torch.set_num_threads(2)  # runs have one thread all the same
     for name, how in {
         "process": {},
         "processes": {"workers": 2},
         "dask": {"cluster": "local:2"},
     }.items():
-        done = gather(["two_clusters"], folder=tmp_path / name, **options, **how)
+        done = gather(runs, folder=tmp_path / name, **options, **how)
         assert len(done.done) == 4 and str(done) == "4 done"
         found = numbers(tmp_path / name)
         assert found == {key: quiet[key] for key in found} and len(found) == 4
@@ -131,7 +131,8 @@ def test_many_short_parts_are_one_run(tmp_path, quiet):
 
 
 def test_no_time_no_run(tmp_path, sizes):
-    done = gather(["two_clusters"], size="long", minutes=0, anew=True, folder=tmp_path)
+    runs = wanted(["two_clusters"], size="long")
+    done = gather(runs, minutes=0, anew=True, folder=tmp_path)
     assert str(done) == "0 done, 4 not begun"
     assert not list(tmp_path.rglob("*.json"))
 

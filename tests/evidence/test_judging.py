@@ -63,7 +63,8 @@ def two(monkeypatch, place):
 
     def make(name, arm, size, reading="as printed"):
         chosen = {"reading": reading, "arms": [arm], "size": size, "blocks": range(100, 101)}
-        evidence.gather([name], folder=place.parent / "runs", device="cpu", **chosen)
+        runs = evidence.wanted([name], **chosen)
+        evidence.gather(runs, folder=place.parent / "runs", device="cpu")
         lines, _ = committed.runs_of_store(evidence.Store(place.parent / "runs"))
         committed.merge(lines, place)
 

@@ -5,7 +5,7 @@ import os
 import pytest
 import torch
 
-from helpers.evidence import gathering
+from helpers.evidence import gathering, planning
 from helpers.evidence.gathering import gather, side_by_side
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda")
@@ -61,8 +61,9 @@ def test_gather(machine, monkeypatch, tmp_path, options, wanted):
         asked.append(workers)
         raise Stop
 
+    runs = planning.wanted(["two_clusters"], size="quick")
     monkeypatch.setattr(gathering, "pick_device", lambda _: CUDA)
     monkeypatch.setattr(gathering, "_pool", pool)
     with pytest.raises(Stop):
-        gather(["two_clusters"], size="quick", device="cuda", folder=tmp_path, anew=True, **options)
+        gather(runs, device="cuda", folder=tmp_path, anew=True, **options)
     assert asked == [wanted]

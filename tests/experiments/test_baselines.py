@@ -10,7 +10,7 @@ from torch import nn
 from helpers.experiments import baselines
 from helpers.experiments.baselines import FIT, READINGS, SIZES, fit, measure
 from helpers.experiments.image_epochs_training import Setting
-from helpers.games import joint_point, network_game
+from helpers.games import Judging, joint_point, network_game
 from helpers.models import dcgan, dense_image_nets
 
 TINY = replace(
@@ -68,13 +68,12 @@ def test_refused(make, message):
 def test_with_batch_norm_d_sees_reals_and_samples_apart():
     """Losses of such a D differ between one batch and two; the setting says two."""
     setting = READINGS["dcgan, batch norm"].setting
-    assert setting.joint_batch is False and all(
-        READINGS[name].setting.joint_batch for name in READINGS if name != "dcgan, batch norm"
-    )
+    joint = {name: each.setting.judging.joint_batch for name, each in READINGS.items()}
+    assert joint.pop("dcgan, batch norm") is False and all(joint.values())
     nets = setting.players(4, 2, seed=0)
     z, x = torch.randn(6, 4), torch.randn(6, 1, 32, 32)
     one, two = (
-        network_game(*nets, z, x, joint_batch=joint).losses(joint_point(*nets))[1]
+        network_game(*nets, z, x, judging=Judging(joint)).losses(joint_point(*nets))[1]
         for joint in (True, False)
     )
     assert abs(one - two) > 1e-4

@@ -61,10 +61,10 @@ def test_watch_sees_the_hessians():
 @pytest.mark.parametrize("arm", list(NUDGED))
 def test_epochs_go_on_where_they_were(tmp_path, arm):
     """Cut off after an epoch, the records and nets of the rest are those of an uncut training."""
-    setting, file = Setting(nudging=NUDGED[arm]), tmp_path / "run.pt"
+    setting = Setting(nudging=NUDGED[arm])
     one = replace(SMALL, epochs=1, stages=(1, 1, 1))
-    train_epochs(setting, one, NOISE, JUDGE, seed=0, checkpoint=file)
-    again = train_epochs(setting, SMALL, NOISE, JUDGE, seed=0, checkpoint=file)
+    train_epochs(setting, one, NOISE, JUDGE, seed=0, folder=tmp_path)
+    again = train_epochs(setting, SMALL, NOISE, JUDGE, seed=0, folder=tmp_path)
     whole = train_epochs(setting, SMALL, NOISE, JUDGE, seed=0)
     assert whole.run.iterations.tolist() == [3, 6, 9]
     for name, values in whole.run.records.items():

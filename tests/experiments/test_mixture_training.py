@@ -144,7 +144,7 @@ def test_resumed(tmp_path):
     """From its checkpoint a training goes on to the same bits, kept weights included."""
     options = {**SMALL, "keep": [300], "every": 100}
     whole = train_mixture(Setting(), 2, 510, **options)
-    options["checkpoint"] = tmp_path / "state.pt"  # written after 500 iterations
+    options["folder"] = tmp_path  # written after 500 iterations
     train_mixture(Setting(), 2, 510, **options)
     again = train_mixture(Setting(), 2, 510, **options)
     assert np.array_equal(whole.norm, again.norm)

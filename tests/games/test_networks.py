@@ -11,6 +11,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from helpers.games.networks import joint_point, network_game
 from helpers.losses.table import LOSSES
 from helpers.models import mlp
+from helpers.models.functional import PassSettings
 from helpers.operators import ROUTES, hessian, jacobian
 from tests.oracles.live import LOSS, NETWORKS, data, gan, live_field, live_losses, point
 
@@ -56,7 +57,10 @@ def test_batch_norm_sees_one_batch_at_a_time():
     omega = point("layers")
     one, three = (live_game("layers", size).losses(omega) for size in (None, 3))
     assert (one - three).abs().min() > 1e-3
-    one, three = (live_game("layers", s, batch_norm="running").losses(omega) for s in (None, 3))
+    one, three = (
+        live_game("layers", s, passes=PassSettings(batch_norm="running")).losses(omega)
+        for s in (None, 3)
+    )
     assert torch.allclose(one, three, rtol=CLOSE, atol=0)
 
 
@@ -78,7 +82,7 @@ def test_running_statistics():
     nets, (z, x) = gan("layers"), data("layers")
     for _ in range(3):
         nets[1](nets[0](z + 1))
-    game = network_game(*nets, z, x, batch_norm="running")
+    game = network_game(*nets, z, x, passes=PassSettings(batch_norm="running"))
     G, D = (copy.deepcopy(net).eval() for net in nets)
     with torch.no_grad():
         wanted = nn.functional.softplus(-D(G(z))).mean()
@@ -218,7 +222,8 @@ Z, X = data("layers")
     "z, x, options, message",
     [
         (Z, X, {"loss": "gan"}, "unknown loss 'gan'; there are js, .*rp-ls"),
-        (Z, X, {"batch_norm": "eval"}, "one of 'batch', 'running', got 'eval'"),
+        (Z, X, {"judging": True}, "judging must be of the class Judging, got True"),
+        (Z, X, {"passes": "held"}, "passes must be of the class PassSettings, got 'held'"),
         (Z, X[:7], {}, "as many latents as reals, .* got 8 and 7"),
         (Z.numpy(), X, {}, "latents are a tensor of floats, one row per sample, got array"),
         (Z, X.byte(), {}, r"reals are a tensor of floats, .* got torch.uint8 \(8, 2\)"),
@@ -271,7 +276,7 @@ def settled_by_hand(kind, omega):
 @networks
 def test_settled_spectral_norm(kind):
     """Losses of the nets with true norms; a field and a Jacobian by differences of those."""
-    game, omega = live_game(kind, spectral_norm="exact"), point(kind)
+    game, omega = live_game(kind, passes=PassSettings(spectral_norm="exact")), point(kind)
     assert torch.allclose(game.losses(omega), settled_by_hand(kind, omega), rtol=1e-9)
     field, step = game.vector_field(omega), 1e-6
     p = game.sizes[0]
@@ -298,7 +303,7 @@ def test_held_vectors_leave_a_curvature_out():
             nets[1](data(kind)[1])
     omega = joint_point(*nets)
     held, settled = (
-        network_game(*nets, *data(kind), loss=LOSS[kind], spectral_norm=s)
+        network_game(*nets, *data(kind), loss=LOSS[kind], passes=PassSettings(spectral_norm=s))
         for s in ("held", "exact")
     )
     assert torch.allclose(held.vector_field(omega), settled.vector_field(omega), atol=1e-8)
@@ -306,6 +311,10 @@ def test_held_vectors_leave_a_curvature_out():
     assert (a - b).abs().max() > 1e-2 * b.abs().max()
 
 
-def test_unknown_spectral_norm():
+def test_unknown_passes():
     with pytest.raises(ValueError, match="spectral_norm is one of 'held', 'exact', got 'free'"):
-        live_game("layers", spectral_norm="free")
+        PassSettings(spectral_norm="free")
+    with pytest.raises(ValueError, match="batch_norm is one of 'batch', 'running', got 'eval'"):
+        PassSettings(batch_norm="eval")
+    with pytest.raises(ValueError, match=r"noise_seed is a whole number, from 0 .*got -1"):
+        PassSettings(noise_seed=-1)

@@ -14,6 +14,7 @@ from helpers.models import Players, mlp
 from helpers.operators import hessian
 from helpers.outer.lipschitz import phi_lipschitz
 from helpers.scores.classifiers import train_judge
+from helpers.training.data import EpochBatches
 from helpers.training.train import train
 
 
@@ -51,13 +52,14 @@ def test_no_float64_is_said_at_the_door(monkeypatch):
     some = (digits.images, digits.labels)
     tests = {"test_images": some[0], "test_labels": some[1]}
     players = Players(mlp([1, 1], seed=0), mlp([1, 1], seed=1))
-    options = {"latent": 1, "loss": LOSSES["js"], "iterations": 1}
+    options = {"loss": LOSSES["js"], "iterations": 1}
+    batches = EpochBatches(torch.zeros(100, 1), latent=1)
     options["optimizer"] = partial(torch.optim.SGD, lr=0.1)
     for door in (
         lambda: pick_device("mps"),
         lambda: pick_device(torch.device("mps:0")),
         lambda: phi_lipschitz([0.0, 4.0], [[0.0, 4.0]], "js", L=1.0, device="mps"),
-        lambda: train(players, torch.zeros(100, 1), device="mps", **options),
+        lambda: train(players, batches, device="mps", **options),
         lambda: train_judge(*some, **tests, seed=0, epochs=1, device="mps"),
     ):
         with pytest.raises(ValueError, match=r"^device 'mps' has no float64, in which sums"):

@@ -29,7 +29,7 @@ class Case:
         name: of the layer or the habit.
         nets: G and D, drawn from torch's global generator.
         latent, sample: shapes of one latent and of one sample.
-        asked: keywords of `network_game`.
+        asked: keywords of `network_game`, and of its `Judging` and `PassSettings`.
         words: a refusal names one of these, or a layer of the nets.
         needed: whether the default route must have an answer.
         reference: the nets that the judge differentiates, where they are not the given ones:

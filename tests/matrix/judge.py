@@ -13,7 +13,9 @@ from torch import Tensor, nn
 from torch.func import vmap
 
 from helpers.games.game import Game
+from helpers.games.judging import Judging
 from helpers.games.networks import joint_point, network_game
+from helpers.models.functional import PassSettings
 from helpers.models.stacked import Stacked
 from helpers.operators import ROUTES, MemberHessians, Operator, derivative, hessian, jacobian
 from tests.matrix.cases import Case
@@ -253,10 +255,15 @@ class Judge:
         """The same game, whose operators are not held against differences of its own."""
         return self._made(check=False)
 
-    def _made(self, **options: bool) -> Game:
+    def _made(self, check: bool = True) -> Game:
         z, x, labels = self.data
-        asked = self.case.asked if labels is None else {**self.case.asked, "labels": labels}
-        return network_game(*self.given, z, x, **asked, **options)
+        asked = dict(self.case.asked)
+        judging = Judging(**{k: asked.pop(k) for k in ("joint_batch", "logit") if k in asked})
+        held = {k: asked.pop(k) for k in ("batch_norm", "spectral_norm") if k in asked}
+        passes = PassSettings(check=check, **held)
+        return network_game(
+            *self.given, z, x, labels=labels, judging=judging, passes=passes, **asked
+        )
 
     @cached_property
     def point(self) -> Tensor:

@@ -12,9 +12,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from helpers.games.game import PLAYERS
+from helpers.games.judging import Judging
 from helpers.games.networks import joint_point, network_game
 from helpers.losses.penalty import GradientPenalty
 from helpers.losses.table import LOSSES
+from helpers.models.functional import PassSettings
 from helpers.operators import hessian, jacobian
 
 STEP = 1e-6
@@ -177,11 +179,11 @@ def test_noise_is_refused_or_held(draw):
     before = torch.get_rng_state()
     with pytest.raises(ValueError, match=r"D\.1 \(Doing\) draws random numbers.*noise_seed"):
         network_game(G, D, *data(4))
-    game = network_game(G, D, *data(4), noise_seed=3)
+    game = network_game(G, D, *data(4), passes=PassSettings(noise_seed=3))
     omega = joint_point(G, D)
     assert torch.equal(game.losses(omega), game.losses(omega))
     assert_products(game, omega)
-    other = network_game(G, D, *data(4), noise_seed=4)
+    other = network_game(G, D, *data(4), passes=PassSettings(noise_seed=4))
     assert not torch.equal(game.losses(omega), other.losses(omega))
     assert torch.equal(before, torch.get_rng_state())
 
@@ -191,7 +193,7 @@ def test_noise_of_a_generator_of_its_own():
     own = torch.Generator().manual_seed(0)
     D = judged_by(Doing(lambda x: x + torch.randn(x.shape, generator=own, dtype=x.dtype)))
     with pytest.raises(ValueError, match="not a function of the weights: at one point D's is"):
-        network_game(seeded(small_generator), D, *data(4), noise_seed=3)
+        network_game(seeded(small_generator), D, *data(4), passes=PassSettings(noise_seed=3))
 
 
 @pytest.mark.slow
@@ -216,7 +218,7 @@ def test_norms_of_weights(norm, kind):
         game = network_game(G, D, latents, reals)
         assert_products(game, joint_point(G, D), route)
     if kind == "spectral":  # settled: another loss than the held one, and its own derivatives (F32)
-        settled = network_game(G, D, latents, reals, spectral_norm="exact")
+        settled = network_game(G, D, latents, reals, passes=PassSettings(spectral_norm="exact"))
         omega = joint_point(G, D)
         assert (settled.losses(omega) - game.losses(omega)).abs().max() > 1e-6
         assert_products(settled, omega)
@@ -254,7 +256,7 @@ def test_a_spectral_norm_of_ones_own(how):
     assert torch.allclose(H, H.T, rtol=1e-9, atol=1e-12)
     assert torch.equal(D[0].u, kept)
     with pytest.raises(ValueError, match=r"D\.0 \(OwnSpectralNorm\).*'exact' works for torch"):
-        network_game(G, D, latents, reals, spectral_norm="exact")  # F32
+        network_game(G, D, latents, reals, passes=PassSettings(spectral_norm="exact"))  # F32
 
 
 class Sorted(nn.Module):
@@ -319,7 +321,7 @@ def test_one_batch_or_two(joint):
     """Batch norm in D sees both together, or each alone: what was said (F7)."""
     D, G = judged_by(nn.BatchNorm1d(6)), seeded(small_generator)
     latents, reals = data(4)
-    game = assert_right(G, D, latents, reals, joint_batch=joint)
+    game = assert_right(G, D, latents, reals, judging=Judging(joint))
     with torch.no_grad():
         fake = G(latents)
         if joint:
@@ -365,7 +367,7 @@ def test_batch_norm_of_ones_own(written_out, statistics):
     """It takes the statistics that were asked for, and keeps none (F31)."""
     D, G = judged_by(OwnBatchNorm(written_out)), seeded(small_generator)
     latents, reals = data(4)
-    game = assert_right(G, D, latents, reals, batch_norm=statistics)
+    game = assert_right(G, D, latents, reals, passes=PassSettings(batch_norm=statistics))
     D.train(statistics == "batch")
     with torch.no_grad():
         wanted = LOSSES["js"].generator(*[D(G(latents))] * 2)
@@ -412,7 +414,7 @@ def test_labels():
     latents, reals = data(4)
     labels = torch.arange(8) % 3
     for joint in (False, True):
-        game = assert_right(G, D, latents, reals, labels=labels, joint_batch=joint)
+        game = assert_right(G, D, latents, reals, labels=labels, judging=Judging(joint))
     with torch.no_grad():
         wanted = LOSSES["js"].discriminator(D(reals, labels), D(G(latents, labels), labels))
     assert float(game.loss("D", joint_point(G, D))) == pytest.approx(float(wanted), rel=1e-12)
@@ -425,10 +427,10 @@ def test_labels():
 @pytest.mark.parametrize(
     ("output", "says"),
     [
-        (lambda x: (x.sum(1), x), "gives a tensor of logits, got tuple.*logit="),
-        (lambda x: {"logit": x.sum(1)}, "gives a tensor of logits, got dict.*logit="),
+        (lambda x: (x.sum(1), x), "gives a tensor of logits, got tuple.*Judging.logit="),
+        (lambda x: {"logit": x.sum(1)}, "gives a tensor of logits, got dict.*Judging.logit="),
         (lambda x: x, r"one logit per sample, got \(8, 6\) for 8 samples"),
-        (lambda x: x.sum(1).sigmoid(), "ends in a sigmoid.*logit=torch.logit"),
+        (lambda x: x.sum(1).sigmoid(), "ends in a sigmoid.*Judging.logit=torch.logit"),
     ],
 )
 def test_outputs_that_are_no_logits(output, says):
@@ -445,7 +447,7 @@ def test_outputs_that_are_no_logits(output, says):
             return found[0]
         return found.mean(1) if found.ndim == 2 else torch.logit(found)
 
-    assert_right(G, D, *few, logit=logit)
+    assert_right(G, D, *few, judging=Judging(logit=logit))
 
 
 def test_probabilities_in_a_loss_of_squares():
@@ -499,7 +501,7 @@ def test_no_route_is_right():
     omega = joint_point(G, D)
     with pytest.raises(ValueError, match=r"no right products of D's Hessian.*most in D\."):
         hessian(game, "D", omega)
-    unchecked = network_game(G, D, *data(4), check=False)
+    unchecked = network_game(G, D, *data(4), passes=PassSettings(check=False))
     assert hessian(unchecked, "D", omega, route="retained").matvec(omega[44:]).isfinite().all()
 
 

@@ -14,6 +14,7 @@ from helpers.models import Players, mlp
 from helpers.models.stacked import Stacked
 from helpers.operators import MemberHessians, hessian
 from helpers.spectra import member_eigenpairs
+from helpers.training.data import EpochBatches, Members
 from helpers.training.nudged import Nudged
 from helpers.training.nudging import MemberDirections, Nudging, SharpDirections
 from helpers.training.train import Recording, train, train_ensemble
@@ -139,9 +140,7 @@ def test_ensemble_is_its_members(project):
         sgd = partial(torch.optim.SGD, lr=0.1, momentum=0.9)  # Adam would blow rounding up
         make = tuple(partial(nudged, find=find[p], project=project, inner=sgd) for p in "GD")
         return train_ensemble(
-            pairs[kept],
-            z[kept],
-            x[kept],
+            Members(pairs[kept], z[kept], x[kept]),
             loss=LOSSES["js"],
             optimizer=make,
             iterations=8,
@@ -162,8 +161,8 @@ def test_training_goes_on_where_it_was(tmp_path, project):
         find = {p: SharpDirections(p, Nudging(k=2), z[0], x[0]) for p in "GD"}
         make = tuple(partial(nudged, find=find[p], project=project) for p in "GD")
         return train(
-            nets, x[0], latent=2, loss=LOSSES["js"], optimizer=make, iterations=iterations,
-            batch_by_epochs=8, recording=Recording(checkpoint=checkpoint, snapshots={10}),
+            nets, EpochBatches(x[0], latent=2, size=8), loss=LOSSES["js"], optimizer=make,
+            iterations=iterations, recording=Recording(checkpoint=checkpoint, snapshots={10}),
         )  # fmt: skip
 
     run(5, tmp_path / "a.pt")
@@ -202,13 +201,11 @@ def test_both_look_before_either_moves():
     make = tuple(partial(nudged, find=Find(p), project="step") for p in "GD")
     train(
         nets,
-        x[0],
-        latent=2,
+        EpochBatches(x[0], latent=2, size=8),
         loss=LOSSES["js"],
         optimizer=make,
         iterations=1,
-        batch_by_epochs=8,
-        steps=None,
+        turns=None,
     )
     assert torch.equal(seen["G"], seen["D"])
     assert torch.equal(seen["G"], joint_point(*nets))

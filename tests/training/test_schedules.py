@@ -21,6 +21,7 @@ from helpers.training import (
     train,
 )
 from helpers.training.core import Training
+from helpers.training.data import EpochBatches
 from helpers.training.single import SingleTraining
 
 SGD = partial(torch.optim.SGD, lr=0.5, momentum=0.9)
@@ -95,8 +96,8 @@ def test_both_go_on_from_a_checkpoint(tmp_path, wrapped):
         pair = Players(mlp([1, 5, 1], seed=0), mlp([1, 5, 1], seed=1))
         made.clear()
         result = train(
-            pair, torch.linspace(-1, 1, 12)[:, None], latent=1, loss=LOSSES["rs"],
-            optimizer=make, iterations=12, batch_by_epochs=4,
+            pair, EpochBatches(torch.linspace(-1, 1, 12)[:, None], latent=1, size=4),
+            loss=LOSSES["rs"], optimizer=make, iterations=12,
             recording=Recording(every=3, **recording),
         )  # fmt: skip
         return result, averaged(result.players.generator, made[0])
@@ -122,8 +123,8 @@ def test_another_schedule_is_another_run(tmp_path):
 
         pair = Players(mlp([1, 5, 1], seed=0), mlp([1, 5, 1], seed=1))
         train(
-            pair, torch.zeros(8, 1), latent=1, loss=LOSSES["js"], optimizer=make, iterations=4,
-            batch_by_epochs=4, recording=Recording(every=2, checkpoint=path),
+            pair, EpochBatches(torch.zeros(8, 1), latent=1, size=4), loss=LOSSES["js"],
+            optimizer=make, iterations=4, recording=Recording(every=2, checkpoint=path),
         )  # fmt: skip
 
     run(4, 0.5)
@@ -139,8 +140,8 @@ def test_a_graph_is_not_captured_where_hooks_run(monkeypatch):
         found = []
         monkeypatch.setattr(Training, "advance", lambda self, n: found.append(self))
         pair = Players(mlp([1, 5, 1], seed=0), mlp([1, 5, 1], seed=1))
-        train(pair, torch.zeros(8, 1), latent=1, loss=LOSSES["js"], optimizer=make, iterations=1,
-              batch_by_epochs=4)  # fmt: skip
+        batches = EpochBatches(torch.zeros(8, 1), latent=1, size=4)
+        train(pair, batches, loss=LOSSES["js"], optimizer=make, iterations=1)
         assert isinstance(found[0], SingleTraining)
         return found[0]
 
@@ -175,6 +176,6 @@ def test_a_training_that_diverges_still_diverges():
     pair = Players(mlp([1, 5, 1], seed=0), mlp([1, 5, 1], seed=1))
     with pytest.raises(Diverged):
         train(
-            pair, torch.full((8, 1), 1e30), latent=1, loss=LOSSES["ls"], iterations=100,
-            optimizer=lambda w: falling(torch.optim.SGD(w, lr=1e20), 50, 100), batch_by_epochs=4,
+            pair, EpochBatches(torch.full((8, 1), 1e30), latent=1, size=4), loss=LOSSES["ls"],
+            optimizer=lambda w: falling(torch.optim.SGD(w, lr=1e20), 50, 100), iterations=100,
         )  # fmt: skip

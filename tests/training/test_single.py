@@ -12,26 +12,36 @@ from torch.nn.functional import softplus
 from torch.nn.utils import parameters_to_vector
 
 from helpers import training
+from helpers.games.judging import Judging
 from helpers.games.networks import joint_point, network_game
 from helpers.losses.penalty import GradientPenalty
 from helpers.losses.table import LOSSES
 from helpers.models import Players, dcgan, mlp
 from helpers.training import single
 from helpers.training.cuda_graph import Replay
+from helpers.training.data import EpochBatches
 from helpers.training.nudged import Nudged
 from helpers.training.optimizers import Extragradient, Optimistic
 from helpers.training.train import Diverged, Recording
+from helpers.training.turns import Turns
 
 SGD = partial(torch.optim.SGD, lr=0.05)
 ADAM = partial(torch.optim.Adam, lr=1e-3, betas=(0.5, 0.999))
 CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
-def train(*given, **options):
-    """`helpers.training.train`, with what is recorded among the other options."""
-    names = [each.name for each in fields(Recording) if each.name in options]
-    recording = Recording(**{name: options.pop(name) for name in names})
-    return training.train(*given, recording=recording, **options)
+def train(players, reals, *, steps=(1, 1), first="D", **options):
+    """`helpers.training.train`, with one option for each number that its objects hold."""
+    turns = None if steps is None else Turns(*steps, first=first)
+    batches = _taken(EpochBatches, options, reals)
+    parts = {"judging": _taken(Judging, options), "recording": _taken(Recording, options)}
+    return training.train(players, batches, **{"turns": turns} | parts | options)
+
+
+def _taken(kind, options, *given):
+    """An object made of those options that are its fields."""
+    names = [each.name for each in fields(kind) if each.name in options]
+    return kind(*given, **{name: options.pop(name) for name in names})
 
 
 def extra_adam(weights):
@@ -57,7 +67,7 @@ def options(**changes):
         "loss": LOSSES["js"],
         "optimizer": SGD,
         "iterations": 7,
-        "batch_by_epochs": 8,
+        "size": 8,
         "every": 2,
     } | changes
 
@@ -102,7 +112,7 @@ def test_the_loop_by_hand_with_norms():
     found = train(
         nets,
         images(),
-        **options(latent=4, optimizer=ADAM, batch_by_epochs=4, iterations=4, joint_batch=True),
+        **options(latent=4, optimizer=ADAM, size=4, iterations=4, joint_batch=True),
     )
     wanted = by_hand(nets, images(), 4, 4, 0, (4,))
     assert torch.allclose(joint_point(*found.players), wanted, atol=1e-5)
@@ -216,7 +226,7 @@ def test_epochs():
     settings = options(
         latent=1,
         optimizer=silent,
-        batch_by_epochs=5,
+        size=5,
         iterations=6,
         loss=LOSSES["wgan"],
         joint_batch=True,
@@ -227,7 +237,7 @@ def test_epochs():
     assert all(sorted(each) == reals[:, 0].tolist() for each in epochs)
     assert len({tuple(each) for each in epochs}) == 3
     seen.clear()
-    train(nets, reals, **settings | {"batch_by_epochs": 4, "iterations": 4})
+    train(nets, reals, **settings | {"size": 4, "iterations": 4})
     batches = seen[::2]
     assert all(len({*batches[k], *batches[k + 1]}) == 8 for k in (0, 2))
 
@@ -254,7 +264,7 @@ def test_an_interruption_changes_nothing(tmp_path, kind, save_every):
     nets = dcgan(seed=0, latent=4, width=2)
     settings = options(
         latent=4,
-        batch_by_epochs=5,
+        size=5,
         iterations=9,
         every=1,
         snapshots=(0, 2, 6, 9),
@@ -294,7 +304,7 @@ def test_other_runs_are_refused(tmp_path):
     for changes in (
         {"seed": 1},
         {"loss": LOSSES["rs"]},
-        {"batch_by_epochs": 4},
+        {"size": 4},
         {"steps": (2, 1)},
         {"optimizer": partial(torch.optim.SGD, lr=0.1)},
     ):
@@ -355,7 +365,7 @@ def test_what_is_given_stays():
     nets.generator.eval()
     before, state = joint_point(*nets), torch.get_rng_state()
     buffers = [each.clone() for net in nets for each in net.buffers()]
-    train(nets, images(), **options(latent=4, batch_by_epochs=4))
+    train(nets, images(), **options(latent=4, size=4))
     assert torch.equal(joint_point(*nets), before)
     after = [each for net in nets for each in net.buffers()]
     assert all(torch.equal(a, b) for a, b in zip(buffers, after, strict=True))
@@ -379,8 +389,8 @@ def test_records():
     "changes, message",
     [
         ({"iterations": -1}, "iterations is a whole number, 0 or more"),
-        ({"batch_by_epochs": 0}, "batch_by_epochs is a whole number, 1 or more"),
-        ({"batch_by_epochs": 30}, "n at least 30"),
+        ({"size": 0}, "size is a whole number, 1 or more"),
+        ({"size": 30}, "n at least 30"),
         ({"every": 0}, "every is"),
         ({"steps": (0, 1)}, "D's steps"),
         ({"latent": 0}, "a latent has"),
@@ -403,7 +413,7 @@ def test_data_must_be_finite():
 def test_on_cuda_as_on_the_cpu():
     nets = dcgan(seed=0, latent=4, width=2)
     found = [
-        train(nets, images(), **options(latent=4, batch_by_epochs=4, iterations=3, device=device))
+        train(nets, images(), **options(latent=4, size=4, iterations=3, device=device))
         for device in ("cpu", "cuda")
     ]
     a, b = (joint_point(*run.players).cpu() for run in found)
@@ -574,7 +584,7 @@ def test_training_judges_as_the_game_does(joint, loss):
     z = torch.randn(8, 2, generator=stream)
     begin = joint_point(*nets)
     fields = [
-        network_game(*nets, z, x, loss=loss, joint_batch=each).vector_field(begin)
+        network_game(*nets, z, x, loss=loss, judging=Judging(each)).vector_field(begin)
         for each in (joint, not joint)
     ]
     step = (begin - joint_point(*found.players)) / 0.05
@@ -600,7 +610,7 @@ def test_what_a_discriminator_writes_to():
         ]
         assert same(*runs)
     reals = data()
-    train(Players(small().generator, Writes(True)), reals, **options(batch_by_epochs=20))
+    train(Players(small().generator, Writes(True)), reals, **options(size=20))
     assert torch.equal(reals, data())
 
 
@@ -608,7 +618,7 @@ def test_labels():
     """Each latent takes the label of the real at its place, in D's steps and in G's."""
     nets = Players(Conditional([2, 6, 3], 0), Conditional([3, 6, 1], 1))
     labels = torch.arange(20) % 3
-    found = train(nets, data(), labels=labels, **options(iterations=1, batch_by_epochs=8))
+    found = train(nets, data(), labels=labels, **options(iterations=1, size=8))
     G, D = (copy.deepcopy(net) for net in nets)
     stream = torch.Generator().manual_seed(0)
     rows = torch.randperm(20, generator=stream)[:8]
@@ -623,7 +633,7 @@ def test_labels():
             for weight, slope in zip(net.parameters(), slopes, strict=True):
                 weight.sub_(0.05 * slope)
     assert torch.allclose(joint_point(*found.players), joint_point(G, D), atol=1e-6)
-    with_penalty = options(iterations=1, batch_by_epochs=8, penalty=GradientPenalty(1.0))
+    with_penalty = options(iterations=1, size=8, penalty=GradientPenalty(1.0))
     train(nets, data(), labels=labels.numpy(), **with_penalty)
     for bad in (labels[1:], "labels", torch.tensor(1), [1, 2]):
         with pytest.raises(ValueError, match="labels are"):
@@ -839,7 +849,7 @@ def test_numpy_numbers(tmp_path, number):
     how = options(
         latent=number(2),
         iterations=number(7),
-        batch_by_epochs=number(8),
+        size=number(8),
         every=number(2),
         steps=(number(1), number(1)),
         seed=number(0),
@@ -874,9 +884,7 @@ def test_dtypes_of_data():
 WRONG = (None, "123", {1, 2}, 1j, float("nan"), object(), [], b"1")
 
 
-@pytest.mark.parametrize(
-    "name", ["iterations", "batch_by_epochs", "every", "seed", "latent", "save_every"]
-)
+@pytest.mark.parametrize("name", ["iterations", "size", "every", "seed", "latent", "save_every"])
 def test_wrong_kinds_of_numbers(name):
     for value in (*WRONG, True, 1.0, -1):
         with pytest.raises(ValueError, match=r"whole number|one dimension"):
@@ -884,7 +892,8 @@ def test_wrong_kinds_of_numbers(name):
 
 
 WRONG_KINDS = {
-    "steps": ("11", {1, 2}, 1, (1,), (1, None)),
+    "turns": ("11", {1, 2}, 1, (1, 1), Turns),
+    "judging": (True, "joint"),
     "loss": (None, "js", {1}),
     "optimizer": (None, "adam", (SGD,), 1j),
     "penalty": (1.0, "data", {1}),
@@ -1008,10 +1017,11 @@ def test_a_later_option_leaves_checkpoints_as_they_were(tmp_path):
     assert not {"first", "noise"} & set(run) and {"loss", "steps", "latent", "logit"} <= set(run)
 
 
-def test_who_goes_first_is_checked():
+def test_turns_are_checked():
+    for wrong in ({"d": 0}, {"g": None}, {"d": "1"}, {"g": 1.5}):
+        with pytest.raises(ValueError, match="'s steps is a whole number, 1 or more"):
+            Turns(**wrong)
     with pytest.raises(ValueError, match="first is one of 'D', 'G', got 'DG'"):
         train(small(), data(), **options(first="DG"))
-    with pytest.raises(ValueError, match="first='G' needs steps in turn, got steps=None"):
-        train(small(), data(), **options(first="G", steps=None))
     with pytest.raises(ValueError, match="noise is a finite number, 0 or more, got -1"):
         train(small(), data(), **options(noise=-1))

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from helpers import training
+from helpers.games.judging import Judging
 from helpers.games.networks import joint_point, network_game
 from helpers.losses.penalty import GradientPenalty
 from helpers.losses.table import LOSSES
@@ -16,20 +17,30 @@ from helpers.models.copying import copied
 from helpers.models.stacked import Stacked
 from helpers.operators import hessian
 from helpers.spectra import NotConverged
+from helpers.training.data import Members
 from helpers.training.nudged import Nudged
 from helpers.training.nudging import MemberDirections, Nudging
 from helpers.training.optimizers import Extragradient
 from helpers.training.train import Diverged, Recording
+from helpers.training.turns import Turns
 
 SGD = partial(torch.optim.SGD, lr=1e-2, momentum=0.9)
 ADAM = partial(torch.optim.Adam, lr=1e-3, betas=(0.0, 0.9))
 
 
-def train_ensemble(*given, **options):
-    """`helpers.training.train_ensemble`, with what is recorded among the other options."""
-    names = [each.name for each in fields(Recording) if each.name in options]
-    recording = Recording(**{"every": 1} | {name: options.pop(name) for name in names})
-    return training.train_ensemble(*given, recording=recording, **options)
+def train_ensemble(*given, steps=(1, 1), **options):
+    """`helpers.training.train_ensemble`, with one option for each number that its objects hold."""
+    turns = None if steps is None else Turns(*steps)
+    recording = {"every": 1} | _taken(Recording, options)
+    parts = {"turns": turns, "recording": Recording(**recording)}
+    members = Members(*given, **_taken(Members, options))
+    return training.train_ensemble(members, **parts | options)
+
+
+def _taken(kind, options):
+    """Those options that are fields of a class, taken out."""
+    names = [each.name for each in fields(kind) if each.name in options]
+    return {name: options.pop(name) for name in names}
 
 
 def pairs(count=3):
@@ -459,7 +470,9 @@ def test_directions_judge_as_the_training_does(joint):
         )
         found = find.pairs(stacked).values[:, 0]
         for number, loss in enumerate(("js", "rs")):
-            game = network_game(*nets[number], z[number], x[number], loss=loss, joint_batch=joint)
+            game = network_game(
+                *nets[number], z[number], x[number], loss=loss, judging=Judging(joint)
+            )
             dense = hessian(game, player, joint_point(*nets[number])).dense().double()
             wanted = torch.linalg.eigvalsh(torch.as_tensor(dense))
             assert found[number] == pytest.approx(
@@ -610,7 +623,7 @@ def test_wrong_kinds():
         "iterations": (None, "3", {3}, 1j, 1.0, True),
         "seed": (None, "3", -1, 1.5),
         "batch_with_replacement": ("3", 1.5, {3}),
-        "steps": ("12", 1, (1,)),
+        "turns": ("12", 1, (1, 1), Turns(first="G")),
         "loss": ("js", None, ["js"] * 3),
         "optimizer": (None, "sgd"),
         "snapshots": (None, "12", 5),
@@ -626,15 +639,17 @@ def test_wrong_kinds():
             with pytest.raises(ValueError):
                 train_ensemble(pairs(), *data(), **how)
     for recording in (1, "losses", {"every": 1}):
-        with pytest.raises(ValueError, match="recording is a Recording, got"):
+        with pytest.raises(ValueError, match="recording must be of the class Recording, got"):
             training.train_ensemble(
-                pairs(),
-                *data(),
+                Members(pairs(), *data()),
                 loss=LOSSES["js"],
                 optimizer=SGD,
                 iterations=1,
                 recording=recording,
             )
+    for members in (None, (pairs(), *data())):
+        with pytest.raises(ValueError, match="members must be of the class Members, got"):
+            training.train_ensemble(members, loss=LOSSES["js"], optimizer=SGD, iterations=1)
     for players in (None, "abc", [1, 2, 3], [pairs()[0][0]] * 3):
         with pytest.raises(ValueError, match="players are"):
             train_ensemble(players, *data(), loss=LOSSES["js"], optimizer=SGD, iterations=1)
