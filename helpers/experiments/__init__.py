@@ -2,6 +2,7 @@
 
 `ORDER` lists those with the shape that `protocol` defines; `helpers.evidence` runs them.
 
+bad_starts            Sun et al. 2020: discriminators from which GANs on MNIST do badly
 baselines             Durall et al. 2021: which NSGAN behaves as theirs does
 bounded_slopes        starts that a discriminator of bounded slope leaves trapped, loss by loss
 densities             Durall et al. 2021: spectral densities of GANs small enough for exact ones
@@ -70,6 +71,7 @@ ORDER = (
     "images",
     "narrow_nets",
     "imbalance",
+    "bad_starts",
 )
 
 

@@ -50,6 +50,10 @@ SMALL = {
         **{"iterations": 2, "every": 1, "earlier": 1, "samples": 9, "batch": 4, "judge_epochs": 1},
     },
     "imbalance": {"iterations": 4, "every": 1, "samples": 20, "batch": 8, "judge_epochs": 1},
+    "bad_starts": {
+        **{"iterations": 2, "every": 1, "earlier": 1, "samples": 9, "batch": 4, "judge_epochs": 1},
+        **{"before": 1},
+    },
     "images": {
         "iterations": (4, 10),
         "kept": 2,
