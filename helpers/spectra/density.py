@@ -25,8 +25,9 @@ from scipy.stats import norm
 from tqdm import tqdm
 
 from helpers.checkpoints import checkpoint_path
+from helpers.inputs import whole_number
 from helpers.operators import Operator
-from helpers.spectra.lanczos import check_choice, check_count, check_symmetric, lanczos
+from helpers.spectra.lanczos import check_choice, check_symmetric, lanczos
 from helpers.spectra.unfinished import Unfinished
 
 _POINTS = 1000  # of a grid
@@ -99,12 +100,12 @@ def slq_density(
     array([0., 1., 2., 3.])
     """
     check_symmetric(operator)
-    check_count("steps", steps, operator.shape[0])
-    check_count("probes", probes, 2**31)
+    steps = whole_number("steps", steps, 1, operator.shape[0])
+    probes = whole_number("probes", probes, 1)
     _check(sigma, grid)  # before the work
     if batch_size is None:
         batch_size = probes if operator.device.type == "cuda" else 1
-    check_count("batch_size", batch_size, 2**31)
+    batch_size = whole_number("batch_size", batch_size, 1)
     if reorthogonalise is None:
         reorthogonalise = steps * operator.shape[0] * operator.dtype.itemsize <= _MOST
     check_choice(reorthogonalise)

@@ -8,13 +8,15 @@ start they save most of the products.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from helpers.inputs import one_of, whole_number
 from helpers.operators import Operator
-from helpers.spectra.lanczos import check_count, check_symmetric
+from helpers.spectra.lanczos import check_symmetric
 from helpers.spectra.search import Small, leading_pairs
 from helpers.spectra.unseen import CHANCE, Region
 
@@ -32,10 +34,10 @@ _SMALL = Small(
 
 @dataclass(frozen=True, eq=False)
 class EigenPairs:
-    """Eigenvalues, eigenvectors, and how well they fit."""
+    """Eigenvalues, eigenvectors, and how well they fit; complex where the operator is general."""
 
-    values: NDArray[np.float64]  # (k,) in the chosen order
-    vectors: Tensor  # (n, k) orthonormal columns
+    values: NDArray[Any]  # (k,) in the chosen order
+    vectors: Tensor  # (n, k) unit columns, orthogonal to one another for a symmetric operator
     residuals: NDArray[np.float64]  # (k,) |H x - t x|, in the units of the eigenvalues
     products: int  # number that the search took
 
@@ -86,8 +88,7 @@ def top_eigenpairs(
     array([8., 7.])
     """
     check_symmetric(operator)
-    check_count("k", k, operator.shape[0])
-    if which not in _ORDERS:
-        raise ValueError(f"which is one of {', '.join(_ORDERS)}, got {which!r}")
+    whole_number("k", k, 1, operator.shape[0])
+    one_of("which", which, _ORDERS)
     search = (seed, tolerance, start, room, most, chance)
     return EigenPairs(*leading_pairs(operator, k, _ORDERS[which], _SMALL, *search))

@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from helpers.inputs import whole_number
 from helpers.operators import Operator
 from helpers.spectra.basis import check_product, start_vector
 from helpers.spectra.krylov import Krylov
-from helpers.spectra.lanczos import check_count
 from helpers.spectra.unseen import LOW, Looks, NotConverged, Region, Size
 
 # Share of a product outside the span above which old eigenvectors are no help as a block. On D of a
@@ -140,7 +140,7 @@ def _limits(
     if room < least:
         raise ValueError(f"{k} pairs from {begin} vectors need room for {least}, got {room}")
     most = 40 * k + 400 if most is None else most
-    check_count("most", most, 2**31)
+    whole_number("most", most, 1)
     return min(room, n), most
 
 
