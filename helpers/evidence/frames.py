@@ -52,12 +52,17 @@ def runs(experiment: str, table: str = "members", *, folder: Path | str | None =
                 about = {name: line[name] for name in _RUN}
                 about |= {"reading": reading, "arm": arm, "size": size}
                 parts.append(frame.assign(**about))
+    whole = stacked(parts)
+    by = [name for name in ("reading", "arm", "size", "block", "member") if name in whole]
+    return whole.sort_values(by, kind="stable", ignore_index=True)
+
+
+def stacked(parts: Sequence[DataFrame]) -> DataFrame:
+    """Frames of runs one below the other, with what tells the runs apart first."""
     if not parts:
         return DataFrame({name: [] for name in COLUMNS})
     whole = pd.concat(parts, ignore_index=True)
-    order = [*COLUMNS, *(name for name in whole.columns if name not in COLUMNS)]
-    by = [name for name in ("reading", "arm", "size", "block", "member") if name in whole]
-    return whole[order].sort_values(by, kind="stable", ignore_index=True)
+    return whole[[*COLUMNS, *(name for name in whole.columns if name not in COLUMNS)]]
 
 
 def deciding(

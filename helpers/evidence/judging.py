@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +13,9 @@ from pandas import DataFrame
 from helpers import experiments
 from helpers.evidence.frames import by_arm, fresh, of_version, runs
 from helpers.inputs import one_of
-from helpers.ledger import PROFILES, Record, judge
+from helpers.ledger import PROFILES, Judgement, judge
 from helpers.ledger.claims import find
 from helpers.ledger.rules import CAVEAT, HOLDING, NOT_REPRODUCED, OPEN, REFUTING
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What the evidence says of a claim."""
-
-    record: Record
-    source: str  # size, seeds, device, date and reading, as text
-    size: str  # the smallest of its experiments' sizes, or ""
 
 
 def judged(claim_id: str, *, folder: Path | str | None = None) -> Judgement | None:

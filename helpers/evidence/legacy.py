@@ -10,11 +10,10 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import pandas as pd
 from pandas import DataFrame
 
 from helpers import experiments
-from helpers.evidence.frames import COLUMNS
+from helpers.evidence.frames import stacked
 from helpers.evidence.lines import decoded
 from helpers.ledger import data_file
 
@@ -42,10 +41,7 @@ def legacy_rows(
             known = {"experiment": experiment, "version": 0, "block": -1, "key": LEGACY}
             known |= {"reading": next(iter(module.READINGS)), "size": LEGACY}
             parts.append(frame.assign(**{"seconds": float("nan")} | about | known))
-    if not parts:
-        return DataFrame({name: [] for name in COLUMNS})
-    whole = pd.concat(parts, ignore_index=True)
-    return whole[[*COLUMNS, *(name for name in whole.columns if name not in COLUMNS)]]
+    return stacked(parts)
 
 
 def _lines(experiment: str, table: str) -> Iterator[tuple[dict[str, Any], DataFrame]]:

@@ -40,13 +40,7 @@ def _plain(value: Any) -> Any:
 
 
 def decoded(columns: Mapping[str, list[Any]]) -> DataFrame:
-    """The frame of a table.
-
-    >>> decoded({"member": [0, 1], "loss": [None, "inf"]})
-       member  loss
-    0       0   NaN
-    1       1   inf
-    """
+    """The frame of a table: what `encoded` was given."""
     return DataFrame({name: _column(values) for name, values in columns.items()})
 
 
@@ -82,12 +76,7 @@ def text_of(line: Mapping[str, Any]) -> str:
 
 
 def parsed(text: str) -> dict[str, Any]:
-    """The line whose text `text_of` gave.
-
-    Raises:
-        ValueError: for any other text, a name that is missing, and a key that is not that of the
-            parameters.
-    """
+    """The line whose text `text_of` gave; a ValueError for any other text."""
     line = json.loads(text)
     missing = [n for n in _WANTED if not isinstance(line, dict) or n not in line]
     if missing:
