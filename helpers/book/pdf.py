@@ -48,9 +48,8 @@ const wait = (ms) => new Promise((then) => setTimeout(then, ms));
 def write(layout: Layout) -> Path:
     """Print the built site to a file in its folder, so that pages can link to it.
 
-    Raises:
-        FileNotFoundError: if no site is built, or there is no browser.
-        RuntimeError: for a page whose surfaces are not drawn within ten seconds each.
+    A FileNotFoundError without site or browser; a RuntimeError for a page whose surfaces take more
+    than ten seconds each.
     """
     from pypdf import PdfReader, PdfWriter
 

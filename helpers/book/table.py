@@ -28,11 +28,7 @@ def claims(board: Sequence[Row]) -> list[dict[str, Any]]:
 
 
 def frame(found: Sequence[Mapping[str, Any]]) -> DataFrame:
-    """These claims as a frame: a row per quantity, and one for a claim that has none.
-
-    >>> list(frame(claims(ledger.scoreboard({}))).columns[:5])
-    ['claim', 'paper', 'place', 'statement', 'papers_number']
-    """
+    """These claims as a frame: a row per quantity, and one for a claim that has none."""
     rows = []
     for claim in found:
         own = {**claim, "history": " ".join(ledger.changes(claim))}

@@ -22,11 +22,7 @@ _LINK = re.compile(r'<span class="xref std std-term">([^<]*)</span>')
 
 
 def definitions(book: Path) -> dict[str, str]:
-    """Each term of the glossary with its definition; none where a book has no glossary.
-
-    Raises:
-        ValueError: for a term that is listed twice.
-    """
+    """Each term of the glossary with its definition; a ValueError for one that is listed twice."""
     path = book / PAGE
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     block = re.search(r"^```\{glossary\}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)

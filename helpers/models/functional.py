@@ -61,14 +61,7 @@ class PassSettings:
 class FunctionalNet:
     """A network as a pure function of its flat weights: those that require grad.
 
-    Args:
-        net: the network, which is copied.
-        player: its name in messages.
-        settings: what is held, and how.
-
-    >>> net = FunctionalNet(nn.Linear(2, 1), "D", PassSettings())
-    >>> net(torch.ones(3), torch.ones(4, 2)).shape
-    torch.Size([4, 1])
+    The network is copied; `player` is its name in messages.
     """
 
     def __init__(self, net: nn.Module, player: str, settings: PassSettings) -> None:

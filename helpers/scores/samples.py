@@ -80,11 +80,6 @@ def scores_of_features(
     """`image_scores` of images whose features and logits a judge has given already.
 
     Precision and recall are those of the first images, as many of either kind.
-
-    Args:
-        reals: (n, d) features.
-        features, logits: (m, d) and (m, classes) of the samples.
-        label: what they were taken with.
     """
     few = min(len(reals), len(features))
     precision, recall = precision_and_recall(reals[:few], features[:few])
