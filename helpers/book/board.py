@@ -132,11 +132,6 @@ def tier_of(row: ledger.Row) -> str:
     return f"{row.standing.record.profile} size"
 
 
-def _first(record: ledger.Record) -> str:
-    """The number that leads a row: that of the first quantity with one."""
-    return next((ours for _, _, ours in ledger.show_quantities(record)), "no number yet")
-
-
 def table(board: list[ledger.Row], repository: str, titles: Mapping[str, str] | None = None) -> str:
     """The table as HTML; `_static/scoreboard.js` brings filters, search and order to life.
 
@@ -151,7 +146,8 @@ def table(board: list[ledger.Row], repository: str, titles: Mapping[str, str] | 
         chapters={name: title for name, title in titles.items() if name in named},
         tiers=sorted({tier_of(row) for row in board}),
         tier_of=tier_of,
-        first=_first,
+        # The number that leads a row: that of the first quantity with one.
+        first=lambda made: next((n for *_, n in ledger.show_quantities(made)), "no number yet"),
         papers=ledger.PAPERS,
         marks=ledger.MARKS,
         changes=ledger.changes,

@@ -55,7 +55,8 @@ def write(layout: Layout) -> Path:
 
     if not layout.html.exists():
         raise FileNotFoundError("no site built; run `make book`")
-    address = layout.site_address()
+    config = layout.config()
+    address = str(config.get("html", {}).get("baseurl") or "").rstrip("/")  # "" until published
     with served(layout.html) as site, headless() as browser:
         browser.set_window_size(1000, 1400)
         browser.set_script_timeout(120)
@@ -72,7 +73,7 @@ def write(layout: Layout) -> Path:
     book = PdfWriter()
     for title, part in (("Contents", front), *parts):
         book.append(io.BytesIO(part), outline_item=title)
-    book.add_metadata({"/Title": layout.heading(), "/Author": "The ganscapes authors"})
+    book.add_metadata({"/Title": config["title"], "/Author": "The ganscapes authors"})
     book.compress_identical_objects()
     target: Path = layout.html / FILE
     book.write(target)

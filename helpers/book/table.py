@@ -18,12 +18,7 @@ _FORM = "dispute.yml"
 
 
 def claims(board: Sequence[Row]) -> list[dict[str, Any]]:
-    """Each claim with its numbers, rule, verdict, links and history, as JSON can hold it.
-
-    >>> first = claims(ledger.scoreboard({}))[0]
-    >>> first["claim"], first["verdict"], first["permalink"], first["history"][0]["what"]
-    ('A01', 'open', 'book/scoreboard.html#A01', 'written')
-    """
+    """Each claim with its numbers, rule, verdict, links and history, as JSON can hold it."""
     return [_claim(row) for row in board]
 
 

@@ -36,11 +36,7 @@ def definitions(book: Path) -> dict[str, str]:
 
 
 def linked(cells: Iterable[str], terms: Iterable[str]) -> list[str]:
-    """The Markdown of a page, cell by cell, with a link from the first use of each term.
-
-    >>> linked(["# JS-GAN", "A JS-GAN, `JS-GAN`, a JS-GAN."], ["JS-GAN"])
-    ['# JS-GAN', 'A {term}`JS-GAN`, `JS-GAN`, a JS-GAN.']
-    """
+    """The Markdown of a page, cell by cell, with a link from the first use of each term."""
     left = sorted(set(terms) - _COMMON, key=len, reverse=True)
     pages = []
     for cell in cells:
@@ -56,11 +52,7 @@ def linked(cells: Iterable[str], terms: Iterable[str]) -> list[str]:
 
 
 def titled(page: str, said: Mapping[str, str]) -> str:
-    """A built page whose links to terms say what the terms mean.
-
-    >>> titled('<span class="xref std std-term">SN</span>', {"SN": "Spectral norm."})
-    '<span class="xref std std-term" title="Spectral norm.">SN</span>'
-    """
+    """A built page whose links to terms say what the terms mean."""
 
     def with_title(found: re.Match[str]) -> str:
         title = escape(said.get(found[1], ""))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections import UserDict
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,7 @@ def _judged(
             arms |= set(used_rows["arm"])
         if size:
             used.append(size)
-    size = min(used, key=_rank, default="")
+    size = min(used, key=PROFILES.index, default="")
     record = judge(claim_id, values, profile=size or PROFILES[0])
     return Judgement(record, "; ".join(sources), size), arms
 
@@ -158,23 +159,14 @@ def _values(
     return best
 
 
-class _Watched(Mapping[str, DataFrame]):
+class _Watched(UserDict[str, DataFrame]):
     """Rows by arm, which remember the arms that were read."""
 
     def __init__(self, rows: Mapping[str, DataFrame]) -> None:
-        self.rows, self.read = rows, set[str]()
+        super().__init__(rows)
+        self.read = set[str]()
 
     def __getitem__(self, arm: str) -> DataFrame:
-        found = self.rows[arm]
+        found = super().__getitem__(arm)
         self.read.add(arm)  # only if the arm was found
         return found
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-
-def _rank(size: str) -> int:
-    return PROFILES.index(size)

@@ -96,8 +96,9 @@ def work(
         except Diverged as end:
             line |= {"tables": {}, "diverged": end.iteration}
         except Paused as paused:
-            _keep_seconds(scratch, before + time.perf_counter() - start)
-            return Outcome(PAUSED, time.perf_counter() - start, str(paused))
+            seconds = time.perf_counter() - start
+            (scratch / "seconds").write_text(f"{before + seconds:.2f}", encoding="utf-8")
+            return Outcome(PAUSED, seconds, str(paused))
         except OSError as error:
             raise Unwritable(f"{run}: {error}") from error
         except Exception as error:  # whatever an experiment raises, the other runs go on
@@ -134,7 +135,3 @@ def _seconds(scratch: Path) -> float:
         return float((scratch / "seconds").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return 0.0
-
-
-def _keep_seconds(scratch: Path, seconds: float) -> None:
-    (scratch / "seconds").write_text(f"{seconds:.2f}", encoding="utf-8")

@@ -82,7 +82,8 @@ def lanczos(
     check_symmetric(operator)
     n = operator.shape[0]
     steps = whole_number("steps", steps, 1, n)
-    check_choice(reorthogonalise)
+    if not isinstance(reorthogonalise, bool):
+        raise ValueError(f"reorthogonalise is True or False, got {shown(reorthogonalise)}")
     starts = starts.to(operator.device, operator.dtype)
     if starts.ndim not in (1, 2) or len(starts) != n or not starts.numel():
         raise ValueError(f"starts are ({n},) or ({n}, k), got {tuple(starts.shape)}")
@@ -109,12 +110,6 @@ def check_symmetric(operator: Operator) -> None:
             "this method needs a symmetric operator, such as a Hessian; for a game's Jacobian "
             "there are game_eigenvalues and ritz_cloud"
         )
-
-
-def check_choice(reorthogonalise: object) -> None:
-    """Raise a ValueError for what is neither True nor False."""
-    if not isinstance(reorthogonalise, bool):
-        raise ValueError(f"reorthogonalise is True or False, got {shown(reorthogonalise)}")
 
 
 class _Run:
