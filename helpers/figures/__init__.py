@@ -1,6 +1,5 @@
 """The book's figures. Each function draws what it is given."""
 
-from helpers.figures.bars import gaps
 from helpers.figures.captions import as_table, captioned, picture
 from helpers.figures.curvature import curvature_and_score, own_densities
 from helpers.figures.densities import clouds, densities, staircases
@@ -9,9 +8,8 @@ from helpers.figures.epochs import lenses, loss_planes, told_and_true
 from helpers.figures.fields import archetypes, path_profiles, spectra, streams
 from helpers.figures.images import leading, pictures, scores
 from helpers.figures.ladder import state_ladder
-from helpers.figures.lines import curves, shares
+from helpers.figures.lines import curves, gaps, quantity_strip, shares
 from helpers.figures.planes import basin_maps, landscapes, turning_contours
-from helpers.figures.strip import quantity_strip
 from helpers.figures.style import PALETTE, PLAYER_COLOURS, svg
 from helpers.figures.surfaces import sliding_surface, turnable_surfaces
 from helpers.figures.trainings import courses, cumulative, ranges, reached, scattered

@@ -5,7 +5,8 @@ from helpers.spectra.cloud import RitzCloud, ritz_cloud
 from helpers.spectra.density import SpectralDensity, blurred, slq_density
 from helpers.spectra.lanczos import Tridiagonal, lanczos
 from helpers.spectra.members import MemberPairs, member_eigenpairs
-from helpers.spectra.pairs import EigenPairs, top_eigenpairs
+from helpers.spectra.pairs import top_eigenpairs
+from helpers.spectra.search import EigenPairs
 from helpers.spectra.unseen import CHANCE, NotConverged
 
 __all__ = [

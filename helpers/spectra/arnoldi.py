@@ -15,10 +15,8 @@ from scipy.linalg import eig, schur
 from scipy.linalg.lapack import dtrsen
 from torch import Tensor
 
-from helpers.inputs import one_of, whole_number
 from helpers.operators import Operator
-from helpers.spectra.pairs import EigenPairs
-from helpers.spectra.search import Small, leading_pairs
+from helpers.spectra.search import EigenPairs, Small, leading_pairs
 from helpers.spectra.unseen import CHANCE, Region, Size
 
 # The size that puts eigenvalues in order, as scipy names it, and the border of those whose size
@@ -75,11 +73,9 @@ def game_eigenvalues(
     >>> game_eigenvalues(Matrix([[1.0, 2.0], [-2.0, 1.0]]), 2).values.round(6)
     array([1.+2.j, 1.-2.j])
     """
-    whole_number("k", k, 1, operator.shape[0])
-    one_of("which", which, _ORDERS)
     small = Small(eig, _first, _wanted_schur, extra=1)
     search = (seed, tolerance, start, room, most, chance)
-    return EigenPairs(*leading_pairs(operator, k, _ORDERS[which], small, *search))
+    return leading_pairs(operator, k, which, _ORDERS, small, *search)
 
 
 def _first(values: NDArray[Any], size: Size, k: int, rounding: float) -> NDArray[np.intp]:

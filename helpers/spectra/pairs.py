@@ -7,17 +7,12 @@ start they save most of the products.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
-from helpers.inputs import one_of, whole_number
 from helpers.operators import Operator
 from helpers.spectra.lanczos import check_symmetric
-from helpers.spectra.search import Small, leading_pairs
+from helpers.spectra.search import EigenPairs, Small, leading_pairs
 from helpers.spectra.unseen import CHANCE, Region
 
 # The order in which eigenvalues are put, as scipy names it.
@@ -30,16 +25,6 @@ _SMALL = Small(
     solve=lambda M: np.linalg.eigh((M + M.T) / 2),
     first=lambda values, size, k, _: np.argsort(-size(values))[:k],
 )
-
-
-@dataclass(frozen=True, eq=False)
-class EigenPairs:
-    """Eigenvalues, eigenvectors, and how well they fit; complex where the operator is general."""
-
-    values: NDArray[Any]  # (k,) in the chosen order
-    vectors: Tensor  # (n, k) unit columns, orthogonal to one another for a symmetric operator
-    residuals: NDArray[np.float64]  # (k,) |H x - t x|, in the units of the eigenvalues
-    products: int  # number that the search took
 
 
 def top_eigenpairs(
@@ -88,7 +73,5 @@ def top_eigenpairs(
     array([8., 7.])
     """
     check_symmetric(operator)
-    whole_number("k", k, 1, operator.shape[0])
-    one_of("which", which, _ORDERS)
     search = (seed, tolerance, start, room, most, chance)
-    return EigenPairs(*leading_pairs(operator, k, _ORDERS[which], _SMALL, *search))
+    return leading_pairs(operator, k, which, _ORDERS, _SMALL, *search)

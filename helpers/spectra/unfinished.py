@@ -42,7 +42,7 @@ class Unfinished:
         probes: int,
         batch_size: int,
     ) -> Unfinished:
-        """What a checkpoint has, or nothing; `run` is all that the nodes depend on but the operator.
+        """What a checkpoint has; `run` is all that the nodes depend on, but for the operator.
 
         An incomplete last batch of probes is done again where more are to come, as products of
         fewer vectors are rounded in another way. A ValueError for a file that cannot be written, is
