@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from statistics import median
 from typing import Any
 
@@ -48,11 +49,9 @@ def wanted(
     for name in names or experiments.ORDER:
         module = experiments.find(name)
         for each in _chosen(module, size, reading, arms, blocks):
-            for block in each.blocks:
-                for reading_name in each.readings:
-                    for arm in each.arms:
-                        run = run_of(name, reading_name, arm, each.size, block)
-                        found.setdefault(run.key, run)
+            for block, own, arm in product(each.blocks, each.readings, each.arms):
+                run = run_of(name, own, arm, each.size, block)
+                found.setdefault(run.key, run)
     return list(found.values())
 
 
