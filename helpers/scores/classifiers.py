@@ -57,11 +57,11 @@ class Classifier:
         Raises:
             ValueError: for no images, images of another shape, and pixels that are not finite.
         """
-        return in_batches(self.net, images)
+        return _in_batches(self.net, images)
 
     def features(self, images: Tensor) -> Tensor:
         """(n, d) that the last layer sees; raises as `logits` does."""
-        return in_batches(self.net[:-1], images)
+        return _in_batches(self.net[:-1], images)
 
     def both(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Features (n, d) and logits (n, classes) by one pass; raises as `logits` does."""
@@ -118,7 +118,7 @@ def train_judge(
         raise ValueError("until needs a checkpoint from which the training goes on")
     net = lenet(seed=seed, channels=images.shape[1], classes=classes)
     for each in (images, test_images):
-        in_batches(net, each[:1])  # or a wrong shape would show only after the training
+        _in_batches(net, each[:1])  # or a wrong shape would show only after the training
     images = images.to(next(net.parameters()).dtype)
     start = digest_of_state(net)
     net.to(device)
@@ -161,13 +161,12 @@ def train_judge(
 
 def accuracy(net: nn.Module, images: Tensor, labels: Tensor) -> float:
     """The share of images that a net in evaluation mode puts into their class."""
-    right = in_batches(net, images).argmax(dim=1) == labels.to(images.device)
+    right = _in_batches(net, images).argmax(dim=1) == labels.to(images.device)
     return float(right.double().mean())
 
 
 @torch.no_grad()
-def in_batches(net: nn.Module, images: Tensor) -> Tensor:
-    """What a net makes of images, looked at some at a time; raises as `Classifier.logits` does."""
+def _in_batches(net: nn.Module, images: Tensor) -> Tensor:
     _check_images(images)
     weight = next(net.parameters(), images)  # of the type and on the device that net computes with
     try:

@@ -31,7 +31,7 @@ from helpers.checkpoints.files import checkpoint_path, read_state, try_writing, 
 from helpers.inputs import real_number, whole_number
 from helpers.machine.devices import pick_device
 from helpers.models.copying import copied
-from helpers.scores.classifiers import check_labelled, in_batches
+from helpers.scores.classifiers import check_labelled
 from helpers.training import Paused
 
 _SAVE = 100  # steps between two writings of the checkpoint
@@ -179,8 +179,13 @@ def changed(images: Tensor, shift: int, random: np.random.Generator) -> Tensor:
     return padded[places[0], :, places[1], places[2]].permute(0, 3, 1, 2)
 
 
+@torch.no_grad()
 def _check_logits(net: nn.Sequential, images: Tensor, classes: int) -> None:
     """ValueError if the net does not take the images, or gives another number of logits."""
-    found = tuple(in_batches(copied(net).eval(), images[:2]).shape)
+    try:
+        found = tuple(copied(net).eval()(images[:2].to(next(net.parameters()))).shape)
+    except RuntimeError as error:
+        shape = tuple(images.shape[1:])
+        raise ValueError(f"the net does not take images of shape {shape}: {error}") from error
     if found != (2, classes):
         raise ValueError(f"two images of {classes} classes have logits (2, {classes}), got {found}")
