@@ -288,12 +288,8 @@ class Chapter:
         if done.failed or done.paused or done.busy or done.left:
             raise RuntimeError(f"runs of {experiment} in {self.folder} are not complete: {done}")
         self._gathered.add(experiment)
-        if self.check:
-            self._compare(experiment)
-
-    def _compare(self, experiment: str) -> None:
-        """The folder's runs with the evidence."""
-        assert self.folder is not None
+        if not self.check:
+            return
         found = evidence.compare(experiment, self.profile, self.folder)
         _fail("the evidence", [str(c) for c in found if c.drifted])
         _list_not_compared([str(c) for c in found if c.why_not])

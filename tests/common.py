@@ -12,12 +12,13 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.configuration import set_hypothesis_home_dir
 from numpy.typing import ArrayLike, NDArray
+from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 from torch.nn.functional import softplus
 
 from helpers.games.game import Game
 from helpers.losses.scalars import PAIRING, SEPARABLE
-from helpers.operators import Matrix
+from helpers.operators import Matrix, Operator
 
 # On tensors as small as these a second thread gains nothing, and on a busy machine it is waited
 # for. `make numerics` wants two all the same.
@@ -65,6 +66,16 @@ class Watched(Matrix):
         return super()._times(u) * (np.nan if self.products == self.nan_at else 1)
 
     _times_many = _times
+
+
+def as_scipy(operator: Operator) -> LinearOperator:
+    """The same products on numpy vectors, for scipy's sparse eigensolvers."""
+
+    def product(u: NDArray) -> NDArray:
+        return operator.matvec(torch.from_numpy(np.array(u.ravel()))).cpu().numpy()
+
+    dtype = torch.empty(0, dtype=operator.dtype, device="cpu").numpy().dtype
+    return LinearOperator(operator.shape, matvec=product, dtype=dtype)
 
 
 def logistic(rng: np.random.Generator) -> tuple[Game, NDArray, NDArray]:

@@ -115,15 +115,11 @@ class _Descent(Optimizer):
                 weight.copy_(weight - group["size"] * weight.grad)
 
 
-def _extragradient(weights: Iterable[Tensor], size: float) -> Extragradient:
-    return Extragradient(_Descent(weights, size))
-
-
 # Both at once; G first, then D from where G has gone; Korpelevich 1976. The flag: in turn or not.
 STEPS: dict[str, tuple[Callable[..., Optimizer], bool]] = {
     "simultaneous": (_Descent, False),
     "alternating": (_Descent, True),
-    "extragradient": (_extragradient, False),
+    "extragradient": (lambda weights, size: Extragradient(_Descent(weights, size)), False),
 }
 
 

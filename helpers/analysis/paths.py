@@ -127,7 +127,9 @@ def _along(game: Game, start: Tensor, end: Tensor, where: Tensor) -> NDArray[np.
     largest = field.abs().amax(dim=1)
     unit = field / largest[:, None]  # also for a field so small that its square is zero
     angle = unit @ towards / (length * unit.norm(dim=1))
-    norm = _norm(field)
+    norm = field.norm(dim=1)
+    # Also where the squares are beyond the range of floats.
+    norm = torch.where(norm.isfinite(), norm, largest * unit.norm(dim=1))
     if not norm.isfinite().all():  # a vanishing field has no angle, but it has a norm
         place = int((~norm.isfinite()).nonzero()[0])
         raise FloatingPointError(
@@ -135,9 +137,3 @@ def _along(game: Game, start: Tensor, end: Tensor, where: Tensor) -> NDArray[np.
             f"floats of {field.dtype}"
         )
     return torch.stack([angle, norm]).double().cpu().numpy()
-
-
-def _norm(rows: Tensor) -> Tensor:
-    """(k,) norms, also where the squares are beyond the range of floats."""
-    plain, largest = rows.norm(dim=1), rows.abs().amax(dim=1)
-    return torch.where(plain.isfinite(), plain, largest * (rows / largest[:, None]).norm(dim=1))

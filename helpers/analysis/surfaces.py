@@ -9,7 +9,6 @@ displacement that lies in the plane, and with the true loss beside the loss that
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,7 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from helpers.checkpoints.files import checkpoint_path, read_state, try_writing, write_state
 from helpers.games.game import PLAYERS, Game, check_player
 from helpers.inputs import real_array, shown
 from helpers.operators import hessian
@@ -125,7 +123,6 @@ def loss_plane(
     player: str,
     x: ArrayLike,
     y: ArrayLike,
-    checkpoint: Path | str | None = None,
 ) -> LossPlane:
     """A player's loss at omega + x d1 + y d2, the other player held.
 
@@ -135,12 +132,10 @@ def loss_plane(
         directions: (n, 2) orthonormal, in the player's own weights.
         player: "G" or "D".
         x, y: (a,) and (b,) places along the directions, evenly spaced or not.
-        checkpoint: a file that keeps finished rows, so that an interrupted run goes on where it
-            stopped; the result is the same.
 
     Raises:
-        ValueError: for directions that are not orthonormal or do not fit, places that are not
-            finite, and a checkpoint of another plane.
+        ValueError: for directions that are not orthonormal or do not fit, and places that are not
+            finite.
         FloatingPointError: for a loss that is not finite; it names the place on the plane.
 
     >>> from helpers.games.closed_form import rotating_saddle
@@ -154,29 +149,19 @@ def loss_plane(
     point = game.one_point(omega)
     span = _checked(game, player, directions, point)
     x, y = _places(x), _places(y)
-    store = checkpoint_path(checkpoint)
-    run = _identity(game, point, span, player, x, y) if store else {}
     rows: list[list[float]] = []
-    if store and store.exists():
-        rows = read_state(store, run, len(x))["rows"]
-    if store and len(rows) < len(x):
-        try_writing(store)
     steps = torch.from_numpy(y).to(point)
-    with tqdm(total=len(x), initial=len(rows), desc="rows", disable=None) as bar:
-        for place in x[len(rows) :]:
-            steps_here = torch.stack([torch.full_like(steps, float(place)), steps], dim=1)
-            points = _moved(game, player, point, steps_here @ span.T)
-            parts = points.split(1 if game.dimension >= _LARGE else _AT_ONCE)
-            losses = torch.cat([game.loss(player, part) for part in parts])
-            rows.append(losses.double().tolist())
-            for value, other in zip(rows[-1], y, strict=True):
-                if not np.isfinite(value):
-                    raise FloatingPointError(
-                        f"the loss of {player} is {value} at x = {place:g}, y = {other:g}"
-                    )
-            if store:
-                write_state({"run": run, "done": len(rows), "rows": rows}, store)
-            bar.update()
+    for place in tqdm(x, desc="rows", disable=None):
+        steps_here = torch.stack([torch.full_like(steps, float(place)), steps], dim=1)
+        points = _moved(game, player, point, steps_here @ span.T)
+        parts = points.split(1 if game.dimension >= _LARGE else _AT_ONCE)
+        losses = torch.cat([game.loss(player, part) for part in parts])
+        rows.append(losses.double().tolist())
+        for value, other in zip(rows[-1], y, strict=True):
+            if not np.isfinite(value):
+                raise FloatingPointError(
+                    f"the loss of {player} is {value} at x = {place:g}, y = {other:g}"
+                )
     return LossPlane(x, y, np.array(rows))
 
 
@@ -253,22 +238,3 @@ def _places(values: ArrayLike) -> NDArray[np.float64]:
     if places.ndim != 1 or not len(places) or not np.isfinite(places).all():
         raise ValueError(f"places are finite numbers in a row, got shape {places.shape}")
     return places
-
-
-def _identity(
-    game: Game,
-    point: Tensor,
-    span: Tensor,
-    player: str,
-    x: NDArray[np.float64],
-    y: NDArray[np.float64],
-) -> dict[str, object]:
-    """What tells this plane from others."""
-    return {
-        "player": player,
-        "x": x.tolist(),
-        "y": y.tolist(),
-        "point": [float(f"{float(part.double().sum()):.6g}") for part in game.split(point)],
-        "directions": [float(f"{v:.4g}") for v in span.double().pow(3).sum(dim=0).tolist()],
-        "loss": float(f"{float(game.loss(player, point)):.5g}"),
-    }

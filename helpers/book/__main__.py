@@ -37,18 +37,17 @@ def main(arguments: list[str] | None = None, layout: Layout | None = None) -> in
         return evidence(arguments)
     options = _parser().parse_args(arguments)
     try:
-        return options.command(layout or checkout(), options)
+        return options.command(layout or checkout(), options) or 0
     except (ValueError, FileNotFoundError, RuntimeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
 
 
-def _sync(layout: Layout, options: argparse.Namespace) -> int:
+def _sync(layout: Layout, options: argparse.Namespace) -> None:
     for chapter in pairing.sync(layout):
         print(f"wrote {layout.notebook(chapter).name}")
     if readme.sync(layout):
         print("wrote README.md or its figure")
-    return 0
 
 
 def _run(layout: Layout, options: argparse.Namespace) -> int:
@@ -117,21 +116,6 @@ def _spread(layout: Layout, options: argparse.Namespace) -> int:
     return int(bool(failed))
 
 
-def _site(layout: Layout, options: argparse.Namespace) -> int:
-    print(f"open {site.build(layout) / 'index.html'}")
-    return 0
-
-
-def _pdf(layout: Layout, options: argparse.Namespace) -> int:
-    print(f"wrote {pdf.write(layout)}")
-    return 0
-
-
-def _release(layout: Layout, options: argparse.Namespace) -> int:
-    print("\n".join(str(path) for path in release.pack(layout, options.tag)))
-    return 0
-
-
 def _add_chapters(parser: argparse.ArgumentParser) -> None:
     only = "only this one; can be repeated"
     parser.add_argument("--chapter", action="append", default=[], metavar="NAME", help=only)
@@ -166,9 +150,17 @@ def _parser() -> argparse.ArgumentParser:
         "--variants", nargs="+", metavar="NAME", help=f"of: {', '.join(spread.VARIANTS)}"
     )
     far.add_argument("--write", action="store_true", help="put the spread into data/references")
-    add("site", _site, "build the site from the last execution")
-    add("pdf", _pdf, "print the built site as one file")
-    packing = add("release", _release, "make the files of a release in dist/")
+    add(
+        "site",
+        lambda layout, _: print(f"open {site.build(layout) / 'index.html'}"),
+        "build the site from the last execution",
+    )
+    add("pdf", lambda layout, _: print(f"wrote {pdf.write(layout)}"), "print the site as one file")
+    packing = add(
+        "release",
+        lambda layout, options: print(*release.pack(layout, options.tag), sep="\n"),
+        "make the files of a release in dist/",
+    )
     packing.add_argument("--tag", default="", help="tag of the release: v and the version")
     # Handed on before its options are read.
     commands.add_parser("gather", help="do the runs that experiments still lack")

@@ -53,12 +53,7 @@ def lagging(shown: Iterable[Box]) -> dict[str, list[str]]:
 
 
 def faults(shown: Iterable[Box]) -> list[str]:
-    """What claims are judged by but is missing, and boxes that nothing supports.
-
-    One line for each quantity that its experiment does not measure, for each run, wanted or in the
-    evidence, that belongs to no reading, and for each box with a decided verdict other than that of
-    the evidence.
-    """
+    """What judges a claim and is missing, and boxes that nothing supports: a line per fault."""
     return [*_unmeasured(), *_of_no_reading(), *_unsupported(shown)]
 
 
@@ -137,18 +132,10 @@ def tier_of(row: ledger.Row) -> str:
     return f"{row.standing.record.profile} size"
 
 
-def _first(record: ledger.Record) -> str:
-    """The number that leads a row: that of the first quantity with one."""
-    return next((ours for _, _, ours in ledger.show_quantities(record)), "no number yet")
-
-
 def table(board: list[ledger.Row], repository: str, titles: Mapping[str, str] | None = None) -> str:
     """The table as HTML; `_static/scoreboard.js` brings filters, search and order to life.
 
-    Args:
-        board: its rows.
-        repository: where a verdict can be disputed.
-        titles: of chapters, by name, in the book's order; without them, the names.
+    A verdict is disputed at `repository`; `titles` of chapters by name are in the book's order.
     """
     named = [chapter for row in board for chapter in row.claim["chapters"]]
     titles = titles or {name: name for name in named}
@@ -159,7 +146,8 @@ def table(board: list[ledger.Row], repository: str, titles: Mapping[str, str] | 
         chapters={name: title for name, title in titles.items() if name in named},
         tiers=sorted({tier_of(row) for row in board}),
         tier_of=tier_of,
-        first=_first,
+        # The number that leads a row: that of the first quantity with one.
+        first=lambda made: next((n for *_, n in ledger.show_quantities(made)), "no number yet"),
         papers=ledger.PAPERS,
         marks=ledger.MARKS,
         changes=ledger.changes,

@@ -35,11 +35,7 @@ def programs() -> tuple[str, str] | None:
 
 @contextmanager
 def headless() -> Iterator[Any]:
-    """A browser that keeps the log of its console.
-
-    Raises:
-        FileNotFoundError: without Chromium or ChromeDriver.
-    """
+    """A browser that keeps the log of its console; FileNotFoundError if there is none."""
     from selenium import webdriver
 
     paths = programs()

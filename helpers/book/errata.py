@@ -30,8 +30,7 @@ def faults(board: Sequence[Row]) -> list[str]:
 def html(board: Sequence[Row]) -> str:
     """The errata by paper, those with a consequence first, and this book's own changes.
 
-    Raises:
-        ValueError: for errata that the board does not support.
+    A ValueError for errata that the board does not support.
     """
     if wrong := faults(board):
         raise ValueError("; ".join(wrong))

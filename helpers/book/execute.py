@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import platform
 import re
 import resource
 import sys
@@ -22,7 +24,7 @@ from papermill.exceptions import PapermillExecutionError
 from tqdm import tqdm
 
 from helpers import ledger
-from helpers.book import cache, pairing, parameters
+from helpers.book import pairing, parameters
 from helpers.book.layout import Layout
 
 # Wall-clock limits in seconds. A quick chapter must take 60 on two cores; a slow or busy machine
@@ -71,7 +73,7 @@ def run(
         for name, notebook, values in bar:
             bar.set_postfix_str(name)
             target = output_path(layout, name, values)
-            key = cache.key(layout, notebook, values)
+            key = key_of(layout, notebook, values)
             result = None if force else _from_cache(target, key)
             if result is None:
                 limit = time_limit or TIME_LIMITS[str(values.get("profile", "quick"))]
@@ -80,6 +82,21 @@ def run(
                     _stamp(target).write_text(json.dumps({"key": key, **asdict(result)}))
             results.append(result)
     return results
+
+
+def key_of(layout: Layout, notebook: NotebookNode, values: dict[str, parameters.Value]) -> str:
+    """Hash of a chapter, its parameters, the package, claims, evidence, timings and pins."""
+    cells = [(cell.cell_type, cell.source, dict(cell.metadata)) for cell in notebook.cells]
+    digest = hashlib.sha256(json.dumps([cells, values], sort_keys=True).encode())
+    digest.update(platform.python_version().encode())
+    package = [p for end in ("py", "csv") for p in (layout.root / "helpers").rglob(f"*.{end}")]
+    files = [layout.root / "requirements.txt", *package]
+    kept = [p for end in ("json", "jsonl") for p in (layout.root / "data").rglob(f"*.{end}")]
+    for path in sorted([*files, *(p for p in kept if not p.is_relative_to(layout.cache))]):
+        # The references are compared with a result, which does not depend on them.
+        if not path.is_relative_to(layout.references):
+            digest.update(f"\0{path.relative_to(layout.root)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()
 
 
 def chosen_values(notebook: NotebookNode, settings: list[str]) -> dict[str, parameters.Value]:

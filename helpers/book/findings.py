@@ -19,11 +19,7 @@ FOLDER = "findings"  # folder of the figures, in _static
 
 
 def listed() -> list[dict[str, Any]]:
-    """The findings in data/findings.json.
-
-    >>> listed()[0]["id"]
-    'F01'
-    """
+    """The findings in data/findings.json."""
     found: list[dict[str, Any]] = sentences.read("findings.json")
     return found
 
@@ -49,8 +45,7 @@ def faults(board: Sequence[Row]) -> list[str]:
 def html(board: Sequence[Row], repository: str) -> str:
     """All findings, each with its numbers, a figure, what it rests on, and how to cite it.
 
-    Raises:
-        ValueError: for a finding that the board does not support.
+    A ValueError for a finding that the board does not support.
     """
     if wrong := faults(board):
         raise ValueError("; ".join(wrong))

@@ -27,7 +27,6 @@ from helpers.experiments.ring_training import Setting as RingSetting
 from helpers.experiments.ring_training import train_ring
 from helpers.experiments.two_cluster_training import Setting as ClusterSetting
 from helpers.experiments.two_cluster_training import Size, draw, train
-from helpers.games import Game
 from helpers.operators import hessian, jacobian
 from helpers.spectra import game_eigenvalues, top_eigenpairs
 from helpers.training.nudging import Nudging
@@ -114,7 +113,8 @@ def _image_gan(setting: Setting) -> Numbers:
         setting, reals, _ITERATIONS, seed=0, width=4, latent=8, batch=16, hessian_images=32
     )
     game, start = gan.game(0, reals, seed=1), gan.point(0)
-    found = {"norms of the fields at the start": [_norm(v) for v in _field(game, start)]}
+    field = game.vector_field(start)
+    found = {"norms of the fields at the start": [_norm(v) for v in game.split(field)]}
     for player in "GD":
         H = hessian(game, player, start)
         top = top_eigenpairs(H, 1, tolerance=_TOLERANCE * 100).values
@@ -123,10 +123,6 @@ def _image_gan(setting: Setting) -> Numbers:
     end = gan.point(_ITERATIONS)
     found["losses after four iterations"] = _plain(later.losses(end))
     return found
-
-
-def _field(game: Game, point: Tensor) -> tuple[Tensor, ...]:
-    return game.split(game.vector_field(point))
 
 
 def _norm(v: Tensor) -> float:

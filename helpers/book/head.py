@@ -41,11 +41,7 @@ def description(tree: nodes.Node) -> str:
 def tags(
     title: str, said: str, *, book: str, author: str, year: str, address: str = "", page: str = ""
 ) -> str:
-    """The tags of a page's head; addresses only where the site knows its own.
-
-    >>> "og:image" in tags("t", "s", book="b", author="a", year="2026")
-    False
-    """
+    """The tags of a page's head; addresses only where the site knows its own."""
     named = {"description": said, "citation_title": book, "citation_author": author}
     named["citation_publication_date"] = year
     properties = {"og:title": title, "og:description": said, "og:type": "article"}

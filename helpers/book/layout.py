@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-PLACEHOLDER = "ORGANISATION"  # owner of the repository until it has a home
+PLACEHOLDER = "/ORGANISATION/"  # owner of the repository until it has a home
 
 
 def _path(*parts: str) -> Any:
@@ -49,14 +49,6 @@ class Layout:
         files = [self._read("_toc.yml")["root"], *(entry["file"] for entry in below)]
         return [f"{file.removesuffix('.ipynb')}.html" for file in files]
 
-    def heading(self) -> str:
-        """The book's title."""
-        return str(self.config()["title"])
-
-    def site_address(self) -> str:
-        """Where the built site can be read; "" until it is published."""
-        return str(self.config().get("html", {}).get("baseurl") or "").rstrip("/")
-
     def title(self, chapter: str) -> str:
         """A chapter's heading, from its source."""
         text = self.source(chapter).read_text(encoding="utf-8")
@@ -80,14 +72,6 @@ class Layout:
                 f"https://github.com/OWNER/NAME, got {address}"
             )
         return address
-
-    def has_address(self) -> bool:
-        """Whether the repository's address has been filled in."""
-        return f"/{PLACEHOLDER}/" not in self.repository()
-
-    def branch(self) -> str:
-        """The branch that badges and the rocket open chapters from."""
-        return str(self.config()["repository"]["branch"])
 
     def config(self) -> dict[str, Any]:
         """What _config.yml says."""

@@ -15,7 +15,7 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
-from helpers.book.layout import Layout
+from helpers.book.layout import PLACEHOLDER, Layout
 
 _KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 _LARGEST = 1_500_000  # most bytes of a notebook with its outputs
@@ -125,7 +125,7 @@ def write(notebook: NotebookNode, path: Path) -> None:
 
 def _colab_cell(layout: Layout) -> NotebookNode:
     """What makes the package importable in Colab; elsewhere it is installed already."""
-    if layout.has_address():
+    if PLACEHOLDER not in layout.repository():
         source = (
             "import sys\n\n"
             'if "google.colab" in sys.modules:  # elsewhere the package is installed already\n'

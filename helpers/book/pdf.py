@@ -48,15 +48,15 @@ const wait = (ms) => new Promise((then) => setTimeout(then, ms));
 def write(layout: Layout) -> Path:
     """Print the built site to a file in its folder, so that pages can link to it.
 
-    Raises:
-        FileNotFoundError: if no site is built, or there is no browser.
-        RuntimeError: for a page whose surfaces are not drawn within ten seconds each.
+    A FileNotFoundError without site or browser; a RuntimeError for a page whose surfaces take more
+    than ten seconds each.
     """
     from pypdf import PdfReader, PdfWriter
 
     if not layout.html.exists():
         raise FileNotFoundError("no site built; run `make book`")
-    address = layout.site_address()
+    config = layout.config()
+    address = str(config.get("html", {}).get("baseurl") or "").rstrip("/")  # "" until published
     with served(layout.html) as site, headless() as browser:
         browser.set_window_size(1000, 1400)
         browser.set_script_timeout(120)
@@ -73,7 +73,7 @@ def write(layout: Layout) -> Path:
     book = PdfWriter()
     for title, part in (("Contents", front), *parts):
         book.append(io.BytesIO(part), outline_item=title)
-    book.add_metadata({"/Title": layout.heading(), "/Author": "The ganscapes authors"})
+    book.add_metadata({"/Title": config["title"], "/Author": "The ganscapes authors"})
     book.compress_identical_objects()
     target: Path = layout.html / FILE
     book.write(target)

@@ -23,11 +23,7 @@ def minutes(cells: Iterable[str]) -> int:
 
 
 def framed(cells: Sequence[str], chapter: str) -> list[str]:
-    """The Markdown cells of a chapter, with what it takes to read it below the title.
-
-    Args:
-        cells: of the whole page.
-        chapter: its name.
+    """The Markdown cells of a whole chapter, with what it takes to read it below the title.
 
     >>> framed(["# Title\\n\\nText."], "nowhere")[0].splitlines()[2:]
     ['<p class="about">1 minute to read.</p>', '', 'Text.']

@@ -47,7 +47,8 @@ def check(layout: Layout) -> list[str]:
 
 def _badges(layout: Layout) -> str:
     address = layout.repository().removeprefix("https://github.com/")
-    folder = f"https://colab.research.google.com/github/{address}/blob/{layout.branch()}/book"
+    branch = layout.config()["repository"]["branch"]
+    folder = f"https://colab.research.google.com/github/{address}/blob/{branch}/book"
     lines = ["| chapter | open |", "|---|---|"]
     for chapter in layout.chapters():
         colab = f"{folder}/{chapter}.ipynb"

@@ -22,16 +22,9 @@ _EVIDENCE = ("data/claims.json", "data/findings.json", "data/errata.json", "data
 
 
 def pack(layout: Layout, tag: str = "") -> list[Path]:
-    """Make the files of a release, and say which.
+    """Make the files of a release, and say which; `tag` is "v" and the version, or "" without one.
 
-    Args:
-        layout: of the checkout, whose site is built.
-        tag: of the release, "v" and the version; "" to try without one.
-
-    Raises:
-        ValueError: for a tag, a citation or a changelog of another version.
-        FileNotFoundError: if no site is built.
-        RuntimeError: if the wheel cannot be built.
+    An error if tag, citation or changelog are of another version, or site or wheel are not built.
     """
     version = helpers.__version__
     if tag and tag != f"v{version}":

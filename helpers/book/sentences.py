@@ -49,11 +49,7 @@ def missing(text: str, rows: Mapping[str, Row]) -> Iterator[str]:
 
 
 def named(text: str) -> set[str]:
-    """The claims whose numbers a text contains.
-
-    >>> named("{C09.n2} of {C}")
-    {'C09'}
-    """
+    """The claims whose numbers a text contains."""
     return {claim for claim, _ in _PLACE.findall(text)}
 
 

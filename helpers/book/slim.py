@@ -27,11 +27,7 @@ _RULES = (
 
 
 def slim(site: Path) -> list[str]:
-    """Replace the font by the style sheet; the result is the names of its icons.
-
-    Raises:
-        ValueError: for an icon that the font lacks.
-    """
+    """Replace the font by the style sheet, and name its icons; a ValueError for one it lacks."""
     (script,) = (site / "_static" / "vendor" / "fontawesome").glob("*/js/all.min.js")
     library = script.read_text(encoding="utf-8")
     pages = sorted(site.rglob("*.html"))

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 
-from helpers.book import cache, execute, fixed, pairing, regress
+from helpers.book import execute, fixed, pairing, regress
 from helpers.book.layout import Layout
 from helpers.ledger.references import Number, Reference, Value, listed
 
@@ -47,7 +47,7 @@ def measure(layout: Layout, chapters: Iterable[str], variants: Iterable[str]) ->
     failed = []
     for chapter in chapters:
         source = pairing.to_notebook(layout, chapter)
-        key = _key(layout, chapter)
+        key = execute.key_of(layout, source, {})
         for variant in variants:
             kept = _kept(layout, chapter, f"{variant}, torch {_version()}")
             if kept.exists() and json.loads(kept.read_text(encoding="utf-8"))["key"] == key:
@@ -76,7 +76,7 @@ def write(layout: Layout, chapter: str) -> Reference:
     on record (to begin afresh, take it out of the file); a number that the reference lacks gets the
     value of the plain one.
     """
-    key = _key(layout, chapter)
+    key = execute.key_of(layout, pairing.to_notebook(layout, chapter), {})
     paths = sorted((layout.build / "spread" / chapter).glob("*.json"))
     runs = [run for path in paths if (run := json.loads(path.read_text("utf-8")))["key"] == key]
     if not runs:
@@ -113,11 +113,6 @@ def spread_of(values: list[Value]) -> tuple[float, ...]:
     if len({len(row) for row in rows}) > 1:
         return (math.inf,) * len(rows[0])
     return tuple(float(f"{max(entry) - min(entry):.2g}") for entry in zip(*rows, strict=True))
-
-
-def _key(layout: Layout, chapter: str) -> str:
-    """What a chapter's numbers depend on, including those for the regression check alone."""
-    return cache.key(layout, pairing.to_notebook(layout, chapter), {})
 
 
 def _version() -> str:

@@ -18,21 +18,12 @@ _FORM = "dispute.yml"
 
 
 def claims(board: Sequence[Row]) -> list[dict[str, Any]]:
-    """Each claim with its numbers, rule, verdict, links and history, as JSON can hold it.
-
-    >>> first = claims(ledger.scoreboard({}))[0]
-    >>> first["claim"], first["verdict"], first["permalink"], first["history"][0]["what"]
-    ('A01', 'open', 'book/scoreboard.html#A01', 'written')
-    """
+    """Each claim with its numbers, rule, verdict, links and history, as JSON can hold it."""
     return [_claim(row) for row in board]
 
 
 def frame(found: Sequence[Mapping[str, Any]]) -> DataFrame:
-    """These claims as a frame: a row per quantity, and one for a claim that has none.
-
-    >>> list(frame(claims(ledger.scoreboard({}))).columns[:5])
-    ['claim', 'paper', 'place', 'statement', 'papers_number']
-    """
+    """These claims as a frame: a row per quantity, and one for a claim that has none."""
     rows = []
     for claim in found:
         own = {**claim, "history": " ".join(ledger.changes(claim))}

@@ -22,11 +22,7 @@ _LINK = re.compile(r'<span class="xref std std-term">([^<]*)</span>')
 
 
 def definitions(book: Path) -> dict[str, str]:
-    """Each term of the glossary with its definition; none where a book has no glossary.
-
-    Raises:
-        ValueError: for a term that is listed twice.
-    """
+    """Each term of the glossary with its definition; a ValueError for one that is listed twice."""
     path = book / PAGE
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     block = re.search(r"^```\{glossary\}\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
@@ -40,11 +36,7 @@ def definitions(book: Path) -> dict[str, str]:
 
 
 def linked(cells: Iterable[str], terms: Iterable[str]) -> list[str]:
-    """The Markdown of a page, cell by cell, with a link from the first use of each term.
-
-    >>> linked(["# JS-GAN", "A JS-GAN, `JS-GAN`, a JS-GAN."], ["JS-GAN"])
-    ['# JS-GAN', 'A {term}`JS-GAN`, `JS-GAN`, a JS-GAN.']
-    """
+    """The Markdown of a page, cell by cell, with a link from the first use of each term."""
     left = sorted(set(terms) - _COMMON, key=len, reverse=True)
     pages = []
     for cell in cells:
@@ -60,11 +52,7 @@ def linked(cells: Iterable[str], terms: Iterable[str]) -> list[str]:
 
 
 def titled(page: str, said: Mapping[str, str]) -> str:
-    """A built page whose links to terms say what the terms mean.
-
-    >>> titled('<span class="xref std std-term">SN</span>', {"SN": "Spectral norm."})
-    '<span class="xref std std-term" title="Spectral norm.">SN</span>'
-    """
+    """A built page whose links to terms say what the terms mean."""
 
     def with_title(found: re.Match[str]) -> str:
         title = escape(said.get(found[1], ""))

@@ -14,11 +14,10 @@
 
 from helpers.evidence.committed import drop, merge
 from helpers.evidence.comparing import Compared, compare, quantities
-from helpers.evidence.frames import DECIDING, astray, deciding, runs
+from helpers.evidence.frames import DECIDING, LEGACY, astray, deciding, legacy_rows, runs
 from helpers.evidence.gathering import Gathered, gather
 from helpers.evidence.identity import Run
-from helpers.evidence.judging import Judgement, judged, source_of
-from helpers.evidence.legacy import LEGACY, legacy_rows
+from helpers.evidence.judging import judged, source_of
 from helpers.evidence.planning import listing, wanted
 from helpers.evidence.store import Store, Unwritable
 
@@ -27,7 +26,6 @@ __all__ = [
     "LEGACY",  # the size of rows that were recorded before there was evidence
     "Compared",  # a quantity in a folder's runs and in the evidence
     "Gathered",  # what a gather did
-    "Judgement",  # what the evidence says of a claim
     "Run",  # one run, by what tells it from others
     "Store",  # runs in a folder while they go on
     "Unwritable",  # a store cannot be written

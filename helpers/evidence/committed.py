@@ -29,9 +29,7 @@ def folder() -> Path:
 def read(experiment: str, place: Path | None = None) -> list[dict[str, Any]]:
     """The runs of an experiment, including replicates (their "replicate" is true).
 
-    Raises:
-        ValueError: for a line that is not a run, and a run of a newer version than this package
-            knows; it names the file and the line.
+    A ValueError names file and line of what is no run, or of a version newer than this package.
     """
     path = (place or folder()) / f"{experiment}.jsonl"
     if not path.exists():

@@ -12,7 +12,7 @@ from helpers import experiments
 from helpers.evidence.frames import by_arm, fresh, runs
 from helpers.inputs import one_of
 from helpers.ledger import rules
-from helpers.ledger.references import Value, listed, median_interval
+from helpers.ledger.references import Value, listed
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,8 @@ def _decided(
 def _compared(claim: str, name: str, reading: str, new: Value, shipped: Value | None) -> Compared:
     if shipped is None:
         return Compared(claim, name, reading, why_not="the evidence has no such runs")
-    ours, theirs = median_interval(new), median_interval(shipped)
-    if ours is None or theirs is None:
+    both = [listed(value) for value in (new, shipped)]
+    if min(map(len, both)) < rules.FEWEST:
         return Compared(claim, name, reading, why_not="fewer than six numbers")
+    ours, theirs = map(rules.median_interval, both)
     return Compared(claim, name, reading, ours, theirs)

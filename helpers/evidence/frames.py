@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from helpers.evidence.lines import decoded, text_of
 from helpers.evidence.store import Store
 from helpers.experiments.protocol import Experiment, setting_of
 from helpers.inputs import one_of
+from helpers.ledger import data_file
 
+LEGACY = "legacy"  # in the column "size"
 DECIDING = 100  # blocks from this number on decide; those before it screen
 _RUN = ("experiment", "version", "block", "key", "device", "torch", "commit", "date", "seconds")
 COLUMNS = ("experiment", "version", "reading", "arm", "size", *_RUN[2:])
@@ -52,12 +55,17 @@ def runs(experiment: str, table: str = "members", *, folder: Path | str | None =
                 about = {name: line[name] for name in _RUN}
                 about |= {"reading": reading, "arm": arm, "size": size}
                 parts.append(frame.assign(**about))
+    whole = stacked(parts)
+    by = [name for name in ("reading", "arm", "size", "block", "member") if name in whole]
+    return whole.sort_values(by, kind="stable", ignore_index=True)
+
+
+def stacked(parts: Sequence[DataFrame]) -> DataFrame:
+    """Frames of runs one below the other, with what tells the runs apart first."""
     if not parts:
         return DataFrame({name: [] for name in COLUMNS})
     whole = pd.concat(parts, ignore_index=True)
-    order = [*COLUMNS, *(name for name in whole.columns if name not in COLUMNS)]
-    by = [name for name in ("reading", "arm", "size", "block", "member") if name in whole]
-    return whole[order].sort_values(by, kind="stable", ignore_index=True)
+    return whole[[*COLUMNS, *(name for name in whole.columns if name not in COLUMNS)]]
 
 
 def deciding(
@@ -94,6 +102,32 @@ def deciding(
             chosen = own if arms is None else own[own["arm"].isin(list(arms))]
             return chosen.reset_index(drop=True)
     return found.iloc[:0]
+
+
+def legacy_rows(
+    experiment: str, arms: Sequence[str] | None = None, table: str = "members"
+) -> DataFrame:
+    """What a chapter ran of some arms before there was evidence, in the experiment's first reading.
+
+    They come from data/recorded/EXPERIMENT.jsonl, whose lines are like those of the evidence: an
+    arm, where it was made, and tables by name. They are shown, labelled as what they are, where the
+    evidence has no rows of an arm yet. They decide nothing: their members were drawn in another
+    number, so they belong to no block.
+
+    Raises:
+        ValueError: for an unknown experiment.
+
+    >>> set(legacy_rows("two_clusters", ["ls"])["size"])
+    {'legacy'}
+    """
+    module = experiments.find(experiment)
+    parts = []
+    for about, frame in _recorded(experiment, table):
+        if about["arm"] in (module.ARMS if arms is None else arms):
+            known = {"experiment": experiment, "version": 0, "block": -1, "key": LEGACY}
+            known |= {"reading": next(iter(module.READINGS)), "size": LEGACY}
+            parts.append(frame.assign(**{"seconds": float("nan")} | about | known))
+    return stacked(parts)
 
 
 def fresh(rows: DataFrame, experiment: str) -> DataFrame:
@@ -138,6 +172,18 @@ def _lines(experiment: str, folder: Path | str | None) -> Iterator[dict[str, Any
     for _, line in Store(folder).lines(experiment):
         if isinstance(line, dict) and "failed" not in line:
             yield line
+
+
+def _recorded(experiment: str, table: str) -> Iterator[tuple[dict[str, Any], DataFrame]]:
+    """From data/recorded: what each line is about, and its table."""
+    try:
+        text = data_file(f"recorded/{experiment}.jsonl").read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return
+    for line in map(json.loads, text.splitlines()):
+        tables = line.pop("tables")
+        if table in tables:
+            yield line, decoded(tables[table])
 
 
 def _labels(module: Experiment) -> dict[str, list[tuple[str, str]]]:

@@ -19,14 +19,10 @@ from helpers.inputs import shown
 
 
 def canonical(value: Any) -> dict[str, Any]:
-    """A frozen dataclass as plain JSON, equal for equal settings.
+    """A frozen dataclass as plain JSON, equal for equal settings; a ValueError names a field amiss.
 
     Fields are cast to their declared types, so that 1 is 1.0 where a float is declared. Fields at
     their default are left out, so that a new field leaves existing settings as they were.
-
-    Raises:
-        ValueError: for NaN and infinity, and for a value that does not fit its declared type; it
-            names the field.
 
     >>> from helpers.losses import GradientPenalty
     >>> canonical(GradientPenalty(1, "data"))

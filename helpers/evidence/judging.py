@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections import UserDict
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,9 @@ from pandas import DataFrame
 from helpers import experiments
 from helpers.evidence.frames import by_arm, fresh, of_version, runs
 from helpers.inputs import one_of
-from helpers.ledger import PROFILES, Record, judge
+from helpers.ledger import PROFILES, Judgement, judge
 from helpers.ledger.claims import find
 from helpers.ledger.rules import CAVEAT, HOLDING, NOT_REPRODUCED, OPEN, REFUTING
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What the evidence says of a claim."""
-
-    record: Record
-    source: str  # size, seeds, device, date and reading, as text
-    size: str  # the smallest of its experiments' sizes, or ""
 
 
 def judged(claim_id: str, *, folder: Path | str | None = None) -> Judgement | None:
@@ -86,7 +78,7 @@ def _judged(
             arms |= set(used_rows["arm"])
         if size:
             used.append(size)
-    size = min(used, key=_rank, default="")
+    size = min(used, key=PROFILES.index, default="")
     record = judge(claim_id, values, profile=size or PROFILES[0])
     return Judgement(record, "; ".join(sources), size), arms
 
@@ -167,23 +159,14 @@ def _values(
     return best
 
 
-class _Watched(Mapping[str, DataFrame]):
+class _Watched(UserDict[str, DataFrame]):
     """Rows by arm, which remember the arms that were read."""
 
     def __init__(self, rows: Mapping[str, DataFrame]) -> None:
-        self.rows, self.read = rows, set[str]()
+        super().__init__(rows)
+        self.read = set[str]()
 
     def __getitem__(self, arm: str) -> DataFrame:
-        found = self.rows[arm]
+        found = super().__getitem__(arm)
         self.read.add(arm)  # only if the arm was found
         return found
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-
-def _rank(size: str) -> int:
-    return PROFILES.index(size)

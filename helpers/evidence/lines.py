@@ -20,11 +20,7 @@ _ODD = {"inf": math.inf, "-inf": -math.inf}
 
 
 def encoded(tables: Mapping[str, DataFrame]) -> dict[str, dict[str, list[Any]]]:
-    """Frames as lists by name; NaN is null, infinity is text.
-
-    >>> encoded({"members": DataFrame({"member": [0], "loss": [float("nan")]})})
-    {'members': {'member': [0], 'loss': [None]}}
-    """
+    """Frames as lists by name; NaN is null, infinity is text."""
     return {
         name: {str(column): [_plain(v) for v in frame[column].tolist()] for column in frame}
         for name, frame in tables.items()
@@ -40,13 +36,7 @@ def _plain(value: Any) -> Any:
 
 
 def decoded(columns: Mapping[str, list[Any]]) -> DataFrame:
-    """The frame of a table.
-
-    >>> decoded({"member": [0, 1], "loss": [None, "inf"]})
-       member  loss
-    0       0   NaN
-    1       1   inf
-    """
+    """The frame of a table: what `encoded` was given."""
     return DataFrame({name: _column(values) for name, values in columns.items()})
 
 
@@ -60,11 +50,7 @@ def _column(values: list[Any]) -> Series:
 
 
 def rounded(line: Mapping[str, Any]) -> dict[str, Any]:
-    """A line as it is committed: six digits of each number in its tables.
-
-    >>> rounded({"key": "a", "seconds": 12.34, "tables": {"members": {"loss": [1 / 3, 2]}}})
-    {'key': 'a', 'seconds': 12.3, 'tables': {'members': {'loss': [0.333333, 2]}}}
-    """
+    """A line as it is committed: six digits of each number in its tables."""
     tables = {
         name: {column: [_six(v) for v in values] for column, values in columns.items()}
         for name, columns in line["tables"].items()
@@ -82,12 +68,7 @@ def text_of(line: Mapping[str, Any]) -> str:
 
 
 def parsed(text: str) -> dict[str, Any]:
-    """The line whose text `text_of` gave.
-
-    Raises:
-        ValueError: for any other text, a name that is missing, and a key that is not that of the
-            parameters.
-    """
+    """The line whose text `text_of` gave; a ValueError for any other text."""
     line = json.loads(text)
     missing = [n for n in _WANTED if not isinstance(line, dict) or n not in line]
     if missing:

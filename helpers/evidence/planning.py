@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import product
 from statistics import median
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from pandas import DataFrame
 
 from helpers import experiments
 from helpers.evidence import committed
 from helpers.evidence.identity import Run, canonical
-from helpers.evidence.lines import same_numbers
+from helpers.evidence.lines import decoded, same_numbers
 from helpers.evidence.store import Store
 from helpers.experiments.protocol import Experiment, Wanted, setting_of
 from helpers.inputs import one_of, shown
@@ -48,11 +49,9 @@ def wanted(
     for name in names or experiments.ORDER:
         module = experiments.find(name)
         for each in _chosen(module, size, reading, arms, blocks):
-            for block in each.blocks:
-                for reading_name in each.readings:
-                    for arm in each.arms:
-                        run = run_of(name, reading_name, arm, each.size, block)
-                        found.setdefault(run.key, run)
+            for block, own, arm in product(each.blocks, each.readings, each.arms):
+                run = run_of(name, own, arm, each.size, block)
+                found.setdefault(run.key, run)
     return list(found.values())
 
 
@@ -118,7 +117,11 @@ def listing(runs: Sequence[Run], store: Store, *, anew: bool = False) -> DataFra
     0  ls       2      0
     """
     missing = {run.key for run in lacking(runs, store, anew=anew)}
-    past = _past(runs, store)
+    past = []
+    for name in dict.fromkeys(run.experiment for run in runs):
+        past += committed.read(name)
+        past += [line for _, line in store.lines(name) if isinstance(line, dict)]
+    past = [line for line in past if "failed" not in line]
     rows: dict[tuple[str, ...], dict[str, Any]] = {}
     first: dict[tuple[str, ...], Run] = {}
     for run in runs:
@@ -139,14 +142,6 @@ def listing(runs: Sequence[Run], store: Store, *, anew: bool = False) -> DataFra
         left = row["wanted"] - row["there"]
         row["cost"] = left * row["seconds"] / 3600 if left else 0.0
     return pd.DataFrame(list(rows.values()))
-
-
-def _past(runs: Sequence[Run], store: Store) -> list[dict[str, Any]]:
-    found = []
-    for name in dict.fromkeys(run.experiment for run in runs):
-        found += committed.read(name)
-        found += [line for _, line in store.lines(name) if isinstance(line, dict)]
-    return [line for line in found if "failed" not in line]
 
 
 def _history(run: Run, past: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -174,10 +169,8 @@ def _spread(lines: Sequence[dict[str, Any]]) -> float:
             twins.append(line)
     for first, *others in by_key.values():
         for other in others:
-            for column, values in first["tables"]["members"].items():
-                there = other["tables"]["members"].get(column, values)
-                for a, b in zip(values, there, strict=True):
-                    if isinstance(a, int | float) and isinstance(b, int | float):
-                        apart = abs(a - b) / max(abs(a), abs(b), 1e-300)
-                        worst = apart if math.isnan(worst) else max(apart, worst)
+            one, two = (decoded(each["tables"]["members"]) for each in (first, other))
+            one, two = one.select_dtypes("number").align(two.select_dtypes("number"), join="inner")
+            apart = (one - two).abs() / np.maximum(one.abs(), two.abs()).clip(lower=1e-300)
+            worst = float(np.fmax(worst, np.nanmax(apart, initial=0.0)))
     return worst

@@ -80,11 +80,7 @@ class Store:
             return None
 
     def write(self, run: Run, line: Mapping[str, Any]) -> None:
-        """Write a finished run, never half of it; a damaged file is set aside.
-
-        Raises:
-            Unwritable: if that fails; nothing is left behind.
-        """
+        """Write a finished run, never half of it; a damaged file is set aside."""
         path = self.path(run)
         if path.exists() and self.read(run) is None:
             path.replace(path.with_suffix(".json.damaged"))
@@ -124,11 +120,7 @@ class Store:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file, all of it or nothing.
-
-    Raises:
-        Unwritable: if it cannot be written.
-    """
+    """Write a text file, all of it or nothing; Unwritable if it cannot be written."""
     part = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

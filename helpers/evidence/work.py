@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -63,10 +62,7 @@ def work(
     """Do one run and write its file, in one thread, unless it is done or another is at work on it.
 
     A run that diverges as a whole is recorded as such. A run that pauses or fails leaves its
-    checkpoint for whoever takes it up next.
-
-    Raises:
-        Unwritable: if the store cannot be written.
+    checkpoint for whoever takes it up next. Unwritable if the store cannot be written.
     """
     store = Store(folder)
     if until is not None and until():
@@ -85,12 +81,24 @@ def work(
             place = pick_device(device)
             made = provenance(place)
             made["device"] = _all_devices(scratch, made["device"])
+            line = run.parameters | {"key": run.key, "data": None} | made
             with threadpool_limits(1):
-                line = run.parameters | {"key": run.key, "data": None} | made
-                line |= _measured(run, scratch, place, data, until)
+                tables = experiments.find(run.experiment).measure(
+                    run.setting,
+                    run.size,
+                    seed=run.block,
+                    device=place,
+                    folder=scratch,
+                    data=data,
+                    until=until,
+                )
+            line["tables"] = encoded(tables)
+        except Diverged as end:
+            line |= {"tables": {}, "diverged": end.iteration}
         except Paused as paused:
-            _keep_seconds(scratch, before + time.perf_counter() - start)
-            return Outcome(PAUSED, time.perf_counter() - start, str(paused))
+            seconds = time.perf_counter() - start
+            (scratch / "seconds").write_text(f"{before + seconds:.2f}", encoding="utf-8")
+            return Outcome(PAUSED, seconds, str(paused))
         except OSError as error:
             raise Unwritable(f"{run}: {error}") from error
         except Exception as error:  # whatever an experiment raises, the other runs go on
@@ -112,29 +120,6 @@ def record_failure(run: Run, folder: Path, message: str) -> None:
         store.write(run, line | provenance() | {"data": None})
 
 
-def _measured(
-    run: Run,
-    scratch: Path,
-    device: torch.device,
-    data: str | None,
-    until: Callable[[], bool] | None,
-) -> dict[str, Any]:
-    module = experiments.find(run.experiment)
-    try:
-        tables = module.measure(
-            run.setting,
-            run.size,
-            seed=run.block,
-            device=device,
-            folder=scratch,
-            data=data,
-            until=until,
-        )
-    except Diverged as end:
-        return {"tables": {}, "diverged": end.iteration}
-    return {"tables": encoded(tables)}
-
-
 def _all_devices(scratch: Path, device: str) -> str:
     """The devices on which a run was done, this one last: a run may go on elsewhere."""
     file = scratch / "devices"
@@ -150,7 +135,3 @@ def _seconds(scratch: Path) -> float:
         return float((scratch / "seconds").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return 0.0
-
-
-def _keep_seconds(scratch: Path, seconds: float) -> None:
-    (scratch / "seconds").write_text(f"{seconds:.2f}", encoding="utf-8")

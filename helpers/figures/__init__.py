@@ -1,6 +1,5 @@
-"""The book's figures. Each function draws what it is given; `show` puts it on the page."""
+"""The book's figures. Each function draws what it is given."""
 
-from helpers.figures.bars import gaps
 from helpers.figures.captions import as_table, captioned, picture
 from helpers.figures.curvature import curvature_and_score, own_densities
 from helpers.figures.densities import clouds, densities, staircases
@@ -9,10 +8,9 @@ from helpers.figures.epochs import lenses, loss_planes, told_and_true
 from helpers.figures.fields import archetypes, path_profiles, spectra, streams
 from helpers.figures.images import leading, pictures, scores
 from helpers.figures.ladder import state_ladder
-from helpers.figures.lines import curves, shares
+from helpers.figures.lines import curves, gaps, quantity_strip, shares
 from helpers.figures.planes import basin_maps, landscapes, turning_contours
-from helpers.figures.strip import quantity_strip
-from helpers.figures.style import PALETTE, PLAYER_COLOURS, show, svg
+from helpers.figures.style import PALETTE, PLAYER_COLOURS, svg
 from helpers.figures.surfaces import sliding_surface, turnable_surfaces
 from helpers.figures.trainings import courses, cumulative, ranges, reached, scattered
 
@@ -48,13 +46,12 @@ __all__ = [
     "scattered",  # a point per seed, coloured by a value
     "scores",  # a score along trainings, between real images and noise
     "shares",  # shares over a logarithmic axis, with their intervals
-    "show",  # the figure as an SVG that follows the reader's theme
     "sliding_surface",  # a surface that changes as the reader moves a slider
     "spectra",  # eigenvalues in the complex plane, a marker for each named set
     "staircases",  # measures on the line as the mass up to each place
     "state_ladder",  # states as boxes, moves as arrows
     "streams",  # planes side by side: streamlines and orbits
-    "svg",  # the SVG of `show`, as text
+    "svg",  # the figure as an SVG that follows the reader's theme, as text
     "told_and_true",  # what a plane says of a training's loss beside what it was
     "turnable_surfaces",  # surfaces that the reader can turn
     "turning_contours",  # a saddle over a plane in several states

@@ -22,7 +22,6 @@ def densities(
     found: Mapping[str, Mapping[str, SpectralDensity]],
     exact: Mapping[str, NDArray[np.float64] | None],
     *,
-    columns: int = 2,
     lowest: float | None = 1e-3,
 ) -> Figure:
     """Panels of estimated densities over the exact one, which is the shaded area.
@@ -31,7 +30,6 @@ def densities(
         found: by title of the panel and name of the curve; a band of two standard errors is drawn
             around each.
         exact: (g,) on the first curve's grid, by title, or None where it is unknown.
-        columns: panels side by side.
         lowest: bottom of a logarithmic axis, as a part of the panel's largest density, or None for
             a linear axis.
 
@@ -42,7 +40,7 @@ def densities(
     >>> axes.get_title(), axes.get_yscale(), [text.get_text() for text in axes.get_legend().texts]
     ('H', 'log', ['exact', 'SLQ'])
     """
-    figure, panels = panel_rows(len(found), columns, width=4.2)
+    figure, panels = panel_rows(len(found), 2, width=4.2)
     for axes, (title, curves) in zip(panels.flat, found.items(), strict=False):
         first = next(iter(curves.values()))
         known = exact[title]

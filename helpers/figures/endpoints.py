@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from pandas import DataFrame
 
-from helpers.figures.style import INK, PLAYER_COLOURS, styled
+from helpers.figures.style import INK, PLAYER_COLOURS, panel_row, styled
 
 
 @styled
@@ -29,10 +29,8 @@ def bands(panels: Mapping[str, Mapping[str, DataFrame]], *, x: str, ylabel: str)
     >>> axes.get_title(), axes.get_xlabel(), axes.get_ylabel(), axes.lines[0].get_ydata().tolist()
     ('width 8', 'step', 'norm', [2, 4])
     """
-    figure, axes_row = plt.subplots(
-        1, len(panels), figsize=(2.4 + 3.2 * len(panels), 3.4), sharey=True, squeeze=False
-    )
-    for axes, (title, groups) in zip(axes_row[0], panels.items(), strict=True):
+    figure, axes_row = panel_row(len(panels), (2.4 + 3.2 * len(panels), 3.4))
+    for axes, (title, groups) in zip(axes_row, panels.items(), strict=True):
         for number, (name, table) in enumerate(groups.items()):
             look = {"color": f"C{number}", "linestyle": ("-", "--", ":")[number % 3]}
             axes.plot(table[x], table["middle"], label=name, **look)
@@ -40,8 +38,8 @@ def bands(panels: Mapping[str, Mapping[str, DataFrame]], *, x: str, ylabel: str)
                 table[x], table["low"], table["high"], color=f"C{number}", alpha=0.3, linewidth=0
             )
         axes.set(title=title, xlabel=x, yscale="log")
-    axes_row[0, 0].set_ylabel(ylabel)
-    axes_row[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    axes_row[0].set_ylabel(ylabel)
+    axes_row[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
 
@@ -88,16 +86,14 @@ def histograms(panels: Mapping[str, DataFrame], truth: DataFrame) -> Figure:
     >>> axes.get_title(), axes.get_ylabel(), [line.get_ydata().tolist() for line in axes.lines]
     ('JS', 'density', [[1, 2], [3, 4]])
     """
-    figure, axes_row = plt.subplots(
-        1, len(panels), figsize=(2.8 * len(panels), 3), sharey=True, squeeze=False
-    )
-    for axes, (title, frame) in zip(axes_row[0], panels.items(), strict=True):
+    figure, axes_row = panel_row(len(panels), (2.8 * len(panels), 3))
+    for axes, (title, frame) in zip(axes_row, panels.items(), strict=True):
         axes.fill_between(truth["x"], truth["density"], color=INK, alpha=0.22, linewidth=0)
         look = {"color": PLAYER_COLOURS["G"], "linewidth": 0.9, "alpha": 0.8}
         for _, seed in frame.groupby(["block", "member"]):
             axes.step(seed["x"], seed["density"], where="mid", **look)
         axes.set(title=title, xlabel="x")
-    axes_row[0, 0].set_ylabel("density")
+    axes_row[0].set_ylabel("density")
     return figure
 
 
@@ -114,10 +110,8 @@ def own_spectra(panels: Mapping[str, DataFrame]) -> Figure:
     >>> [(line.get_label(), line.get_ydata().tolist()) for line in axes.lines[1:]]
     [('G', [-1.0, 2.0]), ('D', [3.0, 4.0])]
     """
-    figure, axes_row = plt.subplots(
-        1, len(panels), figsize=(0.8 + 2.6 * len(panels), 3.2), squeeze=False, sharey=True
-    )
-    for axes, (title, frame) in zip(axes_row[0], panels.items(), strict=True):
+    figure, axes_row = panel_row(len(panels), (0.8 + 2.6 * len(panels), 3.2))
+    for axes, (title, frame) in zip(axes_row, panels.items(), strict=True):
         axes.axhline(0, color=INK, linewidth=1)
         for number, (_, seed) in enumerate(frame.groupby(["block", "member"])):
             for player, line in (("G", "-"), ("D", "--")):
@@ -127,6 +121,6 @@ def own_spectra(panels: Mapping[str, DataFrame]) -> Figure:
         axes.set_yscale("symlog", linthresh=1e-4)
         axes.set_yticks([-1, -1e-2, 0, 1e-2, 1, 100])
         axes.set(title=title, xlabel="share below")
-    axes_row[0, 0].set_ylabel("eigenvalue")
-    axes_row[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    axes_row[0].set_ylabel("eigenvalue")
+    axes_row[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

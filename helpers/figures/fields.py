@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from helpers.analysis.paths import PathProfile
-from helpers.figures.style import BAD, INK, PALETTE, PAPER, styled
+from helpers.figures.style import BAD, INK, PALETTE, PAPER, panel_row, styled
 
 _ORBIT = PALETTE[0]
 
@@ -43,8 +43,8 @@ def streams(
     >>> axes.get_title(), axes.get_xlabel(), axes.lines[0].get_xydata().tolist()
     ('v', 'g', [[-1.0, 0.0], [1.0, 0.0]])
     """
-    figure, panels = plt.subplots(1, len(fields), figsize=(8.4, 4.2), sharey=True, squeeze=False)
-    for axes, (title, field) in zip(panels[0], fields.items(), strict=True):
+    figure, panels = panel_row(len(fields), (8.4, 4.2))
+    for axes, (title, field) in zip(panels, fields.items(), strict=True):
         if field is not None:
             _stream(axes, x, y, field)
         for orbit in orbits[title]:
@@ -52,7 +52,7 @@ def streams(
         axes.plot(*star, "*", color=BAD, markersize=13, markeredgecolor=PAPER, zorder=5)
         axes.set(title=title, xlabel=xlabel, xlim=(x[0], x[-1]), ylim=(y[0], y[-1]))
         axes.grid(visible=False)
-    panels[0, 0].set_ylabel(ylabel)
+    panels[0].set_ylabel(ylabel)
     return figure
 
 

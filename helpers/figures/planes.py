@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
-import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from helpers.figures.style import BAD, GOOD, WHITE, styled
+from helpers.figures.style import BAD, GOOD, WHITE, panel_row, styled
 
 
 @styled
@@ -113,10 +112,9 @@ def turning_contours(
     >>> axes.get_title(), [(each.U.item(), each.V.item()) for each in axes.collections[1:]]
     ('t = 0', [(0.6, 0.8), (-0.6, -0.8)])
     """
-    size = (2.1 * len(surfaces), 2.9)
-    figure, panels = plt.subplots(1, len(surfaces), figsize=size, sharey=True, squeeze=False)
+    figure, panels = panel_row(len(surfaces), (2.1 * len(surfaces), 2.9))
     reach = np.percentile([np.abs(values) for values in surfaces.values()], 75)
-    for axes, (title, values) in zip(panels[0], surfaces.items(), strict=True):
+    for axes, (title, values) in zip(panels, surfaces.items(), strict=True):
         levels = np.linspace(-reach, reach, 15)
         axes.contourf(grid, grid, values.T, levels=levels, cmap="viridis", extend="both")
         unit = np.array(directions[title]) / np.linalg.norm(directions[title])
@@ -126,16 +124,16 @@ def turning_contours(
         axes.plot(*star, "*", color=WHITE, markersize=13, markeredgecolor="#000")
         axes.set(title=title, xlabel=xlabel, aspect="equal")
         axes.grid(visible=False)
-    panels[0, 0].set_ylabel(ylabel)
+    panels[0].set_ylabel(ylabel)
     return figure
 
 
 def _planes(titles: Iterable[str], *, height: float) -> tuple[Figure, NDArray[Any]]:
     """Empty panels over (y1, y2), side by side, one per title."""
     titles = list(titles)
-    figure, panels = plt.subplots(1, len(titles), figsize=(8.4, height), sharey=True, squeeze=False)
-    for axes, title in zip(panels[0], titles, strict=True):
+    figure, panels = panel_row(len(titles), (8.4, height))
+    for axes, title in zip(panels, titles, strict=True):
         axes.set(title=title, xlabel="$y_1$", aspect="equal")
         axes.grid(False)
-    panels[0, 0].set_ylabel("$y_2$")
-    return figure, panels[0]
+    panels[0].set_ylabel("$y_2$")
+    return figure, panels

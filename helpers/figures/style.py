@@ -1,6 +1,6 @@
 """The book's one visual style: colours, and figures that follow the reader's theme.
 
-`show` turns a matplotlib figure into an SVG in which ink and paper are two colours that a style
+`svg` turns a matplotlib figure into an SVG in which ink and paper are two colours that a style
 sheet inside the picture swaps, so text stays legible in the page, in Colab and on GitHub.
 """
 
@@ -13,7 +13,6 @@ from typing import Any, ParamSpec
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-from IPython.display import SVG
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -67,17 +66,8 @@ def styled(draw: Callable[P, Figure]) -> Callable[P, Figure]:
     return wrapped
 
 
-def show(figure: Figure) -> SVG:
-    """The figure as an SVG that follows the reader's theme; the same bytes at every run.
-
-    >>> show(Figure()).data[:4]
-    '<svg'
-    """
-    return SVG(svg(figure))
-
-
 def svg(figure: Figure) -> str:
-    """What `show` shows, as text.
+    """The figure as an SVG that follows the reader's theme; the same bytes at every run.
 
     >>> svg(Figure())[-6:]
     '</svg>'
@@ -105,6 +95,12 @@ def panel_rows(count: int, columns: int, *, width: float) -> tuple[Figure, NDArr
     for axes in panels.flat[count:]:
         axes.remove()
     return figure, panels
+
+
+def panel_row(count: int, size: tuple[float, float]) -> tuple[Figure, NDArray[Any]]:
+    """`count` panels side by side, which share the vertical axis."""
+    figure, panels = plt.subplots(1, count, figsize=size, sharey=True, squeeze=False)
+    return figure, panels[0]
 
 
 def right_axis(axes: Axes) -> Axes:

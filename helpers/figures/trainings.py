@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from pandas import DataFrame
 
-from helpers.figures.style import INK, PLAYER_COLOURS, panel_rows, styled
+from helpers.figures.style import INK, PLAYER_COLOURS, panel_row, panel_rows, styled
 
 _TOP = 0.85  # top of the axes for losses: a little more than log 2
 
@@ -91,7 +91,8 @@ def cumulative(
         axes.set(xlabel=quantity, ylabel="", ylim=(-0.02, 1.02))
     for axes in panels[:, 0]:
         axes.set_ylabel("share of seeds")
-    panels[0, 0].legend(loc="upper left", fontsize=9)
+    # Above the panel, as no corner inside is free of curves for all data.
+    panels[0, 0].legend(loc="lower center", bbox_to_anchor=(0.5, 1), ncols=4, fontsize=9)
     return figure
 
 
@@ -110,10 +111,8 @@ def reached(found: DataFrame, *, marks: Mapping[str, float]) -> Figure:
     [('JS', 3), ('RS', 7)]
     """
     arms = list(dict.fromkeys(found["arm"]))
-    figure, panels = plt.subplots(
-        1, len(arms), figsize=(4.2 * len(arms), 3.8), sharey=True, squeeze=False
-    )
-    for axes, arm in zip(panels[0], arms, strict=True):
+    figure, panels = panel_row(len(arms), (4.2 * len(arms), 3.8))
+    for axes, arm in zip(panels, arms, strict=True):
         own = found[found["arm"] == arm]
         *_, mesh = axes.hist2d(
             own["least"],
@@ -128,8 +127,8 @@ def reached(found: DataFrame, *, marks: Mapping[str, float]) -> Figure:
         axes.plot([0, _TOP], [0, _TOP], color=INK, lw=1)
         axes.plot(marks[arm], marks[arm], "o", mfc="none", mec=PLAYER_COLOURS["D"], ms=13, mew=2)
         axes.set(title=arm, xlabel="least loss on the landscape")
-        figure.colorbar(mesh, ax=axes, label="records" if axes is panels[0, -1] else None)
-    panels[0, 0].set_ylabel("D's loss")
+        figure.colorbar(mesh, ax=axes, label="records" if axes is panels[-1] else None)
+    panels[0].set_ylabel("D's loss")
     return figure
 
 
@@ -180,14 +179,9 @@ def ranges(found: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]) -> 
     groups = list(
         dict.fromkeys(name for rows in found.values() for v in rows.values() for name in v)
     )
-    figure, panels = plt.subplots(
-        1,
-        len(found),
-        figsize=(2.2 + 2.3 * len(found), 1.1 + 0.22 * len(settings) * len(groups)),
-        sharey=True,
-        squeeze=False,
-    )
-    for axes, (quantity, rows) in zip(panels[0], found.items(), strict=True):
+    height = 1.1 + 0.22 * len(settings) * len(groups)
+    figure, panels = panel_row(len(found), (2.2 + 2.3 * len(found), height))
+    for axes, (quantity, rows) in zip(panels, found.items(), strict=True):
         for number, name in enumerate(groups):
             own = [k for k, setting in enumerate(settings) if name in rows[setting]]
             low, middle, high = np.transpose(
@@ -202,7 +196,7 @@ def ranges(found: Mapping[str, Mapping[str, Mapping[str, Sequence[float]]]]) -> 
                 label=name,
             )
         axes.set(xlabel=quantity)
-    panels[0, 0].set_yticks(range(len(settings)), settings)
-    panels[0, 0].invert_yaxis()
-    panels[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    panels[0].set_yticks(range(len(settings)), settings)
+    panels[0].invert_yaxis()
+    panels[-1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

@@ -20,22 +20,11 @@ from helpers.ledger import history, rules
 from helpers.ledger.boxes import MARKS, as_html, as_text, show_quantities, show_value
 from helpers.ledger.claims import OWN, PAPERS, all_claims, data_file, find
 from helpers.ledger.history import changes
-from helpers.ledger.notebooks import (
-    boxes_of,
-    collect,
-    glue,
-    show_box,
-)
+from helpers.ledger.notebooks import boxes_of, collect, glue, show_box
 from helpers.ledger.scoreboard import Row, count, scoreboard
 from helpers.ledger.standing import Standing, legacy_runs, standing
 from helpers.ledger.timings import timings
-from helpers.ledger.verdicts import (
-    PROFILES,
-    Judgement,
-    Record,
-    judge,
-    of_evidence,
-)
+from helpers.ledger.verdicts import PROFILES, Judgement, Record, judge, of_evidence
 
 __all__ = [
     "MARKS",  # mark and colour of each verdict

@@ -97,14 +97,11 @@ def show_quantities(made: Record) -> Iterator[tuple[dict[str, Any], str, str]]:
             yield quantity, rules.describe(quantity), ours
 
 
-def as_html(
-    made: Record, *, anchor: bool = True, source: str = "", live: Record | None = None
-) -> str:
+def as_html(made: Record, *, source: str = "", live: Record | None = None) -> str:
     """The verdict box: its styles are inline, its colours translucent, so it is legible anywhere.
 
     Args:
         made: what is judged.
-        anchor: whether links can lead to the box; a page has one such box per claim.
         source: of the numbers, printed below them.
         live: what the page itself has measured, folded, beside them.
 
@@ -114,9 +111,8 @@ def as_html(
     """
     claim = find(made.claim)
     mark, colour = MARKS[made.verdict]
-    place = f' id="claim-{made.claim}"' if anchor else ""
     return (
-        f'<div class="verdict"{place} style="border-left:.3rem solid {colour};'
+        f'<div class="verdict" id="claim-{made.claim}" style="border-left:.3rem solid {colour};'
         f'background:{colour}1c;border-radius:.25rem;padding:.6rem 1rem;margin:.5rem 0">'
         f"<strong>{mark} {made.claim}: {escape(made.said)}</strong><br>"
         f"{escape(claim['claim'])} <em>({PAPERS[claim['paper']]}, {escape(claim['place'])})</em>"

@@ -47,11 +47,7 @@ def all_claims() -> dict[str, dict[str, Any]]:
 
 
 def by_id(stored: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Claims by id.
-
-    Raises:
-        ValueError: for an id used twice, a claim without a source, a quantity named twice or
-            without words for what is measured, and an unknown rule; it names the claim.
+    """Claims by id; a ValueError names one with a double id, no source, or a quantity amiss.
 
     >>> claim = {"id": "C99", "claim": "A sentence.", "place": "", "quantities": []}
     >>> by_id([claim])

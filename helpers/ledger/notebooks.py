@@ -64,7 +64,7 @@ def collect(notebook: Mapping[str, Any]) -> Iterator[Record]:
     >>> list(collect({"cells": []}))
     []
     """
-    return map(Record.from_json, _stored(notebook, _RECORD))
+    return (Record.from_json(stored) for stored, _ in _stored(notebook))
 
 
 def boxes_of(notebook: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -73,17 +73,13 @@ def boxes_of(notebook: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     >>> list(boxes_of({"cells": []}))
     []
     """
-    for output in _outputs(notebook):
-        if stored := output.get("metadata", {}).get(_RECORD):
-            yield stored["claim"], "".join(output["data"]["text/plain"])
+    for stored, output in _stored(notebook):
+        yield stored["claim"], "".join(output["data"]["text/plain"])
 
 
-def _stored(notebook: Mapping[str, Any], key: str) -> Iterator[dict[str, Any]]:
-    for output in _outputs(notebook):
-        if stored := output.get("metadata", {}).get(key):
-            yield stored
-
-
-def _outputs(notebook: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _stored(notebook: Mapping[str, Any]) -> Iterator[tuple[dict[str, Any], Mapping[str, Any]]]:
+    """The live runs that `show_box` has stored, each with its output."""
     for cell in notebook["cells"]:
-        yield from cell.get("outputs", [])
+        for output in cell.get("outputs", []):
+            if stored := output.get("metadata", {}).get(_RECORD):
+                yield stored, output

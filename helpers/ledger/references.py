@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.stats import binom
 
 from helpers.ledger.claims import data_file
 from helpers.ledger.verdicts import Record
@@ -129,11 +128,7 @@ def compare(chapter: str, record: Record, *, seed: int, device: str) -> tuple[li
 
 
 def reference(chapter: str) -> dict[tuple[str, str], Number]:
-    """The numbers of a chapter as they came with the package, by claim and quantity.
-
-    >>> reference("two_point_landscape")["C14", "supremum_to_1e6"].value
-    1000000.0
-    """
+    """The numbers of a chapter as they came with the package, by claim and quantity."""
     try:
         path = data_file(f"references/{chapter}.json")
     except FileNotFoundError:
@@ -142,22 +137,5 @@ def reference(chapter: str) -> dict[tuple[str, str], Number]:
 
 
 def listed(value: Value) -> list[float]:
-    """The entries of a value; a single number counts as one.
-
-    >>> listed(2.0)
-    [2.0]
-    """
+    """The entries of a value; a single number counts as one."""
     return value if isinstance(value, list) else [value]
-
-
-def median_interval(values: Value) -> tuple[float, float] | None:
-    """The 95% interval of a median by order statistics; None for fewer than six numbers.
-
-    >>> median_interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
-    (1.0, 6.0)
-    >>> median_interval([1.0, 2.0]) is None
-    True
-    """
-    ordered = sorted(listed(values))
-    low = int(binom.ppf(0.025, len(ordered), 0.5))
-    return (ordered[low - 1], ordered[-low]) if low else None

@@ -64,16 +64,9 @@ def standing(
 
 
 def joined(parts: Sequence[tuple[Record, str]]) -> Record | None:
-    """What several chapters measured for one claim, as one record.
+    """What several chapters measured for one claim, as one record; each part names its chapter.
 
-    Args:
-        parts: each with the name of its chapter.
-
-    Raises:
-        ValueError: if a quantity is recorded twice.
-
-    >>> joined([]) is None
-    True
+    A ValueError if a quantity is recorded twice.
     """
     if len(parts) < 2:
         return parts[0][0] if parts else None
@@ -87,11 +80,7 @@ def joined(parts: Sequence[tuple[Record, str]]) -> Record | None:
 
 
 def by_claim(runs: Sequence[Mapping[str, Any]]) -> dict[str, list[Legacy]]:
-    """The records of runs of data/recorded, by claim.
-
-    >>> by_claim([])
-    {}
-    """
+    """The records of runs of data/recorded, by claim."""
     found: dict[str, list[Legacy]] = {}
     for run in runs:
         for made in map(Record.from_json, run["records"]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from helpers.inputs import shown
 from helpers.ledger import rules
@@ -63,14 +63,13 @@ class Record:
         return judge(stored["claim"], values, profile=stored["profile"], note=note)
 
 
-class Judgement(Protocol):
+@dataclass(frozen=True)
+class Judgement:
     """What evidence makes of a claim; `helpers.evidence.judged` gives it."""
 
-    @property
-    def record(self) -> Record: ...
-
-    @property
-    def source(self) -> str: ...  # size, seeds, device, date, as a page prints them
+    record: Record
+    source: str  # size, seeds, device, date and reading, as a page prints them
+    size: str = ""  # the smallest of its experiments' sizes
 
 
 def judge(

@@ -27,11 +27,7 @@ def provenance(device: torch.device | str = "cpu") -> dict[str, str]:
 
 
 def commit() -> str:
-    """The commit of the checkout, "-dirty" if changed; of an installed package its version.
-
-    >>> bool(commit())
-    True
-    """
+    """The commit of the checkout, "-dirty" if changed; of an installed package its version."""
     root = Path(__file__).resolve().parents[2]
     if (root / ".git").exists():
         git = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=12"]

@@ -22,11 +22,6 @@ def copied(net: Net) -> Net:
 
     They may lie anywhere: among attributes and buffers, in lists, in objects behind hooks. The
     network itself is not changed, and its parameters are parameters of the copy too.
-
-    >>> net = nn.Linear(2, 2)
-    >>> net.seen = net(torch.ones(1, 2))
-    >>> copied(net).seen.requires_grad
-    False
     """
     with _Detaching():
         return copy.deepcopy(net)

@@ -92,14 +92,7 @@ class PassSettings:
 class FunctionalNet:
     """A network as a pure function of its flat weights: those that require grad.
 
-    Args:
-        net: the network, which is copied.
-        player: its name in messages.
-        settings: what is held, and how.
-
-    >>> net = FunctionalNet(nn.Linear(2, 1), "D", PassSettings())
-    >>> net(torch.ones(3), torch.ones(4, 2)).shape
-    torch.Size([4, 1])
+    The network is copied; `player` is its name in messages.
     """
 
     def __init__(self, net: nn.Module, player: str, settings: PassSettings) -> None:
@@ -268,17 +261,17 @@ def signature(net: nn.Module) -> tuple[Any, ...]:
                 for k, w in module._parameters.items()
             ),
             tuple((k, _setting(b)) for k, b in module._buffers.items()),
-            tuple(type(hook) for hooks in _hooks(module) for hook in hooks.values()),
+            tuple(
+                type(hook)
+                for kind in ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks")
+                for hook in getattr(module, kind).values()
+            ),
         )
         for name, module in net.named_modules(remove_duplicate=False)
     )
 
 
 _PLUMBING = {name for name in vars(nn.Module()) if name != "training"}
-
-
-def _hooks(module: nn.Module) -> list[dict[int, Any]]:
-    return [module._forward_pre_hooks, module._forward_hooks, module._backward_hooks]
 
 
 def _setting(value: Any) -> Any:

@@ -17,7 +17,6 @@ def dcgan(
     latent: int = 100,
     width: int = 64,
     channels: int = 1,
-    biases: bool = False,
     normed: bool = True,
     batch_normed: bool = False,
 ) -> Players:
@@ -33,8 +32,6 @@ def dcgan(
         latent: dimension of the latents.
         width: channels next to the image, in both players.
         channels: of the images.
-        biases: whether G's last convolution and all of D's have biases, with torch's
-            initialisation, as in the released train_mnist.py.
         normed: whether D has spectral norm.
         batch_normed: whether D has batch norm after its second and third convolutions, as in
             Radford et al. 2016, in place of spectral norm.
@@ -44,8 +41,6 @@ def dcgan(
 
     >>> [sum(p.numel() for p in net.parameters()) for net in dcgan(seed=0)]
     [1066880, 660480]
-    >>> [sum(p.numel() for p in net.parameters()) for net in dcgan(seed=0, biases=True)]
-    [1066881, 660929]
     """
     latent, width = whole_number("latent", latent, 1), whole_number("width", width, 1)
     channels = whole_number("channels", channels, 1)
@@ -53,8 +48,8 @@ def dcgan(
         raise ValueError("D has spectral norm or batch norm, got both normed and batch_normed")
     with seeded(seed):
         return Players(
-            _dcgan_generator(latent, width, channels, biases),
-            _dcgan_discriminator(width, channels, biases, normed, batch_normed),
+            _dcgan_generator(latent, width, channels),
+            _dcgan_discriminator(width, channels, normed, batch_normed),
         )
 
 
@@ -93,7 +88,7 @@ def dense_image_nets(
     return Players(nn.Sequential(*up), nn.Sequential(*down))
 
 
-def _dcgan_generator(latent: int, width: int, channels: int, biases: bool) -> nn.Sequential:
+def _dcgan_generator(latent: int, width: int, channels: int) -> nn.Sequential:
     layers: list[nn.Module] = [nn.Unflatten(1, (latent, 1, 1))]
     sizes = [latent, 4 * width, 2 * width, width]
     for before, after in pairwise(sizes):
@@ -101,24 +96,24 @@ def _dcgan_generator(latent: int, width: int, channels: int, biases: bool) -> nn
         up = nn.ConvTranspose2d(before, after, 4, stride, padding, bias=False)
         nn.init.normal_(up.weight, 0.0, 0.02)
         layers += [up, _batch_norm(after), nn.ReLU()]
-    last = nn.ConvTranspose2d(width, channels, 4, 2, 1, bias=biases)
+    last = nn.ConvTranspose2d(width, channels, 4, 2, 1, bias=False)
     nn.init.normal_(last.weight, 0.0, 0.02)
     return nn.Sequential(*layers, last, nn.Tanh())
 
 
 def _dcgan_discriminator(
-    width: int, channels: int, biases: bool, normed: bool, batch_normed: bool
+    width: int, channels: int, normed: bool, batch_normed: bool
 ) -> nn.Sequential:
     layers: list[nn.Module] = []
     sizes = [channels, width, 2 * width, 4 * width]
     for before, after in pairwise(sizes):
-        down = nn.Conv2d(before, after, 4, 2, 1, bias=biases)
+        down = nn.Conv2d(before, after, 4, 2, 1, bias=False)
         nn.init.normal_(down.weight, 0.0, 0.02)
         layers.append(spectral_norm(down) if normed else down)
         if batch_normed and len(layers) > 1:
             layers.append(_batch_norm(after))
         layers.append(nn.LeakyReLU(0.2))
-    last = nn.Conv2d(4 * width, 1, 4, 1, 0, bias=biases)
+    last = nn.Conv2d(4 * width, 1, 4, 1, 0, bias=False)
     nn.init.normal_(last.weight, 0.0, 0.02)
     return nn.Sequential(*layers, last, nn.Flatten(0))
 

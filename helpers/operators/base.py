@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
-from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 
 from helpers.inputs import shown
@@ -60,19 +59,6 @@ class Operator(ABC):
         columns = [self._columns(part) for part in eye.split(_COLUMNS, dim=1)]
         return torch.cat(columns, dim=1).to(self.dtype)
 
-    def as_scipy(self) -> LinearOperator:
-        """The same products on numpy vectors, for scipy's sparse eigensolvers."""
-
-        def on_numpy(product: Product) -> Callable[..., Any]:
-            return lambda u: product(torch.from_numpy(np.array(u.ravel()))).cpu().numpy()
-
-        return LinearOperator(
-            self.shape,
-            matvec=on_numpy(self.matvec),
-            rmatvec=on_numpy(self.rmatvec),
-            dtype=torch.empty(0, dtype=self.dtype, device="cpu").numpy().dtype,
-        )
-
     def _given(self, product: Product, u: Tensor, ndim: int) -> Tensor:
         n = len(self.like)
         if not isinstance(u, Tensor):
@@ -88,8 +74,8 @@ class Operator(ABC):
     @abstractmethod
     def _transposed_times(self, u: Tensor) -> Tensor: ...
 
-    @abstractmethod
-    def _times_many(self, U: Tensor) -> Tensor: ...
+    def _times_many(self, U: Tensor) -> Tensor:
+        return torch.stack([self._times(u) for u in U.T], dim=1)  # in the memory of one vector
 
     def _columns(self, U: Tensor) -> Tensor:
         """As `_times_many`, where the same number of vectors will not come again."""

@@ -108,16 +108,13 @@ class Derivative(Operator):
             return self._program(U)(U)
         if self.route == "recomputed":
             return self._along_many(U)
-        return self._one_by_one(U)
+        return super()._times_many(U)
 
     def _columns(self, U: Tensor) -> Tensor:
         # Not worth a trace of its own. But a matrix in bfloat16 is rounded as its products are, and
         # "retained" goes back through its graph, as the other ways may be wrong.
         by_one = self.route in ("bfloat16", "retained")
-        return self._one_by_one(U) if by_one else self._along_many(U)
-
-    def _one_by_one(self, U: Tensor) -> Tensor:
-        return torch.stack([self._times(u) for u in U.T], dim=1)  # in the memory of one vector
+        return super()._times_many(U) if by_one else self._along_many(U)
 
     def _along_many(self, U: Tensor) -> Tensor:
         with torch.inference_mode(False):

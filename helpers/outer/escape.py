@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import label, minimum_filter
+from scipy.ndimage import generate_binary_structure, minimum_filter
 from scipy.sparse import csr_matrix, diags
 from scipy.sparse.linalg import spsolve
 
@@ -86,16 +86,7 @@ def barrier(values: ArrayLike, goals: ArrayLike, row: int, column: int) -> float
     heights, ends = _grid(values, goals)
     rows, columns = heights.shape
     place = whole_number("row", row, 0, rows - 1), whole_number("column", column, 0, columns - 1)
-    levels = np.unique(heights[heights >= heights[place]])
-    low, high = 0, len(levels) - 1
-    while low < high:  # the lowest level under which both lie in one piece
-        level = (low + high) // 2
-        pieces, _ = label(heights <= levels[level])
-        if (pieces[ends] == pieces[place]).any():
-            high = level
-        else:
-            low = level + 1
-    return float(levels[low] - heights[place])
+    return float(_rises(heights, ends, generate_binary_structure(2, 1))[place])
 
 
 def barriers(values: ArrayLike, goals: ArrayLike) -> NDArray[np.float64]:
@@ -119,9 +110,16 @@ def barriers(values: ArrayLike, goals: ArrayLike) -> NDArray[np.float64]:
     array([2., 0., 0., 0.])
     """
     heights, ends = _grid(values, goals, dimensions=None)
+    return _rises(heights, ends, generate_binary_structure(heights.ndim, heights.ndim))
+
+
+def _rises(
+    heights: NDArray[np.float64], ends: NDArray[np.bool_], steps: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """(...) the least rise from each node to an end, by steps to the neighbours of a footprint."""
     level = np.where(ends, heights, np.inf)  # the lowest pass so far; it only falls
     while True:
-        lower = np.maximum(heights, minimum_filter(level, size=3, mode="nearest"))
+        lower = np.maximum(heights, minimum_filter(level, footprint=steps, mode="nearest"))
         if np.array_equal(lower, level):
             return level - heights
         level = lower

@@ -182,16 +182,7 @@ def on_cycle(successor: NDArray[np.intp]) -> NDArray[np.bool_]:
 
     After at least as many steps as there are nodes, every walk is on a cycle, and walks started
     on a cycle permute it. So the image of that many steps, reached by repeated squaring, is the
-    set of cycle nodes.
-
-    Args:
-        successor: (..., m) the node each node points to; node m - 1 is the sink.
-
-    Returns:
-        (..., m - 1) boolean array.
-
-    Raises:
-        ValueError: for values that are not numbers of nodes.
+    set of cycle nodes. From (..., m), the node that each points to, to (..., m - 1).
 
     >>> on_cycle(np.array([1, 0, 0, 3]))  # 0 <-> 1, and 2 -> 0
     array([ True,  True, False])
@@ -214,11 +205,7 @@ def on_cycle(successor: NDArray[np.intp]) -> NDArray[np.bool_]:
 
 
 def check_points(x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return two point sets as finite float64 arrays of one shape (n, d), or raise ValueError.
-
-    >>> check_points([0, 4], [0, 0])[0].shape
-    (2, 1)
-    """
+    """Return two point sets as finite float64 arrays of one shape (n, d), or raise ValueError."""
     x, y = real_array("x", x, finite=False), real_array("y", y, finite=False)
     if x.ndim not in (1, 2) or x.shape != y.shape:
         raise ValueError(f"x and y must both be (n,) or (n, d); got shapes {x.shape} and {y.shape}")

@@ -70,11 +70,7 @@ def load_inception(path: str | Path | None = None, *, sha: str = _SHA) -> Classi
 
 
 def inception() -> nn.Module:
-    """Torchvision's net with 1,008 classes, before its blocks pool as TensorFlow's do.
-
-    >>> inception().fc.out_features
-    1008
-    """
+    """Torchvision's net with 1,008 classes, before its blocks pool as TensorFlow's do."""
     from torchvision.models import inception_v3  # it takes seconds to import
 
     options = {"aux_logits": False, "init_weights": False, "transform_input": False}

@@ -60,11 +60,7 @@ def inception_score(classifier: Classifier, images: Tensor) -> float:
 
 
 def score_of_logits(logits: Tensor) -> float:
-    """`inception_score` of images whose logits (n, classes) a classifier has given already.
-
-    >>> round(score_of_logits(torch.zeros(4, 10)), 6)
-    1.0
-    """
+    """`inception_score` of images whose logits (n, classes) a classifier has given already."""
     logits = logits.cpu().double()
     # Torchmetrics warns about the memory it takes, and torch about the deviation of one split.
     # Torchmetrics draws from the CPU's global generator; torch.manual_seed would seed GPUs as well.
@@ -103,11 +99,7 @@ def frechet_distance(classifier: Classifier, reals: Tensor, fakes: Tensor) -> fl
 
 
 def distance_of_features(reals: Tensor, fakes: Tensor) -> float:
-    """`frechet_distance` of images whose features (n, d) a classifier has given already.
-
-    >>> round(distance_of_features(torch.tensor([[0.0], [2.0]]), torch.tensor([[3.0], [5.0]])), 6)
-    9.0
-    """
+    """`frechet_distance` of images whose features (n, d) a classifier has given already."""
     # Torchmetrics rounds what it finds to the precision of the features.
     features = [each.cpu().double() for each in (reals, fakes)]
     read: Any = nn.Identity()

@@ -166,16 +166,8 @@ def train_one_cycle(
 def changed(images: Tensor, shift: int, random: np.random.Generator) -> Tensor:
     """(n, channels, height, width): each image shifted, and flipped from left to right or not.
 
-    Pixels that a shift leaves empty mirror those inside.
-
-    Args:
-        images: (n, channels, height, width).
-        shift: pixels, at most, to each side and up or down.
-        random: what shifts and flips are drawn from.
-
-    >>> image = torch.arange(3.0).expand(1, 1, 3, 3)
-    >>> changed(image, 0, np.random.default_rng(2))[0, 0, 0]
-    tensor([2., 1., 0.])
+    Shifts are of `shift` pixels at most, to each side and up or down; pixels that one leaves empty
+    mirror those inside.
     """
     count, _, height, width = images.shape
     padded = pad(images, (shift,) * 4, mode="reflect") if shift else images

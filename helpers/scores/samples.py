@@ -45,9 +45,7 @@ class ImageScores:
         }
 
 
-def image_scores(
-    judge: Classifier, reals: ImageSet | Tensor, fakes: Tensor, *, label: str = ""
-) -> ImageScores:
+def image_scores(judge: Classifier, reals: ImageSet | Tensor, fakes: Tensor) -> ImageScores:
     """All scores of samples beside real images.
 
     Args:
@@ -55,7 +53,6 @@ def image_scores(
         reals: a set, or its images (n, channels, height, width), which the judge has not learnt,
             in an order that tells nothing.
         fakes: (m, channels, height, width) in [-1, 1].
-        label: in place of that of `label_of`.
 
     Raises:
         ValueError: for images that the judge refuses, and fewer than four.
@@ -70,7 +67,7 @@ def image_scores(
     """
     images = reals.images if isinstance(reals, ImageSet) else reals
     features, logits = judge.both(fakes)
-    label = label or label_of(judge, reals, fakes)
+    label = label_of(judge, reals, fakes)
     return scores_of_features(judge.features(images), features, logits, label=label)
 
 
@@ -80,11 +77,6 @@ def scores_of_features(
     """`image_scores` of images whose features and logits a judge has given already.
 
     Precision and recall are those of the first images, as many of either kind.
-
-    Args:
-        reals: (n, d) features.
-        features, logits: (m, d) and (m, classes) of the samples.
-        label: what they were taken with.
     """
     few = min(len(reals), len(features))
     precision, recall = precision_and_recall(reals[:few], features[:few])

@@ -25,14 +25,7 @@ _MADE = "python -m helpers.experiments.residual_judge"
 
 
 def sha256_of(path: str | Path) -> str:
-    """The SHA-256 of a file, as ``sha256sum`` prints it.
-
-    Raises:
-        FileNotFoundError: if there is no such file.
-
-    >>> len(sha256_of(__file__))
-    64
-    """
+    """The SHA-256 of a file, as ``sha256sum`` prints it; a FileNotFoundError if there is none."""
     path = Path(path).expanduser()
     if not path.is_file():
         raise FileNotFoundError(f"no file of weights {path}")
@@ -42,19 +35,8 @@ def sha256_of(path: str | Path) -> str:
 def put_weights(net: nn.Module, weights: Mapping[str, Tensor], path: str | Path) -> None:
     """Put weights and buffers, converted to the net's dtypes, into a net of the same shapes.
 
-    Args:
-        net: it is changed.
-        weights: by the names of the net's `state_dict`; batch norm's counts of batches may be left
-            out.
-        path: where they are from, for the error.
-
-    Raises:
-        ValueError: for weights of another net; it names the first that does not fit.
-
-    >>> put_weights(nn.Linear(2, 1), {"weight": torch.ones(1, 3)}, "a.pt")
-    Traceback (most recent call last):
-    ...
-    ValueError: a.pt has weights of another net: weight is (1, 2) in this one and (1, 3) in the file
+    Batch norm's counts of batches may be missing. A ValueError names `path` and the first that does
+    not fit; the net is then as it was.
     """
     own = {
         name: part
@@ -79,16 +61,7 @@ def put_weights(net: nn.Module, weights: Mapping[str, Tensor], path: str | Path)
 def read_weights(path: str | Path) -> Any:
     """What a file of weights holds, by torch's reader that runs no code.
 
-    Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: for a file that is no such thing, or damaged.
-
-    >>> from tempfile import TemporaryDirectory
-    >>> with TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "a.pt"
-    ...     torch.save({"weight": torch.zeros(1)}, path)
-    ...     read_weights(path)
-    {'weight': tensor([0.])}
+    A FileNotFoundError if there is no such file, a ValueError if it is damaged or something else.
     """
     path = Path(path).expanduser()
     if not path.is_file():

@@ -1,17 +1,17 @@
 """Eigenvalues of operators that are known only by their products."""
 
-from helpers.spectra.arnoldi import GameEigenvalues, game_eigenvalues
+from helpers.spectra.arnoldi import game_eigenvalues
 from helpers.spectra.cloud import RitzCloud, ritz_cloud
 from helpers.spectra.density import SpectralDensity, blurred, slq_density
 from helpers.spectra.lanczos import Tridiagonal, lanczos
 from helpers.spectra.members import MemberPairs, member_eigenpairs
-from helpers.spectra.pairs import EigenPairs, top_eigenpairs
+from helpers.spectra.pairs import top_eigenpairs
+from helpers.spectra.search import EigenPairs
 from helpers.spectra.unseen import CHANCE, NotConverged
 
 __all__ = [
     "CHANCE",  # how often a leading eigenvalue may be missed
     "EigenPairs",  # eigenvalues, eigenvectors, and how well they fit
-    "GameEigenvalues",  # eigenvalues of a general operator, and how well they fit
     "MemberPairs",  # eigenvalues and eigenvectors of S operators, and how well they fit
     "NotConverged",  # a search that did not find all that it was to find
     "RitzCloud",  # Ritz values with their weights, and a density in the plane

@@ -7,7 +7,6 @@ that is wanted: where stability is the question, the eigenvalues of smallest rea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,8 +16,7 @@ from scipy.linalg.lapack import dtrsen
 from torch import Tensor
 
 from helpers.operators import Operator
-from helpers.spectra.lanczos import check_count
-from helpers.spectra.search import Small, leading_pairs
+from helpers.spectra.search import EigenPairs, Small, leading_pairs
 from helpers.spectra.unseen import CHANCE, Region, Size
 
 # The size that puts eigenvalues in order, as scipy names it, and the border of those whose size
@@ -35,16 +33,6 @@ _ORDERS = {
 }
 
 
-@dataclass(frozen=True, eq=False)
-class GameEigenvalues:
-    """Eigenvalues of a general operator, and how well they fit."""
-
-    values: NDArray[np.complex128]  # (k,) in the chosen order
-    vectors: Tensor  # (n, k) complex unit columns
-    residuals: NDArray[np.float64]  # (k,) |J x - t x|, in the units of the eigenvalues
-    products: int  # number that the search took
-
-
 def game_eigenvalues(
     operator: Operator,
     k: int,
@@ -56,7 +44,7 @@ def game_eigenvalues(
     room: int | None = None,
     most: int | None = None,
     chance: float | None = CHANCE,
-) -> GameEigenvalues:
+) -> EigenPairs:
     """The first k eigenvalues of a game's Jacobian, or any operator, in a chosen order.
 
     Where the operator is normal, the chance that one of them is too low, in the order, by more than
@@ -85,12 +73,9 @@ def game_eigenvalues(
     >>> game_eigenvalues(Matrix([[1.0, 2.0], [-2.0, 1.0]]), 2).values.round(6)
     array([1.+2.j, 1.-2.j])
     """
-    check_count("k", k, operator.shape[0])
-    if which not in _ORDERS:
-        raise ValueError(f"which is one of {', '.join(_ORDERS)}, got {which!r}")
     small = Small(eig, _first, _wanted_schur, extra=1)
     search = (seed, tolerance, start, room, most, chance)
-    return GameEigenvalues(*leading_pairs(operator, k, _ORDERS[which], small, *search))
+    return leading_pairs(operator, k, which, _ORDERS, small, *search)
 
 
 def _first(values: NDArray[Any], size: Size, k: int, rounding: float) -> NDArray[np.intp]:

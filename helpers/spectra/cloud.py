@@ -13,19 +13,18 @@ where the outermost eigenvalues are, and no more. ``cancellation`` tells when J 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy.stats import norm
 from tqdm import tqdm
 
+from helpers.inputs import whole_number
 from helpers.operators import Operator
 from helpers.spectra.density import probe_vector
 from helpers.spectra.krylov import Krylov
-from helpers.spectra.lanczos import check_count
 
 _POINTS = 120  # per side of the grid
 
@@ -44,32 +43,22 @@ class RitzCloud:
     standard_error: NDArray[np.float64]  # (g, h) of that mean; NaN for a single probe
 
 
-def ritz_cloud(
-    operator: Operator,
-    probes: int = 10,
-    steps: int = 80,
-    *,
-    seed: int,
-    sigma: float | None = None,
-    grid: tuple[ArrayLike, ArrayLike] | None = None,
-) -> RitzCloud:
+def ritz_cloud(operator: Operator, probes: int = 10, steps: int = 80, *, seed: int) -> RitzCloud:
     """Estimate where the eigenvalues of a game's Jacobian lie in the complex plane.
 
     The module says how far the estimate can be trusted. A weight is the size of ``s_i t_i``, with
     s_i and t_i the first entries of the right and left eigenvectors of M; weights are scaled to sum
-    to 1. Where J is normal these are the weights of the mean itself.
+    to 1. Where J is normal these are the weights of the mean itself. The density blurs each Ritz
+    value by 2% of the spectrum's extent, on a grid over them and three sigma beyond.
 
     Args:
         operator: a Jacobian, or any operator (n, n).
         probes: number of random start vectors, with entries +-1.
         steps: products per probe, at most n.
         seed: for the probes, as in `slq_density`.
-        sigma: standard deviation of the Gaussians; 2% of the spectrum's extent by default.
-        grid: real and imaginary parts where the density is wanted; by default 120 each, over the
-            Ritz values and three sigma beyond.
 
     Raises:
-        ValueError: for counts out of range, a bad sigma or grid.
+        ValueError: for counts out of range.
         FloatingPointError: for a product that is not finite, naming the step.
 
     >>> from helpers.operators import Matrix
@@ -77,9 +66,8 @@ def ritz_cloud(
     >>> found.values.round(6) + 0.0
     array([[0.+2.j, 0.-2.j]])
     """
-    check_count("steps", steps, operator.shape[0])
-    check_count("probes", probes, 2**31)
-    _check(sigma, grid)  # before the work
+    steps = whole_number("steps", steps, 1, operator.shape[0])
+    probes = whole_number("probes", probes, 1)
     values = np.zeros((probes, steps), dtype=complex)
     weights, cancellation = np.zeros((probes, steps)), np.zeros(probes)
     for number in tqdm(range(probes), desc="probes", disable=None):
@@ -92,7 +80,10 @@ def ritz_cloud(
         values[number] = np.pad(found, (0, steps - len(found)), mode="edge")
         weights[number, : len(found)] = sizes / sizes.sum()
         cancellation[number] = sizes.sum()
-    sigma, real, imaginary = _frame(values, sigma, grid)
+    parts = values.real, values.imag
+    sigma = float(0.02 * max(max(np.ptp(part) for part in parts), np.abs(values).max()) or 1.0)
+    reach = 3 * sigma
+    real, imaginary = (np.linspace(p.min() - reach, p.max() + reach, _POINTS) for p in parts)
     each = np.array(
         [_smooth(*row, real, imaginary, sigma) for row in zip(values, weights, strict=True)]
     )
@@ -107,32 +98,6 @@ def ritz_cloud(
         each.mean(axis=0),
         spread / np.sqrt(probes),
     )
-
-
-def _check(sigma: float | None, grid: tuple[ArrayLike, ArrayLike] | None) -> None:
-    if sigma is not None and not 0 < sigma < np.inf:
-        raise ValueError(f"sigma must be positive and finite, got {sigma}")
-    axes = [] if grid is None else [np.asarray(axis, dtype=np.float64) for axis in grid]
-    if grid is not None and len(axes) != 2:
-        raise ValueError(f"a grid is two rows of finite numbers, got {len(axes)}")
-    for axis in axes:
-        if axis.ndim != 1 or not np.isfinite(axis).all():
-            raise ValueError(f"a grid is two rows of finite numbers, got shape {axis.shape}")
-
-
-def _frame(
-    values: NDArray[Any], sigma: float | None, grid: tuple[ArrayLike, ArrayLike] | None
-) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-    """Sigma and the two grids, as given or by default."""
-    parts = values.real, values.imag
-    if sigma is None:
-        sigma = 0.02 * max(max(np.ptp(part) for part in parts), np.abs(values).max()) or 1.0
-    axes: Sequence[ArrayLike] | None = grid
-    if axes is None:
-        reach = 3 * sigma
-        axes = [np.linspace(p.min() - reach, p.max() + reach, _POINTS) for p in parts]
-    real, imaginary = (np.asarray(axis, dtype=np.float64) for axis in axes)
-    return float(sigma), real, imaginary
 
 
 def _smooth(

@@ -25,8 +25,9 @@ from scipy.stats import norm
 from tqdm import tqdm
 
 from helpers.checkpoints import checkpoint_path
+from helpers.inputs import whole_number
 from helpers.operators import Operator
-from helpers.spectra.lanczos import check_choice, check_count, check_symmetric, lanczos
+from helpers.spectra.lanczos import check_symmetric, lanczos
 from helpers.spectra.unfinished import Unfinished
 
 _POINTS = 1000  # of a grid
@@ -99,15 +100,14 @@ def slq_density(
     array([0., 1., 2., 3.])
     """
     check_symmetric(operator)
-    check_count("steps", steps, operator.shape[0])
-    check_count("probes", probes, 2**31)
+    steps = whole_number("steps", steps, 1, operator.shape[0])
+    probes = whole_number("probes", probes, 1)
     _check(sigma, grid)  # before the work
     if batch_size is None:
         batch_size = probes if operator.device.type == "cuda" else 1
-    check_count("batch_size", batch_size, 2**31)
+    batch_size = whole_number("batch_size", batch_size, 1)
     if reorthogonalise is None:
         reorthogonalise = steps * operator.shape[0] * operator.dtype.itemsize <= _MOST
-    check_choice(reorthogonalise)
     names = ("seed", "steps", "batch_size", "reorthogonalise")
     run = dict(zip(names, (seed, steps, batch_size, reorthogonalise), strict=True))
     path, found = checkpoint_path(checkpoint), Unfinished()
@@ -117,9 +117,9 @@ def slq_density(
     with tqdm(total=probes, initial=len(found.nodes), desc="probes", disable=None) as bar:
         for first in range(len(found.nodes), probes, batch_size):
             batch = range(first, min(first + batch_size, probes))
-            for each in lanczos(
-                operator, _starts(operator, seed, batch), steps, reorthogonalise=reorthogonalise
-            ):
+            starts = [probe_vector(operator, seed, number) for number in batch]
+            together = starts[0] if len(starts) == 1 else torch.stack(starts, dim=1)
+            for each in lanczos(operator, together, steps, reorthogonalise=reorthogonalise):
                 row, weight = each.nodes_and_weights()
                 short = (0, steps - len(row))  # of a run that ended early
                 found.nodes.append(np.pad(row, short, mode="edge"))
@@ -146,13 +146,6 @@ def probe_vector(operator: Operator, seed: int, number: int) -> torch.Tensor:
     drawn *= 2  # in place: of ten million weights they are 80 MB
     drawn -= 1
     return torch.from_numpy(drawn).to(operator.device, operator.dtype)
-
-
-def _starts(operator: Operator, seed: int, batch: range) -> torch.Tensor:
-    """(n,), or (n, k) for several."""
-    if len(batch) == 1:
-        return probe_vector(operator, seed, batch[0])
-    return torch.stack([probe_vector(operator, seed, number) for number in batch], dim=1)
 
 
 def _check(sigma: float | None, grid: ArrayLike | None) -> None:

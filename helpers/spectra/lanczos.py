@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh_tridiagonal
 from torch import Tensor
 
-from helpers.inputs import shown
+from helpers.inputs import shown, whole_number
 from helpers.operators import Operator
 from helpers.spectra.basis import Basis, LastTwo, Products, check_product
 
@@ -81,8 +81,9 @@ def lanczos(
     """
     check_symmetric(operator)
     n = operator.shape[0]
-    check_count("steps", steps, n)
-    check_choice(reorthogonalise)
+    steps = whole_number("steps", steps, 1, n)
+    if not isinstance(reorthogonalise, bool):
+        raise ValueError(f"reorthogonalise is True or False, got {shown(reorthogonalise)}")
     starts = starts.to(operator.device, operator.dtype)
     if starts.ndim not in (1, 2) or len(starts) != n or not starts.numel():
         raise ValueError(f"starts are ({n},) or ({n}, k), got {tuple(starts.shape)}")
@@ -109,18 +110,6 @@ def check_symmetric(operator: Operator) -> None:
             "this method needs a symmetric operator, such as a Hessian; for a game's Jacobian "
             "there are game_eigenvalues and ritz_cloud"
         )
-
-
-def check_count(name: str, count: int, most: int) -> None:
-    """Raise a ValueError unless the count is a whole number from 1 to most."""
-    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= most:
-        raise ValueError(f"{name} must be a whole number from 1 to {most}, got {count!r}")
-
-
-def check_choice(reorthogonalise: object) -> None:
-    """Raise a ValueError for what is neither True nor False."""
-    if not isinstance(reorthogonalise, bool):
-        raise ValueError(f"reorthogonalise is True or False, got {shown(reorthogonalise)}")
 
 
 class _Run:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -222,13 +221,6 @@ class _Alone(Operator):
 
     _transposed_times = _times
 
-    def _times_many(self, U: Tensor) -> Tensor:
-        return torch.stack([self._times(u) for u in U.T], dim=1)
-
-
-def _listed(which: Tensor) -> str:
-    return ", ".join(str(number) for number in np.flatnonzero(which.cpu().numpy()))
-
 
 def _with_room(basis: Tensor, count: int, most: int) -> Tensor:
     """A basis (S, m, n) with room for that many rows: itself, or one of twice the length."""
@@ -239,11 +231,11 @@ def _with_room(basis: Tensor, count: int, most: int) -> Tensor:
 
 
 def _raise_unconverged(going: Tensor, most: int) -> None:
-    """Say which members ran out of products, if any did."""
     if going.any():
+        members = ", ".join(map(str, going.nonzero()[:, 0].tolist()))
         raise NotConverged(
-            f"not converged after {most} products: members {_listed(going)}; allow more products "
-            "(most), or a larger tolerance"
+            f"not converged after {most} products: members {members}; allow more products (most), "
+            "or a larger tolerance"
         )
 
 

@@ -7,15 +7,12 @@ start they save most of the products.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from helpers.operators import Operator
-from helpers.spectra.lanczos import check_count, check_symmetric
-from helpers.spectra.search import Small, leading_pairs
+from helpers.spectra.lanczos import check_symmetric
+from helpers.spectra.search import EigenPairs, Small, leading_pairs
 from helpers.spectra.unseen import CHANCE, Region
 
 # The order in which eigenvalues are put, as scipy names it.
@@ -28,16 +25,6 @@ _SMALL = Small(
     solve=lambda M: np.linalg.eigh((M + M.T) / 2),
     first=lambda values, size, k, _: np.argsort(-size(values))[:k],
 )
-
-
-@dataclass(frozen=True, eq=False)
-class EigenPairs:
-    """Eigenvalues, eigenvectors, and how well they fit."""
-
-    values: NDArray[np.float64]  # (k,) in the chosen order
-    vectors: Tensor  # (n, k) orthonormal columns
-    residuals: NDArray[np.float64]  # (k,) |H x - t x|, in the units of the eigenvalues
-    products: int  # number that the search took
 
 
 def top_eigenpairs(
@@ -86,8 +73,5 @@ def top_eigenpairs(
     array([8., 7.])
     """
     check_symmetric(operator)
-    check_count("k", k, operator.shape[0])
-    if which not in _ORDERS:
-        raise ValueError(f"which is one of {', '.join(_ORDERS)}, got {which!r}")
     search = (seed, tolerance, start, room, most, chance)
-    return EigenPairs(*leading_pairs(operator, k, _ORDERS[which], _SMALL, *search))
+    return leading_pairs(operator, k, which, _ORDERS, _SMALL, *search)

@@ -6,7 +6,7 @@ room is used up. Once they are small, `helpers.spectra.unseen` looks for what wa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,10 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from helpers.inputs import one_of, whole_number
 from helpers.operators import Operator
 from helpers.spectra.basis import check_product, start_vector
 from helpers.spectra.krylov import Krylov
-from helpers.spectra.lanczos import check_count
 from helpers.spectra.unseen import LOW, Looks, NotConverged, Region, Size
 
 # Share of a product outside the span above which old eigenvectors are no help as a block. On D of a
@@ -42,10 +42,21 @@ class Small:
     extra: int = 0  # further vectors that a pair may take
 
 
+@dataclass(frozen=True, eq=False)
+class EigenPairs:
+    """Eigenvalues, eigenvectors, and how well they fit; complex where the operator is general."""
+
+    values: NDArray[Any]  # (k,) in the chosen order
+    vectors: Tensor  # (n, k) unit columns, orthogonal to one another for a symmetric operator
+    residuals: NDArray[np.float64]  # (k,) |H x - t x|, in the units of the eigenvalues
+    products: int  # number that the search took
+
+
 def leading_pairs(
     operator: Operator,
     k: int,
-    region: Region,
+    which: str,
+    orders: Mapping[str, Region],
     small: Small,
     seed: int,
     tolerance: float,
@@ -53,9 +64,10 @@ def leading_pairs(
     room: int | None,
     most: int | None,
     chance: float | None,
-) -> tuple[NDArray[Any], Tensor, NDArray[np.float64], int]:
-    """Values (k,), vectors (n, k), residuals (k,) and products; see `top_eigenpairs`."""
+) -> EigenPairs:
+    """The first k eigenpairs in one of some orders; see `top_eigenpairs`."""
     n = operator.shape[0]
+    k, region = whole_number("k", k, 1, n), orders[one_of("which", which, orders)]
     begin, tried = _beginning(operator, start, seed)
     width = begin.shape[1]
     room, most = _limits(n, k + small.extra, width, room, most, tolerance)
@@ -102,7 +114,7 @@ def leading_pairs(
         krylov.advance(direction)
     wanted = wanted[:k]
     vectors = krylov.vectors(torch.from_numpy(S[:, wanted]))
-    return values[wanted], vectors, lengths[:k], krylov.products + tried
+    return EigenPairs(values[wanted], vectors, lengths[:k], krylov.products + tried)
 
 
 def _beginning(operator: Operator, start: Tensor | None, seed: int) -> tuple[Tensor, int]:
@@ -140,7 +152,7 @@ def _limits(
     if room < least:
         raise ValueError(f"{k} pairs from {begin} vectors need room for {least}, got {room}")
     most = 40 * k + 400 if most is None else most
-    check_count("most", most, 2**31)
+    whole_number("most", most, 1)
     return min(room, n), most
 
 

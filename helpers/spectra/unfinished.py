@@ -42,20 +42,11 @@ class Unfinished:
         probes: int,
         batch_size: int,
     ) -> Unfinished:
-        """What a checkpoint has, or nothing yet.
+        """What a checkpoint has; `run` is all that the nodes depend on, but for the operator.
 
-        Args:
-            path: the file.
-            operator: whose density it is.
-            first: (n,) the first probe.
-            run: all else that the nodes depend on.
-            probes: how many there are to be.
-            batch_size: of the probes. An incomplete last batch is done again where more are to
-                come, as products of fewer vectors are rounded in another way.
-
-        Raises:
-            ValueError: for a file that cannot be written, is damaged, has more probes, or belongs
-                to another operator or run.
+        An incomplete last batch of probes is done again where more are to come, as products of
+        fewer vectors are rounded in another way. A ValueError for a file that cannot be written, is
+        damaged, has more probes, or belongs to another operator or run.
         """
         run = {"point": digest(operator.like), **run}
         product = operator.matvec(first).double()

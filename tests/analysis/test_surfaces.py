@@ -76,31 +76,6 @@ def test_projection_and_what_it_leaves_out():
     np.testing.assert_allclose(path.true_loss[1], value("G", theta, phi))
 
 
-def test_goes_on_where_it_was(tmp_path, monkeypatch):
-    """Finished rows are not computed again, and an interrupted plane is the whole one."""
-    monkeypatch.setattr(surfaces, "_AT_ONCE", 1)
-    calls, file = [], tmp_path / "plane.pt"
-
-    def counted(theta, phi):
-        calls.append(1)
-        if len(calls) == 8:
-            raise KeyboardInterrupt
-        return (theta**2).sum() + phi[0] * theta[0]
-
-    game = Game(counted, counted, (2, 1))
-    options = {"player": "G", "x": X, "y": [0.0, 1.0], "checkpoint": file}
-    with pytest.raises(KeyboardInterrupt):
-        loss_plane(game, [0.1, 0.2, 0.3], torch.eye(2), **options)
-    before = len(calls)
-    cut = loss_plane(game, [0.1, 0.2, 0.3], torch.eye(2), **options)
-    again = len(calls) - before
-    whole = loss_plane(game, [0.1, 0.2, 0.3], torch.eye(2), **options | {"checkpoint": None})
-    assert np.array_equal(cut.loss, whole.loss)
-    assert again < len(calls) - before - again
-    with pytest.raises(ValueError, match="another run"):
-        loss_plane(game, [0.5, 0.2, 0.3], torch.eye(2), **options)
-
-
 @pytest.mark.slow
 def test_networks(monkeypatch):
     """Planes of convolutional nets with batch norm, whatever the batch."""

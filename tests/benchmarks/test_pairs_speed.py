@@ -8,6 +8,7 @@ from helpers.operators import hessian, jacobian
 from helpers.spectra import game_eigenvalues, top_eigenpairs
 from tests.benchmarks import peers
 from tests.benchmarks.workload import FEW, FULL, gan
+from tests.common import as_scipy
 
 LATER = ("1 step later", "50 slow steps later", "50 steps later")
 K = 20 if FULL else 5
@@ -35,7 +36,7 @@ def test_top(rows, player, which):
 
     def run():
         ours = [top_eigenpairs(H, K, which, seed=seed) for seed in SEEDS]
-        scipy = {tol: peers.scipy_top(H.as_scipy(), k=K, tol=tol, which=which) for tol in (1e-3, 0)}
+        scipy = {tol: peers.scipy_top(as_scipy(H), k=K, tol=tol, which=which) for tol in (1e-3, 0)}
         return ours, scipy
 
     ours, scipy = run()

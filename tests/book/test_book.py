@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 
 from helpers import evidence, figures, ledger
 from helpers.book import (
-    cache,
     execute,
     fixed,
     pairing,
@@ -339,7 +338,7 @@ def test_cache_key_covers_what_a_chapter_depends_on(book):
     files += [data / "claims.json", data / "evidence" / "some.jsonl"]
 
     def key(parameters=()):
-        return cache.key(book, pairing.to_notebook(book, "good"), dict(parameters))
+        return execute.key_of(book, pairing.to_notebook(book, "good"), dict(parameters))
 
     keys = [key(), key({"seed": 3})]
     for file in [*files, *files]:  # made, then changed

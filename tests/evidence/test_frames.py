@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from helpers import evidence, ledger
-from helpers.evidence import committed, legacy
+from helpers.evidence import committed, frames
 from helpers.evidence.identity import key_of
 from helpers.evidence.lines import encoded
 from helpers.evidence.planning import run_of
@@ -100,7 +100,7 @@ def test_a_course_of_before(tmp_path, monkeypatch):
     course = {"member": [0, 0], "iteration": [1, 2], "loss": [0.5, None]}
     text = json.dumps({**about, "arm": "nsgan", "tables": {"course": course}}) + "\n"
     (tmp_path / "mixture.jsonl").write_text(text)
-    monkeypatch.setattr(legacy, "data_file", lambda name: tmp_path / Path(name).name)
+    monkeypatch.setattr(frames, "data_file", lambda name: tmp_path / Path(name).name)
     rows = evidence.legacy_rows("mixture", ["nsgan", "nsgan descent"], "course")
     assert set(rows["reading"]) == {"as printed"} and set(rows["size"]) == {evidence.LEGACY}
     assert rows["iteration"].tolist() == [1, 2] and rows["loss"].isna().tolist() == [False, True]

@@ -16,6 +16,7 @@ from helpers.experiments.surfaces import SIZES, Setting, measure, train
 from helpers.ledger import claims, legacy_runs
 from helpers.operators import hessian
 from helpers.training.recording import Paused
+from tests.common import as_scipy
 
 TINY = replace(SIZES["quick"], images=100, epochs=2, width=2, kept=2, places=5)
 
@@ -45,7 +46,7 @@ def test_ends_are_those_of_the_hessians(trained, measured):
     ends = surfaces.ends_of(trained)
     assert ends["epoch"].tolist() == [1, 2]
     for player in "GD":
-        H = hessian(trained.game(2), player, trained.point(2), route="retained").as_scipy()
+        H = as_scipy(hessian(trained.game(2), player, trained.point(2), route="retained"))
         (lowest,), (second, largest) = (eigsh(H, k, which=w)[0] for k, w in ((1, "SA"), (2, "LA")))
         for name, exact in (("top", largest), ("low", lowest)):
             column = f"{name}_{player.lower()}"

@@ -23,12 +23,12 @@ def draw():
 
 def test_same_bytes_at_every_run():
     """Dates and random ids would make every notebook differ from the last one."""
-    assert figures.show(draw()).data == figures.show(draw()).data
+    assert figures.svg(draw()) == figures.svg(draw())
 
 
 def test_follows_the_theme():
     """Ink and paper are swapped by a style sheet inside the picture, and both are used."""
-    picture = figures.show(draw()).data
+    picture = figures.svg(draw())
     assert "@media (prefers-color-scheme: dark)" in picture
     for colour in (style.INK, style.PAPER):
         assert picture.count(f"fill: {colour}") > 1  # in the sheet, and in the drawing
@@ -37,7 +37,7 @@ def test_follows_the_theme():
 def test_leaves_matplotlib_alone():
     """The style ends with the figure, and no figure stays open."""
     before = dict(mpl.rcParams)
-    figures.show(draw())
+    figures.svg(draw())
     assert dict(mpl.rcParams) == before
     assert plt.get_fignums() == []
 
@@ -251,8 +251,8 @@ DRAWN = {
 @pytest.mark.parametrize("name", DRAWN)
 def test_every_figure_can_be_shown(name):
     """It draws without a warning, twice the same, and with text in the reader's ink."""
-    picture = figures.show(DRAWN[name]()).data
-    assert picture == figures.show(DRAWN[name]()).data
+    picture = figures.svg(DRAWN[name]())
+    assert picture == figures.svg(DRAWN[name]())
     assert f"fill: {style.INK}" in picture
 
 
@@ -282,9 +282,9 @@ xtick.direction: in
 def test_a_readers_matplotlibrc_changes_nothing(name, tmp_path):
     rc = tmp_path / "matplotlibrc"
     rc.write_text(MATPLOTLIBRC)
-    picture = figures.show(DRAWN[name]()).data
+    picture = figures.svg(DRAWN[name]())
     with mpl.rc_context(fname=rc):
-        assert figures.show(DRAWN[name]()).data == picture
+        assert figures.svg(DRAWN[name]()) == picture
 
 
 def test_streams_run_along_the_field():

@@ -108,12 +108,11 @@ def test_initial_law():
         lambda seed: [mlp([2, 3, 1], seed=seed)],
         lambda seed: [lenet(seed=seed)],
         lambda seed: dcgan(seed=seed, width=2),
-        lambda seed: dcgan(seed=seed, width=2, biases=True),
         lambda seed: sn_cnn(seed=seed, narrow=16),
         lambda seed: sn_resnet(seed=seed, size=48, narrow=16, bottleneck=True),
         lambda seed: [small_resnet(seed=seed, width=2)],
     ],
-    ids=["mlp", "lenet", "dcgan", "dcgan with biases", "sn_cnn", "sn_resnet", "small_resnet"],
+    ids=["mlp", "lenet", "dcgan", "sn_cnn", "sn_resnet", "small_resnet"],
 )
 def test_seeds(make):
     """The same bits for the same seed, others for another, and torch's own state stands."""
@@ -181,19 +180,6 @@ def test_nets_of_the_gaussians():
     assert count(G) == 3 * 128 + 129 * 128 + 129 * 2
     assert count(D) == 3 * 128 + 129 * 128 + 128
     assert D[1].negative_slope == 0.2
-
-
-def test_dcgan_biases():
-    """As in the released train_mnist.py: all of D's convolutions and G's last; none is zero."""
-    G, D = dcgan(seed=0, biases=True)
-    assert [count(G), count(D)] == [1_066_880 + 1, 660_480 + 64 + 128 + 256 + 1]
-    up, down = ([each for each in net if isinstance(each, CONVOLUTIONS)] for net in (G, D))
-    assert [each.bias is not None for each in up] == [False] * 3 + [True]
-    for each in [up[-1], *down]:
-        # torch's law: uniform within 1 / sqrt(fan-in), which it reads off the second dimension.
-        bound = 1 / math.sqrt(each.weight[0].numel())
-        assert 0 < each.bias.abs().max() <= bound
-    assert D(G(torch.randn(2, 100))).shape == (2,)
 
 
 def test_lenet():

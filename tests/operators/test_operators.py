@@ -151,28 +151,6 @@ def test_dirac_gan(loss, slope, saturating):
 
 
 @by_hand
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
-def test_as_scipy(game, matrix, dtype):
-    """The same products on numpy vectors, flat or as columns, in the type of the point."""
-    omega = torch.from_numpy(points(game)[0]).to(dtype)
-    J, operator = matrix(*omega.tolist()), jacobian(game, omega).as_scipy()
-    u = np.random.default_rng(0).normal(size=len(J)).astype(operator.dtype)
-    within = CLOSE if dtype == torch.float64 else SINGLE * np.abs(J).sum()
-    assert operator.shape == J.shape
-    assert operator.dtype == np.dtype(str(dtype).removeprefix("torch."))
-    for product, wanted in [
-        (operator.matvec(u), J @ u),
-        (operator.matvec(u[:, None]), (J @ u)[:, None]),
-        (operator.rmatvec(u), J.T @ u),
-        (operator @ np.eye(len(J), dtype=u.dtype), J),
-        (operator.T @ np.eye(len(J), dtype=u.dtype), J.T),
-    ]:
-        assert product.dtype == operator.dtype
-        assert product.shape == wanted.shape
-        assert np.abs(product - wanted).max() <= within
-
-
-@by_hand
 def test_float32(game, matrix):
     """A point of float32 has products of float32."""
     omega = torch.from_numpy(points(game)[0]).to(torch.float32)

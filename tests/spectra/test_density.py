@@ -355,12 +355,12 @@ def test_nan():
 @pytest.mark.parametrize("bad", [0, -1, 1.0, True, "3"])
 @pytest.mark.parametrize("name", ["probes", "steps", "batch_size"])
 def test_bad_counts(name, bad):
-    with pytest.raises(ValueError, match=f"{name} must be a whole number from 1 to"):
+    with pytest.raises(ValueError, match=f"{name} is a whole number, "):
         slq_density(Matrix(D), **{"probes": 1, "steps": 1, "seed": 0, name: bad})
 
 
 def test_too_many_steps():
-    with pytest.raises(ValueError, match="steps must be a whole number from 1 to 5, got 6"):
+    with pytest.raises(ValueError, match="steps is a whole number, from 1 to 5, got 6"):
         slq_density(Matrix(D), 1, 6, seed=0)
 
 

@@ -263,7 +263,7 @@ def test_unsymmetric():
 
 @pytest.mark.parametrize("steps", [0, -1, 6, 2.0, "2", True, None])
 def test_bad_steps(steps):
-    with pytest.raises(ValueError, match="steps must be a whole number from 1 to 5, got"):
+    with pytest.raises(ValueError, match="steps is a whole number, from 1 to 5, got"):
         lanczos(Matrix(np.eye(5)), torch.ones(5), steps)
 
 
