@@ -73,9 +73,9 @@ def game_eigenvalues(
     >>> game_eigenvalues(Matrix([[1.0, 2.0], [-2.0, 1.0]]), 2).values.round(6)
     array([1.+2.j, 1.-2.j])
     """
-    small = Small(eig, _first, _wanted_schur, extra=1)
+    small = Small(_ORDERS, eig, _first, _wanted_schur, extra=1)
     search = (seed, tolerance, start, room, most, chance)
-    return leading_pairs(operator, k, which, _ORDERS, small, *search)
+    return leading_pairs(operator, k, which, small, *search)
 
 
 def _first(values: NDArray[Any], size: Size, k: int, rounding: float) -> NDArray[np.intp]:

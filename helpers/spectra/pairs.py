@@ -22,6 +22,7 @@ _ORDERS = {
     "LM": Region(np.abs, lambda edge, _: np.array([edge, -edge])),
 }
 _SMALL = Small(
+    orders=_ORDERS,
     solve=lambda M: np.linalg.eigh((M + M.T) / 2),
     first=lambda values, size, k, _: np.argsort(-size(values))[:k],
 )
@@ -74,4 +75,4 @@ def top_eigenpairs(
     """
     check_symmetric(operator)
     search = (seed, tolerance, start, room, most, chance)
-    return leading_pairs(operator, k, which, _ORDERS, _SMALL, *search)
+    return leading_pairs(operator, k, which, _SMALL, *search)

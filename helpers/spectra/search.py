@@ -34,6 +34,7 @@ Order = Callable[[NDArray[Any], Size, int, float], NDArray[Any]]
 class Small:
     """How the eigenpairs of the small matrix M of a search are computed, ordered and kept."""
 
+    orders: Mapping[str, Region]  # in which eigenvalues can be put, by name
     # Values (j,) and vectors (j, j) of M.
     solve: Callable[[NDArray[Any]], tuple[NDArray[Any], NDArray[Any]]]
     first: Order  # places of the first k values by a size, and of one more rather than split a pair
@@ -56,7 +57,6 @@ def leading_pairs(
     operator: Operator,
     k: int,
     which: str,
-    orders: Mapping[str, Region],
     small: Small,
     seed: int,
     tolerance: float,
@@ -65,9 +65,9 @@ def leading_pairs(
     most: int | None,
     chance: float | None,
 ) -> EigenPairs:
-    """The first k eigenpairs in one of some orders; see `top_eigenpairs`."""
+    """The first k eigenpairs in one of `small`'s orders; see `top_eigenpairs`."""
     n = operator.shape[0]
-    k, region = whole_number("k", k, 1, n), orders[one_of("which", which, orders)]
+    k, region = whole_number("k", k, 1, n), small.orders[one_of("which", which, small.orders)]
     begin, tried = _beginning(operator, start, seed)
     width = begin.shape[1]
     room, most = _limits(n, k + small.extra, width, room, most, tolerance)
