@@ -7,17 +7,18 @@ Jacobians: these GANs have 187 weights.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.utils import vector_to_parameters
+from torch.nn.utils import parameters_to_vector, vector_to_parameters
 
 from helpers.analysis import Classification, classify, find_rest, flow, turns
 from helpers.analysis.coverage import shares_near
 from helpers.datasets.synthetic import CENTRES, RADIUS, Samples
-from helpers.experiments.two_cluster_training import Setting, loss_of
+from helpers.experiments.two_cluster_training import Setting, draw, loss_of
 from helpers.games.game import Game
 from helpers.games.networks import network_game
 from helpers.models import two_cluster_nets
@@ -26,6 +27,7 @@ from helpers.operators import jacobian
 LEAST = 0.05  # share of the points that covers a cluster: a tenth of the fair share
 TOLERANCE = 1e-10  # largest norm of the field at a stationary point
 _POINTS, _FAR = 100, 10.0  # of a search: points that it tries, and radii that it goes, at most
+_TYPICAL = 1.2  # radius of a stay: the median of the 28 recorded ones is 1.17
 _WINDOW, _LOOKS = 20.0, 11  # the flow is solved so far at a time, and looked at so often
 Numbers = dict[str, float]
 
@@ -175,3 +177,37 @@ def flow_stays(member: Member, point: Tensor, longest: float) -> float:
                 return float(done + time)
         now, done = torch.from_numpy(found.points[-1]), done + float(times[-1])
     return float(longest)
+
+
+def beside_rest(loss: str, *, members: int) -> dict[str, Any]:
+    """Does the search of `refined` find a point at rest that is known, from beside it?
+
+    Where all weights of D are zero the field is zero, whatever G is: D is blind. The search begins
+    at such points with the G's of untrained members, moved in a random direction by the radius of a
+    typical stay.
+
+    Returns the "loss"; of how many "searches" it ended "at rest", and in how many it "walked away";
+    the longest "norm of the field" that was left, and the largest "distance" gone, in radii.
+
+    >>> beside_rest("js", members=1)["at rest"]
+    1
+    """
+    setting = Setting(loss)
+    players, samples = draw(setting, members, seed=0)
+    ends = []
+    for number in range(members):
+        member = member_of(setting, samples, number)
+        p, q = member.game.sizes
+        G = parameters_to_vector(players[number].generator.parameters()).detach().double().cpu()
+        drawn = torch.randn(p + q, generator=torch.Generator().manual_seed(number)).double()
+        start = torch.cat([G, torch.zeros(q).double()]) + _TYPICAL * drawn / drawn.norm()
+        far = _FAR * _TYPICAL
+        ends.append(find_rest(member.game, start, tolerance=TOLERANCE, within=far, most=_POINTS))
+    return {
+        "loss": loss,
+        "searches": members,
+        "at rest": sum(end.is_stationary for end in ends),
+        "walked away": sum(end.ending == "away" for end in ends),
+        "norm of the field": max(end.residual for end in ends),
+        "distance": max(end.distance for end in ends) / _TYPICAL,
+    }

@@ -320,7 +320,6 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
     "R10": {
         "js_at_nash": lambda rows: staying(rows, "js")["at_nash"].tolist(),
         "js_at_rest": lambda rows: staying(rows, "js")["at_rest"].tolist(),
-        "rs_at_rest": lambda rows: staying(rows, "rs")["at_rest"].tolist(),
     },
     "R11": {
         "d_log_sharpness": lambda rows: _sharper(rows, "d"),

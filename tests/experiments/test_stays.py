@@ -273,7 +273,6 @@ def test_quantities_by_hand():
     assert found["R10"] == {
         "js_at_nash": [0, 0, 0],
         "js_at_rest": [1, 0, 0],
-        "rs_at_rest": [0],
     }
     assert found["R11"] == {
         "d_log_sharpness": pytest.approx([1, -1]),
@@ -296,3 +295,10 @@ def test_quantities_without_a_stay():
     ):
         with pytest.raises(KeyError, match="stay"):
             stays.QUANTITIES[claim][name]({"js": none})
+
+
+def test_a_search_beside_a_known_rest():
+    """Found under JS, missed under RS, which is why R10 is about JS alone."""
+    js, rs = (stay_points.beside_rest(loss, members=2) for loss in ("js", "rs"))
+    assert (js["at rest"], js["walked away"]) == (2, 0) and js["norm of the field"] < 1e-10
+    assert (rs["at rest"], rs["walked away"]) == (0, 2) and 1e-10 < rs["norm of the field"] < 1e-3
