@@ -11,14 +11,12 @@ from helpers.games.game import PLAYERS, Game, average, check_player
 from helpers.games.judging import Judging
 from helpers.games.networks import joint_point, network_game, spectral_norms
 from helpers.games.sampling import KINDS, stable_jacobian
-from helpers.models.functional import PassSettings
 
 __all__ = [
     "KINDS",  # of random stable games: zero-sum or free
     "PLAYERS",  # G and D
     "Game",  # two losses of one point ``omega = (theta, phi)``, both minimised
     "Judging",  # what D sees at once, and which part of its output is the logit
-    "PassSettings",  # how batch norm, spectral norm and noise are held
     "average",  # the game whose losses are weighted sums of other games' losses
     "check_player",  # raise a ValueError unless the name is that of a player
     "dirac_gan",  # the smallest GAN: one real point at 0, one generated at theta, f(x) = phi x

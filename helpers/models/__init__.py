@@ -1,5 +1,6 @@
 """The networks of the papers."""
 
+from helpers.models.functional import PassSettings
 from helpers.models.images import dcgan, dense_image_nets, lenet
 from helpers.models.line import LineNet
 from helpers.models.narrow import sn_cnn, sn_resnet
@@ -12,6 +13,7 @@ from helpers.models.stacked import Stacked
 __all__ = [
     "LineNet",  # the net Linear(1, units), ReLU, Linear(units, 1), with the same weight names
     "ModelSize",  # the parameters of a narrow pair as a percentage of the regular pair's
+    "PassSettings",  # how batch norm, spectral norm and noise are held in a game
     "Players",  # the two networks of a GAN: latents to samples, and samples to logits
     "Stacked",  # S networks as one function of S batches
     "dcgan",  # the DCGAN for 32 x 32 images
