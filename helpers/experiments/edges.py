@@ -21,12 +21,14 @@ from pandas import DataFrame, concat
 from helpers.analysis import EDGE_METHODS, edge_ratio, multipliers
 from helpers.experiments import protocol
 from helpers.experiments.edge_training import MIXTURE, RING, Setting, TrainedEdges, train_edges
-from helpers.experiments.ensembles import quartiles
+from helpers.experiments.ensembles import log_ratio, quartiles
 from helpers.experiments.parts import in_folder
-from helpers.experiments.protocol import Measured, Quantity, Reading, Until, Wanted
+from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
 
 __all__ = [
     "ARMS",  # data, methods and rates
+    "AT_20",  # arms whose edge is at an eigenvalue of 20, by method
+    "FIRST",  # the arm of the released script
     "QUANTITIES",  # what claims are judged by
     "READINGS",  # what is trained
     "SIZES",  # how much is run
@@ -95,6 +97,12 @@ FIRST = "mixture, simultaneous, 0.1"  # the script's own
 ARMS["nsgan, 0.1"] = ARMS[FIRST] | {"loss": "js"}
 ARMS["nsgan, equal rates, 0.1"] = ARMS[FIRST] | {"loss": "js", "rates": (0.1, 0.1)}
 ARMS["nsgan, G at 0.3, D at 0.1"] = ARMS[FIRST] | {"loss": "js", "rates": (0.3, 0.1)}
+# Rates at which these methods have their edge where FIRST has it, at an eigenvalue of 20.
+ARMS["edge at 20, extragradient"] = ARMS[FIRST] | {
+    "method": "extragradient",
+    "rates": (0.005, 0.05),
+}
+ARMS["edge at 20, optimistic"] = ARMS[FIRST] | {"method": "optimistic", "rates": (1 / 300, 1 / 30)}
 ARMS["equal rates, 0.1"] = ARMS[FIRST] | {"rates": (0.1, 0.1)}
 
 
@@ -106,10 +114,24 @@ def _of(data: str, method: str) -> list[str]:
     return [arm for arm in ARMS if arm.startswith(f"{data}, {method}, ")]
 
 
+_EQUAL = "nsgan, equal rates, 0.1"
+_SLOW = "mixture, simultaneous, 0.01"
+_PLAIN = "mixture, simultaneous, 0.03"
+AT_20 = {  # by method
+    "simultaneous": FIRST,
+    "alternating": "mixture, alternating, 0.1",
+    "extragradient": "edge at 20, extragradient",
+    "optimistic": "edge at 20, optimistic",
+}
 WANTED = [
-    _wanted([FIRST, "nsgan, 0.1", "nsgan, equal rates, 0.1", "equal rates, 0.1"], "R14, R15"),
-    _wanted(_of(MIXTURE, "simultaneous"), "R16"),
-    _wanted([f"mixture, {m}, 0.1" for m in ("alternating", "extragradient", "optimistic")], "R17"),
+    _wanted([FIRST, _EQUAL, _SLOW], "R14, R15 and R16; a minute a run, as for all on the mixture"),
+    _wanted([_PLAIN, *AT_20.values()], "R17"),
+    _wanted(["nsgan, 0.1", "equal rates, 0.1", "mixture, simultaneous, 0.3"], "R14, R15: others"),
+    _wanted(
+        ["ring, simultaneous, 0.3", "ring, simultaneous, 0.1"], "another game; 2 minutes a run"
+    ),
+    _wanted(_of(MIXTURE, "adam"), "Adam's own edge; 5 minutes"),
+    _wanted(_of(RING, "adam"), "the same on the ring; 10 minutes"),
 ]
 
 
@@ -248,4 +270,29 @@ def _numbers(trained: TrainedEdges) -> dict[str, NDArray[np.float64]]:
     return numbers
 
 
-QUANTITIES: dict[str, dict[str, Quantity]] = {}
+def _late(arm: str, column: str) -> Quantity:
+    """The members' numbers of an arm; those that diverged have none."""
+    return lambda rows: rows[arm][column].dropna().tolist()
+
+
+def _nearer(rows: Rows) -> list[float]:
+    """By how much D's own ratio is further from 1 than the game's."""
+    own = rows[_EQUAL].dropna(subset=["d", "game"])
+    return ((own["d"] - 1).abs() - (own["game"] - 1).abs()).tolist()
+
+
+QUANTITIES: dict[str, dict[str, Quantity]] = {
+    "R14": {"d_ratio": _late(FIRST, "d"), "g_ratio": _late(FIRST, "g")},
+    "R15": {
+        "d_beyond": lambda rows: (rows[_EQUAL]["d"].dropna() - 1).tolist(),
+        "game_ratio": _late(_EQUAL, "game"),
+        "game_nearer": _nearer,
+    },
+    "R16": {"slow_highest": _late(_SLOW, "highest")},
+    "R17": {
+        **{f"{method}_ratio": _late(arm, "d") for method, arm in AT_20.items() if arm != FIRST},
+        "optimistic_log_sharpness": lambda rows: (
+            log_ratio(rows, AT_20["optimistic"], _PLAIN, "value_d").dropna().tolist()
+        ),
+    },
+}

@@ -75,7 +75,7 @@ ALIKE = {
     "narrow_nets": "[12] rs|cnn/[12] js$|resnet/1|resnet/2 js",
     "lenses": "rs |wgan-gp|js extra",
     "bounded_slopes": "n 3|plane|hinge|ls|rp",
-    "edges": r"^ring, [^s]|, 0\.(2|3|01|03|0001|0003|002|003)$|equal",
+    "edges": r"^ring, [^s]|, 0\.(2|3|01|03|0001|0003|002|003)$|equal|edge at",
 }
 # Of no use here: so few iterations leave many of the mixture's leading eigenvalues at zero, where
 # rounding, which differs from run to run, gives their direction. And where a search ends that finds

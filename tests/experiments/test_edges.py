@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import torch
 
-from helpers.analysis import update_matrix
+from helpers.analysis import edge_ratio, update_matrix
 from helpers.experiments import edges
 from helpers.experiments.edge_training import Setting, TrainedEdges, train_edges
 from helpers.experiments.edge_watch import Kept
@@ -156,10 +156,54 @@ def test_interrupted_and_resumed(tmp_path, method):
 
 
 def test_arms():
-    """Five rates over one and a half decades by five methods on both data sets, and four more."""
-    assert len(edges.ARMS) == 54
+    """Five rates over one and a half decades by five methods on both data sets, and six more."""
+    assert len(edges.ARMS) == 56
     assert max(edges.RATES) / min(edges.RATES) == pytest.approx(30)
     first = replace(edges.READINGS["as released"].setting, **edges.ARMS[edges.FIRST])
     assert first == Setting("js-saturating", rates=(0.01, 0.1))
+    for method, arm in edges.AT_20.items():
+        setting = replace(edges.READINGS["as released"].setting, **edges.ARMS[arm])
+        alone = "simultaneous" if method == "alternating" else method
+        assert setting.method == method
+        assert edge_ratio(20 * setting.rates[1], alone) == pytest.approx(1)
     wanted = [arm for each in edges.WANTED for arm in each.arms]
+    judged = {edges.FIRST, *edges.AT_20.values(), "nsgan, equal rates, 0.1"}
+    assert judged | {"mixture, simultaneous, 0.01", "mixture, simultaneous, 0.03"} <= set(wanted)
     assert set(wanted) <= set(edges.ARMS) and wanted[0] == edges.FIRST
+
+
+def test_quantities_by_hand():
+    """Of members that did not diverge; ratios are taken seed by seed."""
+
+    def rows(**columns):
+        return pd.DataFrame({"block": 100, "member": range(2), **columns})
+
+    nan = np.nan
+    arms = {
+        edges.FIRST: rows(d=[0.98, nan], g=[0.01, nan]),
+        "nsgan, equal rates, 0.1": rows(d=[1.04, 0.97], game=[0.99, 1.05]),
+        "mixture, simultaneous, 0.01": rows(highest=[0.2, 0.3]),
+        "mixture, simultaneous, 0.03": rows(value_d=[40.0, 20.0]),
+        edges.AT_20["alternating"]: rows(d=[1.0, 0.9]),
+        edges.AT_20["extragradient"]: rows(d=[0.8, 0.7]),
+        edges.AT_20["optimistic"]: rows(d=[0.6, 0.5], value_d=[20.0, nan]),
+    }
+    found = {
+        claim: {name: of(arms) for name, of in quantities.items()}
+        for claim, quantities in edges.QUANTITIES.items()
+    }
+    assert found == {
+        "R14": {"d_ratio": [0.98], "g_ratio": [0.01]},
+        "R15": {
+            "d_beyond": pytest.approx([0.04, -0.03]),
+            "game_ratio": [0.99, 1.05],
+            "game_nearer": pytest.approx([0.03, -0.02]),
+        },
+        "R16": {"slow_highest": [0.2, 0.3]},
+        "R17": {
+            "alternating_ratio": [1.0, 0.9],
+            "extragradient_ratio": [0.8, 0.7],
+            "optimistic_ratio": [0.6, 0.5],
+            "optimistic_log_sharpness": pytest.approx([-np.log(2)]),
+        },
+    }
