@@ -129,7 +129,7 @@ class Watch:
         sizes = [kept.sizes() for kept in self.optimizers]
         both = torch.cat(sizes, dim=1)
         draws = torch.Generator().manual_seed(self.seed)
-        begin = torch.randn(both.shape[1], generator=draws).to(both).expand_as(both)
+        begin = torch.randn(both.shape[1], generator=draws, device="cpu").to(both).expand_as(both)
         found = {}
         for number, (name, own) in enumerate(zip("gd", sizes, strict=True)):
             root = own.sqrt()
