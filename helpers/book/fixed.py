@@ -102,7 +102,7 @@ def _ring() -> Numbers:
 def _edges() -> Numbers:
     found = {}
     for arm in (edges.FIRST, "nsgan, equal rates, 0.1"):
-        setting = setting_of(edges, "as released", arm)
+        setting = setting_of(find("edges"), "as released", arm)
         run = train_edges(setting, 2, _ITERATIONS, seed=0, points=50, every=_ITERATIONS).run
         for name in ("own_g", "own_d", "loss_d"):
             found[f"{arm}: {name} after four iterations"] = _plain(run.records[name][-1])

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
@@ -106,6 +106,11 @@ def _back(slopes: Sequence[Tensor], weights: Sequence[Tensor], rows: Tensor) -> 
     return torch.cat([each.flatten(start_dim=1) for each in found], dim=1)
 
 
+def _scaled(fields: MemberFields, player: int, root: Tensor, rows: Tensor) -> Tensor:
+    """A player's own Hessian between the roots of its step sizes: a symmetric operator."""
+    return root * fields.own(player, root * rows)
+
+
 @dataclass(eq=False)
 class Watch:
     """Records, each (S,) or (S, 4), of members that have not diverged; NaN of others.
@@ -132,9 +137,8 @@ class Watch:
         begin = torch.randn(both.shape[1], generator=draws, device="cpu").to(both).expand_as(both)
         found = {}
         for number, (name, own) in enumerate(zip("gd", sizes, strict=True)):
-            root = own.sqrt()
             found[f"own_{name}"] = member_eigenpairs(
-                lambda rows, n=number, root=root: root * fields.own(n, root * rows),
+                partial(_scaled, fields, number, own.sqrt()),
                 begin[:, : own.shape[1]],
                 1,
                 tolerance=_TOLERANCE,
@@ -153,6 +157,6 @@ class Watch:
 
         values, residuals = member_eigenvalues(product, begin, LEADING, tolerance=_TOLERANCE)
         found |= {"real": values.real.float(), "imag": values.imag.float()}
-        largest = values.abs().amax(dim=1).clamp(min=np.finfo(np.float32).tiny)
+        largest = values.abs().amax(dim=1).clamp(min=1e-30)
         found["residual"] = (residuals.amax(dim=1) / largest).float()
         return found
