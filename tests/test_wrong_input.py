@@ -122,6 +122,12 @@ DOORS = {
         lambda start, t, w, most: analysis.find_rest(GAME, start, tolerance=t, within=w, most=most),
         [[0.1, 0.1], 1e-6, 9.0, 5],
     ),
+    "multipliers": (analysis.multipliers, [1.0, "simultaneous"]),
+    "edge_ratio": (lambda z, m, b: analysis.edge_ratio(z, m, beta=b), [1.0, "adam", 0.5]),
+    "update_matrix": (
+        lambda J, p, m, s, b: analysis.update_matrix(J, p, m, s, beta=b),
+        [np.eye(2), 1, "adam", [0.1, 0.1], 0.5],
+    ),
     "turns": (
         lambda J, p, rate, m, steps: analysis.turns(J, p, rate=rate, momentum=m, steps=steps),
         [[[1.0, 0.0], [0.0, 1.0]], 1, 0.1, 0.5, (1, 1)],

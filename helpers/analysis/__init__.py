@@ -18,6 +18,7 @@ from helpers.analysis.curves import (
     turning,
 )
 from helpers.analysis.dynamics import STEPS, Flow, flow, iterate, largest_stable_step, play
+from helpers.analysis.edges import EDGE_METHODS, edge_ratio, multipliers, update_matrix
 from helpers.analysis.endpoints import Bump, EndPoint, bump, end_point, leading_end_point
 from helpers.analysis.linear import (
     Decoupled,
@@ -40,6 +41,7 @@ from helpers.analysis.surfaces import (
 )
 
 __all__ = [
+    "EDGE_METHODS",  # methods whose edge of stability is known
     "STEPS",  # the steps by name
     "Bump",  # what the path-angle does near the end point, seen in the median over the end points
     "Classification",  # a point of a game and the numbers that say what it is
@@ -59,6 +61,7 @@ __all__ = [
     "correlations",  # how two curves go together, in the readings a paper may have meant
     "coverage",  # when all modes were covered, from the shares of points near each over a training
     "decoupled",  # eigenvalues of a linear game, and the real basis in which it decouples
+    "edge_ratio",  # how much of the largest stable step a method takes
     "eigen_plane",  # the plane of two leading eigenvectors
     "end_point",  # analyse the end of a training by the full spectra there
     "evenness",  # how evenly a linear game attracts, 1 if alike in all directions
@@ -71,6 +74,7 @@ __all__ = [
     "linear_orbit",  # points of the flow of a linear game
     "longest_stays",  # how long nearly all points stayed at one mode
     "loss_plane",  # a player's loss at omega + x d1 + y d2, the other player held
+    "multipliers",  # what a method's step multiplies a small displacement by
     "pair_shares",  # share of the pairs by the modes of the real and of the point
     "path_profile",  # path-angle and path-norm on the lines (1 - alpha) start + alpha end
     "play",  # the points of a game whose players each follow an optimiser: all of them, or the last
@@ -83,4 +87,5 @@ __all__ = [
     "sign_switches",  # how often a row of numbers changes sign; zeros and NaN count as neither sign
     "turning",  # place of the minimum of a curve's running mean over five records
     "turns",  # what an iteration of descent with momentum does to a small displacement
+    "update_matrix",  # what a method's step does to a small displacement and to its memory
 ]

@@ -19,7 +19,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from helpers.experiments import find, stay_points, stays
+from helpers.experiments import edges, find, stay_points, stays
+from helpers.experiments.edge_training import train_edges
 from helpers.experiments.image_training import SETTINGS, Setting, train_images
 from helpers.experiments.mixture_training import train_mixture
 from helpers.experiments.protocol import setting_of
@@ -97,6 +98,17 @@ def _ring() -> Numbers:
     return found
 
 
+def _edges() -> Numbers:
+    found = {}
+    for arm in (edges.FIRST, "nsgan, equal rates, 0.1"):
+        setting = setting_of(find("edges"), "as released", arm)
+        run = train_edges(setting, 2, _ITERATIONS, seed=0, points=50, every=_ITERATIONS).run
+        for name in ("own_g", "own_d", "loss_d"):
+            found[f"{arm}: {name} after four iterations"] = _plain(run.records[name][-1])
+        found[f"{arm}: the game's leading eigenvalue"] = _plain(run.records["real"][-1, :, 0])
+    return found
+
+
 def _nudged_images() -> Numbers:
     nudged = replace(_PLAIN, nudging=Nudging(k=2, every=2))
     return {f"nugan: {what}": v for what, v in _image_gan(nudged).items()}
@@ -136,6 +148,7 @@ def _plain(values: Iterable[Any]) -> list[float]:
 FIXED = {
     "two_clusters": _two_clusters,
     "traps": _stays,
+    "edge_of_stability": _edges,
     "mixture_of_gaussians": _mixture,
     "mnist_game": _images,
     "nugan": _ring,

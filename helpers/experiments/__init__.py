@@ -6,6 +6,9 @@ bad_starts            Sun et al. 2020: discriminators from which GANs on MNIST d
 baselines             Durall et al. 2021: which NSGAN behaves as theirs does
 bounded_slopes        starts that a discriminator of bounded slope leaves trapped, loss by loss
 densities             Durall et al. 2021: spectral densities of GANs small enough for exact ones
+edge_training         mixture and ring: trained on all points at once, by five methods
+edge_watch            how far an ensemble is from the edge of stability, while it trains
+edges                 where the edge of stability of a game is, and whose
 ensembles             records of a whole training, and members arm by arm
 five_gaussians        Sun et al. 2020, released code: five Gaussians on a circle
 flatness              small classifiers whose steps leave out the sharp directions
@@ -62,6 +65,7 @@ ORDER = (
     "densities",
     "surfaces",
     "ring",
+    "edges",
     "flatness",
     "lenses",
     "baselines",

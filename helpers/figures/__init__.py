@@ -5,7 +5,7 @@ from helpers.figures.curvature import curvature_and_score, own_densities
 from helpers.figures.densities import clouds, densities, staircases
 from helpers.figures.endpoints import bands, histograms, own_spectra, related
 from helpers.figures.epochs import lenses, loss_planes, told_and_true
-from helpers.figures.fields import archetypes, path_profiles, spectra, streams
+from helpers.figures.fields import archetypes, path_profiles, spectra, stability_regions, streams
 from helpers.figures.images import leading, pictures, scores
 from helpers.figures.ladder import state_ladder
 from helpers.figures.lines import curves, gaps, quantity_strip, shares
@@ -48,6 +48,7 @@ __all__ = [
     "shares",  # shares over a logarithmic axis, with their intervals
     "sliding_surface",  # a surface that changes as the reader moves a slider
     "spectra",  # eigenvalues in the complex plane, a marker for each named set
+    "stability_regions",  # eigenvalues against the edge of a method, a panel per method
     "staircases",  # measures on the line as the mass up to each place
     "state_ladder",  # states as boxes, moves as arrows
     "streams",  # planes side by side: streamlines and orbits

@@ -145,6 +145,37 @@ def spectra(values: Mapping[str, NDArray[np.complex128]]) -> Figure:
     return figure
 
 
+@styled
+def stability_regions(
+    panels: Mapping[str, tuple[NDArray[np.complex128], Mapping[str, NDArray[np.complex128]]]],
+) -> Figure:
+    """Eigenvalues against the edge of a method in the complex plane, a panel for each method.
+
+    Args:
+        panels: by title, the (m,) points of the edge in order, and by name (n,) eigenvalues times
+            the step sizes, three sets at most.
+
+    >>> edge, found = np.array([0, 1 + 1j, 2]), {"end": np.array([1.9 + 0j])}
+    >>> axes = stability_regions({"descent": (edge, found)}).axes[0]
+    >>> axes.get_title(), axes.lines[0].get_xdata().tolist(), axes.lines[0].get_ydata().tolist()
+    ('descent', [0.0, 1.0, 2.0], [0.0, 1.0, 0.0])
+    """
+    figure, row = plt.subplots(
+        1, len(panels), figsize=(1.8 + 2.9 * len(panels), 3.2), squeeze=False
+    )
+    for axes, (title, (edge, sets)) in zip(row[0], panels.items(), strict=True):
+        axes.plot(edge.real, edge.imag, color=INK, linewidth=1.5)
+        axes.fill(edge.real, edge.imag, color=PALETTE[0], alpha=0.12, linewidth=0)
+        for number, (name, points) in enumerate(sets.items()):
+            marker, colour = (("o", PALETTE[0]), ("x", PALETTE[3]), ("D", PALETTE[1]))[number]
+            look: dict[str, Any] = {"marker": marker, "color": colour, "s": 25}
+            axes.scatter(points.real, points.imag, label=name, **look)
+        axes.set(title=title, xlabel="real part", aspect="equal")
+    row[0, 0].set_ylabel("imaginary part")
+    row[0, -1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
 def _draw_profiles(
     panels: Sequence[Axes], profiles: Mapping[str, PathProfile], top: float | None
 ) -> None:

@@ -4,7 +4,7 @@ from helpers.spectra.arnoldi import game_eigenvalues
 from helpers.spectra.cloud import RitzCloud, ritz_cloud
 from helpers.spectra.density import SpectralDensity, blurred, slq_density
 from helpers.spectra.lanczos import Tridiagonal, lanczos
-from helpers.spectra.members import MemberPairs, member_eigenpairs
+from helpers.spectra.members import MemberPairs, member_eigenpairs, member_eigenvalues
 from helpers.spectra.pairs import top_eigenpairs
 from helpers.spectra.search import EigenPairs
 from helpers.spectra.unseen import CHANCE, NotConverged
@@ -21,6 +21,7 @@ __all__ = [
     "game_eigenvalues",  # leading eigenvalues of a game's Jacobian, by Arnoldi
     "lanczos",  # run Lanczos' method from one vector or several at once
     "member_eigenpairs",  # leading pairs of each member of an ensemble
+    "member_eigenvalues",  # leading eigenvalues of each member, where they may be complex
     "ritz_cloud",  # estimate where the eigenvalues of a game's Jacobian lie in the complex plane
     "slq_density",  # estimate the eigenvalue density of a symmetric operator
     "top_eigenpairs",  # the first k eigenpairs of a symmetric operator in a chosen order

@@ -80,6 +80,78 @@ def member_eigenpairs(
     return found
 
 
+@torch.no_grad()
+def member_eigenvalues(
+    product: Callable[[Tensor], Tensor],
+    begin: Tensor,
+    k: int,
+    *,
+    tolerance: float = 1e-3,
+    most: int = 200,
+) -> tuple[Tensor, Tensor]:
+    """The k eigenvalues of largest modulus of each of S general operators, by Arnoldi's method.
+
+    Nothing makes sure that none is missed, and the search ends after `most` products, whatever the
+    residuals are.
+
+    Args:
+        product: (S, n) to (S, n), each row multiplied by its own operator.
+        begin: (S, n) vectors to begin with, none of them 0.
+        k: how many, 1 to n.
+        tolerance: steps end once all residuals are at most this times the largest modulus.
+        most: largest number of products, k or more.
+
+    Returns:
+        Eigenvalues (S, k), complex, the largest modulus first, and residuals (S, k). Members whose
+        products are not finite get NaN.
+
+    Raises:
+        ValueError: for a begin of another shape, and counts out of range.
+
+    >>> turn = torch.tensor([[1.0, 2.0, 0.0], [-2.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+    >>> values, _ = member_eigenvalues(lambda v: v @ turn.T, torch.ones(1, 3), 2)
+    >>> sorted(values[0].imag.round(decimals=3).tolist())
+    [-2.0, 2.0]
+    """
+    if begin.ndim != 2 or not begin.numel():
+        raise ValueError(f"begin is (S, n), got {tuple(begin.shape)}")
+    members, n = begin.shape
+    most = min(n, most)
+    if not 1 <= k <= most:
+        raise ValueError(f"k is 1 to {n}, and most k or more, got {k} and {most}")
+    basis = begin[:, None] / begin.norm(dim=1)[:, None, None]
+    small = begin.new_zeros(members, most + 1, most, dtype=torch.float64)
+    lost = torch.zeros(members, dtype=torch.bool, device=begin.device)
+    for known in range(1, most + 1):
+        image = product(basis[:, -1])
+        lost |= ~image.isfinite().all(dim=1)
+        image = torch.where(lost[:, None], 0.0, image)
+        whole = image.norm(dim=1)
+        for _ in range(2):  # a single pass leaves what rounding puts back
+            along = (basis @ image[..., None])[..., 0]
+            small[:, :known, known - 1] += along.double()
+            image = image - (basis.mT @ along[..., None])[..., 0]
+        length = image.norm(dim=1)
+        over = length <= rounding_error(begin.dtype, n, whole, whole)  # the span is invariant
+        small[:, known, known - 1] = torch.where(over, 0.0, length).double()
+        following = image / torch.where(over, 1.0, length)[:, None]
+        if over.any():
+            draws = torch.Generator().manual_seed(known)
+            following = torch.where(over[:, None], _beyond(basis, draws), following)
+        basis = torch.cat([basis, following[:, None]], dim=1)
+        if known < k or (known % _LOOK and known < most):
+            continue
+        values, vectors = torch.linalg.eig(small[:, :known, :known])
+        order = values.abs().argsort(dim=1, descending=True)[:, :k]
+        values = values.gather(1, order)
+        last = (vectors[:, -1] / vectors.norm(dim=1)).gather(1, order)
+        residuals = small[:, known, known - 1, None].abs() * last.abs()
+        if (lost[:, None] | (residuals <= tolerance * values[:, :1].abs())).all():
+            break
+    values[lost], residuals[lost] = torch.nan, torch.nan
+    return values, residuals
+
+
 def _search(
     product: Callable[[Tensor], Tensor],
     begin: Tensor,

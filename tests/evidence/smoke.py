@@ -29,6 +29,7 @@ SMALL = {
     "five_gaussians": {"iterations": 40},
     "bounded_slopes": {"nodes": 64},
     "ring": {"iterations": 4, "every": 2},
+    "edges": {"iterations": 4, "points": 20, "every": 2},
     "flatness": {"iterations": 20, "every": 10},
     "densities": {"iterations": 4, "points": 30, "probes": 1, "steps": 10},
     "surfaces": {"images": 100, "epochs": 1, "kept": 1, "places": 3},
@@ -78,6 +79,7 @@ ALIKE = {
     "narrow_nets": "[12] rs|cnn/[12] js$|resnet/1|resnet/2 js",
     "lenses": "rs |wgan-gp|js extra",
     "bounded_slopes": "n 3|plane|hinge|ls|rp",
+    "edges": r"^ring, [^s]|, 0\.(2|3|01|03|0001|0003|002|003)$|equal|edge at",
 }
 # Of no use here: so few iterations leave many of the mixture's leading eigenvalues at zero, where
 # rounding, which differs from run to run, gives their direction. And where a search ends that finds

@@ -529,6 +529,28 @@ def test_spectra(some):
         assert marks(axes, name).tolist() == np.stack([values.real, values.imag], 1).tolist()
 
 
+@checks("stability_regions")
+def test_stability_regions(some):
+    """The edge is a closed area and its outline; the sets have the same names in all panels."""
+    found = {
+        title: (
+            some(5) + 1j * some(5),
+            {name: some(3) + 1j * some(3) for name in ("start", "end")},
+        )
+        for title in ("one", "two")
+    }
+    figure = figures.stability_regions(found)
+    for title, (edge, sets) in found.items():
+        axes = panel(figure, title)
+        assert axes.get_xlabel() == "real part"
+        outline = np.stack([edge.real, edge.imag], 1).tolist()
+        assert axes.lines[0].get_xydata().tolist() == outline
+        assert axes.patches[0].get_xy()[:5].tolist() == outline
+        for name, values in sets.items():
+            assert marks(axes, name).tolist() == np.stack([values.real, values.imag], 1).tolist()
+    assert figure.axes[0].get_ylabel() == "imaginary part"
+
+
 TITLES = {"top": "two largest", "ends": "largest and smallest"}
 PLANES = pd.DataFrame({"player": "G", "plane": ["top"], "first": 2.5, "second": -0.125})
 

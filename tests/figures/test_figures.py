@@ -217,6 +217,9 @@ DRAWN = {
         {"a": {"one": VALUES + 1j, "two": VALUES * 1j}, "b": {"one": VALUES + 0j}}
     ),
     "spectra": lambda: figures.spectra({"all": np.array([1 + 1j, -1.0]), "top": np.array([1j])}),
+    "stability_regions": lambda: figures.stability_regions(
+        {"a": (VALUES + 1j, {"one": VALUES * 1j}), "b": (VALUES - 1j, {"one": VALUES + 0j})}
+    ),
     "loss_planes": lambda: figures.loss_planes(
         SURFACE, PATH, PATH.head(1), titles={"top": "two largest"}
     ),
