@@ -106,8 +106,11 @@ ARMS["edge at 20, optimistic"] = ARMS[FIRST] | {"method": "optimistic", "rates":
 ARMS["equal rates, 0.1"] = ARMS[FIRST] | {"rates": (0.1, 0.1)}
 
 
-def _wanted(arms: list[str], why: str) -> Wanted:
-    return Wanted(tuple(READINGS), arms, "full", range(100, 101), why)
+_ONE = range(100, 101)
+
+
+def _wanted(arms: list[str], why: str, blocks: range = _ONE) -> Wanted:
+    return Wanted(tuple(READINGS), arms, "full", blocks, why)
 
 
 def _of(data: str, method: str) -> list[str]:
@@ -126,6 +129,7 @@ AT_20 = {  # by method
 WANTED = [
     _wanted([FIRST, _EQUAL, _SLOW], "R14, R15 and R16; a minute a run, as for all on the mixture"),
     _wanted([_PLAIN, *AT_20.values()], "R17"),
+    _wanted([FIRST, _EQUAL], "R14 and R15, 32 seeds", range(101, 104)),
     _wanted(["nsgan, 0.1", "equal rates, 0.1", "mixture, simultaneous, 0.3"], "R14, R15: others"),
     _wanted(
         ["ring, simultaneous, 0.3", "ring, simultaneous, 0.1"], "another game; 2 minutes a run"
