@@ -35,11 +35,10 @@ class Block(TypedDict):
 class How(Block, total=False):
     """How a block is trained; the keywords of every `train` and `measure`.
 
-    seed: the block's, from which all that is random is drawn.
-    device: where to train; the CPU by default.
-    folder: the run's own, for its checkpoints; without it none is written.
-    until: asked now and then; once it is true, the checkpoint is written and
-        `helpers.training.Paused` raised. The next call goes on from there, to the same result.
+    The seed is the block's, from which all that is random is drawn. The device is where to train,
+    by default the CPU. The folder is the run's own, for its checkpoints; without it none is
+    written. `until` is asked now and then; once it is true, the checkpoint is written and
+    `helpers.training.Paused` raised. The next call goes on from there, to the same result.
     """
 
     device: torch.device | str
