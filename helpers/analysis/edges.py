@@ -68,8 +68,8 @@ def edge_ratio(values: ArrayLike, method: str, *, beta: float = 0.0) -> NDArray[
 
     With s the least factor of all step sizes at which a multiplier of s z leaves the unit circle,
     this is 1 / s. For simultaneous descent it is ``|z|^2 / (2 Re z)``, and for a real z half of
-    rate times eigenvalue. It is infinite where a step with ``|s z| = 1e-4`` is not stable either: so
-    for eigenvalues with a negative real part, which are unstable under the flow itself.
+    rate times eigenvalue. It is infinite where a step with ``|s z| = 1e-4`` is not stable either:
+    so for eigenvalues with a negative real part, which are unstable under the flow itself.
 
     Args, Raises: as `multipliers`.
 
