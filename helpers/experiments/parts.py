@@ -90,5 +90,5 @@ def kept(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_state({"run": about, "done": 0, "found": find()}, path)
         if until is not None and until():
-            raise Paused(f"stopped after {path.stem}")
+            raise Paused(f"stopped after {path.stem.replace('-', ' ')}")
     return read_state(path, about, 0)["found"]
