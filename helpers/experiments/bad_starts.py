@@ -18,6 +18,7 @@ import torch
 from pandas import DataFrame, concat
 from torch import Tensor
 from torch.optim import SGD
+from typing_extensions import Unpack
 
 from helpers.experiments import judges, narrow_setting
 from helpers.experiments.ensembles import member_seed
@@ -25,8 +26,8 @@ from helpers.experiments.image_training import samples, standard_normal
 from helpers.experiments.narrow_setting import LAST
 from helpers.experiments.narrow_training import loaded, schedules
 from helpers.experiments.narrow_watch import LATENT, Player, Watch, coloured, course_of, read
-from helpers.experiments.parts import in_folder, of_member
-from helpers.experiments.protocol import Measured, Quantity, Reading, Until, Wanted
+from helpers.experiments.parts import Context, for_member, in_folder
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Wanted
 from helpers.experiments.setting import optimizers_for
 from helpers.inputs import one_of, whole_number
 from helpers.losses.table import find_loss
@@ -137,12 +138,9 @@ def train(
     setting: Setting,
     size: Size,
     *,
-    seed: int,
     member: int = 0,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
     data: Path | str | None = None,
-    until: Until | None = None,
+    **how: Unpack[How],
 ) -> tuple[TrainingResult, dict[str, float]]:
     """Train one member of a block from its start, and score its samples along the way.
 
@@ -154,16 +152,18 @@ def train(
     >>> sorted(start)
     ['margin', 'sureness']
     """
-    number = member_seed(seed, member)
+    given = Context(**how)
+    number = member_seed(given.seed, member)
     name = size.stand_in or setting.data
-    options: dict[str, Any] = {"device": device, "folder": folder}
-    judge = judges.judge_of(name, size.judge_epochs, data=data, **options)
+    judge = judges.judge_of(
+        name, size.judge_epochs, device=given.device, folder=given.folder, data=data
+    )
     images, held = (loaded(name, split, data) for split in ("train", "test"))
     held = held.subset(min(2 * size.samples, len(held)), seed=_DRAW)
-    features, _ = read(judge, coloured(held.images).to(device))
-    options["until"] = until
+    features, _ = read(judge, coloured(held.images).to(given.device))
     only = images.images[images.labels == setting.digit]
-    players = prepared(setting, size, images.images, only, seed=number, **options)
+    of_member: How = {**how, "seed": number}
+    players = prepared(setting, size, images.images, only, **of_member)
     make_g, make_d = schedules(setting.hurried(size.faster), size.iterations)
     player = Player(make_g, size.decay)
     run = train_players(
@@ -178,17 +178,14 @@ def train(
         loss=find_loss(setting.loss),
         optimizer=(player, make_d),
         iterations=size.iterations,
-        turns=Turns(1, 1, first="G"),
-        recording=Recording(
-            every=size.every,
-            observe=Watch(judge, features, size, player, number),
-            checkpoint=in_folder(folder),
-            until=until,
+        turns=Turns(first="G"),
+        recording=given.recording(
+            every=size.every, observe=Watch(judge, features, size, player, number)
         ),
-        device=device,
+        device=given.device,
     )
     few = images.subset(min(size.looked, len(images)), seed=_DRAW).images
-    return run, separation(players, coloured(few).to(device), seed=number)
+    return run, separation(players, coloured(few).to(given.device), seed=number)
 
 
 def prepared(
@@ -196,11 +193,7 @@ def prepared(
     size: Size,
     images: Tensor,
     only: Tensor,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    until: Until | None = None,
+    **how: Unpack[How],
 ) -> Players:
     """Both nets at the start, which depends on the seed and the setting, not on its loss or rates.
 
@@ -208,8 +201,7 @@ def prepared(
         setting, size: the start, and how long its trainings are.
         images: (n, 1, 32, 32), to learn from.
         only: (m, 1, 32, 32) images of the digit that a collapsed G draws.
-        seed: of the member.
-        device, folder, until: as for `train`.
+        how: as `helpers.experiments.protocol.How` says, the seed being the member's.
 
     >>> tiny = replace(SIZES["quick"], before=1, batch=2)
     >>> few, none = torch.zeros(4, 1, 32, 32), torch.ones(2, 1, 32, 32)
@@ -217,7 +209,8 @@ def prepared(
     >>> found.generator[0].in_features
     128
     """
-    G, D = setting.players(seed=seed)
+    given = Context(**how)
+    G, D = setting.players(seed=given.seed)
     if setting.start == "random":
         return Players(G, D)
 
@@ -228,15 +221,17 @@ def prepared(
         run = train_players(
             players,
             EpochBatches(
-                coloured(reals), latent=LATENT, size=min(size.batch, len(reals)), seed=seed
+                coloured(reals), latent=LATENT, size=min(size.batch, len(reals)), seed=given.seed
             ),
             loss=find_loss("js"),
             optimizer=(make_g if rates[0] else partial(SGD, lr=0.0), make_d),
             iterations=size.before,
             recording=Recording(
-                every=size.before, checkpoint=in_folder(folder, f"{name}.pt"), until=until
+                every=size.before,
+                checkpoint=in_folder(given.folder, f"{name}.pt"),
+                until=given.until,
             ),
-            device=device,
+            device=given.device,
         )
         return run.players
 
@@ -269,14 +264,7 @@ def separation(players: Players, reals: Tensor, *, seed: int) -> dict[str, float
 
 
 def measure(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """Train the members of a block from their starts, and score their samples.
 
@@ -285,7 +273,6 @@ def measure(
     "diverged", and no other number. "course" has the scores along the training.
 
     Raises:
-        Paused: once `until` says so.
         FileNotFoundError: if images are missing.
 
     >>> tiny = replace(SIZES["quick"], iterations=2, before=1, batch=5, samples=9, judge_epochs=1)
@@ -294,11 +281,9 @@ def measure(
     """
     members, courses = [], []
     for member in range(size.members):
-        place = of_member(folder, member)
-        options: dict[str, Any] = {"device": device, "folder": place, "data": data, "until": until}
         about: dict[str, float] = {"member": member, "diverged": 0}
         try:
-            run, start = train(setting, size, seed=seed, member=member, **options)
+            run, start = train(setting, size, member=member, data=data, **for_member(how, member))
         except Diverged as end:
             run = end.run
             members.append(about | {"diverged": end.iteration})

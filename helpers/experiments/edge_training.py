@@ -9,25 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
+from typing_extensions import Unpack
 
 from helpers.analysis import EDGE_METHODS
 from helpers.datasets.synthetic import Samples, circle_of_gaussians, mixture_of_gaussians
 from helpers.experiments.edge_watch import Kept, Watch
 from helpers.experiments.ensembles import member_seed
-from helpers.experiments.protocol import Until
+from helpers.experiments.parts import Context
+from helpers.experiments.protocol import How
+from helpers.experiments.ring_training import ring_nets
 from helpers.experiments.setting import TrainedMembers, TrainingSetting, optimizers_for
 from helpers.games.game import Game
 from helpers.games.networks import network_game
 from helpers.inputs import one_of, whole_number, whole_numbers
 from helpers.losses.table import find_loss
 from helpers.models import Players, mlp
-from helpers.training import Diverged, Members, Optimistic, Recording, Turns, train_ensemble
+from helpers.training import Diverged, Members, Turns, train_ensemble
 
 MIXTURE, RING = "mixture", "ring"
 _SIGMAS = (1.0, 1.0)  # of the mixture's modes, as in the released script
@@ -80,11 +79,7 @@ def nets_of(data: str, seed: int) -> Players:
     """
     if data == MIXTURE:
         return Players(*(mlp([1, 100, 1], seed=2 * seed + player) for player in (0, 1)))
-    leaky = partial(nn.LeakyReLU, 0.2)
-    return Players(
-        mlp([2, 32, 32, 2], seed=2 * seed),
-        mlp([2, 32, 32, 1], seed=2 * seed + 1, activation=leaky),
-    )
+    return ring_nets(32, seed)
 
 
 def train_edges(
@@ -92,13 +87,10 @@ def train_edges(
     members: int,
     iterations: int,
     *,
-    seed: int,
     points: int,
     every: int,
     keep: Collection[int] = (),
-    checkpoint: Path | None = None,
-    until: Until | None = None,
-    device: torch.device | str = "cpu",
+    **how: Unpack[How],
 ) -> TrainedEdges:
     """Train members of one setting, and record what `Watch` does.
 
@@ -108,12 +100,10 @@ def train_edges(
         setting: what to train.
         members: S; the same seed gives the same points, latents and nets to every setting.
         iterations: an iteration of extragradient takes two gradients.
-        seed: of the points, latents and nets.
         points: points and latents of a member.
         every: iterations between records.
         keep: iterations after which weights are kept; the start and the end always are.
-        checkpoint, until: as in `helpers.training.Recording`.
-        device: where to train; the result is on the CPU.
+        how: as `helpers.experiments.protocol.How` says; the result is on the CPU.
 
     Raises:
         ValueError: as in `train_ensemble`.
@@ -123,9 +113,10 @@ def train_edges(
     (3, 2)
     """
     iterations = whole_number("iterations", iterations, 0)
-    members, seed = whole_number("members", members, 1), whole_number("seed", seed, 0, 2**40)
+    given = Context(**how)
+    members, seed = whole_number("members", members, 1), whole_number("seed", given.seed, 0, 2**40)
     samples, loss = _samples(setting.data, members, seed, points), find_loss(setting.loss)
-    of_g, of_d = (Kept(_wrapped(setting, make)) for make in optimizers_for(setting))
+    of_g, of_d = (Kept(make) for make in optimizers_for(setting))
     in_turn = setting.method == "alternating"
     nets = [nets_of(setting.data, member_seed(seed, number)) for number in range(members)]
     try:
@@ -135,14 +126,12 @@ def train_edges(
             optimizer=(of_g, of_d),
             iterations=iterations,
             turns=Turns() if in_turn else None,
-            recording=Recording(
+            recording=given.recording(
                 every=every,
                 observe=Watch((of_g, of_d), loss, in_turn, seed),
                 snapshots={0, *whole_numbers("keep", keep, 0), iterations},
-                checkpoint=checkpoint,
-                until=until,
             ),
-            device=device,
+            device=given.device,
         )
     except Diverged as every_member:
         run = every_member.run
@@ -153,9 +142,3 @@ def _samples(data: str, members: int, seed: int, points: int) -> Samples:
     if data == MIXTURE:
         return mixture_of_gaussians(members, seed=seed, n=points, sigmas=_SIGMAS)
     return circle_of_gaussians(members, seed=seed, n=points, modes=8)
-
-
-def _wrapped(setting: Setting, make: Any) -> Any:
-    if setting.method == "optimistic":
-        return lambda weights: Optimistic(make(weights))
-    return make

@@ -14,16 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pandas import DataFrame, concat
+from typing_extensions import Unpack
 
 from helpers.analysis import EDGE_METHODS, edge_ratio, multipliers
 from helpers.experiments import protocol
 from helpers.experiments.edge_training import MIXTURE, RING, Setting, TrainedEdges, train_edges
 from helpers.experiments.ensembles import log_ratio, quartiles
-from helpers.experiments.parts import in_folder
-from helpers.experiments.protocol import Measured, Quantity, Reading, Rows, Until, Wanted
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Rows, Wanted
 
 __all__ = [
     "ARMS",  # data, methods and rates
@@ -142,11 +141,7 @@ WANTED = [
 def train(
     setting: Setting,
     size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    until: Until | None = None,
+    **how: Unpack[How],
 ) -> TrainedEdges:
     """Train the members of a block, with weights kept at each record.
 
@@ -160,25 +155,15 @@ def train(
         setting,
         size.members,
         size.iterations,
-        seed=seed,
         points=size.points,
         every=size.every,
         keep=range(0, size.iterations, size.every),
-        checkpoint=in_folder(folder),
-        until=until,
-        device=device,
+        **how,
     )
 
 
 def measure(
-    setting: Setting,
-    size: Size,
-    *,
-    seed: int,
-    device: torch.device | str = "cpu",
-    folder: Path | None = None,
-    data: Path | str | None = None,
-    until: Until | None = None,
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
 ) -> Measured:
     """What the evidence keeps: "members", and "course", quartiles over members along training.
 
@@ -186,7 +171,7 @@ def measure(
     >>> sorted(measure(Setting("js"), tiny, seed=0))
     ['course', 'members']
     """
-    trained = train(setting, size, seed=seed, device=device, folder=folder, until=until)
+    trained = train(setting, size, **how)
     return {"members": members_of(trained), "course": course_of(trained)}
 
 

@@ -62,7 +62,7 @@ class TrainedRing(TrainedMembers):
 
     def game(self, member: int, n: int = 1000) -> Game:
         """The game of one member's nets on its first n latents and points."""
-        G, D = _nets(self.units, 0)
+        G, D = ring_nets(self.units, 0)
         place = self.latents.device
         return network_game(
             G.to(place),
@@ -124,7 +124,7 @@ def train_ring(
     nudging, left_out = setting.nudging, {}
     if nudging is not None:
         left_out = {p: MemberDirections(p, nudging, **fixed) for p in nudging.players}
-    nets = [_nets(units, member_seed(seed, number)) for number in range(members)]
+    nets = [ring_nets(units, member_seed(seed, number)) for number in range(members)]
     try:
         run = train_ensemble(
             Members(nets, latents, reals, batch_with_replacement=_BATCH, seed=seed),
@@ -194,7 +194,12 @@ def _observe(
     return records
 
 
-def _nets(units: int, seed: int) -> Players:
+def ring_nets(units: int, seed: int) -> Players:
+    """Both nets before training, with two layers of so many units.
+
+    >>> [sum(w.numel() for w in net.parameters()) for net in ring_nets(32, 0)]
+    [1218, 1185]
+    """
     leaky = partial(nn.LeakyReLU, 0.2)
     return Players(
         mlp([2, units, units, 2], seed=2 * seed),

@@ -17,7 +17,7 @@ from helpers.losses.penalty import GradientPenalty
 from helpers.losses.table import find_loss
 from helpers.training.nudged import Nudged
 from helpers.training.nudging import Nudging
-from helpers.training.optimizers import Extragradient
+from helpers.training.optimizers import Extragradient, Optimistic
 from helpers.training.train import EnsembleResult
 
 _Own = TypeVar("_Own", bound="TrainingSetting")
@@ -38,7 +38,7 @@ class TrainingSetting:
 
     loss: str = "js"  # a name in `helpers.losses.LOSSES`
     _: KW_ONLY
-    method: str = "adam"  # or "extra-adam"; without Adam "simultaneous" or "extragradient"
+    method: str = "adam"  # or "extra-adam"; without Adam others, such as "optimistic"
     rates: tuple[float, float] = (2e-4, 2e-4)  # learning rates of G and of D
     beta: float = 0.5  # decay of Adam's first moment; plain descent has none
     second_beta: float = 0.999  # decay of its second moment
@@ -93,6 +93,8 @@ def _optimizer(
         optimizer = SGD(weights, lr=rate)
     if setting.method.startswith("extra"):
         return Extragradient(optimizer)
+    if setting.method == "optimistic":
+        return Optimistic(optimizer)
     if directions is None:
         return optimizer
     if setting.nudging is None:
