@@ -18,14 +18,13 @@ from IPython import get_ipython
 from IPython.display import HTML, display
 from matplotlib.figure import Figure
 from pandas import DataFrame
-from tqdm import tqdm
 
 from helpers import evidence, experiments, figures, ledger
 from helpers.experiments.protocol import Measured, setting_of
 from helpers.inputs import one_of, shown
 from helpers.inputs import seed as checked_seed
 from helpers.ledger import references
-from helpers.machine import pick_device
+from helpers.machine import pick_device, progress_bar
 
 _LIVE = "quick"  # the size of a page's own run
 _PARAMETERS = ("profile", "seed", "device", "runs", "check")  # of every chapter
@@ -273,12 +272,7 @@ class Chapter:
         blocks = None if wanted else range(evidence.DECIDING, evidence.DECIDING + 1)
         runs = evidence.wanted([experiment], size=self.profile, blocks=blocks)
         plan = evidence.listing(runs, evidence.Store(self.folder), anew=True)
-        missing, hours = (plan["wanted"] - plan["there"]).sum(), plan["cost"].sum()
-        unknown = f"; of {n} kinds none was run yet" if (n := plan["cost"].isna().sum()) else ""
-        print(
-            f"{experiment}, {self.profile} size: {missing} of {len(runs)} runs are missing, "
-            f"{hours:.1f} core-hours by what was run before{unknown}"
-        )
+        print(f"{experiment}, {self.profile} size: {evidence.cost_of(plan)}")
         done = evidence.gather(
             runs,
             device=str(self.device),
@@ -353,7 +347,7 @@ def _progress(experiment: str, arms: Sequence[str]) -> Iterator[str]:
     """
     shell = get_ipython()
     if shell is None or not hasattr(shell, "kernel"):
-        with tqdm(arms, unit="arm", disable=None, leave=False) as bar:
+        with progress_bar(arms, unit="arm", leave=False) as bar:
             for arm in bar:
                 bar.set_postfix_str(arm)
                 yield arm

@@ -15,10 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
-from tqdm import tqdm
 
 from helpers.games.game import PLAYERS, Game, check_player
 from helpers.inputs import real_array, shown
+from helpers.machine import progress_bar
 from helpers.operators import hessian
 from helpers.spectra import top_eigenpairs
 
@@ -151,7 +151,7 @@ def loss_plane(
     x, y = _places(x), _places(y)
     rows: list[list[float]] = []
     steps = torch.from_numpy(y).to(point)
-    for place in tqdm(x, desc="rows", disable=None):
+    for place in progress_bar(x, desc="rows"):
         steps_here = torch.stack([torch.full_like(steps, float(place)), steps], dim=1)
         points = _moved(game, player, point, steps_here @ span.T)
         parts = points.split(1 if game.dimension >= _LARGE else _AT_ONCE)

@@ -21,11 +21,11 @@ from ipykernel.kernelspec import get_kernel_dict
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from papermill.exceptions import PapermillExecutionError
-from tqdm import tqdm
 
 from helpers import ledger
 from helpers.book import pairing, parameters
 from helpers.book.layout import Layout
+from helpers.machine import progress_bar
 
 # Wall-clock limits in seconds. A quick chapter must take 60 on two cores; a slow or busy machine
 # may take six times as long before the run is given up.
@@ -69,7 +69,7 @@ def run(
         notebook = pairing.to_notebook(layout, name)
         plans.append((name, notebook, chosen_values(notebook, settings or [])))
     results = []
-    with tqdm(plans, unit="chapter", disable=None) as bar:
+    with progress_bar(plans, unit="chapter") as bar:
         for name, notebook, values in bar:
             bar.set_postfix_str(name)
             target = output_path(layout, name, values)

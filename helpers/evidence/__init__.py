@@ -5,6 +5,7 @@
 - `store`: runs in a folder while they go on; `Store`.
 - `work`, `gathering`: one run, and all that are missing; `gather`.
 - `planning`: which runs are wanted, there or missing; `listing`.
+- `forecast`: how long a gather will still take.
 - `committed`: data/evidence; `merge`, `drop`.
 - `frames`, `judging`: evidence as tidy frames, and the claims judged on it; `runs`, `judged`.
 - `comparing`: runs of a folder against the evidence; `compare`.
@@ -18,7 +19,7 @@ from helpers.evidence.frames import DECIDING, LEGACY, astray, deciding, legacy_r
 from helpers.evidence.gathering import Gathered, gather
 from helpers.evidence.identity import Run
 from helpers.evidence.judging import judged, source_of
-from helpers.evidence.planning import listing, wanted
+from helpers.evidence.planning import cost_of, listing, wanted
 from helpers.evidence.store import Store, Unwritable
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Unwritable",  # a store cannot be written
     "astray",  # shipped runs that belong to no reading
     "compare",  # a folder's runs against the evidence, quantity by quantity
+    "cost_of",  # what is missing of a listing and what it costs, in a sentence
     "deciding",  # the rows that decide
     "drop",  # take a run out of the evidence, on record
     "gather",  # do the runs that are missing

@@ -37,14 +37,12 @@ def _gather(options: argparse.Namespace) -> int:
     )
     store = Store(options.runs)
     listing = planning.listing(runs, store, anew=options.anew)
-    print(listing.to_string(index=False, float_format="{:.3g}".format))
-    missing, known = listing["wanted"].sum() - listing["there"].sum(), listing["cost"].sum()
-    unknown = int(listing["cost"].isna().sum())
-    print(f"{missing} runs are missing, {known:.1f} core-hours by what was run before", end="")
-    print(f"; of {unknown} kinds none was run yet" if unknown else "")
+    shown = listing.drop(columns="device")  # the same in all rows, as a rule
+    print(shown.to_string(index=False, float_format="{:.3g}".format))
+    print(planning.cost_of(listing))
     for damaged in committed.runs_of_store(store)[1]:
         print(f"damaged, left alone and done again: {damaged}", file=sys.stderr)
-    if options.list or not missing:
+    if options.list or (listing["wanted"] == listing["there"]).all():
         return 0
     result = gather(
         runs,

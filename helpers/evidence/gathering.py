@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
@@ -21,20 +22,24 @@ import torch
 from tqdm import tqdm
 
 from helpers.evidence import planning
+from helpers.evidence.forecast import Forecast
 from helpers.evidence.identity import Run
 from helpers.evidence.store import DEFAULT, Store, Unwritable
 from helpers.evidence.work import (
+    DONE,
     FAILED,
     STOP,
     Outcome,
     Until,
     record_failure,
+    spent,
     work,
 )
 from helpers.inputs import real_number, whole_number
-from helpers.machine import pick_device
+from helpers.machine import pick_device, progress_bar
 
 _TRIES = 3
+_BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} runs [{elapsed}{postfix}]"
 _PATIENCE = 30  # seconds for a scheduler to answer
 # Of runs on one CUDA device: how many at most, and the bytes that each is to have. Launches bound a
 # small GAN, so that several share a device; neither number has been measured.
@@ -126,7 +131,8 @@ def gather(
             data=None if data is None else str(data),
             until=Until(end, stop),
         )
-        return _Gathering(task, store.folder, end, stop).all(todo, _pool(workers, cluster))
+        pool = _pool(workers, cluster)
+        return _Gathering(task, store, end, stop, _forecast(todo, store)).all(todo, pool)
 
 
 def side_by_side(device: torch.device, runs: int) -> int:
@@ -143,6 +149,16 @@ def side_by_side(device: torch.device, runs: int) -> int:
         return 1
     free, _ = torch.cuda.mem_get_info(device)
     return max(1, min(_ON_A_GPU, os.cpu_count() or 1, free // _ROOM, runs))
+
+
+def _forecast(todo: Sequence[Run], store: Store) -> Forecast:
+    """What runs are expected to take from here on; a part that is done needs no doing again."""
+    expected = planning.seconds_of(todo, store)
+    for run in todo:
+        done = spent(store.scratch(run))
+        if done:
+            expected[run.key] = max(expected[run.key] - done, 0.0)
+    return Forecast(expected)
 
 
 @dataclass(frozen=True)
@@ -204,29 +220,37 @@ class _Gathering:
     """Runs under way, and what became of the others."""
 
     def __init__(
-        self, task: Callable[[Run], Outcome], folder: Path, end: float | None, stop: Path
+        self,
+        task: Callable[[Run], Outcome],
+        store: Store,
+        end: float | None,
+        stop: Path,
+        forecast: Forecast,
     ) -> None:
-        self.task, self.folder, self.stop = task, folder, stop
+        self.task, self.folder, self.stop, self.forecast = task, store.folder, stop, forecast
         self.until = Until(end, stop)
         self.result = Gathered()
         self.tries: dict[Run, int] = {}
+        self.begun: dict[str, float] = {}  # when, by key
 
     def all(self, todo: Sequence[Run], pool: _Pool) -> Gathered:
         """Work through the runs, under a progress bar: done, under way, left, time."""
         waiting, running = list(todo), dict[Future[Outcome], Run]()
         executor = pool.make()
         try:
-            with tqdm(total=len(waiting), unit="run", disable=None, smoothing=0) as bar:
+            with progress_bar(total=len(waiting), bar_format=_BAR) as bar:
                 while waiting or running:
                     width = pool.width()
                     while waiting and len(running) < width and not self.until():
                         run = waiting.pop(0)
+                        self.begun[run.key] = time.monotonic()
+                        # Told before: a run in this process is over when `submit` returns.
+                        bar.set_postfix_str(self._told([*running.values(), run], waiting, width))
                         try:
                             running[executor.submit(self.task, run)] = run
                         except BrokenProcessPool:
                             waiting.insert(0, run)
                             break
-                        bar.set_postfix_str(f"{len(running)} under way, {len(waiting)} waiting")
                     if not running and self.until():
                         break
                     over, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
@@ -235,6 +259,7 @@ class _Gathering:
                         again = self._take(run, future)
                         waiting += [run] if again else []
                         bar.update(not again)
+                    bar.set_postfix_str(self._told([*running.values()], waiting, width))
                     if any(isinstance(f.exception(), BrokenProcessPool) for f in over):
                         for future, run in list(running.items()):  # they are lost as well
                             wait([future])
@@ -254,6 +279,17 @@ class _Gathering:
         self.result.left = len(waiting)
         return self.result
 
+    def _told(self, running: Sequence[Run], waiting: Sequence[Run], width: int) -> str:
+        """How many runs there are of each kind, and the time until the last is done."""
+        now = time.monotonic()
+        left = self.forecast.seconds_left(
+            {run.key: now - self.begun[run.key] for run in running},
+            [run.key for run in waiting],
+            width=width,
+        )
+        ahead = "time unknown" if math.isnan(left) else f"{tqdm.format_interval(left)} left"
+        return f"{len(running)} under way, {len(waiting)} waiting, {ahead}"
+
     def _take(self, run: Run, future: Future[Outcome]) -> bool:
         """Note how a run ended; return whether to try it again."""
         error = future.exception()
@@ -261,6 +297,8 @@ class _Gathering:
             raise error
         if error is None:
             outcome = future.result()
+            if outcome.state == DONE:
+                self.forecast.note(run.key, outcome.seconds)
             if outcome.state != FAILED:
                 getattr(self.result, outcome.state).append(run)
                 return False

@@ -105,9 +105,9 @@ def listing(runs: Sequence[Run], store: Store, *, anew: bool = False) -> DataFra
     """Which of some runs there are, with one row for each reading, arm and size.
 
     Columns: experiment, reading, arm, size, wanted, there, busy, failed, stale (runs of an earlier
-    version of this setting), seconds (the median of past runs), cost (core-hours of the missing
-    runs; unknown if there are no past runs), spread (largest relative difference between
-    replicates).
+    version of this setting), seconds (the median of past runs), device (on which those were done),
+    cost (core-hours of the missing runs; unknown if there are no past runs), spread (largest
+    relative difference between replicates).
 
     >>> from tempfile import TemporaryDirectory
     >>> some = wanted(["two_clusters"], arms=["ls"], size="full", blocks=range(100, 102))
@@ -117,11 +117,7 @@ def listing(runs: Sequence[Run], store: Store, *, anew: bool = False) -> DataFra
     0  ls       2      0
     """
     missing = {run.key for run in lacking(runs, store, anew=anew)}
-    past = []
-    for name in dict.fromkeys(run.experiment for run in runs):
-        past += committed.read(name)
-        past += [line for _, line in store.lines(name) if isinstance(line, dict)]
-    past = [line for line in past if "failed" not in line]
+    past = _past(runs, store)
     rows: dict[tuple[str, ...], dict[str, Any]] = {}
     first: dict[tuple[str, ...], Run] = {}
     for run in runs:
@@ -144,19 +140,86 @@ def listing(runs: Sequence[Run], store: Store, *, anew: bool = False) -> DataFra
     return pd.DataFrame(list(rows.values()))
 
 
+def cost_of(plan: DataFrame) -> str:
+    """What is missing of a `listing` and what that costs, in a sentence without its full stop.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> some = wanted(["two_clusters"], arms=["ls"], size="full", blocks=range(100, 101))
+    >>> with TemporaryDirectory() as folder:
+    ...     plan = listing(some, Store(folder), anew=True).assign(cost=0.25)
+    >>> cost_of(plan)
+    '1 of 1 run is missing, 0.2 core-hours by what was run before on CPU (x86_64)'
+    """
+    wanted, missing = int(plan["wanted"].sum()), int((plan["wanted"] - plan["there"]).sum())
+    text = f"{missing} of {wanted} run{'' if wanted == 1 else 's'} "
+    text += f"{'is' if missing == 1 else 'are'} missing"
+    lacking = plan[plan["wanted"] > plan["there"]]
+    known = lacking.dropna(subset="cost")
+    if len(known):
+        devices = sorted({name for row in known["device"] for name in row.split(", ")})
+        text += f", {known['cost'].sum():.1f} core-hours by what was run before on "
+        text += ", ".join(devices)
+    new = len(lacking) - len(known)
+    return text + (f"; of {new} kind{'' if new == 1 else 's'} none was run yet" if new else "")
+
+
+def seconds_of(runs: Sequence[Run], store: Store) -> dict[str, float]:
+    """What past runs suggest that each of some runs takes, by key, in seconds.
+
+    It is the median over runs of the same setting and size; where there are none, over those of
+    the experiment at this size; else NaN.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> some = wanted(["two_clusters"], arms=["ls"], size="full", blocks=range(100, 102))
+    >>> with TemporaryDirectory() as folder:
+    ...     [seconds > 60 for seconds in seconds_of(some, Store(folder)).values()]
+    [True, True]
+    """
+    past = _past(runs, store)
+    found: dict[str, float] = {}
+    of_kind: dict[tuple[str, ...], float] = {}
+    for run in runs:
+        kind = (run.experiment, run.reading, run.arm, run.size_name)
+        if kind not in of_kind:
+            of_kind[kind] = _seconds(_timed(run, past))
+        found[run.key] = of_kind[kind]
+    return found
+
+
+def _past(runs: Sequence[Run], store: Store) -> list[dict[str, Any]]:
+    """Lines of past runs of the same experiments, of the evidence and of the store."""
+    past = []
+    for name in dict.fromkeys(run.experiment for run in runs):
+        past += committed.read(name)
+        past += [line for _, line in store.lines(name) if isinstance(line, dict)]
+    return [line for line in past if "failed" not in line]
+
+
 def _history(run: Run, past: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    setting, size = canonical(run.setting), canonical(run.size)
-    own = [p for p in past if p["experiment"] == run.experiment and p["size"] == size]
-    same = [p for p in own if p["setting"] == setting]
-    of_setting = [p for p in past if p["experiment"] == run.experiment and p["setting"] == setting]
-    now = [p["seconds"] for p in same if p["version"] == run.version] or [
-        p["seconds"] for p in own if p["version"] == run.version
-    ]
+    of_setting = _alike(past, experiment=run.experiment, setting=canonical(run.setting))
+    same = _alike(of_setting, size=canonical(run.size), version=run.version)
+    timed = _timed(run, past)
     return {
         "stale": len({p["key"] for p in of_setting if p["version"] < run.version}),
-        "seconds": median(now) if now else float("nan"),
-        "spread": _spread([p for p in same if p["version"] == run.version]),
+        "seconds": _seconds(timed),
+        "device": ", ".join(sorted({str(p["device"]) for p in timed})),
+        "spread": _spread(same),
     }
+
+
+def _timed(run: Run, past: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Past runs that say how long one takes: of its setting, or else of its size alone."""
+    size = canonical(run.size)
+    own = _alike(past, experiment=run.experiment, size=size, version=run.version)
+    return _alike(own, setting=canonical(run.setting)) or own
+
+
+def _seconds(timed: Sequence[dict[str, Any]]) -> float:
+    return median(p["seconds"] for p in timed) if timed else float("nan")
+
+
+def _alike(lines: Sequence[dict[str, Any]], **parts: object) -> list[dict[str, Any]]:
+    return [line for line in lines if all(line[name] == part for name, part in parts.items())]
 
 
 def _spread(lines: Sequence[dict[str, Any]]) -> float:

@@ -73,7 +73,7 @@ def work(
         if store.read(run) is not None:
             return Outcome(THERE)
         start, scratch = time.perf_counter(), store.scratch(run)
-        before = _seconds(scratch)
+        before = spent(scratch)
         threads = torch.get_num_threads()
         torch.set_num_threads(1)
         try:
@@ -129,8 +129,12 @@ def _all_devices(scratch: Path, device: str) -> str:
     return ", then ".join(devices)
 
 
-def _seconds(scratch: Path) -> float:
-    """What earlier parts of a run took."""
+def spent(scratch: Path) -> float:
+    """Seconds that earlier parts of a run took, which paused.
+
+    >>> spent(Path("no such folder"))
+    0.0
+    """
     try:
         return float((scratch / "seconds").read_text(encoding="utf-8"))
     except (OSError, ValueError):

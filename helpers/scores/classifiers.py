@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
-from tqdm import tqdm
 
 from helpers import inputs
 from helpers.checkpoints.descriptions import (
@@ -25,7 +24,7 @@ from helpers.checkpoints.descriptions import (
 )
 from helpers.checkpoints.files import checkpoint_path, read_state, try_writing, write_state
 from helpers.inputs import shown, whole_number
-from helpers.machine.devices import pick_device
+from helpers.machine import pick_device, progress_bar
 from helpers.models import lenet
 from helpers.models.copying import copied
 from helpers.training import Paused
@@ -141,7 +140,7 @@ def train_judge(
         begun = state["done"] // steps
     if path is not None and begun < epochs:
         try_writing(path)
-    bar = tqdm(total=epochs * steps, initial=begun * steps, desc="classifier", disable=None)
+    bar = progress_bar(total=epochs * steps, initial=begun * steps, desc="classifier")
     with bar:
         for epoch in range(begun, epochs):
             for rows in torch.randperm(len(images), generator=order, device="cpu").split(batch):

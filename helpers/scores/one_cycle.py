@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, pad
 from torch.optim import SGD
 from torch.optim.lr_scheduler import OneCycleLR
-from tqdm import tqdm
 
 from helpers import inputs
 from helpers.checkpoints.descriptions import (
@@ -29,7 +28,7 @@ from helpers.checkpoints.descriptions import (
 )
 from helpers.checkpoints.files import checkpoint_path, read_state, try_writing, write_state
 from helpers.inputs import real_number, whole_number
-from helpers.machine.devices import pick_device
+from helpers.machine import pick_device, progress_bar
 from helpers.models.copying import copied
 from helpers.scores.classifiers import check_labelled
 from helpers.training import Paused
@@ -139,7 +138,7 @@ def train_one_cycle(
     if path is not None and begun < total:
         try_writing(path)
     order = np.empty(0, dtype=np.int64)
-    for step in tqdm(range(begun, total), initial=begun, total=total, desc="net", disable=None):
+    for step in progress_bar(range(begun, total), initial=begun, total=total, desc="net"):
         epoch, place = divmod(step, per_epoch)
         if step == begun or not place:
             order = np.random.default_rng([seed, _ORDER, epoch]).permutation(len(images))

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
-from tqdm import tqdm
 
 from helpers.inputs import whole_number
+from helpers.machine import progress_bar
 from helpers.operators import Operator
 from helpers.spectra.density import probe_vector
 from helpers.spectra.krylov import Krylov
@@ -70,7 +70,7 @@ def ritz_cloud(operator: Operator, probes: int = 10, steps: int = 80, *, seed: i
     probes = whole_number("probes", probes, 1)
     values = np.zeros((probes, steps), dtype=complex)
     weights, cancellation = np.zeros((probes, steps)), np.zeros(probes)
-    for number in tqdm(range(probes), desc="probes", disable=None):
+    for number in progress_bar(range(probes), desc="probes"):
         krylov = Krylov(operator, probe_vector(operator, seed, number)[:, None], steps + 1, seed)
         while krylov.known < steps and krylov.pending:
             krylov.advance()

@@ -22,10 +22,10 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
-from tqdm import tqdm
 
 from helpers.checkpoints import checkpoint_path
 from helpers.inputs import whole_number
+from helpers.machine import progress_bar
 from helpers.operators import Operator
 from helpers.spectra.lanczos import check_symmetric, lanczos
 from helpers.spectra.unfinished import Unfinished
@@ -114,7 +114,7 @@ def slq_density(
     if path is not None:
         probe = probe_vector(operator, seed, 0)
         found = Unfinished.begun(path, operator, probe, run, probes, batch_size)
-    with tqdm(total=probes, initial=len(found.nodes), desc="probes", disable=None) as bar:
+    with progress_bar(total=probes, initial=len(found.nodes), desc="probes") as bar:
         for first in range(len(found.nodes), probes, batch_size):
             batch = range(first, min(first + batch_size, probes))
             starts = [probe_vector(operator, seed, number) for number in batch]

@@ -19,7 +19,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from tqdm import tqdm
 
 from helpers.checkpoints.descriptions import architecture, described, described_optimizer, digest
 from helpers.checkpoints.files import (
@@ -32,6 +31,7 @@ from helpers.checkpoints.files import (
 )
 from helpers.games.game import PLAYERS
 from helpers.losses.penalty import GradientPenalty
+from helpers.machine import progress_bar
 from helpers.spectra import NotConverged
 from helpers.training.nudged import Nudged
 from helpers.training.optimizers import Extragradient, Wrapper
@@ -138,9 +138,7 @@ class Training(ABC):
             if self.done < iterations:
                 try_writing(path)
         saved, until = time.monotonic(), self.recording.until
-        for _ in tqdm(
-            range(self.done, iterations), initial=self.done, total=iterations, disable=None
-        ):
+        for _ in progress_bar(range(self.done, iterations), initial=self.done, total=iterations):
             self.iterate()
             is_last = self.done == iterations
             is_asked = until is not None and not is_last and until()

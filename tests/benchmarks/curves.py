@@ -206,7 +206,7 @@ def workers(rows: Rows, scale: Scale) -> None:
             for count in scale.runs:
                 works[f"{each} {count}"] = partial(_gathered, each, count)
         _bare()
-        times = in_turn(works, max(2, scale.repeats // 2))
+        times = in_turn(works, scale.repeats)
     bare, (few, many) = times["bare"], scale.runs
     rows.add("gather", "bare", bare, "seconds a run", runs=1)
     for each in chosen:
