@@ -119,8 +119,12 @@ def slq_density(
             batch = range(first, min(first + batch_size, probes))
             starts = [probe_vector(operator, seed, number) for number in batch]
             together = starts[0] if len(starts) == 1 else torch.stack(starts, dim=1)
-            for each in lanczos(operator, together, steps, reorthogonalise=reorthogonalise):
-                row, weight = each.nodes_and_weights()
+            # No name outlives this line: one run's basis must be gone before the next one grows.
+            quadratures = [
+                each.nodes_and_weights()
+                for each in lanczos(operator, together, steps, reorthogonalise=reorthogonalise)
+            ]
+            for row, weight in quadratures:
                 short = (0, steps - len(row))  # of a run that ended early
                 found.nodes.append(np.pad(row, short, mode="edge"))
                 found.weights.append(np.pad(weight, short))

@@ -213,3 +213,12 @@ def test_nan():
     operator = Watched(np.diag(np.arange(9.0)), nan_at=3)
     with pytest.raises(FloatingPointError, match="product at step 3 is not finite"):
         lanczos(operator, start(9), 9, reorthogonalise=False)
+
+
+def test_probes_hold_their_bases_one_after_another():
+    """However many probes there are, one basis is there at a time."""
+    operator = Diagonal(np.linspace(0, 1, N))
+    one, four = (
+        peak_bytes(partial(slq_density, operator, probes, 20, seed=0)) for probes in (1, 4)
+    )
+    assert one > 20 * 4 * N and four < 1.1 * one
