@@ -26,7 +26,7 @@ _PIECE = 2**14
 # as a product of three in the same precision.
 _MARGIN = 5
 _TERMS = 2**12  # the most that a kernel adds one after another; longer sums are taken in pieces
-_FIRST = 64  # vectors for which memory is taken at first
+_FIRST = 128  # vectors for which memory is taken at first: more than a density takes steps
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,14 +37,12 @@ LIMIT = 1e9 / 2**20  # MB: what is promised for ten million weights
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's count of memory")
 def test_density_without_basis(memory_rows, tmp_path):
-    """Peak above the networks, seconds, and how far the density is from that with the basis."""
+    """Peak above the networks, and how far the density is from that with the basis."""
     found, densities = {}, {}
     for choice in ("full", "none"):
         file = str(tmp_path / f"{choice}.npz")
         said = _run("density_peak", choice, WEIGHTS, STEPS, PROBES, file, timeout=3000)
-        found[choice] = dict(
-            zip(("n", "check", "MB", "seconds"), map(float, said.split()), strict=True)
-        )
+        found[choice] = dict(zip(("n", "check", "MB"), map(float, said.split()), strict=True))
         with np.load(file) as kept:
             # Of a template only nodes and weights are used.
             none = np.zeros(1)
@@ -56,7 +54,6 @@ def test_density_without_basis(memory_rows, tmp_path):
         memory_rows.add("density", choice, found[choice]["MB"], "MB above the model", **where)
         unit = "MB above the model, to check the products"
         memory_rows.add("density", choice, found[choice]["check"], unit, **where)
-        memory_rows.add("density", choice, found[choice]["seconds"], "seconds", **where)
     full, none = densities["full"], densities["none"]
     apart = np.trapezoid(np.abs(full.density - none.density), full.grid)
     error = np.trapezoid(full.standard_error, full.grid)

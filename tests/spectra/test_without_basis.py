@@ -222,3 +222,9 @@ def test_probes_hold_their_bases_one_after_another():
         peak_bytes(partial(slq_density, operator, probes, 20, seed=0)) for probes in (1, 4)
     )
     assert one > 20 * 4 * N and four < 1.1 * one
+
+
+def test_a_basis_of_eighty_vectors_is_not_copied_as_it_grows():
+    operator = Diagonal(np.linspace(0, 1, N))
+    peak = peak_bytes(partial(slq_density, operator, 1, 80, seed=0))
+    assert 80 * 4 * N < peak < 90 * 4 * N
