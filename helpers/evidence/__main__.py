@@ -37,7 +37,7 @@ def _gather(options: argparse.Namespace) -> int:
     )
     store = Store(options.runs)
     listing = planning.listing(runs, store, anew=options.anew)
-    shown = listing.drop(columns="device")  # the same in all rows, as a rule
+    shown = listing.drop(columns=["past", "device"])  # for the sentence below
     print(shown.to_string(index=False, float_format="{:.3g}".format))
     print(planning.cost_of(listing))
     for damaged in committed.runs_of_store(store)[1]:

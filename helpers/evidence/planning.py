@@ -105,8 +105,9 @@ def listing(runs: Sequence[Run], store: Store, *, anew: bool = False) -> DataFra
     """Which of some runs there are, with one row for each reading, arm and size.
 
     Columns: experiment, reading, arm, size, wanted, there, busy, failed, stale (runs of an earlier
-    version of this setting), seconds (the median of past runs), device (on which those were done),
-    cost (core-hours of the missing runs; unknown if there are no past runs), spread (largest
+    version of this setting), past (runs of this setting and size, of any block), seconds (their
+    median; where there are none, that of other settings at this size), device (on which those were
+    done), cost (core-hours of the missing runs; unknown where seconds are), spread (largest
     relative difference between replicates).
 
     >>> from tempfile import TemporaryDirectory
@@ -159,8 +160,10 @@ def cost_of(plan: DataFrame) -> str:
         devices = sorted({name for row in known["device"] for name in row.split(", ")})
         text += f", {known['cost'].sum():.1f} core-hours by what was run before on "
         text += ", ".join(devices)
-    new = len(lacking) - len(known)
-    return text + (f"; of {new} kind{'' if new == 1 else 's'} none was run yet" if new else "")
+    if new := int((lacking["past"] == 0).sum()):
+        text += f"; {new} kind{' was' if new == 1 else 's were'} never run, and "
+        text += f"count{'s' if new == 1 else ''} as others of the same size, if there are any"
+    return text
 
 
 def seconds_of(runs: Sequence[Run], store: Store) -> dict[str, float]:
@@ -201,6 +204,7 @@ def _history(run: Run, past: Sequence[dict[str, Any]]) -> dict[str, Any]:
     timed = _timed(run, past)
     return {
         "stale": len({p["key"] for p in of_setting if p["version"] < run.version}),
+        "past": len(same),
         "seconds": _seconds(timed),
         "device": ", ".join(sorted({str(p["device"]) for p in timed})),
         "spread": _spread(same),

@@ -1,7 +1,7 @@
 """A density with or without a stored basis, and the memory of it.
 
 `python -m tests.benchmarks.density_peak CHOICE WEIGHTS STEPS PROBES FILE` prints the number of
-weights, two peaks above the networks and the data, in MB (2**20 bytes), and the seconds. The first
+weights and two peaks above the networks and the data, in MB (2**20 bytes). The first
 peak is of the operator's making, with the check of its products in float64, which networks of one
 structure undergo once; the second of the density, with all that the operator holds. Nodes and
 weights go to the file.

@@ -132,3 +132,18 @@ def test_the_bar_tells_it(tmp_path, monkeypatch):
     assert said[0].startswith("1 under way, 1 waiting, ")
     assert re.fullmatch(r"1 under way, 0 waiting, [\d:]+ left", said[2])
     assert said[-1] == "0 under way, 0 waiting, 00:00 left"
+
+
+def test_the_cost_in_a_sentence(tmp_path):
+    runs = planning.wanted(["two_clusters"], arms=["ls"], size="full", blocks=range(100, 102))
+    plan = planning.listing(runs, Store(tmp_path), anew=True).assign(cost=0.25)
+    known = "2 of 2 runs are missing, 0.2 core-hours by what was run before on CPU (x86_64)"
+    assert planning.cost_of(plan) == known
+    assert planning.cost_of(plan.assign(past=0)) == (
+        known + "; 1 kind was never run, and counts as others of the same size, if there are any"
+    )
+    assert planning.cost_of(plan.assign(past=0, cost=math.nan, device="")) == (
+        "2 of 2 runs are missing; 1 kind was never run, and counts as others of the same size, "
+        "if there are any"
+    )
+    assert planning.cost_of(plan.assign(there=2)) == "0 of 2 runs are missing"
