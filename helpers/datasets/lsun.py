@@ -1,7 +1,7 @@
 """Scenes of LSUN, from its makers' databases: a fixed number of pictures, drawn once and for all.
 
-A database of LSUN (Yu et al. 2015) is a folder with an LMDB file, a picture per entry, each scaled
-so that its shorter side has 256 pixels. All its pictures, at that size, fill no usual memory.
+A database of LSUN (Yu et al. 2015) is a folder with an LMDB file, one picture per entry, each
+scaled so that its shorter side has 256 pixels. No usual memory holds all of them at that size.
 torchvision's `LSUN` reads them one by one, but it writes an index into the working directory, and
 unpickles whatever has the name of that index; hence it is not used.
 """
