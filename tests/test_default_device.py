@@ -32,6 +32,7 @@ from helpers.models import (
     mlp,
     small_resnet,
     sn_cnn,
+    sn_dcgan,
     two_cluster_nets,
 )
 from helpers.models.line import LineNet
@@ -130,6 +131,7 @@ CALLS = {
             gaussians_nets(seed=0),
             two_cluster_nets(seed=0),
             sn_cnn(seed=0, narrow=32),
+            sn_dcgan(seed=0, narrow=32),
             [lenet(seed=0), LineNet(4, seed=0)],
         )
         for net in pair

@@ -23,6 +23,7 @@ from helpers.models import (
     mlp,
     small_resnet,
     sn_cnn,
+    sn_dcgan,
     two_cluster_nets,
 )
 from helpers.models.line import LineNet
@@ -164,6 +165,7 @@ DOORS = {
         [0, 1, 1, 1, 2],
     ),
     "sn_cnn": (lambda s, size, n: sn_cnn(seed=s, size=size, narrow=n), [0, 32, 32]),
+    "sn_dcgan": (lambda s, n: sn_dcgan(seed=s, narrow=n), [0, 32]),
     "gaussians": (lambda s: gaussians_nets(seed=s), [0]),
     "two nets": (
         lambda s, w, c: two_cluster_nets(seed=s, widths=w, scale=c),

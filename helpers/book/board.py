@@ -123,7 +123,7 @@ def tier_of(row: ledger.Row) -> str:
     >>> {tier_of(row) for row in ledger.scoreboard({})}
     {'no run yet'}
     """
-    if row.standing is None:
+    if row.standing is None or not (row.standing.record.values or row.quick):
         return "no run yet"
     if row.standing.legacy:
         return "legacy runs"

@@ -43,6 +43,8 @@ def dispute(claim_id: str, repository: str) -> str:
 
 def _claim(row: Row) -> dict[str, Any]:
     claim, found = row.claim, row.standing
+    if found and not (found.record.values or row.quick):  # it only says what is lacking
+        found = None
     return {
         "claim": claim["id"],
         "paper": ledger.PAPERS[claim["paper"]],
@@ -54,6 +56,7 @@ def _claim(row: Row) -> dict[str, Any]:
         "size": found.record.profile if found else None,
         "rests_on": (found.source or "the page itself") if found else None,
         "permalink": f"{_BOOK}scoreboard.html#{claim['id']}",
+        "command": claim.get("needs", {}).get("command"),
         "box": f"{_BOOK}{row.chapters[0]}.html#claim-{claim['id']}" if row.chapters else None,
         "history": claim["history"],
         "quantities": list(_quantities(found.record)) if found else [],

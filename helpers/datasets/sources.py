@@ -69,11 +69,15 @@ def cache() -> Path:
     return Path.home() / ".cache" / "ganscapes"
 
 
+def folder_of(root: str | PathLike[str] | None) -> tuple[Path, bool]:
+    """The folder of data sets, and whether it is the cache, into which sets are downloaded."""
+    given = root if root is not None else os.environ.get(VARIABLE)
+    return (Path(given).expanduser(), False) if given else (cache(), True)
+
+
 def read(name: str, split: str, root: str | PathLike[str] | None) -> Raw:
     """A split of one of SOURCES; `helpers.datasets.load` lists the folders and the errors."""
-    given = root if root is not None else os.environ.get(VARIABLE)
-    folder = Path(given).expanduser() if given else cache()
-    download = not given
+    folder, download = folder_of(root)
     source = SOURCES[name]
     place = folder / source.folder
     stand_in = name == "cifar10" and not place.exists() and (folder / "CIFAR10").exists()

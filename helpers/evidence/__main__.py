@@ -106,7 +106,12 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("experiments", nargs="*", metavar="EXPERIMENT", help="all by default")
     one.add_argument("--size", help="quick, medium or full")
     one.add_argument("--reading", help="one reading of the paper")
-    one.add_argument("--arm", action="append", default=[], help="one arm; can be repeated")
+    one.add_argument(
+        "--arm",
+        action="append",
+        default=[],
+        help="one arm, or those that a pattern such as 'cnn*' matches; can be repeated",
+    )
     one.add_argument("--blocks", type=_blocks, metavar="FIRST:END")
     one.add_argument("--minutes", type=float, help="stop after this time; rerun to go on")
     one.add_argument("--device", default="auto", help="auto, cpu or cuda")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from itertools import product
 from statistics import median
 from typing import Any
@@ -36,7 +37,8 @@ def wanted(
         size: this size, in place of those that are wanted; at a size where nothing is wanted, one
             block of each.
         reading: this reading alone.
-        arms: these arms alone; if empty, all that are wanted.
+        arms: these arms alone, by their names or by patterns such as "cnn*"; if empty, all that are
+            wanted.
         blocks: these blocks, in place of those that are wanted.
 
     Raises:
@@ -71,8 +73,7 @@ def _chosen(
     blocks: range | None,
 ) -> list[Wanted]:
     chosen = list(module.WANTED)
-    for arm in arms:
-        one_of("arm", arm, module.ARMS)
+    arms = [arm for pattern in arms for arm in _matching(pattern, module)]
     if arms:
         few = {id(each): [arm for arm in arms if arm in each.arms] for each in chosen}
         chosen = [replace(each, arms=few[id(each)]) for each in chosen if few[id(each)]]
@@ -90,6 +91,12 @@ def _chosen(
             raise ValueError(f"blocks are counted from 0 on, as in 100:106, got {shown(blocks)}")
         chosen = [replace(each, blocks=blocks) for each in chosen]
     return chosen
+
+
+def _matching(pattern: str, module: Experiment) -> list[str]:
+    """The arms that a pattern such as "cnn*" matches, as a shell matches names; one at least."""
+    found = [arm for arm in module.ARMS if fnmatchcase(arm, pattern)]
+    return [one_of("arm", pattern, module.ARMS)] if pattern in module.ARMS or not found else found
 
 
 def lacking(runs: Sequence[Run], store: Store, *, anew: bool = False) -> list[Run]:

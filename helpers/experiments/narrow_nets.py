@@ -1,8 +1,10 @@
 """Narrow nets on images (Sun et al. 2020, Section 6, Table 2): does pairing help them?
 
-CNNs and ResNets of several widths learn CIFAR-10 under separable and under pairing losses, with and
-without spectral norm. The paper's scores are Inception's; here a small ResNet judges, so only signs
-and relative gaps can be compared. `narrow_training` trains one member and scores it along the way.
+CNNs and ResNets of several widths learn CIFAR-10 and STL-10 under separable and under pairing
+losses, with and without spectral norm, and DCGANs two scenes of LSUN. The paper's scores are
+Inception's. On CIFAR-10 a small ResNet judges here, so only signs and relative gaps can be
+compared. On STL-10 and LSUN Inception does, from half as many samples as in the paper: whoever has
+their images can have its weights. `narrow_training` trains one member and scores it along the way.
 """
 
 from __future__ import annotations
@@ -15,14 +17,16 @@ from pandas import DataFrame, concat
 from typing_extensions import Unpack
 
 from helpers.analysis.endpoints import leading_end_point
+from helpers.experiments.ensembles import paired
 from helpers.experiments.image_training import standard_normal
 from helpers.experiments.narrow_setting import LAST, Setting, Size
 from helpers.experiments.narrow_training import Trained, train
 from helpers.experiments.narrow_watch import LATENT, coloured, course_of, read
 from helpers.experiments.parts import for_member, in_folder, kept
-from helpers.experiments.protocol import How, Measured, Quantity, Reading, Wanted
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Rows, Wanted
 from helpers.games.networks import joint_point, network_game
 from helpers.losses.penalty import GradientPenalty
+from helpers.scores import inception
 from helpers.scores.metrics import distance_of_features, score_of_logits
 from helpers.scores.weights import shipped_sha
 from helpers.spectra import NotConverged
@@ -98,6 +102,33 @@ ARMS |= {
     f"resnet/2 bottleneck {name}": {"narrow": 2, "bottleneck": True, **_RESNET, **loss}
     for name, loss in _PAIR.items()
 }
+_CIFAR = tuple(ARMS)
+_STL: dict[str, Any] = {"data": "stl10-unlabeled", "judge": inception.SHA}
+_STL_RESNET: dict[str, Any] = {**_STL, "nets": "resnet", "rates": (1e-3, 2e-4), "critics": 5}
+_LSUN: dict[str, Any] = {"judge": inception.SHA, "rates": (1e-3, 2e-4)}
+ARMS |= {
+    f"stl10 cnn/1 {name} without norm": {"normed": False, **_STL, **loss}
+    for name, loss in _PAIR.items()
+}
+ARMS |= {
+    f"stl10 cnn/{narrow} {name}": {"narrow": narrow, **_STL, **loss}
+    for narrow in (1, 2, 4)
+    for name, loss in _PAIR.items()
+}
+ARMS |= {
+    f"stl10 resnet/{narrow} {name}": {"narrow": narrow, **_STL_RESNET, **loss}
+    for narrow in (1, 2, 4)
+    for name, loss in _PAIR.items()
+}
+ARMS |= {
+    f"stl10 resnet/2 bottleneck {name}": {"narrow": 2, "bottleneck": True, **_STL_RESNET, **loss}
+    for name, loss in _PAIR.items()
+}
+ARMS |= {
+    f"lsun {scene} {name}": {"data": f"lsun-{scene}", **_LSUN, **loss}
+    for scene in ("church", "tower")
+    for name, loss in _PAIR.items()
+}
 SIZES: Mapping[str, Size] = {
     "quick": Size(
         iterations=24, every=2, earlier=4, samples=100, batch=16, narrower=4, judge_epochs=4,
@@ -111,7 +142,8 @@ SIZES: Mapping[str, Size] = {
     ),
     "full": Size(
         iterations=100_000, every=1_000, earlier=10_000, samples=5_000, top=2,
-        lacks="Inception: the judge is a ResNet trained here",
+        lacks="Inception on CIFAR-10, where a ResNet trained here judges; half of the samples "
+        "to score; and of each scene of LSUN all but 20,000 images",
     ),
 }  # fmt: skip
 _SIX = range(100, 106)
@@ -145,9 +177,58 @@ WANTED = [
         range(100, 103),
         "C33, by another judge; some 50 minutes a run",
     ),
-    Wanted(_FIRST, tuple(ARMS), "full", range(100, 103), "C22-1 to C22-5 at length; for a GPU"),
+    Wanted(_FIRST, _CIFAR, "full", range(100, 103), "C22-1 to C22-5 at length; for a GPU"),
+    *(
+        Wanted(_FIRST, [arm for arm in ARMS if arm.startswith(begin)], "full", _SIX, why)
+        for begin, why in (
+            ("stl10 cnn", "C22-6; for a GPU, with STL-10 and the weights of Inception"),
+            ("stl10 resnet", "C22-7; for a GPU, with STL-10 and the weights of Inception"),
+            ("lsun", "C29; for a GPU, with LSUN and the weights of Inception"),
+        )
+    ),
 ]
-QUANTITIES: dict[str, dict[str, Quantity]] = {}
+
+
+def _gap(arms: str) -> Quantity:
+    """The Fréchet distance of JS minus that of RS, where neither diverged; "{}" is the loss."""
+
+    def gap(rows: Rows) -> list[float]:
+        both = paired(rows, arms.format("js"), arms.format("rs"), "frechet").dropna()
+        return _some((both["one"] - both["other"]).tolist(), arms)
+
+    return gap
+
+
+def _distance(arm: str) -> Quantity:
+    return lambda rows: _some(rows[arm]["frechet"].dropna().tolist(), arm)
+
+
+def _some(values: list[float], arms: str) -> list[float]:
+    if not values:
+        raise KeyError(f"every member of {arms} has diverged")
+    return values
+
+
+QUANTITIES: dict[str, dict[str, Quantity]] = {
+    "C22-6": {
+        "fid_gap_stl_no_sn": _gap("stl10 cnn/1 {} without norm"),
+        "fid_gap_stl_sn": _gap("stl10 cnn/1 {}"),
+        "fid_gap_stl_half": _gap("stl10 cnn/2 {}"),
+        "fid_gap_stl_quarter": _gap("stl10 cnn/4 {}"),
+        "fid_js_stl_sn": _distance("stl10 cnn/1 js"),
+    },
+    "C22-7": {
+        "fid_gap_stl_resnet": _gap("stl10 resnet/1 {}"),
+        "fid_gap_stl_resnet_half": _gap("stl10 resnet/2 {}"),
+        "fid_gap_stl_resnet_quarter": _gap("stl10 resnet/4 {}"),
+        "fid_gap_stl_resnet_bottleneck": _gap("stl10 resnet/2 bottleneck {}"),
+        "fid_rs_stl_resnet": _distance("stl10 resnet/1 rs"),
+    },
+    "C29": {
+        "fid_gap_church": _gap("lsun church {}"),
+        "fid_gap_tower": _gap("lsun tower {}"),
+    },
+}
 
 
 def measure(
@@ -156,12 +237,13 @@ def measure(
     """Train the members of a block, and look at their ends.
 
     "members" has means over the last ten scored nets, by the names of `narrow_watch.Watch`, and of
-    the losses; "accuracy" of the judge; "official", 0 if the images are a stand-in; "real_frechet"
-    and "real_score", of half of the test images beside the other half; and of the end point
-    "sharpness", "curvature_low", "curvature_high", "imaginary_share", "lowest_leading" and
-    "relative_norm", as `helpers.analysis.EndPoint.summary`, NaN if its spectra are left out or a
-    search does not converge. A member that diverged has its iteration in "diverged", and no other
-    number. "course" has the scores along the training.
+    the losses; "accuracy" of the judge, NaN for Inception; "official", 0 if the images are a
+    stand-in; "real_frechet" and "real_score", of half of the images that samples are scored beside,
+    next to the other half; and of the end point "sharpness", "curvature_low", "curvature_high",
+    "imaginary_share", "lowest_leading" and "relative_norm", as
+    `helpers.analysis.EndPoint.summary`, NaN if its spectra are left out or a search does not
+    converge. A member that diverged has its iteration in "diverged", and no other number. "course"
+    has the scores along the training.
 
     Raises:
         ValueError: for a setting whose judge is not the one that the package ships.
@@ -197,7 +279,7 @@ def measure(
 
 
 def real(trained: Trained) -> dict[str, float]:
-    """The judge's accuracy, and what half of the test images score beside the other half."""
+    """The judge's accuracy, and what half of the images held for scores score beside the others."""
     half = len(trained.held) // 2
     features, logits = read(trained.judge, coloured(trained.held.images))
     return {

@@ -9,10 +9,12 @@ from helpers.datasets import NAMES
 from helpers.experiments import protocol
 from helpers.experiments.setting import TrainingSetting
 from helpers.inputs import one_of
-from helpers.models import Players, sn_cnn, sn_resnet
+from helpers.models import Players, sn_cnn, sn_dcgan, sn_resnet
 from helpers.models.narrow import NARROW
 
 LAST = 10  # scored nets over which a run's numbers are averaged: one net's distance moves too much
+_SIDES = {"stl10": 48, "stl10-unlabeled": 48, "lsun-church": 256, "lsun-tower": 256}
+_DRAWN = 20_000  # images of a scene of LSUN; as float32 they are 16 GB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +23,7 @@ class Setting(TrainingSetting):
 
     Raises:
         ValueError: as in `TrainingSetting`; for unknown nets and data, a width that leaves no whole
-            channels, a bottleneck in the CNN, and a ResNet without spectral norm.
+            channels, a bottleneck in the CNN, and a ResNet without spectral norm or for LSUN.
 
     >>> Setting(narrow=4).players(seed=0).generator[0].out_features
     2048
@@ -56,14 +58,37 @@ class Setting(TrainingSetting):
             )
         if self.nets == "resnet" and not self.normed:
             raise ValueError("the ResNet has spectral norm in D, got normed=False")
+        if self.nets == "resnet" and self.side == 256:
+            raise ValueError(f"the ResNet makes images of 32 or 48 pixels, and {self.data} has 256")
+
+    @property
+    def side(self) -> int:
+        """Height and width of the images in pixels: 48 of STL-10, 256 of LSUN, otherwise 32.
+
+        >>> Setting(data="stl10").side
+        48
+        """
+        return _SIDES.get(self.data, 32)
+
+    @property
+    def most(self) -> int | None:
+        """How many images are drawn to learn from, where all do not fit in memory.
+
+        >>> Setting(data="lsun-tower").most
+        20000
+        """
+        return _DRAWN if self.side == 256 else None
 
     def players(self, *, seed: int) -> Players:
-        """Both nets before training, for images of 32 x 32 pixels in three colours."""
+        """Both nets before training, for images of the set's size in three colours."""
         options: dict[str, Any] = {
             "seed": seed,
             "narrow": self.narrow,
             "released": self.released_start,
         }
+        if self.side == 256:
+            return sn_dcgan(normed=self.normed, **options)
+        options["size"] = self.side
         if self.nets == "cnn":
             return sn_cnn(normed=self.normed, **options)
         return sn_resnet(bottleneck=self.bottleneck, **options)

@@ -43,7 +43,10 @@ from helpers.training.single import TrainingResult
 from helpers.training.train import train as train_players
 from helpers.training.turns import Turns
 
-_DRAW = 0  # the seed of those images
+_DRAW = 0  # the seed of the images that are scored, and of those that are looked at
+# Few pictures of LSUN are for testing, and those of STL-10 are of fewer kinds than those without
+# labels. As released, samples are scored beside images to train on there.
+_SCORED_BESIDE_TRAINING = ("stl10-unlabeled", "lsun-church", "lsun-tower")
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +56,9 @@ class Trained:
     run: TrainingResult
     setting: Setting
     size: Size
-    looked: Tensor  # (n, 3, 32, 32) images, of those that it learnt from, to look at its end
+    looked: Tensor  # (n, 3, side, side) images, of those that it learnt from, to look at its end
     judge: Classifier
-    held: ImageSet
+    held: ImageSet  # that samples are scored beside
     average: nn.Module  # G with the running average of its weights
     seed: int
 
@@ -100,7 +103,11 @@ def train(
     number = member_seed(given.seed, member)
     name = size.stand_in or setting.data
     judge = judge_for(setting, size, device=given.device, folder=given.folder, data=data)
-    images, held = (loaded(name, split, data) for split in ("train", "test"))
+    most = None if size.stand_in else setting.most
+    images = loaded(name, "train", data, size=setting.side, most=most)
+    held = images
+    if name not in _SCORED_BESIDE_TRAINING:
+        held = loaded(name, "test", data, size=setting.side)
     # A set may be stored class by class: what is scored or looked at is drawn, once and for all.
     held = held.subset(min(2 * size.samples, len(held)), seed=_DRAW)
     looked = images.subset(min(size.looked, len(images)), seed=_DRAW)
@@ -133,13 +140,20 @@ def train(
 
 
 @lru_cache(maxsize=2)
-def loaded(name: str, split: str, data: Path | str | None = None) -> ImageSet:
+def loaded(
+    name: str,
+    split: str,
+    data: Path | str | None = None,
+    *,
+    size: int = 32,
+    most: int | None = None,
+) -> ImageSet:
     """`helpers.datasets.load`, kept for the next member: reading 50,000 pictures takes a while.
 
     >>> loaded("digits", "test").split
     'test'
     """
-    return load(name, split, root=data)
+    return load(name, split, size=size, root=data, most=most)
 
 
 def schedules(setting: Setting, iterations: int) -> tuple[MakeOptimizer, MakeOptimizer]:

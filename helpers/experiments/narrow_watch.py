@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 from torch.optim import Optimizer
 
 from helpers.experiments import judges
 from helpers.experiments.image_training import samples, standard_normal
 from helpers.experiments.narrow_setting import Setting, Size
 from helpers.models import Players
+from helpers.scores import inception
 from helpers.scores.classifiers import Classifier
 from helpers.scores.samples import scores_of_features
 from helpers.scores.weights import shipped_judge
@@ -24,6 +26,8 @@ from helpers.training.single import TrainingResult
 
 MakeOptimizer = Callable[[Any], Optimizer]
 LATENT = 128
+_SIDE = 32  # pixels of what judges other than Inception see
+_OTHERS = {"stl10": "cifar10", "stl10-unlabeled": "cifar10"}  # sets judged by another one's judge
 SCORES = ("frechet", "kernel", "precision", "recall", "score")
 AVERAGE = "average_"  # before the name of a score: that of G's average
 
@@ -61,7 +65,7 @@ class Watch:
 
     Args:
         judge: a classifier.
-        reals: (n, d) its features of test images.
+        reals: (n, d) its features of the images that samples are scored beside.
         size: of the training.
         player: G's.
         seed: of the latents.
@@ -117,15 +121,42 @@ def judge_for(
 ) -> Classifier:
     """What scores samples: the setting's judge, or of a stand-in a LeNet that learns it first.
 
+    Inception is the judge of a setting that names the first digits of its SHA-256. STL-10 has the
+    judge of CIFAR-10 otherwise. All but Inception see images of 32 x 32 pixels.
+
     Arguments and errors are those of `helpers.experiments.narrow_training.train`.
     """
     if size.stand_in:
         epochs = size.judge_epochs
-        return judges.judge_of(size.stand_in, epochs, device=device, folder=folder, data=data)
-    judge = shipped_judge(setting.data, setting.judge)
-    if not setting.judge:
-        raise ValueError("a setting names its judge by the SHA-256 of its weights, got ''")
-    return replace(judge, net=judge.net.to(device))
+        judge = judges.judge_of(size.stand_in, epochs, device=device, folder=folder, data=data)
+    elif setting.judge == inception.SHA:
+        judge = inception.load_inception()
+        return replace(judge, net=judge.net.to(device))
+    else:
+        judge = shipped_judge(_OTHERS.get(setting.data, setting.data), setting.judge)
+        if not setting.judge:
+            raise ValueError("a setting names its judge by the SHA-256 of its weights, got ''")
+        judge = replace(judge, net=judge.net.to(device))
+    return judge if setting.side == _SIDE else shrinking(judge)
+
+
+def shrinking(judge: Classifier) -> Classifier:
+    """A judge to which images of any size are shown at 32 x 32 pixels; its name says so.
+
+    >>> from helpers.models import lenet
+    >>> shrinking(Classifier(lenet(seed=0), 0.1, "LeNet")).name
+    'LeNet, images resized to 32 x 32'
+    """
+    name = f"{judge.name or 'a judge without a name'}, images resized to {_SIDE} x {_SIDE}"
+    return replace(judge, net=nn.Sequential(_Resized(), *judge.net), name=name)
+
+
+class _Resized(nn.Module):
+    """Images at the size that a judge takes, as `helpers.datasets.load` resizes them."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        options: dict[str, Any] = {"mode": "bilinear", "antialias": True, "align_corners": False}
+        return interpolate(images, (_SIDE, _SIDE), **options)
 
 
 def coloured(images: Tensor) -> Tensor:

@@ -78,6 +78,17 @@ def by_id(stored: Iterable[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def lacking(claim: Mapping[str, Any]) -> str:
+    """What a claim lacks of which nothing was run: the data that its runs need, or just runs.
+
+    >>> lacking(find("C03"))
+    'runs'
+    >>> lacking(find("C22-6")).partition(":")[0]
+    'the data'
+    """
+    return str(claim["needs"]["what"]) if "needs" in claim else "runs"
+
+
 def find(claim_id: str) -> dict[str, Any]:
     """The claim with this id, or a ValueError.
 

@@ -37,7 +37,8 @@ class Row:
         """The verdict, with what it lacks."""
         if self.standing:
             return self.standing.record.said
-        return f"{rules.OPEN}, for lack of runs" if self.verdict == rules.OPEN else self.verdict
+        lacks = f"{rules.OPEN}, for lack of {claims.lacking(self.claim)}"
+        return lacks if self.verdict == rules.OPEN else self.verdict
 
 
 def scoreboard(

@@ -9,7 +9,7 @@ from typing import Any
 
 from helpers.inputs import shown
 from helpers.ledger import rules
-from helpers.ledger.claims import find
+from helpers.ledger.claims import find, lacking
 
 PROFILES = ("quick", "medium", "full")
 _HOLDING = 3  # fewest seeds with which a quantity can hold
@@ -134,7 +134,7 @@ def judge(
     if at_any:
         verdict, lacks = rules.worst(at_any), ""
     elif of_evidence(claim) and len(plain) < len(known):
-        verdict, lacks = rules.OPEN, "runs" if not plain else "runs of the rest"
+        verdict, lacks = rules.OPEN, "runs of the rest" if plain else lacking(claim)
     elif unmet:
         verdict, lacks = rules.OPEN, unmet[0]
     elif small:

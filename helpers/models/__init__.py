@@ -3,7 +3,7 @@
 from helpers.models.functional import PassSettings
 from helpers.models.images import dcgan, dense_image_nets, lenet
 from helpers.models.line import LineNet
-from helpers.models.narrow import sn_cnn, sn_resnet
+from helpers.models.narrow import sn_cnn, sn_dcgan, sn_resnet
 from helpers.models.players import Players
 from helpers.models.residual import small_resnet
 from helpers.models.sizes import ModelSize, model_sizes, relative_size
@@ -25,6 +25,7 @@ __all__ = [
     "relative_size",  # parameters of G and D together as a percentage of the regular pair's
     "small_resnet",  # a small residual net that tells classes of images apart (He et al. 2016)
     "sn_cnn",  # the narrow convolutional nets with spectral norm (Sun et al. 2020)
+    "sn_dcgan",  # the convolutional nets with spectral norm for 256 x 256 images (Sun et al. 2020)
     "sn_resnet",  # the narrow residual nets with spectral norm (Sun et al. 2020)
     "two_cluster_nets",  # the nets for the two clusters (Sun et al. 2020)
 ]

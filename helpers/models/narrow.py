@@ -1,6 +1,6 @@
-"""The nets of Sun et al. 2020 for CIFAR-10 and STL-10, and their narrow versions.
+"""The nets of Sun et al. 2020 for CIFAR-10, STL-10 and LSUN, and their narrow versions.
 
-Both architectures are those of Miyato et al. 2018 with changes. Sun et al. do not list their
+The CNN and the ResNet are those of Miyato et al. 2018 with changes. Sun et al. do not list their
 layers, so the nets here are those of the released code (networks.py, gen_resblocks.py,
 disc_resblocks.py).
 """
@@ -75,6 +75,57 @@ def _cnn_discriminator(width: int, side: int, layer: MakeLayer) -> nn.Sequential
         if after < sizes[-1]:
             layers += [layer(nn.Conv2d(after, after, 4, 2, 1)), nn.LeakyReLU(0.1)]
     last = layer(nn.Linear(8 * width * side**2, 1, bias=False))
+    return nn.Sequential(*layers, nn.Flatten(), last, nn.Flatten(0))
+
+
+def sn_dcgan(*, seed: int, narrow: int = 1, normed: bool = True, released: bool = True) -> Players:
+    """The DCGAN of Sun et al. 2020 for 256 x 256 pixels, as released: spectral norm on all of D.
+
+    These are the nets for LSUN (Section 6, "High resolution data experiments"). G maps latents
+    (N, 128) to images (N, 3, 256, 256) in [-1, 1] by seven transposed convolutions, with batch norm
+    after all but the last. D maps images to logits (N,) by six convolutions and a linear layer.
+    None of these layers has a bias. As released, D's weights start orthogonal, and G's have
+    torch's initialisation.
+
+    Args:
+        seed: for both initialisations.
+        narrow: divides all numbers of channels, which go from 32 next to the image to 1,024.
+        normed: whether D has spectral norm.
+        released: whether D's weights start as released; otherwise they have torch's initialisation.
+
+    Raises:
+        ValueError: for a narrow that is not 1, 2, 4, 8, 16 or 32.
+
+    >>> import torch
+    >>> G, D = sn_dcgan(seed=0, narrow=32)
+    >>> D(G(torch.zeros(2, 128))).shape
+    torch.Size([2])
+    """
+    width = 32 // _check_narrow(narrow)
+    with seeded(seed):
+        layer = partial(_layer, normed=normed, released=released)
+        return Players(_dcgan_generator(width), _dcgan_discriminator(width, layer))
+
+
+def _dcgan_generator(width: int) -> nn.Sequential:
+    sizes = [width * 2**k for k in reversed(range(6))]
+    layers: list[nn.Module] = [
+        nn.Unflatten(1, (_LATENT, 1, 1)),
+        *(nn.ConvTranspose2d(_LATENT, sizes[0], 4, bias=False), nn.BatchNorm2d(sizes[0])),
+        nn.ReLU(),
+    ]
+    for before, after in pairwise(sizes):
+        up = nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False)
+        layers += [up, nn.BatchNorm2d(after), nn.ReLU()]
+    return nn.Sequential(*layers, nn.ConvTranspose2d(width, 3, 4, 2, 1, bias=False), nn.Tanh())
+
+
+def _dcgan_discriminator(width: int, layer: MakeLayer) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    sizes = [3, *(width * 2**k for k in range(6))]
+    for before, after in pairwise(sizes):
+        layers += [layer(nn.Conv2d(before, after, 4, 2, 1, bias=False)), nn.LeakyReLU(0.1)]
+    last = layer(nn.Linear(sizes[-1] * 16, 1, bias=False))
     return nn.Sequential(*layers, nn.Flatten(), last, nn.Flatten(0))
 
 
@@ -198,9 +249,14 @@ def _layer(layer: nn.Conv2d | nn.Linear, *, normed: bool, released: bool) -> nn.
 
 
 def _check(size: int, narrow: int) -> tuple[int, int]:
-    size, narrow = whole_number("size", size, 1), whole_number("narrow", narrow, 1)
+    size, narrow = whole_number("size", size, 1), _check_narrow(narrow)
     if size not in (32, 48):
         raise ValueError(f"images have a size of 32 or 48, got {size}")
+    return size, narrow
+
+
+def _check_narrow(narrow: int) -> int:
+    narrow = whole_number("narrow", narrow, 1)
     if narrow not in NARROW:
         raise ValueError(f"narrow is one of {NARROW}, which leave whole channels, got {narrow}")
-    return size, narrow
+    return narrow

@@ -25,13 +25,13 @@ from helpers.scores.weights import put_weights, read_weights, sha256_of
 VARIABLE = "GANSCAPES_INCEPTION"
 SIDE = 299  # pixels to which images are resized
 FILE = "pt_inception-2015-12-05-6726825d.pth"
-_SHA = "6726825d"
+SHA = "6726825d"  # the first digits of its SHA-256
 _CLASSES = 1008
 _AVERAGED = ("5b", "5c", "5d", "6b", "6c", "6d", "6e", "7b")  # blocks, as torchvision names them
 _MAXIMAL = ("7c",)
 
 
-def load_inception(path: str | Path | None = None, *, sha: str = _SHA) -> Classifier:
+def load_inception(path: str | Path | None = None, *, sha: str = SHA) -> Classifier:
     """The judge of published inception scores and FIDs, from its file of weights.
 
     It prints the file's SHA-256. Images of any size are resized to 299 x 299 bilinearly, features

@@ -4,9 +4,10 @@ import re
 
 import nbformat
 import pytest
+from markupsafe import escape
 
 from helpers import evidence, experiments, ledger
-from helpers.book import board, pairing
+from helpers.book import board, pairing, table
 from helpers.book.__main__ import main
 from helpers.book.layout import Layout, checkout
 from helpers.chapter import Chapter
@@ -69,6 +70,25 @@ def test_board_and_boxes_agree(layout, monkeypatch, tmp_path):
     html = board.table(list(found.values()), URL)
     assert "full size, 32 seeds of each" in html and "open, for lack of runs of the rest" in html
     assert html.count("<summary>live run</summary>") == 3
+
+
+def test_a_claim_that_waits_for_data(layout, monkeypatch, tmp_path):
+    """It says for which, and with what command they decide it; once they have, nothing of that."""
+    command = "python -m helpers.evidence gather toy --arm 'l*'"
+    needs = {"what": "the data: <some>", "command": command}
+    monkeypatch.setitem(toy.CLAIMS[0], "needs", needs)
+    row = rows(layout)["Z1"]
+    assert row.said == "open, for lack of the data: <some>" and board.tier_of(row) == "no run yet"
+    (found,) = table.claims([row])
+    assert (found["command"], found["rests_on"], found["size"]) == (command, None, None)
+    html = board.table([row], URL)
+    assert (
+        f"<code>{escape(command)}</code>" in html and "for lack of the data: &lt;some&gt;" in html
+    )
+    toy.make_evidence(tmp_path / "evidence", tmp_path / "runs")
+    row = rows(layout)["Z1"]
+    assert row.verdict == "reproduced" and board.tier_of(row) == "full size"
+    assert "for lack of" not in board.table([row], URL)
 
 
 def test_evidence_goes_before_a_recorded_run(layout, monkeypatch, tmp_path):

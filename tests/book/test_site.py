@@ -24,6 +24,7 @@ pytestmark = [
 ]
 # How a row of the scoreboard without a box begins.
 WHY = ("not measurable: ", "no run yet; planned in ", "no run yet: no experiment measures it")
+WHY += ("no run yet, for lack of the data: ",)
 ERROR = "the paper is in error, with consequence"
 PHONE, DESK = (390, 844), (1400, 900)
 

@@ -17,7 +17,7 @@ from torchvision.datasets import CIFAR10, STL10
 from torchvision.datasets.utils import calculate_md5
 from torchvision.transforms import InterpolationMode, v2
 
-from helpers.datasets import NAMES, load, sources
+from helpers.datasets import NAMES, load, lsun, sources
 from helpers.datasets.digits import read_digits
 from helpers.datasets.images import Raw, as_tensor
 
@@ -27,6 +27,7 @@ FOLDERS = {"mnist": "MNIST", "fashion-mnist": "FashionMNIST", "kmnist": "KMNIST"
 # The first label in the file, and how many there are.
 LABELS = {"emnist-letters": (1, 26), "emnist-balanced": (0, 47)}
 IDX = [*FOLDERS, "emnist-digits", "emnist-letters", "emnist-balanced"]
+OF_TORCHVISION = [name for name in NAMES[1:] if name not in lsun.SCENES]
 
 
 @pytest.fixture(autouse=True)
@@ -187,10 +188,10 @@ def test_missing_files(which, tmp_path):
 
 def test_names():
     """They are listed apart from the sources, which take seconds to import."""
-    assert ("digits", "emnist", *sources.SOURCES) == NAMES
+    assert ("digits", "emnist", *sources.SOURCES, *lsun.SCENES) == NAMES
 
 
-@pytest.mark.parametrize("name", NAMES[1:])
+@pytest.mark.parametrize("name", OF_TORCHVISION)
 def test_missing_sets(name, tmp_path, monkeypatch):
     """The error says which folder was looked for, and how to get the set."""
     advice = f"load.'{'emnist-digits' if name == 'emnist' else name}'"
@@ -221,7 +222,7 @@ def test_cache_of_an_installed_package(tmp_path, monkeypatch):
     assert sources.cache() == tmp_path / ".cache" / "ganscapes"
 
 
-@pytest.mark.parametrize("name", NAMES[1:])
+@pytest.mark.parametrize("name", OF_TORCHVISION)
 def test_nothing_is_written_where_files_are_given(name, tmp_path, alone):
     """Neither if the set is there nor if it is missing."""
     root = tmp_path / "given"
@@ -484,8 +485,8 @@ def test_extremes_stay_in_range():
 # STL-10
 
 
-def write_stl10(root, monkeypatch):
-    """Files as the makers describe them: each colour by columns, labels from 1; and the images."""
+def write_stl10(root, monkeypatch, n=3):
+    """n images per file, as the makers describe it: each colour by columns, labels from 1."""
     folder = root / STL10.base_folder
     folder.mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -495,10 +496,10 @@ def write_stl10(root, monkeypatch):
         for name, _ in getattr(STL10, lists):
             part = name.partition("_")[0]
             if name.endswith("_X.bin"):
-                images[part] = rng.integers(0, 256, (3, 3, 96, 96), dtype=np.uint8)
+                images[part] = rng.integers(0, 256, (n, 3, 96, 96), dtype=np.uint8)
                 data = images[part].transpose(0, 1, 3, 2).tobytes()
             else:
-                data = bytes([1, 10, 5])
+                data = bytes(([1, 10, 5] * n)[:n])
             (folder / name).write_bytes(data)
             sums.append([name, calculate_md5(folder / name)])
         monkeypatch.setattr(STL10, lists, sums)
@@ -537,6 +538,18 @@ def test_damaged_stl10(tmp_path, monkeypatch):
     (folder / "unlabeled_X.bin").write_bytes(b"")
     with pytest.raises(ValueError, match=r"expected images of shape \(3, 96, 96\), found"):
         load("stl10-unlabeled", root=tmp_path)
+
+
+def test_a_part_of_a_set():
+    """The same images at every call, those with which a larger part begins; of a few, all."""
+    whole = load("digits", size=8)
+    few, more = (load("digits", size=8, most=most) for most in (30, 60))
+    assert torch.equal(few.images, more.images[:30]) and torch.equal(few.labels, more.labels[:30])
+    assert torch.equal(few.images, whole.subset(30, seed=0).images)
+    assert torch.equal(load("digits", size=8, most=5000).images, whole.images)
+    for most in (0, 2.5, "30"):
+        with pytest.raises(ValueError, match=f"most is a whole number, 1 or more, got {most!r}"):
+            load("digits", most=most)
 
 
 def test_subset():

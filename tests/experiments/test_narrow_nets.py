@@ -5,19 +5,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from pandas import DataFrame
 from pandas.testing import assert_frame_equal
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.nn.functional import relu
+from torchvision.transforms.v2.functional import resize
 
 from helpers.datasets import load
 from helpers.experiments import narrow_nets
 from helpers.experiments.narrow_nets import ARMS, READINGS, SIZES, WANTED, Setting, measure
 from helpers.experiments.narrow_training import coloured, schedules, train
-from helpers.experiments.narrow_watch import judge_for
+from helpers.experiments.narrow_watch import judge_for, shrinking
 from helpers.experiments.protocol import setting_of
 from helpers.games.networks import joint_point
-from helpers.models import sn_cnn, sn_resnet
+from helpers.models import small_resnet, sn_cnn, sn_resnet
+from helpers.scores import Classifier, inception, weights
 from helpers.training import Paused
+from tests.datasets.test_datasets import write_stl10
+from tests.datasets.test_lsun import write_lsun
 
 TINY = replace(
     SIZES["quick"], iterations=4, every=1, earlier=1, samples=20, batch=5, judge_epochs=1,
@@ -31,16 +36,30 @@ def first(arm):
     return setting_of(narrow_nets, "as released", arm)
 
 
+RELEASED = {  # rates of G, betas, and steps of D for one of G, by set and nets
+    ("cifar10", "cnn"): (5e-4, (0.5, 0.999), 1),
+    ("cifar10", "resnet"): (1.5e-3, (0.0, 0.9), 5),
+    ("stl10-unlabeled", "cnn"): (5e-4, (0.5, 0.999), 1),
+    ("stl10-unlabeled", "resnet"): (1e-3, (0.5, 0.999), 5),
+    ("lsun-church", "cnn"): (1e-3, (0.5, 0.999), 1),
+    ("lsun-tower", "cnn"): (1e-3, (0.5, 0.999), 1),
+}
+
+
 def test_settings_are_the_releases():
     """The rates, betas and steps of scripts.txt; decay, schedule, batch and noise of rsgan.py."""
+    found = {}
     for arm in ARMS:
         setting = first(arm)
-        resnet = arm.startswith("resnet")
-        assert setting.rates == ((1.5e-3 if resnet else 5e-4), 2e-4), arm
-        assert (setting.beta, setting.second_beta) == ((0.0, 0.9) if resnet else (0.5, 0.999))
-        assert setting.critics == (5 if resnet else 1) and setting.noise == 1 / 128
+        assert (setting.nets == "resnet") == ("resnet" in arm), arm
+        begin = {"stl": "stl10-unlabeled", "lsu": "-".join(arm.split()[:2])}.get(arm[:3], "cifar10")
+        assert setting.data == begin, arm
+        kind = setting.rates[0], (setting.beta, setting.second_beta), setting.critics
+        assert found.setdefault((setting.data, setting.nets), kind) == kind, arm
+        assert setting.rates[1] == 2e-4 and setting.noise == 1 / 128
         assert setting.normed == ("without norm" not in arm) and setting.method == "adam"
-        assert setting.data == "cifar10" and setting.falls and setting.released_start
+        assert setting.falls and setting.released_start
+    assert found == RELEASED
     assert (FULL.iterations, FULL.batch, FULL.decay) == (100_000, 64, pytest.approx(0.9999))
     assert (
         first("resnet/2 bottleneck rs").bottleneck and first("resnet/2 bottleneck rs").narrow == 2
@@ -273,6 +292,34 @@ def test_what_is_wanted_comes_in_the_issues_order():
     assert all(SIZES[wanted.size].top for wanted in WANTED) and not SIZES["quick"].top
 
 
+def test_stl10_and_lsun_are_wanted_in_full_alone():
+    """By six seeds, so that a claim can fail as well as hold; each arm once."""
+    new = [arm for arm in ARMS if arm.startswith(("stl10", "lsun"))]
+    own = [wanted for wanted in WANTED if set(wanted.arms) & set(new)]
+    assert sorted(arm for wanted in own for arm in wanted.arms) == sorted(new) and len(new) == 20
+    assert all(wanted.size == "full" and wanted.blocks == range(100, 106) for wanted in own)
+
+
+@pytest.mark.parametrize(
+    ("arm", "side"),
+    [
+        ("stl10 cnn/4 js", 48),
+        ("stl10 resnet/2 bottleneck rs", 48),
+        pytest.param("lsun tower js", 256, marks=pytest.mark.slow),
+    ],
+)
+def test_images_of_a_sets_size(arm, side):
+    """Nets that make them and judge them; a stand-in of that size, scored at the LeNet's."""
+    setting = replace(first(arm), narrow=32)
+    G, D = setting.players(seed=0)
+    assert setting.side == side and G(torch.zeros(2, 128)).shape == (2, 3, side, side)
+    assert D(torch.zeros(2, 3, side, side)).shape == (2,)
+    trained = train(setting, replace(TINY, iterations=1), seed=0)
+    assert trained.looked.shape[1:] == (3, side, side) and trained.held.name == "digits"
+    assert trained.held.split == "test" and "images resized to 32 x 32" in trained.judge.name
+    assert np.isfinite(trained.course()["frechet"]).all()
+
+
 def test_refusals(tmp_path):
     with pytest.raises(ValueError, match=r"which leave whole channels, got 64"):
         Setting(narrow=64)
@@ -286,15 +333,14 @@ def test_refusals(tmp_path):
         Setting(bottleneck=True)
     with pytest.raises(ValueError, match="the ResNet has spectral norm in D"):
         Setting(nets="resnet", normed=False)
+    with pytest.raises(ValueError, match="images of 32 or 48 pixels, and lsun-church has 256"):
+        Setting(nets="resnet", data="lsun-church")
     with pytest.raises(FileNotFoundError, match="no folder"):
         run(NARROW, replace(TINY, stand_in="kmnist"), data=tmp_path)
 
 
 def test_the_judge_is_the_settings(tmp_path, monkeypatch):
     """One with another SHA-256 is refused, and so is a setting that names none."""
-    from helpers.models import small_resnet
-    from helpers.scores import weights
-
     size = replace(TINY, stand_in="")
     path = tmp_path / "a.pt"
     monkeypatch.setitem(weights.JUDGES, "cifar10", path)
@@ -312,3 +358,85 @@ def test_the_judge_is_the_settings(tmp_path, monkeypatch):
     torch.save({"net": 1}, path)
     with pytest.raises(ValueError, match="has no judge"):
         judge_for(replace(NARROW, judge=weights.sha256_of(path)), size)
+
+
+REAL = {"stand_in": "", "samples": 6, "iterations": 2, "batch": 4}
+
+
+def tiny_judge(path, monkeypatch):
+    """An untrained judge in the place of the one that is shipped for CIFAR-10; its SHA-256."""
+    monkeypatch.setitem(weights.JUDGES, "cifar10", path)
+    sizes = {"width": 2, "blocks": 1}
+    return weights.write_judge(small_resnet(seed=0, **sizes), sizes, 0.1, "ResNet-8", path)
+
+
+def test_stl10_from_files_of_its_makers(tmp_path, monkeypatch):
+    """Its images without labels, at 48 x 48, are learnt and scored beside; CIFAR-10's judge."""
+    write_stl10(tmp_path, monkeypatch, 10)
+    sha = tiny_judge(tmp_path / "a.pt", monkeypatch)
+    setting = replace(first("stl10 cnn/4 rs"), narrow=32, judge=sha)
+    trained = train(setting, replace(TINY, **REAL), seed=0, data=tmp_path)
+    images = load("stl10-unlabeled", size=48, root=tmp_path)
+    assert torch.equal(trained.looked, images.subset(10, seed=0).images)
+    assert torch.equal(trained.held.images, trained.looked)
+    name = f"ResNet-8, SHA-256 {sha[:8]}, images resized to 32 x 32"
+    assert trained.label == f"{name}; 48 x 48; 6 samples, 10 of STL-10, train"
+    found = run(setting, replace(TINY, **REAL), data=tmp_path)
+    (row,) = found["members"].to_dict("records")
+    assert row["official"] == 1 and np.isfinite([row["frechet"], row["real_frechet"]]).all()
+
+
+def test_a_judge_sees_smaller_images(tmp_path, monkeypatch):
+    """As torchvision resizes them, whatever their size; its own size is left as it is."""
+    judge = Classifier(small_resnet(seed=0, width=2, blocks=1), 0.1, "ResNet-8")
+    images = torch.rand(3, 3, 48, 48, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    small = resize(images, [32, 32], antialias=True)
+    for seen in (images, small):
+        for one, other in zip(shrinking(judge).both(seen), judge.both(small), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
+    sha = tiny_judge(tmp_path / "a.pt", monkeypatch)
+    for data, named in (("cifar10", False), ("stl10", True)):
+        found = judge_for(Setting(data=data, judge=sha), replace(TINY, stand_in=""))
+        assert found.name.endswith("images resized to 32 x 32") is named
+
+
+def test_lsun_from_files_of_its_makers(tmp_path, monkeypatch):
+    """Squares of 256 x 256 are learnt, drawn once and for all; Inception sees them whole."""
+    write_lsun(tmp_path, sizes=[(256, 256)] * 9 + [(300, 256)])
+    blank = Classifier(small_resnet(seed=0, width=2, blocks=1), float("nan"), "Inception")
+    monkeypatch.setattr(inception, "load_inception", lambda: blank)
+    setting = replace(first("lsun church rs"), narrow=32)
+    trained = train(setting, replace(TINY, **REAL), seed=0, data=tmp_path)
+    drawn = load("lsun-church", size=256, root=tmp_path, most=setting.most)
+    assert setting.most == 20_000 and len(drawn) == len(trained.looked) == 10
+    assert torch.equal(trained.held.images, drawn.subset(10, seed=0).images)
+    label = "Inception; 256 x 256; 6 samples, 10 of LSUN Church (stand-in), train"
+    assert trained.label == label and np.isfinite(trained.course()["frechet"]).all()
+
+
+def test_what_the_runs_need_is_named(tmp_path, monkeypatch):
+    """The weights of Inception, and then the set; one line for either."""
+    size = replace(TINY, **REAL)
+    monkeypatch.delenv(inception.VARIABLE, raising=False)
+    with pytest.raises(FileNotFoundError, match="no weights of Inception: give the path"):
+        run(first("stl10 cnn/4 rs"), size, data=tmp_path)
+    blank = Classifier(small_resnet(seed=0, width=2, blocks=1), float("nan"), "Inception")
+    monkeypatch.setattr(inception, "load_inception", lambda: blank)
+    for arm, place in (("stl10 cnn/4 rs", "stl10_binary"), ("lsun tower js", "tower_train_lmdb")):
+        with pytest.raises(FileNotFoundError, match=f"no .*{place}") as error:
+            run(first(arm), size, data=tmp_path)
+        assert len(str(error.value).splitlines()) == 1
+
+
+def test_gaps_are_of_one_seed():
+    """JS minus RS where neither diverged; a claim whose every run did has no number."""
+    rows = {"block": [100, 101, 102], "member": 0, "diverged": [0, 0, 7]}
+    js = DataFrame({**rows, "frechet": [50.0, 60.0, np.nan]})
+    rs = DataFrame({**rows, "frechet": [41.0, np.nan, 30.0]}).iloc[::-1]
+    quantities = narrow_nets.QUANTITIES["C22-6"]
+    arms = {"stl10 cnn/2 js": js, "stl10 cnn/2 rs": rs, "stl10 cnn/1 js": js}
+    assert quantities["fid_gap_stl_half"](arms) == [9.0]
+    assert quantities["fid_js_stl_sn"](arms) == [50.0, 60.0]
+    for lacking in (arms | {"stl10 cnn/2 js": js.tail(1)}, {"stl10 cnn/2 js": js}):
+        with pytest.raises(KeyError):
+            quantities["fid_gap_stl_half"](lacking)

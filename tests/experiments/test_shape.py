@@ -69,7 +69,7 @@ def test_quantities_are_those_of_the_claims(name, module):
     "claim", [c for c in ledger.all_claims().values() if ledger.of_evidence(c)]
 )
 def test_deciding_experiments_exist(claim):
-    """And the claim has one home, whose box says what they decide."""
+    """And the claim has one home, whose box says what they decide, unless it waits for data."""
     names = {q["experiment"] for q in claim["quantities"]}
     assert names <= set(experiments.ORDER), claim["id"]
-    assert claim["home"] in claim["chapters"], claim["id"]
+    assert claim.get("home") in claim["chapters"] or "needs" in claim, claim["id"]

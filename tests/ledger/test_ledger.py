@@ -105,7 +105,7 @@ def test_claims_have_what_they_need():
     assert len(table) == len({claim["id"] for claim in table}) == len(ledger.all_claims())
     assert {claim["paper"] for claim in table} == set(ledger.PAPERS)
     for claim in table:
-        assert set(claim) - {"untestable", "home"} == KEYS, claim["id"]
+        assert set(claim) - {"untestable", "home", "needs"} == KEYS, claim["id"]
         assert claim.get("home", "two_clusters") in checkout().chapters(), claim["id"]
         assert claim["id"][0] == claim["paper"] and claim["paper"] in ledger.PAPERS
         assert claim["lowest"] in ("quick", "full"), claim["id"]
@@ -113,6 +113,8 @@ def test_claims_have_what_they_need():
         assert len(names) == len(set(names)), claim["id"]
         assert bool(names) != bool(claim.get("untestable")), claim["id"]
         assert claim.get("home") in (None, *claim["chapters"]), claim["id"]
+        needs = claim.get("needs", dict.fromkeys(("what", "command"), "-"))
+        assert set(needs) == {"what", "command"} and all(needs.values()), claim["id"]
         assert claim["claim"] and claim["place"] and type(claim["chapters"]) is list, claim["id"]
         # Evidence judges a claim as a whole.
         assert len({"experiment" in q for q in claim["quantities"]}) <= 1, claim["id"]
@@ -311,6 +313,17 @@ def test_what_is_wrong_at_any_scale():
     assert small.said == "open, for lack of a run at full size"
     part = ledger.judge("A18-EMNIST", ours, profile="medium")
     assert part.said == "open, for lack of runs of the rest"
+
+
+def test_data_that_runs_need_are_what_is_lacking():
+    """Of a claim for which nothing was run; the text is that of data/claims.json."""
+    needs = ledger.find("C22-6")["needs"]["what"]
+    assert ledger.judge("C22-6", {}, profile="quick").said == f"open, for lack of {needs}"
+    part = ledger.judge("C22-6", {"fid_gap_stl_sn": [1.0] * 3}, profile="full")
+    assert part.said == "open, for lack of runs of the rest"
+    (row,) = (row for row in scoreboard({}) if row.claim["id"] == "C22-6")
+    assert row.said == f"open, for lack of {needs}"
+    assert ledger.judge("C17", {}, profile="full").said == "open, for lack of runs"
 
 
 SEEDS = {"rule": "at_most", "paper": 1.0}

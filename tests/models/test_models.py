@@ -19,6 +19,7 @@ from helpers.models import (
     relative_size,
     small_resnet,
     sn_cnn,
+    sn_dcgan,
     sn_resnet,
     two_cluster_nets,
 )
@@ -390,6 +391,30 @@ def test_resnet_generator():
     torch.testing.assert_close(G(latents), last(h.relu()).tanh(), rtol=1e-3, atol=1e-4)
 
 
+def test_dcgan_of_256_pixels():
+    """As released: no biases, slopes of 0.1, a linear layer on 4 x 4 pixels; G as by torch."""
+    assert [count(net) for net in sn_dcgan(seed=0)] == [13_276_608, 11_191_808]
+    G, D = sn_dcgan(seed=0, narrow=16)
+    images = G(torch.randn(3, 128, generator=torch.Generator().manual_seed(0)))
+    assert images.shape == (3, 3, 256, 256) and images.abs().max() < 1
+    *convolutions, judge = layers(D.eval())
+    h = images
+    for each in convolutions:
+        h = leaky_relu(each(h), 0.1)
+    assert len(convolutions) == 6 and h.shape[1:] == (64, 4, 4)
+    torch.testing.assert_close(D(images), judge(h.flatten(1))[:, 0])
+    for each in layers(D):
+        weight = each.parametrizations.weight.original.detach().flatten(1)
+        assert torch.linalg.svdvals(weight) == pytest.approx(1, abs=1e-5)
+    norms = [each for each in G if isinstance(each, nn.BatchNorm2d)]
+    assert [each.num_features for each in norms] == [64, 32, 16, 8, 4, 2]
+    for each in layers(G):  # a transposed convolution counts its outputs as what comes in
+        bound = each.weight[0].numel() ** -0.5
+        assert 0.8 * bound < each.weight.abs().max() <= bound
+    plain = sn_dcgan(seed=0, narrow=32, normed=False, released=False).discriminator
+    assert not any(parametrize.is_parametrized(each) for each in plain.modules())
+
+
 @pytest.mark.parametrize("make", [sn_cnn, sn_resnet])
 def test_bad_sn(make):
     with pytest.raises(ValueError, match="size of 32 or 48, got 64"):
@@ -397,3 +422,5 @@ def test_bad_sn(make):
     for narrow in (0, 3, 64, -2):
         with pytest.raises(ValueError, match=rf"narrow is .*, got {narrow}"):
             make(seed=0, narrow=narrow)
+        with pytest.raises(ValueError, match=rf"narrow is .*, got {narrow}"):
+            sn_dcgan(seed=0, narrow=narrow)

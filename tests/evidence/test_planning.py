@@ -1,0 +1,55 @@
+"""Which runs are chosen: by patterns of arms, and by the commands that claims name."""
+
+import shlex
+from collections import Counter, UserDict
+
+import pytest
+from pandas import DataFrame
+
+from helpers import experiments, ledger
+from helpers.evidence.__main__ import _parser
+from helpers.evidence.planning import wanted
+from helpers.experiments import narrow_nets
+from helpers.scores.inception import VARIABLE
+
+NEEDING = {name: claim for name, claim in ledger.all_claims().items() if "needs" in claim}
+
+
+def arms(*patterns):
+    chosen = {"size": "full", "blocks": range(100, 101), "reading": "as released"}
+    return [run.arm for run in wanted(["narrow_nets"], arms=patterns, **chosen)]
+
+
+def test_patterns_of_arms():
+    """As a shell matches names, in the experiment's order; a name is itself."""
+    assert arms("cnn/4 *s") == [a for a in narrow_nets.ARMS if a[:6] == "cnn/4 " and a[-1] == "s"]
+    assert arms("lsun tower *", "cnn/1 js") == ["cnn/1 js", "lsun tower js", "lsun tower rs"]
+    assert arms("cnn/1 js") == ["cnn/1 js"]
+    with pytest.raises(ValueError, match=r"arm is one of .*got 'stl11\*'"):
+        arms("stl11*")
+
+
+class Read(UserDict):
+    """Rows of every arm, which remember the arms that were read."""
+
+    def __missing__(self, arm):
+        self.data[arm] = DataFrame({"block": [100], "member": [0], "frechet": [1.0]})
+        return self.data[arm]
+
+
+@pytest.mark.parametrize("claim", NEEDING.values(), ids=NEEDING)
+def test_the_command_of_a_claim_makes_its_runs(claim):
+    """All arms that its quantities read and no other, by as many seeds as can refute it."""
+    variable, *words = shlex.split(claim["needs"]["command"])
+    assert variable == f"{VARIABLE}=FILE" and words[:3] == ["python", "-m", "helpers.evidence"]
+    given = _parser().parse_args(words[3:])
+    made = wanted(given.experiments, arms=given.arm, size=given.size, blocks=given.blocks)
+    (name,) = {quantity["experiment"] for quantity in claim["quantities"]}
+    read = Read()
+    for function in experiments.find(name).QUANTITIES[claim["id"]].values():
+        function(read)
+    first = next(iter(experiments.find(name).READINGS))
+    assert {(r.experiment, r.reading, r.size_name) for r in made} == {(name, first, "full")}
+    assert all(run.block >= 100 for run in made)
+    seeds = Counter(run.arm for run in made)
+    assert set(seeds) == set(read) and min(seeds.values()) >= ledger.rules.FEWEST
