@@ -359,12 +359,15 @@ def gradient(
 
 
 def towards_rest(
-    gradients: Sequence[tuple[Tensor, ...]], weights: Sequence[Sequence[Tensor]], weight: float
-) -> tuple[tuple[Tensor, ...], ...]:
+    gradients: tuple[tuple[Tensor, ...], tuple[Tensor, ...]],
+    weights: Sequence[Sequence[Tensor]],
+    weight: float,
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Gradients of both players, with a graph, plus a weight times that of half their square."""
     energy = torch.stack([part.square().sum() for own in gradients for part in own]).sum() / 2
     pulls = iter(gradient(energy, [*weights[0], *weights[1]]))
-    return tuple(tuple(part.detach() + weight * next(pulls) for part in own) for own in gradients)
+    of_g, of_d = (tuple(part.detach() + weight * next(pulls) for part in own) for own in gradients)
+    return of_g, of_d
 
 
 @torch.no_grad()

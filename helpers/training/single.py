@@ -170,7 +170,9 @@ class SingleTraining(Training):
     def unrolled(self, batch: Batch, fakes: Tensor, ahead: Unrolled) -> Callable[..., Any]:
         """D as it would be after some steps, which depend on G by these samples."""
         (reals, _, shares, labels), net = batch, self.players.discriminator
-        own = {name: w for name, w in net.named_parameters() if w.requires_grad}
+        own: dict[str, Tensor] = {
+            name: weight for name, weight in net.named_parameters() if weight.requires_grad
+        }
 
         def judge_at(own: dict[str, Tensor]) -> Callable[..., Any]:
             def judge(samples: Tensor, *labels: Tensor) -> Any:

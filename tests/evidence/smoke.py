@@ -30,6 +30,7 @@ SMALL = {
     "bounded_slopes": {"nodes": 64},
     "ring": {"iterations": 4, "every": 2},
     "edges": {"iterations": 4, "points": 20, "every": 2},
+    "cures": {"choosing": 2, "iterations": 4, "every": 2},
     "flatness": {"iterations": 20, "every": 10},
     "densities": {"iterations": 4, "points": 30, "probes": 1, "steps": 10},
     "surfaces": {"images": 100, "epochs": 1, "kept": 1, "places": 3},

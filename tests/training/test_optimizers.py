@@ -174,11 +174,13 @@ def test_negative_momentum_on_bilinear_games():
     """Gidel et al. 2019, Theorems 5 and 6: in turn it converges at their rate, at once it does not.
 
     The squared distance shrinks at least by max(1/2, 1 - rate^2 s^2 / 16) per iteration, s being
-    the least singular value, for rates up to 1 over the largest. Without momentum it stays.
+    the least singular value. Without momentum it stays. The multipliers are the roots of
+    (m - 1)^2 (m + 1/2)^2 + rate^2 s^2 m^3, so that at 1 over the largest s one of them is -1.
     """
     A = np.diag([1.0, 0.6])
     J = np.block([[0 * A, A], [-A.T, 0 * A]])
-    for rate in (0.1, 0.5, 1.0):
+    assert np.abs(np.linalg.eigvals(turns(J, 2, rate=1.0, momentum=-0.5)) + 1).min() < 1e-9
+    for rate in (0.1, 0.5):
         values = np.linalg.eigvals(turns(J, 2, rate=rate, momentum=-0.5))
         assert np.abs(values).max() ** 2 <= max(0.5, 1 - rate**2 * 0.36 / 16)
         plain = np.linalg.eigvals(turns(J, 2, rate=rate))
@@ -543,7 +545,8 @@ def test_rates_of_groups(wrap):
     made.param_groups[0]["lr"] = 0.0
     amid = values(weights)
     moved(made, weights, 1)
-    assert torch.equal(values(weights), amid)
+    if not isinstance(made, HeavyBall | Lookahead):  # these move on by what they keep
+        assert torch.equal(values(weights), amid)
     made.param_groups[1]["lr"] = 0.5
     moved(made, weights, 2)
     assert not torch.equal(values(weights)[4:], amid[4:])
