@@ -48,6 +48,7 @@ def iteration_matrix(J: ArrayLike, method: str, rate: float) -> NDArray[np.float
 
     Raises:
         ValueError: for another shape or method, and a rate that is not above 0.
+        FloatingPointError: for a rate so large that the matrix is not finite.
 
     >>> iteration_matrix([[0.0, 1.0], [-1.0, 0.0]], "consensus", 0.5)  # 1 - rate weight, rate
     array([[ 0.95, -0.5 ],
@@ -57,6 +58,14 @@ def iteration_matrix(J: ArrayLike, method: str, rate: float) -> NDArray[np.float
     J, rate = real_array("J", J), real_number("rate", rate, above=0)
     if J.shape != (2, 2):
         raise ValueError(f"J is (2, 2), got {J.shape}")
+    with np.errstate(over="ignore", invalid="ignore"):
+        whole = _matrix(J, method, rate)
+    if not np.isfinite(whole).all():
+        raise FloatingPointError(f"at a rate of {rate:g} the matrix of {method} is not finite")
+    return whole
+
+
+def _matrix(J: NDArray[np.float64], method: str, rate: float) -> NDArray[np.float64]:
     rates = [rate, rate]
     if method in ("in turn", "lookahead"):
         whole = update_matrix(J, 1, "alternating", rates)

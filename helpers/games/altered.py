@@ -61,7 +61,7 @@ def unrolled_game(game: Game, steps: int, rate: float) -> Game:
 
     >>> from helpers.games.closed_form import linear_game
     >>> pull = linear_game([[0.0, 1.0], [-1.0, 0.0]], 1)
-    >>> unrolled_game(pull, 5, 0.1).vector_field([1.0, 0.0])  # 2 * 5 * 0.1 towards 0
+    >>> unrolled_game(pull, 2, 0.25).vector_field([1.0, 0.0])  # 2 * 2 * 0.25 towards 0
     tensor([ 1., -1.], dtype=torch.float64)
     """
     game = instance_of("game", game, Game)

@@ -84,8 +84,13 @@ ALIKE = {
 }
 # Of no use here: so few iterations leave many of the mixture's leading eigenvalues at zero, where
 # rounding, which differs from run to run, gives their direction. And where a search ends that finds
-# nothing depends on the rounding of each of its steps.
-ROUNDING = {"mixture": ["lean"], "stays": ["residual", "moved", "same", "away", "stuck"]}
+# nothing depends on the rounding of each of its steps. So does which of two eigenvalues of one
+# modulus is counted as the fourth.
+ROUNDING = {
+    "mixture": ["lean"],
+    "stays": ["residual", "moved", "same", "away", "stuck"],
+    "cures": ["angle"],
+}
 KERNELS = {"OPENBLAS_CORETYPE": "Haswell", "ATEN_CPU_CAPABILITY": "default"}
 _FACTOR, _RELATIVE, _ABSOLUTE = 10, 1e-4, 1e-6  # of the spread; float32 trainings
 
