@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from types import MappingProxyType
 
@@ -21,12 +21,24 @@ from helpers.experiments.cure_training import (
 )
 from helpers.inputs import one_of, real_array, real_number
 
-# Jacobians of two players with one weight each: a mere rotation, and one that D damps, as a penalty
-# on its slope does.
-SMALLEST: Mapping[str, NDArray[np.float64]] = MappingProxyType(
+SPEEDS = (1.0, 0.5, 0.25)  # with one alone, a method might have a rate that suits just that one
+_DAMPING = 0.5  # of D, as a penalty on its slope gives it
+
+
+def pull(speed: float, damping: float = 0.0) -> NDArray[np.float64]:
+    """(2, 2) Jacobian of two players with one weight each: v = (speed y, -speed x + damping y).
+
+    >>> pull(1.0).tolist()
+    [[0.0, 1.0], [-1.0, 0.0]]
+    """
+    return np.array([[0.0, speed], [-speed, damping]])
+
+
+# Games of three pairs of weights, which do not interact: mere rotations, and damped ones.
+SMALLEST: Mapping[str, Sequence[NDArray[np.float64]]] = MappingProxyType(
     {
-        "bilinear": np.array([[0.0, 1.0], [-1.0, 0.0]]),
-        "damped": np.array([[0.0, 1.0], [-1.0, 0.5]]),
+        "bilinear": [pull(speed) for speed in SPEEDS],
+        "damped": [pull(speed, _DAMPING) for speed in SPEEDS],
     }
 )
 LINEAR = tuple(method for method in METHODS if method != "nudged")
@@ -112,7 +124,8 @@ def radius(J: ArrayLike, method: str, rate: float) -> float:
 def exact_rates() -> DataFrame:
     """Each method on each of the `SMALLEST` games, at its best rate: a row each.
 
-    Columns: "game"; "method"; "rate", the best of 161 from 0.02 to 2; "radius" at that rate;
+    Columns: "game"; "method"; "rate", the best of 161 from 0.02 to 2; "radius" at that rate, the
+    largest of the three pairs of weights;
     "per_gradient", its root by the gradients that an iteration takes; and "halving", the gradients
     in which the distance halves, infinite where it does not shrink.
 
@@ -121,9 +134,9 @@ def exact_rates() -> DataFrame:
     True
     """
     rows = []
-    for game, J in SMALLEST.items():
+    for game, parts in SMALLEST.items():
         for method in LINEAR:
-            radii = np.array([radius(J, method, rate) for rate in _RATES])
+            radii = np.array([max(radius(J, method, r) for J in parts) for r in _RATES])
             best = int(radii.argmin())
             per_gradient = radii[best] ** (1 / gradients_of(Setting(method=method)))
             shrinks = per_gradient < 1 - _SLACK

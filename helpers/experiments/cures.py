@@ -51,7 +51,7 @@ __all__ = [
     "arm_of",  # the arm of a cure on a task
     "choose",  # what each rate does on block 0
     "course_of",  # the course of a run
-    "foretold",  # exact rates of methods, and what covering costs
+    "foretold",  # exact rates of methods, and how soon or how far they get
     "helped",  # what each cure does to each ill
     "leaderboard",  # the cures of a task, the soonest first
     "measure",  # the numbers of a run
@@ -63,6 +63,7 @@ __all__ = [
 VERSION = 1
 _CHOICE = 0  # the block on which rates are chosen
 _FEWER = 4  # the mixture, a slow task, has one member in so many
+_DRAWN = 100  # records kept of a course
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,7 +73,7 @@ class Size(protocol.Size):
     members: int = 32  # of the mixture a quarter
     choosing: int = 8  # members with which a rate is chosen; of the mixture a quarter
     iterations: int = 5000
-    every: int = 50  # iterations between records
+    every: int = 10  # iterations between records
 
 
 READINGS = {
@@ -88,7 +89,7 @@ SIZES = {
         members=4,
         choosing=4,
         iterations=400,
-        every=20,
+        every=10,
         lacks="4,600 of 5,000 iterations, most seeds",
     ),
     "full": Size(lacks="nothing: there is no protocol for all of them"),
@@ -156,8 +157,8 @@ def choose(setting: Setting, size: Size, **how: Unpack[How]) -> DataFrame:
     """What each rate of the task does on block 0: a row per rate, the smallest first.
 
     Columns: "rate"; "modes", the mean over members of the modes covered at the end; "stable", the
-    median time to cover all for good, the run's length for never; and "diverged", how many did. The
-    seed in `how` plays no part.
+    median time to cover all for good, the run's length for never; "norm", the median of the field's
+    norm at the end; and "diverged", how many members did. The seed in `how` plays no part.
 
     >>> tiny = Size(members=1, choosing=1, iterations=2, every=2, lacks="nearly all")
     >>> choose(Setting(), tiny, seed=7)["rate"].tolist()
@@ -176,23 +177,28 @@ def choose(setting: Setting, size: Size, **how: Unpack[How]) -> DataFrame:
         )
         found = trained.coverage()
         row = {"rate": rate, "modes": float(found.at_end.mean())}
-        rows.append(
-            row | {"stable": float(np.median(found.stable)), "diverged": len(trained.run.diverged)}
-        )
+        row |= {"stable": float(np.median(found.stable))}
+        row |= {"norm": float(Series(trained.norm()).median())}
+        rows.append(row | {"diverged": len(trained.run.diverged)})
     return DataFrame(rows)
 
 
-def picked(rates: DataFrame) -> float:
-    """The rate with the most modes at the end; of equals the soonest, and then the smallest.
+def picked(rates: DataFrame, task: str) -> float:
+    """The rate with the most modes at the end; of equals the best, and then the smallest.
+
+    The best is the soonest to cover all modes for good; on the mixture, where rotation is the ill
+    and modes are soon covered, the one with the smallest field at the end.
 
     Args:
         rates: as `choose` gives them.
+        task: what is trained.
 
     >>> rates = DataFrame({"rate": [0.1, 0.3], "modes": [2.0, 2.0], "stable": [80.0, 20.0]})
-    >>> picked(rates)
+    >>> picked(rates, "ring")
     0.3
     """
-    order = rates.sort_values(["modes", "stable", "rate"], ascending=[False, True, True])
+    by = PROTOCOLS[one_of("task", task, TASKS)].by
+    order = rates.sort_values(["modes", by, "rate"], ascending=[False, True, True])
     return float(order["rate"].iloc[0])
 
 
@@ -217,7 +223,7 @@ def measure(
     ['course', 'members', 'rates']
     """
     rates = choose(setting, size, **how)
-    rate = picked(rates)
+    rate = picked(rates, setting.task)
     trained = train(setting, size, rate, **_in(how, "judged"))
     return {"members": members_of(trained, rate), "rates": rates, "course": course_of(trained)}
 
@@ -243,11 +249,15 @@ def members_of(trained: TrainedCure, rate: float) -> DataFrame:
 
 
 def course_of(trained: TrainedCure) -> DataFrame:
-    """A row per iteration: the mean of "modes" covered, and the share "all" of members with all."""
-    covered = trained.covered
+    """The mean of "modes" covered, and the share "all" of members with all: a row per iteration.
+
+    Of at most a hundred iterations, the last one included.
+    """
+    few = slice(None, None, -max(-(-len(trained.iterations) // _DRAWN), 1))
+    covered = trained.covered[few][::-1]
     everything = covered == trained.shares.shape[2]
     columns = {"modes": covered.mean(axis=1), "all": everything.mean(axis=1)}
-    return DataFrame({"iteration": trained.iterations} | columns)
+    return DataFrame({"iteration": trained.iterations[few][::-1]} | columns)
 
 
 def leaderboard(rows: DataFrame, task: str) -> DataFrame:
@@ -329,25 +339,26 @@ def _nearer_to_rest(rows: Rows, cure: str) -> list[float]:
 
 
 def foretold(rows: Rows, task: str) -> tuple[Series, Series]:
-    """By method, the exact factor per gradient on the bilinear game, and what covering costs.
+    """By method, the exact factor per gradient on the bilinear game, and what it is compared with.
 
-    The latter is the median over members of the gradients until all modes are covered for good.
+    The latter is a median over members: of the gradients until all modes are covered for good, or
+    on the mixture of the field's norm at the end, infinite where nobody is left.
 
     Raises:
         KeyError: if an arm is missing.
     """
     rates = exact_rates()
     exact = rates[rates["game"] == "bilinear"].set_index("method")["per_gradient"]
-    names = {"in turn": "nsgan"}
-    costs = {
-        method: float(rows[arm_of(task, names.get(method, method))]["cost"].median())
+    column, names = "norm" if task == MIXTURE else "cost", {"in turn": "nsgan"}
+    found = {
+        method: float(rows[arm_of(task, names.get(method, method))][column].median())
         for method in exact.index
     }
-    return exact, Series(costs)
+    return exact, Series(found).fillna(np.inf)
 
 
 def _foretold(rows: Rows, task: str) -> float:
-    found = rank_correlation(*foretold(rows, task))
+    found = rank_correlation(*(own.rank() for own in foretold(rows, task)))
     if np.isnan(found):
         raise KeyError(f"methods that differ on {task}")
     return found

@@ -134,14 +134,18 @@ def test_members_by_hand(monkeypatch):
 
 
 def test_picked():
-    """More modes first, then sooner, then the smaller rate."""
+    """More modes first, then sooner, or nearer to rest, then the smaller rate."""
 
     def rates(modes, stable):
         return pd.DataFrame({"rate": [0.1, 0.3, 1.0], "modes": modes, "stable": stable})
 
-    assert cures.picked(rates([2, 1, 2], [90, 10, 80])) == 1.0
-    assert cures.picked(rates([1.0, 1.5, 1.25], [10, 99, 20])) == 0.3
-    assert cures.picked(rates([2, 2, 2], [50, 50, 50])) == 0.1
+    for task in ("two clusters", "ring"):
+        assert cures.picked(rates([2, 1, 2], [90, 10, 80]), task) == 1.0
+        assert cures.picked(rates([1.0, 1.5, 1.25], [10, 99, 20]), task) == 0.3
+        assert cures.picked(rates([2, 2, 2], [50, 50, 50]), task) == 0.1
+    norms = rates([2, 2, 2], [10, 20, 30]).assign(norm=[np.nan, 0.2, 0.1])
+    assert cures.picked(norms, "mixture") == 1.0 and cures.picked(norms, "ring") == 0.1
+    assert cures.picked(norms.assign(modes=[2, 2, 1.5]), "mixture") == 0.3
 
 
 def test_choosing_by_hand():
@@ -154,8 +158,9 @@ def test_choosing_by_hand():
         run = train_cure(setting, row.rate, 3, 4, every=2, seed=0)
         assert row.modes == run.coverage().at_end.mean()
         assert row.stable == np.median(run.coverage().stable)
+        assert row.norm == np.median(run.norm()) == np.median(run.end()["norm"])
     measured = cures.measure(setting, much, seed=5)
-    assert measured["members"]["rate"].tolist() == [cures.picked(found)] * 2
+    assert measured["members"]["rate"].tolist() == [cures.picked(found, CLUSTERS)] * 2
     pd.testing.assert_frame_equal(measured["rates"], found)
 
 
@@ -255,12 +260,17 @@ def test_quantities_by_hand():
     assert of["R19"]["consensus_log_norm"](rows) == pytest.approx([-2.0])
     assert of["R19"]["lookahead_log_norm"](rows) == pytest.approx([1.0, 2.0])
     assert of["R19"]["negative_momentum_log_norm"](rows) == [0.0, 0.0]
-    with pytest.raises(KeyError, match="differ on mixture"):
-        of["R20"]["mixture_foretold"](rows)
-    exact, _ = cures.foretold(rows, "ring")
+    assert of["R20"]["ring_foretold"](rows) == pytest.approx(
+        np.corrcoef(*(own.rank() for own in cures.foretold(rows, "ring")))[0, 1]
+    )
+    exact, costs = cures.foretold(rows, "ring")
+    assert costs["optimistic"] == 125 and costs["in turn"] == 100
+    alike = rows_of({arm: [1.0, 1.0] for arm in rows})
+    with pytest.raises(KeyError, match="differ on ring"):
+        of["R20"]["ring_foretold"](alike)
     for number, method in enumerate(exact.sort_values().index):
         arm = cures.arm_of("mixture", {"in turn": "nsgan"}.get(method, method))
-        rows[arm] = rows[arm].assign(cost=10.0 * number)
+        rows[arm] = rows[arm].assign(norm=10.0 * number if number < 7 else np.nan)
     assert of["R20"]["mixture_foretold"](rows) == pytest.approx(1)
     del rows["ring, extragradient"]
     for claim, name in (("R18", "ring_best_over_rs"), ("R20", "ring_foretold")):
@@ -291,3 +301,13 @@ def test_leaderboard_by_hand():
     assert len(cures.leaderboard(pd.concat(parts), "two clusters")) == 0
     with pytest.raises(ValueError, match="task is one of"):
         cures.leaderboard(pd.concat(parts), "images")
+
+
+def test_a_long_course_is_thinned():
+    """At most a hundred records, with the last one."""
+    shares = np.zeros((250, 1, 2))
+    shares[-1] = 0.5
+    course = cures.course_of(trained(shares))
+    assert len(course) == 84 and course["iteration"].iloc[-1] == 2500
+    assert course["iteration"].diff().dropna().eq(30).all()
+    assert course["modes"].tolist() == [0.0] * 83 + [2.0]
