@@ -71,7 +71,10 @@ def test_gradients_of_penalised_losses():
     assert set(found.values()) == {1}
 
 
-@pytest.mark.parametrize("task", TASKS)
+_DENSE = [CLUSTERS, "ring", pytest.param("mixture", marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("task", _DENSE)
 @pytest.mark.parametrize("penalty", [None, GradientPenalty(0.1, "interpolates")])
 def test_the_end_by_dense_matrices(task, penalty):
     """Norm, angle and modulus of four eigenvalues at the end, in double precision."""
@@ -263,8 +266,8 @@ def test_quantities_by_hand():
     assert of["R20"]["ring_foretold"](rows) == pytest.approx(
         np.corrcoef(*(own.rank() for own in cures.foretold(rows, "ring")))[0, 1]
     )
-    exact, costs = cures.foretold(rows, "ring")
-    assert costs["optimistic"] == 125 and costs["in turn"] == 100
+    exact, there = cures.foretold(rows, "ring")
+    assert there["optimistic"] == 125 and there["in turn"] == 100
     alike = rows_of({arm: [1.0, 1.0] for arm in rows})
     with pytest.raises(KeyError, match="differ on ring"):
         of["R20"]["ring_foretold"](alike)
@@ -311,3 +314,25 @@ def test_a_long_course_is_thinned():
     assert len(course) == 84 and course["iteration"].iloc[-1] == 2500
     assert course["iteration"].diff().dropna().eq(30).all()
     assert course["modes"].tolist() == [0.0] * 83 + [2.0]
+
+
+def test_helped_by_hand():
+    """Ratios to NSGAN, seed by seed: of costs, or on the mixture of norms; and the dearest step."""
+    columns = {"block": 100, "member": range(3)}
+
+    def rows(arm, cost, norm, gradients):
+        own = {"arm": arm, "cost": cost, "norm": norm, "gradients": gradients}
+        return pd.DataFrame(columns | own)
+
+    parts = [
+        rows("ring, nsgan", [10, 20, 30], 9.0, 2.0),
+        rows("ring, nudged g", [20, 10, 3], 9.0, 2.5),
+        rows("mixture, nsgan", 7, [1.0, 2.0, 4.0], 2.0),
+        rows("mixture, nudged g", 8, [2.0, 1.0, 1.0], 3.5),
+        rows("two clusters, rs", 5, 1.0, 2.0),
+    ]
+    found = cures.helped(pd.concat(parts))
+    assert found.index.tolist() == ["nsgan", "rs", "nudged g"]
+    assert found.loc["nudged g"].tolist() == pytest.approx([np.nan, 0.5, 0.5, 3.5], nan_ok=True)
+    assert found.loc["nsgan"].tolist() == pytest.approx([np.nan, 1, 1, 2], nan_ok=True)
+    assert found.loc["rs"].isna().tolist() == [True, True, True, False]
