@@ -54,8 +54,9 @@ from helpers.scores.samples import kernel_distance, precision_and_recall
 from helpers.spectra import top_eigenpairs
 from helpers.training.data import EpochBatches, Members
 from helpers.training.nudged import Nudged
-from helpers.training.optimizers import Extragradient, Optimistic
+from helpers.training.optimizers import Extragradient, HeavyBall, Lookahead, Optimistic
 from helpers.training.train import Recording, train, train_ensemble
+from helpers.training.turns import Consensus, Unrolled
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 PULL = quadratic_game([[1.0]], [[1.0]], [[0.0]], [[0.0]])
@@ -162,8 +163,16 @@ CALLS = {
     "train nudged": lambda: single(
         optimizer=lambda w: Nudged(SGD(w), torch.zeros(13, 0, device="cpu"))
     ).records["loss_d"],
+    "train consensus": lambda: single(turns=Consensus(0.1)).records["loss_d"],
+    "train unrolled": lambda: single(turns=Unrolled(2, rate=0.1)).records["loss_d"],
+    "train lookahead": lambda: single(optimizer=lambda w: Lookahead(SGD(w), 1)).records["loss_d"],
+    "train heavy ball": lambda: single(optimizer=lambda w: HeavyBall(SGD(w), -0.5)).records[
+        "loss_d"
+    ],
     "ensemble": lambda: ensemble({"batch_with_replacement": 4}).records["loss_g"],
     "ensemble penalty": lambda: ensemble(penalty=GradientPenalty(1.0)).records["loss_d"],
+    "ensemble consensus": lambda: ensemble(turns=Consensus(0.1)).records["loss_g"],
+    "ensemble unrolled": lambda: ensemble(turns=Unrolled(2, rate=0.1)).records["loss_g"],
 }
 
 

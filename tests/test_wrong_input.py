@@ -11,7 +11,9 @@ from helpers.analysis.dynamics import flow, iterate, largest_stable_step
 from helpers.analysis.paths import path_profile, sign_switches
 from helpers.analysis.stability import classify
 from helpers.datasets import synthetic
+from helpers.experiments.cure_rates import radius
 from helpers.experiments.quadratic import gap_to_formula, nudged_descent
+from helpers.games.altered import consensus_game, unrolled_game
 from helpers.games.closed_form import dirac_gan
 from helpers.ledger import rules
 from helpers.losses.penalty import GradientPenalty
@@ -40,8 +42,9 @@ from helpers.scores.one_cycle import OneCycle
 from helpers.scores.printed import printed_scores
 from helpers.scores.samples import kernel_distance, precision_and_recall
 from helpers.training.nudged import Nudged
-from helpers.training.optimizers import Extragradient, Optimistic
+from helpers.training.optimizers import Extragradient, HeavyBall, Lookahead, Optimistic
 from helpers.training.schedules import averaging, falling
+from helpers.training.turns import Consensus, Unrolled
 
 SGD = torch.optim.SGD([torch.zeros(2, requires_grad=True)], lr=0.1)
 GAME = dirac_gan()
@@ -148,6 +151,13 @@ DOORS = {
     ),
     "extragradient": (Extragradient, [SGD]),
     "optimistic": (Optimistic, [SGD]),
+    "heavy_ball": (lambda o, m: HeavyBall(fresh(o), m), [SGD, -0.5]),
+    "lookahead": (lambda o, every, share: Lookahead(fresh(o), every, share), [SGD, 5, 0.5]),
+    "consensus": (Consensus, [0.1]),
+    "unrolled": (lambda steps, rate: Unrolled(steps, rate), [5, 0.1]),
+    "consensus_game": (consensus_game, [GAME, 0.1]),
+    "unrolled_game": (unrolled_game, [GAME, 5, 0.1]),
+    "cure radius": (radius, [np.eye(2), "lookahead", 0.1]),
     "falling": (lambda o, begin, end: falling(fresh(o), begin, end), [SGD, 1, 3]),
     "averaging": (lambda o, decay: averaging(fresh(o), decay), [SGD, 0.5]),
     "nudged": (

@@ -26,7 +26,7 @@ from helpers.inputs import one_of, real_array, real_number, whole_number
 from helpers.operators import jacobian
 from helpers.spectra.basis import matrix_rounding
 from helpers.training.nudged import Nudged
-from helpers.training.optimizers import Extragradient
+from helpers.training.optimizers import Extragradient, Lookahead
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,7 +174,8 @@ def play(
             gradients at one point, and both extrapolate if their optimisers do.
         last_only: return the last points (..., n) instead of all (steps + 1, ..., n).
 
-    A `Nudged` optimiser that finds its directions is given the point, (n,).
+    A `Nudged` optimiser that finds its directions is given the point, (n,). `Lookahead` optimisers
+    look back after each step of both players.
 
     Raises:
         ValueError: for a bad start, a negative number of steps, and extrapolation in turn.
@@ -202,6 +203,9 @@ def play(
                     mover.refresh(here)
             for number in turn:
                 getattr(optimizers[number], move)()
+        for mover in optimizers:
+            if isinstance(mover, Lookahead):
+                mover.look_back()
         after = torch.cat([part.detach() for part in players], dim=-1)
         is_finite = after.isfinite().all(-1, keepdim=True)
         if not is_finite.all():

@@ -147,7 +147,8 @@ def turns(
     Args:
         J: (n, n) the Jacobian there.
         p: number of G's weights, which come first.
-        rate, momentum: of both players; the momentum is in [0, 1).
+        rate, momentum: of both players; the momentum is in (-1, 1), and below 0 it is that of Gidel
+            et al. 2019, for which `helpers.training.HeavyBall` takes the place of torch's SGD.
         steps: of D and of G.
 
     Raises:
@@ -159,9 +160,9 @@ def turns(
     """
     J = _square(J)
     n, p = len(J), whole_number("p", p, 1, len(J) - 1)
-    rate, momentum = real_number("rate", rate, above=0), real_number("momentum", momentum, least=0)
-    if momentum >= 1:
-        raise ValueError(f"a momentum is in [0, 1), got {momentum}")
+    rate, momentum = real_number("rate", rate, above=0), real_number("momentum", momentum)
+    if not -1 < momentum < 1:
+        raise ValueError(f"a momentum is in (-1, 1), got {momentum}")
     if not isinstance(steps, tuple | list) or len(steps) != 2:
         raise ValueError(f"steps are D's and G's, got {shown(steps)}")
     whole = np.eye(2 * n)

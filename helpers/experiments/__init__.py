@@ -5,6 +5,9 @@
 bad_starts            Sun et al. 2020: discriminators from which GANs on MNIST do badly
 baselines             Durall et al. 2021: which NSGAN behaves as theirs does
 bounded_slopes        starts that a discriminator of bounded slope leaves trapped, loss by loss
+cure_rates            how fast cures converge on the smallest games, exactly
+cure_training         cures: two clusters, ring and mixture, trained alike by all methods
+cures                 a leaderboard of cures on three tasks
 densities             Durall et al. 2021: spectral densities of GANs small enough for exact ones
 edge_training         mixture and ring: trained on all points at once, by five methods
 edge_watch            how far an ensemble is from the edge of stability, while it trains
@@ -66,6 +69,7 @@ ORDER = (
     "surfaces",
     "ring",
     "edges",
+    "cures",
     "flatness",
     "lenses",
     "baselines",

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from helpers.losses.penalty import GradientPenalty
 from helpers.losses.table import GanLoss
 from helpers.models.stacked import Stacked
 from helpers.spectra import member_eigenpairs, member_eigenvalues
@@ -64,20 +65,29 @@ class MemberFields:
         players: stacked, whose parameters require grad.
         latents, reals: (S, n, ...), what the losses are taken on.
         loss: of all members.
+        penalty: on D's slope.
     """
 
     def __init__(
-        self, players: tuple[Stacked, Stacked], latents: Tensor, reals: Tensor, loss: GanLoss
+        self,
+        players: tuple[Stacked, Stacked],
+        latents: Tensor,
+        reals: Tensor,
+        loss: GanLoss,
+        penalty: GradientPenalty | None = None,
     ) -> None:
         self._weights = [list(each.parameters.values()) for each in players]
         members = MemberLosses([(loss, len(reals))], False, players[1], players[1].is_samplewise)
         with torch.enable_grad():
-            logits = members.both(reals, players[0](latents))
+            fakes = players[0](latents)
+            logits = members.both(reals, fakes)
+            totals = [members.total(player, *logits) for player in "GD"]
+            if penalty is not None:
+                shares = penalty.shares(reals.shape[1]).to(reals).expand(len(reals), -1)
+                totals[1] = totals[1] + len(reals) * penalty(players[1], reals, fakes, shares)
             self._slopes = [
-                torch.autograd.grad(
-                    members.total(player, *logits), own, create_graph=True, materialize_grads=True
-                )
-                for player, own in zip("GD", self._weights, strict=True)
+                torch.autograd.grad(total, own, create_graph=True, materialize_grads=True)
+                for total, own in zip(totals, self._weights, strict=True)
             ]
         self.sizes = [sum(weight[0].numel() for weight in own) for own in self._weights]
 
@@ -86,6 +96,11 @@ class MemberFields:
         slopes = [slope for own in self._slopes for slope in own]
         weights = [weight for own in self._weights for weight in own]
         return _back(slopes, weights, rows)
+
+    def norm(self) -> Tensor:
+        """(S,) norm of each member's field."""
+        parts = [slope.detach().flatten(start_dim=1) for own in self._slopes for slope in own]
+        return torch.cat(parts, dim=1).norm(dim=1)
 
     def own(self, player: int, rows: Tensor) -> Tensor:
         """(S, p) or (S, q): the Hessian of player 0 (G) or 1 (D), times rows."""

@@ -1,5 +1,6 @@
 """Two-player games: two losses of one joint point, whatever is behind them."""
 
+from helpers.games.altered import consensus_game, unrolled_game
 from helpers.games.closed_form import (
     dirac_gan,
     linear_game,
@@ -19,6 +20,7 @@ __all__ = [
     "Judging",  # what D sees at once, and which part of its output is the logit
     "average",  # the game whose losses are weighted sums of other games' losses
     "check_player",  # raise a ValueError unless the name is that of a player
+    "consensus_game",  # the game in which each player also wants the field to be small
     "dirac_gan",  # the smallest GAN: one real point at 0, one generated at theta, f(x) = phi x
     "joint_point",  # the weights of both networks in one vector, G's first, in their own order
     "linear_game",  # the quadratic game with a given Jacobian
@@ -27,5 +29,6 @@ __all__ = [
     "rotating_saddle",  # a saddle that D turns while G slides down it
     "spectral_norms",  # the norm that each layer is divided by, and its two largest singular values
     "stable_jacobian",  # the Jacobian of a random linear game that is stable at 0
+    "unrolled_game",  # the game in which G meets D as it would be after some steps
     "unstable_nash",  # a Nash equilibrium that repels, and a stable point that is not one
 ]

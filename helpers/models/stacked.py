@@ -95,11 +95,12 @@ class Stacked:
     def __len__(self) -> int:
         return self._count
 
-    def __call__(self, inputs: Tensor) -> Tensor:
-        """(S, n, ...) to (S, n, ...)."""
+    def __call__(self, inputs: Tensor, parameters: dict[str, Tensor] | None = None) -> Tensor:
+        """(S, n, ...) to (S, n, ...); with other weights of the same precision, if given."""
+        parameters = self.parameters if parameters is None else parameters
         if self._layers is None:
-            return self.at(self.parameters, inputs)
-        own = self.held | self.parameters
+            return self.at(parameters, inputs)
+        own = self.held | parameters
         outputs = inputs.transpose(1, 2).contiguous()  # long rows make fast products
         for name, activation in self._layers:
             weight, bias = own[f"{name}.weight"], own.get(f"{name}.bias")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -34,9 +34,10 @@ from helpers.losses.penalty import GradientPenalty
 from helpers.machine import progress_bar
 from helpers.spectra import NotConverged
 from helpers.training.nudged import Nudged
-from helpers.training.optimizers import Extragradient, Wrapper
+from helpers.training.optimizers import Extragradient, Lookahead, Wrapper
 from helpers.training.randomness import PrivateRandom
 from helpers.training.recording import Diverged, Paused, Recording
+from helpers.training.turns import Consensus, Unrolled
 
 MakeOptimizer = Callable[[Iterable[Tensor]], Optimizer | Wrapper]
 _CHECK = 100  # iterations between checks that losses are finite: a check waits for the device
@@ -53,6 +54,8 @@ class Settings:
     penalty: GradientPenalty | None
     joint_batch: bool
     seed: int
+    # What both follow who step at once, if it is not their own slopes.
+    follow: Consensus | Unrolled | None = field(default=None, kw_only=True)
 
 
 class Training(ABC):
@@ -156,6 +159,9 @@ class Training(ABC):
         is_recorded = (self.done + 1) % self.recording.every == 0
         with self.random.used():
             losses = self.step()
+            for optimizer in self.optimizers:
+                if isinstance(optimizer, Lookahead):
+                    optimizer.look_back()
             self.done += 1
             is_finite = (losses["loss_d"] + losses["loss_g"]).isfinite()
             self.finite += is_finite & (self.finite == self.done - 1)
@@ -172,17 +178,21 @@ class Training(ABC):
         named "ahead" are those at the extrapolated point.
         """
         found: dict[str, Tensor] = {}
+        follow = self.settings.follow
+        again = isinstance(follow, Consensus)  # whether gradients are differentiated again
         for _ in range(1 + self.extrapolates):
             loss_d, loss_g, penalty = self.losses(batch)
             gradients = (
-                gradient(loss_g.sum(), self.weights[0], retain_graph=True),
-                gradient(loss_d.sum() + penalty, self.weights[1]),
+                gradient(loss_g.sum(), self.weights[0], retain_graph=True, create_graph=again),
+                gradient(loss_d.sum() + penalty, self.weights[1], create_graph=again),
             )
             where = "ahead" if found else "norm"
             found = found or {"loss_d": loss_d.detach(), "loss_g": loss_g.detach()}
             for name, parts in zip("gd", gradients, strict=True):
-                rows = [part.flatten(start_dim=self.finite.ndim) for part in parts]
+                rows = [part.detach().flatten(start_dim=self.finite.ndim) for part in parts]
                 found[f"{where}_{name}"] = torch.cat(rows, dim=-1).norm(dim=-1)
+            if isinstance(follow, Consensus):
+                gradients = towards_rest(gradients, self.weights, follow.weight)
             for player in (0, 1):
                 self.refresh_directions(player)
             for player in (0, 1):
@@ -327,14 +337,35 @@ class Training(ABC):
 
 
 def gradient(
-    loss: Tensor, weights: Sequence[Tensor], *, retain_graph: bool = False
+    loss: Tensor,
+    weights: Sequence[Tensor],
+    *,
+    retain_graph: bool = False,
+    create_graph: bool = False,
 ) -> tuple[Tensor, ...]:
     """The gradient of a loss in weights; zero in those that do not enter the loss."""
     if not loss.requires_grad:  # no weight enters it
         return tuple(torch.zeros_like(weight) for weight in weights)
     return torch.autograd.grad(
-        loss, weights, retain_graph=retain_graph, allow_unused=True, materialize_grads=True
+        loss,
+        weights,
+        retain_graph=retain_graph or create_graph,
+        create_graph=create_graph,
+        allow_unused=True,
+        materialize_grads=True,
     )
+
+
+def towards_rest(
+    gradients: tuple[tuple[Tensor, ...], tuple[Tensor, ...]],
+    weights: Sequence[Sequence[Tensor]],
+    weight: float,
+) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+    """Gradients of both players, with a graph, plus a weight times that of half their square."""
+    energy = torch.stack([part.square().sum() for own in gradients for part in own]).sum() / 2
+    pulls = iter(gradient(energy, [*weights[0], *weights[1]]))
+    of_g, of_d = (tuple(part.detach() + weight * next(pulls) for part in own) for own in gradients)
+    return of_g, of_d
 
 
 @torch.no_grad()

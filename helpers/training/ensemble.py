@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,9 @@ from torch import Tensor, nn
 from helpers.losses.table import GanLoss
 from helpers.models import Players
 from helpers.models.stacked import Stacked
-from helpers.training.core import Settings, Training
+from helpers.training.core import Settings, Training, gradient
 from helpers.training.recording import Recording
+from helpers.training.turns import Unrolled
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,8 +138,27 @@ class EnsembleTraining(Training):
         fakes = self.samples(latents)
         logits = self.members.both(reals, fakes)
         loss_d = self.members.each("D", *logits)
-        loss_g = self.members.each("G", *self.members.for_generators(fakes, *logits))
+        members = self.members
+        if isinstance(self.settings.follow, Unrolled):
+            members = self.unrolled(reals, fakes, self.settings.follow)
+            logits = members.both(reals, fakes)
+        loss_g = members.each("G", *members.for_generators(fakes, *logits))
         return loss_d, loss_g, self.penalty(reals, fakes)
+
+    def unrolled(self, reals: Tensor, fakes: Tensor, ahead: Unrolled) -> MemberLosses:
+        """The losses by D as it would be after some steps, which depend on G by these samples."""
+        own = dict(self.discriminators.parameters)
+        for _ in range(ahead.steps):
+            judge = partial(self.logits, own=own)
+            members = replace(self.members, judge=judge)
+            total = members.total("D", *members.both(reals, fakes))
+            total = total + self.penalty(reals, fakes, judge)
+            slopes = gradient(total, list(own.values()), create_graph=True)
+            own = {
+                name: weight - ahead.rate * slope
+                for (name, weight), slope in zip(own.items(), slopes, strict=True)
+            }
+        return replace(self.members, judge=partial(self.logits, own=own))
 
     def in_turn(self, of_d: int, of_g: int) -> dict[str, Tensor]:
         """Steps of D, then steps of G."""
@@ -177,11 +198,11 @@ class EnsembleTraining(Training):
         """(S, n, ...) samples of G."""
         return self.generators(z if self.generators.is_samplewise else z.clone())
 
-    def logits(self, samples: Tensor) -> Tensor:
-        """(S, n, ...) logits of D, one for each sample."""
+    def logits(self, samples: Tensor, own: dict[str, Tensor] | None = None) -> Tensor:
+        """(S, n, ...) logits of D, with other weights if given, one for each sample."""
         if not self.discriminators.is_samplewise:
             samples = samples.clone()  # such a network may write to its input
-        found = self.discriminators(samples)
+        found = self.discriminators(samples, own)
         if found.shape[:2] != samples.shape[:2] or found[0, 0].numel() != 1:
             raise ValueError(
                 "discriminators give one logit per sample, got "
@@ -189,11 +210,13 @@ class EnsembleTraining(Training):
             )
         return found
 
-    def penalty(self, real: Tensor, fake: Tensor) -> Tensor | float:
-        """The sum of the members' penalties, if there is one."""
+    def penalty(
+        self, real: Tensor, fake: Tensor, judge: Callable[[Tensor], Tensor] | None = None
+    ) -> Tensor | float:
+        """The sum of the members' penalties, if there is one; of another judge, if given."""
         if self.settings.penalty is None:
             return 0.0
-        return len(real) * self.settings.penalty(self.logits, real, fake, self.shares)
+        return len(real) * self.settings.penalty(judge or self.logits, real, fake, self.shares)
 
     def draw(self) -> tuple[Tensor, Tensor]:
         """Latents and reals of one step, with replacement, from each member's own stream."""

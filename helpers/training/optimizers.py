@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.optim import LBFGS, Optimizer
 
-from helpers.inputs import shown
+from helpers.inputs import real_number, shown, whole_number
 
 Closure = Callable[[], Any]
 
@@ -237,6 +237,133 @@ class Optimistic(Wrapper):
         self._held = slopes
         self.optimizer.step()
         return loss
+
+
+class HeavyBall(Wrapper):
+    """A step, and then a share of the last move: momentum of either sign, around any optimiser.
+
+    With SGD this is ``x <- x - lr g(x) + momentum (x - x_before)``. Gidel et al. 2019, *Negative
+    momentum for improved game dynamics*, let players who step in turn take a momentum below 0,
+    which torch's own optimisers refuse.
+
+    Args:
+        optimizer: any torch optimiser of real weights; best one without a momentum of its own.
+        momentum: in (-1, 1).
+
+    Raises:
+        ValueError: for a momentum out of range, and as `Wrapper`.
+
+    >>> x = torch.tensor([1.0], requires_grad=True)
+    >>> optimizer = HeavyBall(torch.optim.SGD([x], lr=0.5), momentum=-0.5)
+    >>> for _ in range(2):  # down x^2 / 2
+    ...     x.grad = x.detach().clone()
+    ...     optimizer.step()
+    >>> x.item()  # 0.5 - 0.25 - 0.5 (0.5 - 1)
+    0.5
+    """
+
+    def __init__(self, optimizer: Optimizer, momentum: float) -> None:
+        super().__init__(optimizer)
+        self.momentum = real_number("momentum", momentum, above=-1)
+        if not self.momentum < 1:
+            raise ValueError(f"momentum is in (-1, 1), got {shown(momentum)}")
+
+    @torch.no_grad()
+    def step(self, closure: Closure | None = None) -> Any:
+        """Step, and keep the weights before it for the next one.
+
+        Args:
+            closure: clears the gradients, computes them at the current weights, and returns the
+                loss, which `step` returns. It is called once.
+        """
+        loss = None if closure is None else evaluated(closure)
+        weights = weights_of(self.optimizer)
+        now = [weight.clone() for weight in weights]
+        self.optimizer.step()
+        held = list(self._held or now)
+        held += now[len(held) :]  # for groups added since
+        for weight, here, before in zip(weights, now, held, strict=True):
+            if weight.grad is not None and before is not None:
+                weight.add_(here - before, alpha=self.momentum)
+        self._held = now
+        return loss
+
+
+class Lookahead(Wrapper):
+    """Every few iterations a step back, to a share of the way that was gone since the last one.
+
+    The method of Zhang et al. 2019, as Chavdarova et al. 2021, *Taming GANs with Lookahead-Minmax*,
+    use it in games (Algorithm 1): both players step back together, after an iteration of both. So
+    `step` moves the fast weights alone, and whoever trains calls `look_back` at the end of each
+    iteration, as the trainings of this package do.
+
+    Args:
+        optimizer: any torch optimiser of real weights.
+        every: k of the paper, iterations between steps back.
+        share: alpha of the paper, of the way that is kept; in (0, 1].
+
+    Raises:
+        ValueError: for numbers out of range, and as `Wrapper`.
+
+    >>> x = torch.tensor([1.0], requires_grad=True)
+    >>> optimizer = Lookahead(torch.optim.SGD([x], lr=0.5), every=2, share=0.5)
+    >>> for _ in range(2):  # down x^2 / 2
+    ...     x.grad = x.detach().clone()
+    ...     optimizer.step()
+    ...     optimizer.look_back()
+    >>> x.item()  # half way between 1 and 0.25
+    0.625
+    """
+
+    _kept = (*Wrapper._kept, "taken")
+
+    def __init__(self, optimizer: Optimizer, every: int = 5, share: float = 0.5) -> None:
+        super().__init__(optimizer)
+        self.every = whole_number("every", every, 1)
+        self.share = real_number("share", share, above=0)
+        if self.share > 1:
+            raise ValueError(f"share is in (0, 1], got {shown(share)}")
+        self.taken = 0  # iterations so far
+
+    @torch.no_grad()
+    def step(self, closure: Closure | None = None) -> Any:
+        """Move the fast weights.
+
+        Args:
+            closure: clears the gradients, computes them at the current weights, and returns the
+                loss, which `step` returns. It is called once.
+        """
+        loss = None if closure is None else evaluated(closure)
+        weights, held = weights_of(self.optimizer), self._held or []
+        if len(held) < len(weights):  # at first, and for groups added since
+            self._held = [*held, *(weight.clone() for weight in weights[len(held) :])]
+        self.optimizer.step()
+        return loss
+
+    @torch.no_grad()
+    def look_back(self) -> None:
+        """Count an iteration, and step back if that is due.
+
+        Raises:
+            RuntimeError: before the first step.
+        """
+        if self._held is None:
+            raise RuntimeError("look_back was called before the first step")
+        self.taken += 1
+        if self.taken % self.every:
+            return
+        weights = weights_of(self.optimizer)
+        for weight, slow in zip(weights, self._held, strict=False):
+            assert slow is not None  # each weight has one
+            weight.copy_(slow + self.share * (weight - slow))
+        self._held = [weight.clone() for weight in weights]
+
+    def state_dict(self) -> dict[str, Any]:
+        return super().state_dict() | {"taken": self.taken}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        super().load_state_dict(state)
+        self.taken = state["taken"]
 
 
 def weights_of(optimizer: Optimizer) -> list[Tensor]:

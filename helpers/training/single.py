@@ -11,16 +11,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from helpers.games.judging import Judging
 from helpers.losses.table import GanLoss
 from helpers.models import Players
 from helpers.models.copying import copied
-from helpers.training.core import Settings, Training, put_state
+from helpers.training.core import Settings, Training, gradient, put_state
 from helpers.training.cuda_graph import Replay
 from helpers.training.nudged import Nudged
 from helpers.training.optimizers import Wrapper
 from helpers.training.recording import Recording
+from helpers.training.turns import Unrolled
 
 # Reals, latents, the penalty's shares, and the labels of the reals.
 Batch = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
@@ -90,9 +92,9 @@ class SingleTraining(Training):
         weights = [[w for w in net.parameters() if w.requires_grad] for net in players]
         data = {"reals": self.reals, "labels": self.labels}
         super().__init__(settings, recording, players, weights, data, (players,), (), device)
-        judging = Judging(settings.joint_batch, settings.logit)
-        self.logits_of_both = partial(judging.both, self.discriminate)
-        self.logits_alone = partial(judging.alone, self.discriminate)
+        self.judging = Judging(settings.joint_batch, settings.logit)
+        self.logits_of_both = partial(self.judging.both, self.discriminate)
+        self.logits_alone = partial(self.judging.alone, self.discriminate)
         self.latent_dtype = next(w.dtype for w in players.generator.parameters())
         self.inner = [getattr(each, "optimizer", each) for each in self.optimizers]
         self.repeats = device.type == "cuda" and self.is_repeated()
@@ -112,7 +114,7 @@ class SingleTraining(Training):
         """
         wrapped = [each for each in self.optimizers if isinstance(each, Wrapper)]
         one_each = self.settings.steps in (None, (1, 1))
-        if any(hooked(each) for each in (*self.inner, *wrapped)):
+        if any(hooked(each) for each in (*self.inner, *wrapped)) or self.settings.follow:
             return False
         return all("capturable" in each.defaults for each in self.inner) and all(
             isinstance(each, Nudged) and one_each for each in wrapped
@@ -156,10 +158,41 @@ class SingleTraining(Training):
         fakes = self.generate(latents, labels)
         real, fake = self.logits_of_both(reals, fakes, labels)
         loss_d = of.discriminator(real, fake)
+        judge = self.discriminate
+        if isinstance(self.settings.follow, Unrolled):
+            judge = self.unrolled(batch, fakes, self.settings.follow)
+            real, fake = self.judging.both(judge, reals, fakes, labels)
         if self.settings.joint_batch and not of.pairs:
-            fake = self.logits_alone(fakes, labels)
+            fake = self.judging.alone(judge, fakes, labels)
         loss_g = of.generator(real, fake)
         return loss_d, loss_g, self.penalty(reals, fakes.detach(), shares, labels)
+
+    def unrolled(self, batch: Batch, fakes: Tensor, ahead: Unrolled) -> Callable[..., Any]:
+        """D as it would be after some steps, which depend on G by these samples."""
+        (reals, _, shares, labels), net = batch, self.players.discriminator
+        own: dict[str, Tensor] = {
+            name: weight for name, weight in net.named_parameters() if weight.requires_grad
+        }
+
+        def judge_at(own: dict[str, Tensor]) -> Callable[..., Any]:
+            def judge(samples: Tensor, *labels: Tensor) -> Any:
+                # What D writes to its buffers is no part of the training.
+                held = {name: buffer.clone() for name, buffer in net.named_buffers()}
+                return functional_call(net, held | own, (samples.clone(), *labels))
+
+            return judge
+
+        for _ in range(ahead.steps):
+            judge = judge_at(own)
+            logits = self.judging.both(judge, reals, fakes, labels)
+            loss = self.settings.loss.discriminator(*logits)
+            loss = loss + self.penalty(reals, fakes, shares, labels, judge)
+            slopes = gradient(loss, list(own.values()), create_graph=True)
+            own = {
+                name: weight - ahead.rate * slope
+                for (name, weight), slope in zip(own.items(), slopes, strict=True)
+            }
+        return judge_at(own)
 
     def in_turn(self, batches: Sequence[Batch], of_d: int, of_g: int) -> dict[str, Tensor]:
         """Steps of D, then steps of G, whose first takes the samples of D's last.
@@ -211,14 +244,19 @@ class SingleTraining(Training):
         return self.players.discriminator(samples.clone(), *labels)
 
     def penalty(
-        self, reals: Tensor, fakes: Tensor, shares: Tensor | None, labels: Tensor | None
+        self,
+        reals: Tensor,
+        fakes: Tensor,
+        shares: Tensor | None,
+        labels: Tensor | None,
+        judge: Callable[..., Any] | None = None,
     ) -> Tensor | float:
-        """The penalty on D's slope, if there is one."""
+        """The penalty on the slope of D, or of what else judges, if there is one."""
         if self.settings.penalty is None:
             return 0.0
         assert shares is not None  # they are drawn where there is a penalty
-        judge = partial(self.logits_alone, labels=labels)
-        return self.settings.penalty(judge, reals, fakes, shares)
+        of = partial(self.judging.alone, judge or self.discriminate, labels=labels)
+        return self.settings.penalty(of, reals, fakes, shares)
 
     def draw(self) -> Batch:
         """Reals, latents and the penalty's shares of one step; each epoch has its own order.

@@ -26,7 +26,7 @@ from helpers.training.data import EpochBatches, Members, checked_players, dtype_
 from helpers.training.ensemble import EnsembleResult, EnsembleSettings, EnsembleTraining
 from helpers.training.recording import Diverged, Recording
 from helpers.training.single import SingleSettings, SingleTraining, TrainingResult
-from helpers.training.turns import Turns
+from helpers.training.turns import Consensus, Turns, Unrolled
 
 __all__ = ["Diverged", "EnsembleResult", "Recording", "TrainingResult", "train", "train_ensemble"]
 
@@ -40,7 +40,7 @@ def train(
     loss: GanLoss,
     optimizer: MakeOptimizer | tuple[MakeOptimizer, MakeOptimizer],
     iterations: int,
-    turns: Turns | None = _IN_TURN,
+    turns: Turns | Consensus | Unrolled | None = _IN_TURN,
     penalty: GradientPenalty | None = None,
     judging: Judging | None = None,
     recording: Recording | None = None,
@@ -65,6 +65,7 @@ def train(
         iterations: 0 or more.
         turns: steps of D and of G per iteration, by default one of each. None: both step at once,
             from gradients at one point.
+            `Consensus` and `Unrolled` do so along another field: cures of the literature.
         penalty: on D's slope; it is added to D's loss, but not to the record of that loss.
         judging: whether D sees reals and samples as one batch, and which part of its output is the
             logit; by default two batches, and all of it. Analyse a GAN as it was trained:
@@ -98,7 +99,7 @@ def train(
     batches = instance_of("batches", batches, EpochBatches)
     reals, labels = batches.tensors(dtype_of(players))
     judging = instance_of("judging", Judging() if judging is None else judging, Judging)
-    steps, first = _turns(turns)
+    steps, first, follow = _turns(turns)
     settings = SingleSettings(
         latent=batches.latent_shape,
         loss=_loss(loss),
@@ -107,6 +108,7 @@ def train(
         first=first,
         noise=batches.noise,
         optimizers=_makers(optimizer),
+        follow=follow,
         steps=steps,
         penalty=_function("penalty", penalty),
         joint_batch=judging.joint_batch,
@@ -125,7 +127,7 @@ def train_ensemble(
     loss: GanLoss | Sequence[GanLoss],
     optimizer: MakeOptimizer | tuple[MakeOptimizer, MakeOptimizer],
     iterations: int,
-    turns: Turns | None = _IN_TURN,
+    turns: Turns | Consensus | Unrolled | None = _IN_TURN,
     penalty: GradientPenalty | None = None,
     constrain: Callable[[Stacked], None] | None = None,
     joint_batch: bool = False,
@@ -173,7 +175,7 @@ def train_ensemble(
             "without batch_with_replacement a loss of pairs needs as many latents as reals, got "
             f"{latents.shape[1]} and {reals.shape[1]}"
         )
-    steps, first = _turns(turns)
+    steps, first, follow = _turns(turns)
     if first == "G":
         raise ValueError("in an ensemble D is first, got first='G'")
     settings = EnsembleSettings(
@@ -181,6 +183,7 @@ def train_ensemble(
         constrain=_function("constrain", constrain),
         batch=batch,
         optimizers=_makers(optimizer),
+        follow=follow,
         steps=steps,
         penalty=_function("penalty", penalty),
         joint_batch=Judging(joint_batch).joint_batch,
@@ -197,12 +200,14 @@ def _recording(recording: Any) -> Recording:
     return Recording() if recording is None else instance_of("recording", recording, Recording)
 
 
-def _turns(turns: Any) -> tuple[tuple[int, int] | None, str]:
-    """The steps of D and of G, and who is first, as checkpoints tell them apart."""
-    if turns is None:
-        return None, "D"
+def _turns(
+    turns: Any,
+) -> tuple[tuple[int, int] | None, str, Consensus | Unrolled | None]:
+    """Steps of D and of G, who is first, and what is followed, as checkpoints tell them apart."""
+    if turns is None or isinstance(turns, Consensus | Unrolled):
+        return None, "D", turns
     turns = instance_of("turns", turns, Turns)
-    return (turns.d, turns.g), turns.first
+    return (turns.d, turns.g), turns.first, None
 
 
 def _loss(loss: Any) -> GanLoss:

@@ -111,7 +111,7 @@ def test_turns_refused():
             turns(PULL, p, rate=0.1)
     with pytest.raises(ValueError, match="rate is a finite number, above 0"):
         turns(PULL, 1, rate=0)
-    with pytest.raises(ValueError, match=r"a momentum is in \[0, 1\), got 1"):
+    with pytest.raises(ValueError, match=r"a momentum is in \(-1, 1\), got 1"):
         turns(PULL, 1, rate=0.1, momentum=1)
     with pytest.raises(ValueError, match="steps are D's and G's, got 3"):
         turns(PULL, 1, rate=0.1, steps=3)

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from helpers.analysis import turns
 from helpers.analysis.dynamics import iterate, play
-from helpers.games.closed_form import quadratic_game
+from helpers.games.closed_form import linear_game, quadratic_game
 from helpers.training.nudged import Nudged
-from helpers.training.optimizers import Extragradient, Optimistic
+from helpers.training.optimizers import Extragradient, HeavyBall, Lookahead, Optimistic
 
 SGD = partial(torch.optim.SGD, lr=0.1)
 ADAM = partial(torch.optim.Adam, lr=0.05, betas=(0.5, 0.9))
@@ -116,7 +117,9 @@ def test_extra_adam():
         assert not any(torch.equal(a, b) for a, b in zip(half, plain, strict=True))
 
 
-@pytest.mark.parametrize("wrapper", [Extragradient, Optimistic])
+@pytest.mark.parametrize(
+    "wrapper", [Extragradient, Optimistic, partial(HeavyBall, momentum=-0.5), Lookahead]
+)
 @pytest.mark.parametrize("optimizer", [partial(SGD, momentum=0.9), ADAM])
 @pytest.mark.parametrize("amid", [False, True])
 def test_state_round_trip(wrapper, optimizer, amid):
@@ -126,6 +129,9 @@ def test_state_round_trip(wrapper, optimizer, amid):
         if hasattr(wrapped[0], "extrapolate"):
             take(points, [w.extrapolate for w in wrapped], 0.2)
         take(points, [w.step for w in wrapped], 0.2)
+        for w in wrapped:
+            if isinstance(w, Lookahead):
+                w.look_back()
 
     points, wrapped = players(lambda p: wrapper(optimizer(p)))
     for _ in range(3):
@@ -145,6 +151,100 @@ def test_state_round_trip(wrapper, optimizer, amid):
         for _ in range(3):
             advance(*each)
     assert all(torch.equal(a, b) for a, b in zip(points, others, strict=True))
+
+
+@pytest.mark.parametrize("momentum", [-0.7, -0.5, 0.0, 0.9])
+@pytest.mark.parametrize("in_turn", [False, True])
+def test_heavy_ball(momentum, in_turn):
+    """x <- x - lr g + momentum (x - before), by hand; above 0 it is that of torch's SGD."""
+    game = quadratic_game([[0.3]], [[0.1]], [[-1.0]], [[1.0]])
+    found = play(game, [1.0, 0.5], lambda w: HeavyBall(SGD(w), momentum), steps=9, in_turn=in_turn)
+    (x, y), moved = (1.0, 0.5), (0.0, 0.0)
+    for point in found[1:]:
+        of_x = -0.1 * (0.3 * x + y) + momentum * moved[0]
+        of_y = -0.1 * (0.1 * y - (x + of_x if in_turn else x)) + momentum * moved[1]
+        (x, y), moved = (x + of_x, y + of_y), (of_x, of_y)
+        assert point.tolist() == pytest.approx([x, y], rel=1e-12)
+    if momentum >= 0:
+        of_torch = partial(SGD, momentum=momentum)
+        assert torch.allclose(play(game, [1.0, 0.5], of_torch, steps=9, in_turn=in_turn), found)
+
+
+def test_negative_momentum_on_bilinear_games():
+    """Gidel et al. 2019, Theorems 5 and 6: in turn it converges at their rate, at once it does not.
+
+    The squared distance shrinks at least by max(1/2, 1 - rate^2 s^2 / 16) per iteration, s being
+    the least singular value. Without momentum it stays. The multipliers are the roots of
+    (m - 1)^2 (m + 1/2)^2 + rate^2 s^2 m^3, so that at 1 over the largest s one of them is -1.
+    """
+    A = np.diag([1.0, 0.6])
+    J = np.block([[0 * A, A], [-A.T, 0 * A]])
+    assert np.abs(np.linalg.eigvals(turns(J, 2, rate=1.0, momentum=-0.5)) + 1).min() < 1e-9
+    for rate in (0.1, 0.5):
+        values = np.linalg.eigvals(turns(J, 2, rate=rate, momentum=-0.5))
+        assert np.abs(values).max() ** 2 <= max(0.5, 1 - rate**2 * 0.36 / 16)
+        plain = np.linalg.eigvals(turns(J, 2, rate=rate))
+        assert np.abs(plain).max() == pytest.approx(1)
+    game, start = linear_game(J, 2), [1.0, -0.5, 0.3, 2.0]
+    fast = partial(SGD, lr=0.5)
+    ends = [
+        play(game, start, lambda w: HeavyBall(fast(w), -0.5), steps=400, in_turn=turn)[-1].norm()
+        for turn in (True, False)
+    ]
+    assert ends[0] < 0.1 < 10 < ends[1]
+
+
+@pytest.mark.parametrize("in_turn", [False, True])
+def test_lookahead(in_turn):
+    """Every k iterations, both to a share of what those have done: (1 - a) I + a U^k."""
+    A = np.array([[0.3, 1.0], [-0.4, 0.2]])
+    game = quadratic_game(np.eye(2) * 0.2, np.eye(2) * 0.1, A, -A.T)
+    start = np.array([1.0, -0.5, 0.3, 2.0])
+    found = play(
+        game, start, lambda w: Lookahead(SGD(w), every=3, share=0.4), steps=7, in_turn=in_turn
+    )
+    columns = [play(game, row, SGD, steps=1, in_turn=in_turn)[-1].numpy() for row in np.eye(4)]
+    U = np.stack(columns, axis=1)
+    slow = 0.6 * np.eye(4) + 0.4 * np.linalg.matrix_power(U, 3)
+    wanted = [start, U @ start, U @ U @ start, slow @ start, U @ slow @ start]
+    wanted += [U @ U @ slow @ start, slow @ slow @ start, U @ slow @ slow @ start]
+    np.testing.assert_allclose(found.numpy(), np.stack(wanted), rtol=1e-12)
+
+
+def test_lookahead_on_a_bilinear_game():
+    """Descent of both at once multiplies by 1 + i r; with steps back by 1 - a + a (1 + i r)^k."""
+    game = quadratic_game([[0.0]], [[0.0]], [[-1.0]], [[1.0]])
+    path = play(game, [1.0, 0.0], lambda w: Lookahead(SGD(w), 5, 0.5), steps=50)
+    found = path[::5].norm(dim=-1).numpy()
+    factor = abs(0.5 + 0.5 * (1 + 0.1j) ** 5)
+    np.testing.assert_allclose(found, factor ** np.arange(11), rtol=1e-12)
+    assert factor < 1 < abs(1 + 0.1j)
+
+
+def test_lookahead_counts_iterations():
+    """Steps within an iteration do not count; a share of 1 changes nothing."""
+    (x, _), (made, _) = players(lambda p: Lookahead(SGD(p), every=1, share=0.5))
+    with pytest.raises(RuntimeError, match="before the first step"):
+        made.look_back()
+    for _ in range(2):
+        x.grad = torch.ones(2, dtype=torch.float64)
+        made.step()
+    made.look_back()
+    assert x.tolist() == pytest.approx([0.9, -0.6])  # half of the way back from 0.8 and -0.7
+    game = quadratic_game([[0.3]], [[0.1]], [[-1.0]], [[1.0]])
+    whole = play(game, [1.0, 0.5], lambda w: Lookahead(SGD(w), 2, 1.0), steps=6)
+    assert torch.allclose(whole, play(game, [1.0, 0.5], SGD, steps=6), rtol=1e-14)
+
+
+def test_numbers_of_the_cures():
+    inner = SGD([torch.zeros(1)])
+    for momentum in (1.0, -1.0, np.nan, "x"):
+        with pytest.raises(ValueError, match="momentum is"):
+            HeavyBall(inner, momentum)
+    with pytest.raises(ValueError, match=r"share is in \(0, 1\], got 1\.5"):
+        Lookahead(inner, 5, 1.5)
+    with pytest.raises(ValueError, match="every is a whole number, 1 or more, got 0"):
+        Lookahead(inner, 0)
 
 
 def test_out_of_order():
@@ -368,6 +468,8 @@ def test_nudged_state(tmp_path):
 WRAPPERS = {
     "extragradient": Extragradient,
     "optimistic": Optimistic,
+    "heavy ball": lambda inner: HeavyBall(inner, -0.5),
+    "lookahead": lambda inner: Lookahead(inner, 2),
     "nudged gradient": lambda inner: Nudged(inner, orthonormal(2)),
     "nudged step": lambda inner: Nudged(inner, orthonormal(2), "step"),
 }
@@ -389,6 +491,8 @@ def moved(made, weights, seed):
         made.extrapolate()
         slope_at(weights, seed)
     made.step()
+    if isinstance(made, Lookahead):
+        made.look_back()
 
 
 def values(weights):
@@ -441,7 +545,8 @@ def test_rates_of_groups(wrap):
     made.param_groups[0]["lr"] = 0.0
     amid = values(weights)
     moved(made, weights, 1)
-    assert torch.equal(values(weights), amid)
+    if not isinstance(made, HeavyBall | Lookahead):  # these move on by what they keep
+        assert torch.equal(values(weights), amid)
     made.param_groups[1]["lr"] = 0.5
     moved(made, weights, 2)
     assert not torch.equal(values(weights)[4:], amid[4:])
