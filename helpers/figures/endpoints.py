@@ -29,7 +29,7 @@ def bands(panels: Mapping[str, Mapping[str, DataFrame]], *, x: str, ylabel: str)
     >>> axes.get_title(), axes.get_xlabel(), axes.get_ylabel(), axes.lines[0].get_ydata().tolist()
     ('width 8', 'step', 'norm', [2, 4])
     """
-    figure, axes_row = panel_row(len(panels), (0.8 + 3.1 * len(panels), 3.7))
+    figure, axes_row = panel_row(len(panels), (0.8 + 3.1 * len(panels), 3.8))
     for axes, (title, groups) in zip(axes_row, panels.items(), strict=True):
         for number, (name, table) in enumerate(groups.items()):
             look = {"color": f"C{number}", "linestyle": ("-", "--", ":")[number % 3]}
@@ -39,8 +39,9 @@ def bands(panels: Mapping[str, Mapping[str, DataFrame]], *, x: str, ylabel: str)
             )
         axes.set(title=title, xlabel=x, yscale="log")
     axes_row[0].set_ylabel(ylabel)
-    # Above the titles: beside three panels, a legend would make all letters too small on a page.
-    axes_row[0].legend(loc="lower left", bbox_to_anchor=(0, 1.1), ncols=4)
+    # Above the panels: beside three of them, it would make all letters too small on a page.
+    named = axes_row[-1].get_legend_handles_labels()
+    figure.legend(*named, loc="outside upper left", ncols=4)
     return figure
 
 

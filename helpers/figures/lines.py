@@ -47,7 +47,9 @@ def curves(
     axes.set(xlabel=xlabel, ylabel=ylabel, **{f"{axis}scale": "log" for axis in log})
     if "x" in log and len(x) <= 6:  # matplotlib's own labels overlap where there are few decades
         places = _apart(x)
-        axes.set_xticks(places, [f"{place:,.4g}" for place in places])
+        # A format by digits would write ten thousand and more as powers of ten.
+        names = [f"{place:,.0f}" if place >= 1000 else f"{place:.4g}" for place in places]
+        axes.set_xticks(places, names)
         axes.xaxis.set_minor_locator(NullLocator())
     axes.legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
