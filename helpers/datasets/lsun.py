@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
 
 from helpers.datasets.images import Raw
 
@@ -74,6 +73,8 @@ def read_lsun(name: str, split: str, root: Path, most: int) -> Raw:
 
 def _drawn(lmdb: Any, place: Path, most: int) -> tuple[NDArray[np.uint8], int]:
     """(n, 3, 256, 256) squares, and how many pictures the database has. It is not written to."""
+    from PIL import Image
+
     options = {"readonly": True, "lock": False, "readahead": False, "create": False}
     with lmdb.open(str(place), **options) as database, database.begin(buffers=True) as view:
         keys = [bytes(key) for key in view.cursor().iternext(keys=True, values=False)]
@@ -88,7 +89,7 @@ def _drawn(lmdb: Any, place: Path, most: int) -> tuple[NDArray[np.uint8], int]:
     return images, len(keys)
 
 
-def _square(picture: Image.Image, place: Path) -> NDArray[np.uint8]:
+def _square(picture: Any, place: Path) -> NDArray[np.uint8]:
     """(3, 256, 256) from the middle of a picture, where torchvision's `CenterCrop` cuts."""
     width, height = picture.size
     if min(width, height) != SIDE:
