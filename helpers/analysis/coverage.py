@@ -29,6 +29,7 @@ class Coverage:
     collapsed: NDArray[np.int64]  # (S,) iterations with exactly one mode covered
     longest: NDArray[np.int64]  # (S,) longest run of such iterations
     at_end: NDArray[np.int64]  # (S,) modes covered at the end
+    covered: NDArray[np.int64]  # (t, S) modes covered at each record
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,16 +149,15 @@ def coverage(shares: ArrayLike, iterations: ArrayLike, *, least: float = 0.1) ->
     (array([2]), array([4]), array([2]), array([1]))
     """
     shares, when = _records(shares, iterations)
-    modes = shares.shape[2]
-    covered = (shares >= _share("least", least) / modes).sum(axis=2)  # (t, S)
-    full, single = covered == modes, covered == 1
+    covered = _covered(shares, least)
+    full, single = covered == shares.shape[2], covered == 1
     never = when[-1]
     first = np.where(full.any(axis=0), when[full.argmax(axis=0)], never)
     lasting = np.logical_and.accumulate(full[::-1], axis=0)[::-1]
     stable = np.where(lasting.any(axis=0), when[lasting.argmax(axis=0)], never)
     collapsed = (np.diff(when, prepend=0)[:, None] * single).sum(axis=0)
     longest = _longest_runs(np.where(single, 0, -1), when).length
-    return Coverage(first, stable, collapsed, longest, covered[-1])
+    return Coverage(first, stable, collapsed, longest, covered[-1], covered)
 
 
 def longest_stays(shares: ArrayLike, iterations: ArrayLike) -> Stays:
@@ -200,8 +200,7 @@ def collapses(
     0       0      0   20      20  False
     """
     shares, when = _records(shares, iterations)
-    shortest, k = whole_number("shortest", shortest, 1), shares.shape[2]
-    single = (shares >= _share("least", least) / k).sum(axis=2) == 1
+    shortest, single = whole_number("shortest", shortest, 1), _covered(shares, least) == 1
     edge = np.zeros((1, single.shape[1]), dtype=int)
     # (member, record) of first records, and of those after the last one: sorted, they match.
     change = np.diff(single.astype(int), axis=0, prepend=edge, append=edge).T
@@ -212,10 +211,12 @@ def collapses(
     return found[found["length"] >= shortest].reset_index(drop=True)
 
 
-def _share(name: str, value: float) -> float:
-    if not 0 < real_number(name, value) <= 1:
-        raise ValueError(f"{name} is above 0 and at most 1, got {value}")
-    return float(value)
+def _covered(shares: NDArray[np.float64], least: float) -> NDArray[np.int64]:
+    """(t, S) modes that have their share of the points."""
+    if not 0 < real_number("least", least) <= 1:
+        raise ValueError(f"least is above 0 and at most 1, got {least}")
+    found: NDArray[np.int64] = (shares >= float(least) / shares.shape[2]).sum(axis=2)
+    return found
 
 
 def _longest_runs(modes: NDArray[np.int64], when: NDArray[np.int64]) -> Stays:

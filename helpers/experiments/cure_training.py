@@ -28,6 +28,7 @@ from helpers.experiments.parts import Context
 from helpers.experiments.protocol import How
 from helpers.experiments.ring_training import MODES
 from helpers.experiments.ring_training import RADIUS as RING_RADIUS
+from helpers.experiments.setting import around
 from helpers.inputs import one_of, whole_number
 from helpers.losses.penalty import GradientPenalty
 from helpers.losses.table import find_loss
@@ -38,14 +39,12 @@ from helpers.training import (
     Consensus,
     Diverged,
     EnsembleResult,
-    Extragradient,
     HeavyBall,
     Lookahead,
     MemberDirections,
     Members,
     Nudged,
     Nudging,
-    Optimistic,
     Turns,
     Unrolled,
     train_ensemble,
@@ -161,8 +160,7 @@ class TrainedCure:
     @property
     def covered(self) -> NDArray[np.int64]:
         """(t, S) modes that are covered; none once a member has diverged."""
-        fair = LEAST / self.shares.shape[2]
-        return (self.shares >= fair).sum(axis=2)
+        return self.coverage().covered
 
     def searching(self) -> float:
         """Gradients per iteration that searches for directions take: one each, and one per product.
@@ -269,16 +267,14 @@ def train_cure(
             "G", NUDGING, latents[:, :_FIXED], reals[:, :_FIXED], [(loss, members)],
             penalty=setting.penalty, seed=given.seed,
         )  # fmt: skip
-    rates = (setting.ratio * rate, rate)
-    finders = (directions, None)
     centres = samples.centres.to(given.device)
     try:
         run = train_ensemble(
             Members(nets, latents, reals, batch_with_replacement=task.batch, seed=given.seed),
             loss=loss,
             optimizer=(
-                partial(_optimizer, setting, rates[0], finders[0]),
-                partial(_optimizer, setting, rates[1], finders[1]),
+                partial(_optimizer, setting, setting.ratio * rate, directions),
+                partial(_optimizer, setting, rate, None),
             ),
             iterations=iterations,
             turns=turns_of(setting, rate),
@@ -321,10 +317,8 @@ def _optimizer(
         optimizer = Adam(weights, lr=rate, betas=(beta, 0.999))
     else:
         optimizer = SGD(weights, lr=rate)
-    if method == "extragradient":
-        return Extragradient(optimizer)
-    if method == "optimistic":
-        return Optimistic(optimizer)
+    if method in ("extragradient", "optimistic"):
+        return around(optimizer, method)
     if method == "negative momentum":
         return HeavyBall(optimizer, MOMENTUM)
     if method == "lookahead":

@@ -33,6 +33,7 @@ from helpers.experiments.cure_training import (
 )
 from helpers.experiments.edge_training import MIXTURE, RING
 from helpers.experiments.ensembles import paired
+from helpers.experiments.parts import for_part
 from helpers.experiments.protocol import How, Measured, Quantity, Reading, Rows, Wanted
 from helpers.inputs import one_of
 from helpers.losses.penalty import GradientPenalty
@@ -144,15 +145,6 @@ def _members(setting: Setting, members: int) -> int:
     return max(members // _FEWER, 1) if setting.task == MIXTURE else members
 
 
-def _in(how: How, name: str) -> How:
-    """How a part of a run is trained: in a folder of its own."""
-    folder = how.get("folder")
-    if folder is None:
-        return how
-    (folder / name).mkdir(parents=True, exist_ok=True)
-    return {**how, "folder": folder / name}
-
-
 def choose(setting: Setting, size: Size, **how: Unpack[How]) -> DataFrame:
     """What each rate of the task does on block 0: a row per rate, the smallest first.
 
@@ -166,7 +158,7 @@ def choose(setting: Setting, size: Size, **how: Unpack[How]) -> DataFrame:
     """
     rows = []
     for number, rate in enumerate(setting.protocol.rates):
-        own: How = {**_in(how, f"rate-{number}"), "seed": _CHOICE}
+        own: How = {**for_part(how, f"rate-{number}"), "seed": _CHOICE}
         trained = train_cure(
             setting,
             rate,
@@ -224,7 +216,7 @@ def measure(
     """
     rates = choose(setting, size, **how)
     rate = picked(rates, setting.task)
-    trained = train(setting, size, rate, **_in(how, "judged"))
+    trained = train(setting, size, rate, **for_part(how, "judged"))
     return {"members": members_of(trained, rate), "rates": rates, "course": course_of(trained)}
 
 

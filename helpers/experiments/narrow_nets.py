@@ -77,6 +77,19 @@ _OTHERS = {
     "ls": {"loss": "ls"},
     "rp-ls": {"loss": "rp-ls"},
 }
+
+
+def _resnets(data: str, changes: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Arms of ResNets of each width, and with a bottleneck, on a set of images."""
+    nets = {f"resnet/{narrow}": {"narrow": narrow} for narrow in (1, 2, 4)}
+    nets |= {"resnet/2 bottleneck": {"narrow": 2, "bottleneck": True}}
+    return {
+        f"{data}{net} {name}": {**width, **changes, **loss}
+        for net, width in nets.items()
+        for name, loss in _PAIR.items()
+    }
+
+
 ARMS: dict[str, dict[str, Any]] = {
     f"cnn/{narrow} {name}": {"narrow": narrow, **loss}
     for narrow in (4, 8, 2, 1)
@@ -93,15 +106,7 @@ ARMS["cnn/1 wgan-gp without norm"] = {
     "penalty": GradientPenalty(10.0),
 }
 ARMS |= {f"cnn/4 {name}": {"narrow": 4, **loss} for name, loss in _OTHERS.items()}
-ARMS |= {
-    f"resnet/{narrow} {name}": {"narrow": narrow, **_RESNET, **loss}
-    for narrow in (1, 2, 4)
-    for name, loss in _PAIR.items()
-}
-ARMS |= {
-    f"resnet/2 bottleneck {name}": {"narrow": 2, "bottleneck": True, **_RESNET, **loss}
-    for name, loss in _PAIR.items()
-}
+ARMS |= _resnets("", _RESNET)
 _CIFAR = tuple(ARMS)
 _STL: dict[str, Any] = {"data": "stl10-unlabeled", "judge": inception.SHA}
 _STL_RESNET: dict[str, Any] = {**_STL, "nets": "resnet", "rates": (1e-3, 2e-4), "critics": 5}
@@ -115,15 +120,7 @@ ARMS |= {
     for narrow in (1, 2, 4)
     for name, loss in _PAIR.items()
 }
-ARMS |= {
-    f"stl10 resnet/{narrow} {name}": {"narrow": narrow, **_STL_RESNET, **loss}
-    for narrow in (1, 2, 4)
-    for name, loss in _PAIR.items()
-}
-ARMS |= {
-    f"stl10 resnet/2 bottleneck {name}": {"narrow": 2, "bottleneck": True, **_STL_RESNET, **loss}
-    for name, loss in _PAIR.items()
-}
+ARMS |= _resnets("stl10 ", _STL_RESNET)
 ARMS |= {
     f"lsun {scene} {name}": {"data": f"lsun-{scene}", **_LSUN, **loss}
     for scene in ("church", "tower")

@@ -23,25 +23,43 @@ def in_folder(folder: Path | None, name: str = "training.pt") -> Path | None:
     return None if folder is None else folder / name
 
 
-def of_member(folder: Path | None, member: int) -> Path | None:
-    """A folder for one member of a run, made if missing; None where nothing is kept.
+def of_part(folder: Path | None, name: str) -> Path | None:
+    """A folder for a part of a run, made if missing; None where nothing is kept.
 
-    >>> of_member(None, 0) is None
+    >>> of_part(None, "judged") is None
     True
     """
-    place = in_folder(folder, f"member-{member}")
+    place = in_folder(folder, name)
     if place is not None:
         place.mkdir(parents=True, exist_ok=True)
     return place
 
 
+def of_member(folder: Path | None, member: int) -> Path | None:
+    """A folder for one member of a run, as `of_part`.
+
+    >>> of_member(None, 0) is None
+    True
+    """
+    return of_part(folder, f"member-{member}")
+
+
+def for_part(how: How, name: str) -> How:
+    """How a part of a run is trained: in a folder of its own.
+
+    >>> for_part({"seed": 3}, "judged")
+    {'seed': 3, 'folder': None}
+    """
+    return {**how, "folder": of_part(how.get("folder"), name)}
+
+
 def for_member(how: How, member: int) -> How:
-    """How one member of a block is trained: in a folder of its own.
+    """How one member of a block is trained, as `for_part`.
 
     >>> for_member({"seed": 3, "folder": None}, 0)
     {'seed': 3, 'folder': None}
     """
-    return {**how, "folder": of_member(how.get("folder"), member)}
+    return for_part(how, f"member-{member}")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -83,6 +83,18 @@ def optimizers_for(
     return of_g, of_d
 
 
+def around(optimizer: Optimizer, method: str) -> Optimizer:
+    """The optimiser itself, or in the wrapper that a method takes its gradients by.
+
+    >>> import torch
+    >>> str(around(SGD([torch.zeros(1)], lr=0.1), "extragradient"))
+    'Extragradient'
+    """
+    if method.startswith("extra"):
+        return Extragradient(optimizer)
+    return Optimistic(optimizer) if method == "optimistic" else optimizer
+
+
 def _optimizer(
     setting: TrainingSetting, rate: float, directions: Callable[..., Tensor] | None, weights: Any
 ) -> Optimizer:
@@ -91,12 +103,9 @@ def _optimizer(
         optimizer = Adam(weights, lr=rate, betas=(setting.beta, setting.second_beta))
     else:
         optimizer = SGD(weights, lr=rate)
-    if setting.method.startswith("extra"):
-        return Extragradient(optimizer)
-    if setting.method == "optimistic":
-        return Optimistic(optimizer)
-    if directions is None:
-        return optimizer
+    moved = around(optimizer, setting.method)
+    if directions is None or moved is not optimizer:
+        return moved
     if setting.nudging is None:
         raise ValueError("directions need a setting with nudging, got one without")
     return Nudged(optimizer, directions, setting.nudging.project, every=setting.nudging.every)

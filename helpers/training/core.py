@@ -356,6 +356,20 @@ def gradient(
     )
 
 
+def steps_ahead(
+    ahead: Unrolled, weights: Mapping[str, Tensor], loss_at: Callable[[dict[str, Tensor]], Tensor]
+) -> dict[str, Tensor]:
+    """D's weights by name after some steps of plain descent, with the graph of all of them."""
+    own = dict(weights)
+    for _ in range(ahead.steps):
+        slopes = gradient(loss_at(own), list(own.values()), create_graph=True)
+        own = {
+            name: weight - ahead.rate * slope
+            for (name, weight), slope in zip(own.items(), slopes, strict=True)
+        }
+    return own
+
+
 def towards_rest(
     gradients: tuple[tuple[Tensor, ...], tuple[Tensor, ...]],
     weights: Sequence[Sequence[Tensor]],

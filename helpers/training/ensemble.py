@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from helpers.losses.table import GanLoss
 from helpers.models import Players
 from helpers.models.stacked import Stacked
-from helpers.training.core import Settings, Training, gradient
+from helpers.training.core import Settings, Training, steps_ahead
 from helpers.training.recording import Recording
 from helpers.training.turns import Unrolled
 
@@ -147,18 +147,16 @@ class EnsembleTraining(Training):
 
     def unrolled(self, reals: Tensor, fakes: Tensor, ahead: Unrolled) -> MemberLosses:
         """The losses by D as it would be after some steps, which depend on G by these samples."""
-        own = dict(self.discriminators.parameters)
-        for _ in range(ahead.steps):
-            judge = partial(self.logits, own=own)
-            members = replace(self.members, judge=judge)
+
+        def members_at(own: dict[str, Tensor]) -> MemberLosses:
+            return replace(self.members, judge=partial(self.logits, own=own))
+
+        def loss_at(own: dict[str, Tensor]) -> Tensor:
+            members = members_at(own)
             total = members.total("D", *members.both(reals, fakes))
-            total = total + self.penalty(reals, fakes, judge)
-            slopes = gradient(total, list(own.values()), create_graph=True)
-            own = {
-                name: weight - ahead.rate * slope
-                for (name, weight), slope in zip(own.items(), slopes, strict=True)
-            }
-        return replace(self.members, judge=partial(self.logits, own=own))
+            return total + self.penalty(reals, fakes, members.judge)
+
+        return members_at(steps_ahead(ahead, self.discriminators.parameters, loss_at))
 
     def in_turn(self, of_d: int, of_g: int) -> dict[str, Tensor]:
         """Steps of D, then steps of G."""

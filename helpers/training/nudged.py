@@ -105,7 +105,7 @@ class Nudged(Wrapper):
         """
         if self.directions is None:
             raise RuntimeError("step was called before refresh had found directions")
-        loss = None if closure is None else evaluated(closure)
+        loss = evaluated(closure)
         weights = [w for w in weights_of(self.optimizer) if w.grad is not None]
         if self.project == "gradient":
             slopes = [w.grad for w in weights if w.grad is not None]

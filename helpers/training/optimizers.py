@@ -226,7 +226,7 @@ class Optimistic(Wrapper):
             closure: clears the gradients, computes them at the current weights, and returns the
                 loss, which `step` returns. It is called once.
         """
-        loss = None if closure is None else evaluated(closure)
+        loss = evaluated(closure)
         weights = weights_of(self.optimizer)
         slopes = [None if w.grad is None else w.grad.clone() for w in weights]
         held = self._held or slopes
@@ -276,7 +276,7 @@ class HeavyBall(Wrapper):
             closure: clears the gradients, computes them at the current weights, and returns the
                 loss, which `step` returns. It is called once.
         """
-        loss = None if closure is None else evaluated(closure)
+        loss = evaluated(closure)
         weights = weights_of(self.optimizer)
         now = [weight.clone() for weight in weights]
         self.optimizer.step()
@@ -333,7 +333,7 @@ class Lookahead(Wrapper):
             closure: clears the gradients, computes them at the current weights, and returns the
                 loss, which `step` returns. It is called once.
         """
-        loss = None if closure is None else evaluated(closure)
+        loss = evaluated(closure)
         weights, held = weights_of(self.optimizer), self._held or []
         if len(held) < len(weights):  # at first, and for groups added since
             self._held = [*held, *(weight.clone() for weight in weights[len(held) :])]
@@ -371,7 +371,7 @@ def weights_of(optimizer: Optimizer) -> list[Tensor]:
     return [weight for group in optimizer.param_groups for weight in group["params"]]
 
 
-def evaluated(closure: Closure) -> Any:
-    """What a closure returns, with gradients enabled."""
+def evaluated(closure: Closure | None) -> Any:
+    """What a closure returns, with gradients enabled; None without one."""
     with torch.enable_grad():
-        return closure()
+        return None if closure is None else closure()

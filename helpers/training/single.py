@@ -17,7 +17,7 @@ from helpers.games.judging import Judging
 from helpers.losses.table import GanLoss
 from helpers.models import Players
 from helpers.models.copying import copied
-from helpers.training.core import Settings, Training, gradient, put_state
+from helpers.training.core import Settings, Training, put_state, steps_ahead
 from helpers.training.cuda_graph import Replay
 from helpers.training.nudged import Nudged
 from helpers.training.optimizers import Wrapper
@@ -170,9 +170,7 @@ class SingleTraining(Training):
     def unrolled(self, batch: Batch, fakes: Tensor, ahead: Unrolled) -> Callable[..., Any]:
         """D as it would be after some steps, which depend on G by these samples."""
         (reals, _, shares, labels), net = batch, self.players.discriminator
-        own: dict[str, Tensor] = {
-            name: weight for name, weight in net.named_parameters() if weight.requires_grad
-        }
+        weights = {name: weight for name, weight in net.named_parameters() if weight.requires_grad}
 
         def judge_at(own: dict[str, Tensor]) -> Callable[..., Any]:
             def judge(samples: Tensor, *labels: Tensor) -> Any:
@@ -182,17 +180,13 @@ class SingleTraining(Training):
 
             return judge
 
-        for _ in range(ahead.steps):
+        def loss_at(own: dict[str, Tensor]) -> Tensor:
             judge = judge_at(own)
             logits = self.judging.both(judge, reals, fakes, labels)
             loss = self.settings.loss.discriminator(*logits)
-            loss = loss + self.penalty(reals, fakes, shares, labels, judge)
-            slopes = gradient(loss, list(own.values()), create_graph=True)
-            own = {
-                name: weight - ahead.rate * slope
-                for (name, weight), slope in zip(own.items(), slopes, strict=True)
-            }
-        return judge_at(own)
+            return loss + self.penalty(reals, fakes, shares, labels, judge)
+
+        return judge_at(steps_ahead(ahead, weights, loss_at))
 
     def in_turn(self, batches: Sequence[Batch], of_d: int, of_g: int) -> dict[str, Tensor]:
         """Steps of D, then steps of G, whose first takes the samples of D's last.

@@ -18,6 +18,7 @@ from helpers import experiments
 from helpers.evidence import gather
 from helpers.evidence import work as work_module
 from helpers.evidence.__main__ import main
+from helpers.evidence.forecast import Forecast
 from helpers.evidence.gathering import _Gathering, _pool
 from helpers.evidence.planning import lacking, listing, wanted
 from helpers.evidence.store import Store, Unwritable
@@ -312,7 +313,8 @@ def test_an_unwritable_store_stops_what_is_under_way(tmp_path):
     def task(run):
         raise Unwritable("no room")
 
-    file = tmp_path / "stop"
+    file, runs = tmp_path / "stop", tiny.runs()
+    never = Forecast({run.key: float("nan") for run in runs})
     with pytest.raises(Unwritable, match="no room"):
-        _Gathering(task, tmp_path, None, file).all(tiny.runs(), _pool(1, None))
+        _Gathering(task, Store(tmp_path), None, file, never).all(runs, _pool(1, None))
     assert file.exists()
