@@ -20,13 +20,13 @@ from typing_extensions import Unpack
 
 from helpers.datasets import ImageSet
 from helpers.experiments import judges, narrow_setting, protocol
-from helpers.experiments.ensembles import member_seed
+from helpers.experiments.ensembles import log_ratio, member_seed, paired
 from helpers.experiments.image_training import samples, standard_normal
 from helpers.experiments.narrow_setting import LAST
 from helpers.experiments.narrow_training import loaded, schedules
 from helpers.experiments.narrow_watch import LATENT, coloured
 from helpers.experiments.parts import Context, for_member
-from helpers.experiments.protocol import How, Measured, Quantity, Reading, Wanted
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Rows, Wanted
 from helpers.inputs import real_number, whole_number
 from helpers.losses.table import find_loss
 from helpers.models import Players, dcgan, dense_image_nets, sn_cnn
@@ -134,7 +134,42 @@ WANTED = [
     ),
     Wanted(("dcgan", "dense"), ["js 5:1", "rs 5:1"], "medium", range(3), "other nets, screened"),
 ]
-QUANTITIES: dict[str, dict[str, Quantity]] = {}
+_PAIR = ("js 5:1", "rs 5:1")  # at the released imbalance
+_RIGHT = 0.05  # a share this near the true one is right
+
+
+def _lost(rows: Rows) -> DataFrame:
+    """Whether either loss of a pair has lost the rare digit; JS is "one", RS the "other"."""
+    return paired(rows, *_PAIR, "rare").dropna() <= MODE_SHARE
+
+
+def _loses_alone(rows: Rows) -> list[int]:
+    lost = _lost(rows).astype(int)
+    return (lost["one"] - lost["other"]).tolist()
+
+
+def _other_is_right(rows: Rows) -> list[int]:
+    right = paired(rows, *_PAIR, "excess")["other"].abs() <= _RIGHT
+    lost = _lost(rows)["one"]
+    return (lost & right[lost.index]).astype(int).tolist()
+
+
+def _nearer(rows: Rows) -> list[float]:
+    errors = paired(rows, *_PAIR, "excess").dropna().abs()
+    return (errors["one"] - errors["other"]).tolist()
+
+
+QUANTITIES: dict[str, dict[str, Quantity]] = {
+    "C30-2": {
+        "js_loses_five_alone": _loses_alone,
+        "js_loses_rs_is_right_mnist": _other_is_right,
+        "rs_error_mnist": lambda rows: rows[_PAIR[1]]["excess"].dropna().abs().tolist(),
+    },
+    "R21": {
+        "pairing_is_nearer": _nearer,
+        "pairing_is_sooner": lambda rows: log_ratio(rows, *_PAIR, "first").dropna().tolist(),
+    },
+}
 
 
 @dataclass(frozen=True)
