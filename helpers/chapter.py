@@ -279,8 +279,11 @@ class Chapter:
             folder=self.folder,
             anew=True,
         )
-        if done.failed or done.paused or done.busy or done.left:
-            raise RuntimeError(f"runs of {experiment} in {self.folder} are not complete: {done}")
+        if done.failed or done.lacking or done.paused or done.busy or done.left:
+            said = "".join(f"; {why}" for why in dict.fromkeys(done.lacking.values()))
+            raise RuntimeError(
+                f"runs of {experiment} in {self.folder} are not complete: {done}{said}"
+            )
         self._gathered.add(experiment)
         if not self.check:
             return

@@ -52,7 +52,8 @@ def read_lsun(name: str, split: str, root: Path, most: int) -> Raw:
 
     Raises:
         FileNotFoundError: for a missing database.
-        ValueError: for one that is damaged, pictures of another size, and without lmdb.
+        ValueError: for one that is damaged, and pictures of another size.
+        ImportError: without lmdb.
     """
     scene = SCENES[name]
     place = root / f"{scene.name}_{'train' if split == 'train' else 'val'}_lmdb"
@@ -61,7 +62,7 @@ def read_lsun(name: str, split: str, root: Path, most: int) -> Raw:
     try:
         import lmdb
     except ImportError:
-        raise ValueError(f"{name} is an LMDB file: pip install 'ganscapes[lsun]'") from None
+        raise ImportError(f"{name} is an LMDB file: pip install 'ganscapes[lsun]'") from None
     try:
         images, count = _drawn(lmdb, place, most)
     except (lmdb.Error, OSError, SyntaxError) as error:  # PIL raises the latter two

@@ -18,7 +18,7 @@ from helpers.evidence.store import DEFAULT, Store, Unwritable
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return 0 if all went well, 1 if a run failed, 2 if it was refused."""
+    """Run the command; return 0 if all is done, 1 if a run fails or lacks data, 2 if refused."""
     options = _parser().parse_args(arguments)
     try:
         return int(options.command(options))
@@ -57,7 +57,10 @@ def _gather(options: argparse.Namespace) -> int:
     print(result)
     for run, said in result.failed.items():
         print(f"failed three times: {run} ({run.key}): {said}", file=sys.stderr)
-    return int(bool(result.failed))
+    for said in dict.fromkeys(result.lacking.values()):
+        count = list(result.lacking.values()).count(said)
+        print(f"{count} run{'s' if count > 1 else ''} not done: {said}", file=sys.stderr)
+    return int(bool(result.failed or result.lacking))
 
 
 def _export(options: argparse.Namespace) -> int:

@@ -28,6 +28,7 @@ from helpers.evidence.store import DEFAULT, Store, Unwritable
 from helpers.evidence.work import (
     DONE,
     FAILED,
+    LACKING,
     STOP,
     Outcome,
     Until,
@@ -54,6 +55,7 @@ class Gathered:
     there: list[Run] = field(default_factory=list)  # another gather did them meanwhile
     busy: list[Run] = field(default_factory=list)  # another gather is at work on them
     paused: list[Run] = field(default_factory=list)
+    lacking: dict[Run, str] = field(default_factory=dict)  # images or weights; with what is said
     failed: dict[Run, str] = field(default_factory=dict)  # with the error's message
     left: int = 0  # not begun
 
@@ -62,6 +64,7 @@ class Gathered:
         for name in ("there", "busy", "paused", "failed"):
             count = len(getattr(self, name))
             parts += [f"{count} {name}"] if count else []
+        parts += [f"{len(self.lacking)} without their data"] if self.lacking else []
         return ", ".join([*parts, f"{self.left} not begun"] if self.left else parts)
 
 
@@ -92,6 +95,7 @@ def gather(
 
     Whatever ends it (the time, Ctrl-C, a killed process), the next call goes on. Two calls may
     share a folder: no run is done twice. The numbers do not depend on how the runs are carried out.
+    A run whose images or weights are missing is passed over, and done once they are there.
 
     Args:
         runs: what is wanted, as `helpers.evidence.planning.wanted` gives it.
@@ -299,6 +303,9 @@ class _Gathering:
             outcome = future.result()
             if outcome.state == DONE:
                 self.forecast.note(run.key, outcome.seconds)
+            if outcome.state == LACKING:
+                self.result.lacking[run] = outcome.message
+                return False
             if outcome.state != FAILED:
                 getattr(self.result, outcome.state).append(run)
                 return False

@@ -20,14 +20,15 @@ from helpers.training import Diverged, Paused
 STOP = "stop"  # a file of this name in the store's folder asks all runs of its gather to pause
 _LOOK = 1.0  # seconds between two looks for that file
 
-DONE, THERE, BUSY, PAUSED, FAILED = "done", "there", "busy", "paused", "failed"
+DONE, THERE, BUSY, PAUSED = "done", "there", "busy", "paused"
+LACKING, FAILED = "lacking", "failed"
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How the work on a run ended."""
 
-    state: str  # done, there (somebody else did it), busy, paused or failed
+    state: str  # done, there (somebody else did it), busy, paused, lacking (data) or failed
     seconds: float = 0.0
     message: str = ""
 
@@ -61,8 +62,8 @@ def work(
 ) -> Outcome:
     """Do one run and write its file, in one thread, unless it is done or another is at work on it.
 
-    A run that diverges as a whole is recorded as such. A run that pauses or fails leaves its
-    checkpoint for whoever takes it up next. Unwritable if the store cannot be written.
+    A run that diverges as a whole is recorded as such. A run that pauses, fails or lacks its images
+    leaves its checkpoint for whoever takes it up next. Unwritable if the store cannot be written.
     """
     store = Store(folder)
     if until is not None and until():
@@ -99,17 +100,23 @@ def work(
             seconds = time.perf_counter() - start
             (scratch / "seconds").write_text(f"{before + seconds:.2f}", encoding="utf-8")
             return Outcome(PAUSED, seconds, str(paused))
+        except (FileNotFoundError, ImportError) as error:  # images, weights, a package of an extra
+            return Outcome(LACKING, time.perf_counter() - start, _said(error))
         except OSError as error:
             raise Unwritable(f"{run}: {error}") from error
         except Exception as error:  # whatever an experiment raises, the other runs go on
-            said = " ".join(str(error).split())[:300]
-            return Outcome(FAILED, time.perf_counter() - start, f"{type(error).__name__}: {said}")
+            name = type(error).__name__
+            return Outcome(FAILED, time.perf_counter() - start, f"{name}: {_said(error)}")
         finally:
             torch.set_num_threads(threads)
         seconds = time.perf_counter() - start
         line |= {"seconds": round(before + seconds, 2)}
         store.write(run, line)
         return Outcome(DONE, seconds)
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
 
 
 def record_failure(run: Run, folder: Path, message: str) -> None:

@@ -87,7 +87,7 @@ def test_what_is_missing(tmp_path, monkeypatch):
     (tmp_path / "tower_train_lmdb").mkdir()
     (tmp_path / "tower_train_lmdb" / "data.mdb").touch()
     monkeypatch.setitem(sys.modules, "lmdb", None)
-    with pytest.raises(ValueError, match=r"^lsun-tower is an LMDB file: pip install 'ganscapes\["):
+    with pytest.raises(ImportError, match=r"^lsun-tower is an LMDB file: pip install 'ganscapes\["):
         load("lsun-tower", root=tmp_path, most=5)
 
 

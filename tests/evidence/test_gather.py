@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -15,15 +16,18 @@ import pytest
 import torch
 
 from helpers import experiments
-from helpers.evidence import gather
+from helpers.evidence import gather, planning
 from helpers.evidence import work as work_module
 from helpers.evidence.__main__ import main
 from helpers.evidence.forecast import Forecast
 from helpers.evidence.gathering import _Gathering, _pool
+from helpers.evidence.identity import Run
 from helpers.evidence.planning import lacking, listing, wanted
 from helpers.evidence.store import Store, Unwritable
 from helpers.evidence.work import DONE, PAUSED, Until, work
-from helpers.experiments import two_clusters
+from helpers.experiments import narrow_nets, two_clusters
+from helpers.experiments.protocol import setting_of
+from helpers.scores import inception
 from tests.evidence import tiny
 
 pytestmark = pytest.mark.slow  # whole runs
@@ -212,6 +216,23 @@ def test_a_damaged_checkpoint_fails_three_times_and_is_on_record(tmp_path, sizes
     assert lacking([run], Store(tmp_path), anew=True) == [run]
 
 
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_run_without_its_images_is_passed_over(tmp_path, capsys, monkeypatch, workers):
+    """It is no failure, is named, and does not keep others from being done."""
+    monkeypatch.delenv(inception.VARIABLE, raising=False)
+    lsun = setting_of(narrow_nets, "as released", "lsun tower js")
+    size = replace(narrow_nets.SIZES["full"], iterations=1)
+    missing = Run("narrow_nets", narrow_nets.VERSION, lsun, size, 0, "as released", "lsun", "full")
+    monkeypatch.setattr(planning, "wanted", lambda *args, **kwargs: [missing, tiny.runs()[0]])
+    command = ["gather", "--anew", "--device", "cpu", "--runs", str(tmp_path), "--workers", workers]
+    assert main(command) == 1
+    told = capsys.readouterr()
+    assert "1 done, 1 without their data" in told.out
+    assert "1 run not done: no weights of Inception: give" in told.err
+    assert Store(tmp_path).read(missing) is None
+    assert lacking([missing], Store(tmp_path), anew=True) == [missing]
+
+
 class Counter:
     """True from the so-manyth time on that it is asked."""
 
@@ -224,9 +245,7 @@ class Counter:
 
 
 def test_a_run_that_diverges_is_recorded_as_such(tmp_path):
-    from dataclasses import replace
 
-    from helpers.evidence.identity import Run
     from helpers.experiments import mixture
 
     wild = replace(mixture.READINGS["as printed"].setting, rates=(1e6, 1e6))
