@@ -21,17 +21,27 @@ from torch.optim import SGD
 from typing_extensions import Unpack
 
 from helpers.experiments import judges, narrow_setting
-from helpers.experiments.ensembles import member_seed
+from helpers.experiments.ensembles import member_seed, paired
 from helpers.experiments.image_training import samples, standard_normal
+from helpers.experiments.narrow_quantities import BY_INCEPTION
 from helpers.experiments.narrow_setting import LAST
 from helpers.experiments.narrow_training import loaded, schedules
-from helpers.experiments.narrow_watch import LATENT, Player, Watch, coloured, course_of, read
+from helpers.experiments.narrow_watch import (
+    LATENT,
+    Player,
+    Watch,
+    coloured,
+    course_of,
+    judge_for,
+    read,
+)
 from helpers.experiments.parts import Context, for_member, in_folder
-from helpers.experiments.protocol import How, Measured, Quantity, Reading, Wanted
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Rows, Wanted
 from helpers.experiments.setting import optimizers_for
 from helpers.inputs import one_of, whole_number
 from helpers.losses.table import find_loss
 from helpers.models import Players, sn_cnn
+from helpers.scores import inception
 from helpers.training import Diverged, EpochBatches, Recording, TrainingResult, Turns
 from helpers.training.train import train as train_players
 
@@ -108,6 +118,9 @@ ARMS: dict[str, dict[str, Any]] = {
     for beside, start in _BESIDE.items()
     for loss in ("js", "rs")
 }
+_FAST = [name for name, arm in ARMS.items() if arm["rates"][0] >= 1e-5]
+_SLOW = [name for name in ARMS if name not in _FAST]
+ARMS |= {BY_INCEPTION + name: {**arm, "judge": inception.SHA} for name, arm in ARMS.items()}
 SIZES: Mapping[str, Size] = {
     "quick": Size(
         iterations=12, every=1, earlier=4, samples=100, batch=16, judge_epochs=4, before=8,
@@ -119,19 +132,53 @@ SIZES: Mapping[str, Size] = {
         lacks="how long the paper trains is unknown",
     ),
 }  # fmt: skip
-_FAST = [name for name, arm in ARMS.items() if arm["rates"][0] >= 1e-5]
 WANTED = [
     Wanted(("collapsed G",), _FAST, "medium", range(100, 103), "C31 at its three largest rates"),
     Wanted(("failed run", "large margin"), _FAST, "medium", range(3), "other bad starts, screened"),
     Wanted(
         ("collapsed G",),
-        [name for name in ARMS if name not in _FAST],
+        _SLOW,
         "medium",
         range(100, 103),
         "C31 at its three smallest rates, which move little in so few iterations",
     ),
+    Wanted(
+        tuple(READINGS),
+        [BY_INCEPTION + name for name in (*_FAST, *_SLOW)],
+        "medium",
+        range(100, 106),
+        "C31 in points of Inception, whose weights it needs; for a GPU",
+    ),
 ]
-QUANTITIES: dict[str, dict[str, Quantity]] = {}
+
+
+def _gaps(rows: Rows, beside: str = "") -> DataFrame:
+    """JS's Fréchet distance minus RS's, by Inception: a row per seed, a column per rate."""
+    found = {}
+    for rate in RATES:
+        js, rs = (f"{BY_INCEPTION}{loss} {rate:g}{beside}" for loss in ("js", "rs"))
+        pair = paired(rows, js, rs, "frechet")
+        found[rate] = pair["one"] - pair["other"]
+    return DataFrame(found).dropna()
+
+
+def _worst_rs(rows: Rows) -> list[float]:
+    own = [rows[f"{BY_INCEPTION}rs {rate:g}"].set_index(["block", "member"]) for rate in RATES]
+    return concat([each["frechet"] for each in own], axis=1).dropna().max(axis=1).tolist()
+
+
+def _over_random(rows: Rows) -> list[float]:
+    excess = _gaps(rows) - _gaps(rows, ", random start")
+    return excess.dropna().median(axis=1).tolist()
+
+
+QUANTITIES: dict[str, dict[str, Quantity]] = {
+    "C31": {
+        "smallest_gap": lambda rows: _gaps(rows).min(axis=1).tolist(),
+        "worst_rs_fid": _worst_rs,
+        "gap_over_random_start": _over_random,
+    }
+}
 
 
 def train(
@@ -155,9 +202,11 @@ def train(
     given = Context(**how)
     number = member_seed(given.seed, member)
     name = size.stand_in or setting.data
-    judge = judges.judge_of(
-        name, size.judge_epochs, device=given.device, folder=given.folder, data=data
-    )
+    place: dict[str, Any] = {"device": given.device, "folder": given.folder, "data": data}
+    if setting.judge:
+        judge = judge_for(setting, size, **place)
+    else:
+        judge = judges.judge_of(name, size.judge_epochs, **place)
     images, held = (loaded(name, split, data) for split in ("train", "test"))
     held = held.subset(min(2 * size.samples, len(held)), seed=_DRAW)
     features, _ = read(judge, coloured(held.images).to(given.device))

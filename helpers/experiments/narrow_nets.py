@@ -4,7 +4,8 @@ CNNs and ResNets of several widths learn CIFAR-10 and STL-10 under separable and
 losses, with and without spectral norm, and DCGANs two scenes of LSUN. The paper's scores are
 Inception's. On CIFAR-10 a small ResNet judges here, so only signs and relative gaps can be
 compared. On STL-10 and LSUN Inception does, from half as many samples as in the paper: whoever has
-their images can have its weights. `narrow_training` trains one member and scores it along the way.
+their images can have its weights. It judges CIFAR-10, too, in arms named for it, which rules in its
+points rest on. `narrow_training` trains one member and scores it along the way.
 """
 
 from __future__ import annotations
@@ -17,13 +18,14 @@ from pandas import DataFrame, concat
 from typing_extensions import Unpack
 
 from helpers.analysis.endpoints import leading_end_point
-from helpers.experiments.ensembles import paired
 from helpers.experiments.image_training import standard_normal
+from helpers.experiments.narrow_quantities import BY_INCEPTION
+from helpers.experiments.narrow_quantities import QUANTITIES as QUANTITIES
 from helpers.experiments.narrow_setting import LAST, Setting, Size
 from helpers.experiments.narrow_training import Trained, train
 from helpers.experiments.narrow_watch import LATENT, coloured, course_of, read
 from helpers.experiments.parts import for_member, in_folder, kept
-from helpers.experiments.protocol import How, Measured, Quantity, Reading, Rows, Wanted
+from helpers.experiments.protocol import How, Measured, Reading, Wanted
 from helpers.games.networks import joint_point, network_game
 from helpers.losses.penalty import GradientPenalty
 from helpers.scores import inception
@@ -126,6 +128,10 @@ ARMS |= {
     for scene in ("church", "tower")
     for name, loss in _PAIR.items()
 }
+_BY_INCEPTION = tuple(
+    arm for arm in _CIFAR if arm.startswith(("cnn/1", "cnn/2", "cnn/4 js", "cnn/4 rs", "resnet"))
+)
+ARMS |= {BY_INCEPTION + arm: {**ARMS[arm], "judge": inception.SHA} for arm in _BY_INCEPTION}
 SIZES: Mapping[str, Size] = {
     "quick": Size(
         iterations=24, every=2, earlier=4, samples=100, batch=16, narrower=4, judge_epochs=4,
@@ -139,8 +145,8 @@ SIZES: Mapping[str, Size] = {
     ),
     "full": Size(
         iterations=100_000, every=1_000, earlier=10_000, samples=5_000, top=2,
-        lacks="Inception on CIFAR-10, where a ResNet trained here judges; half of the samples "
-        "to score; and of each scene of LSUN all but 20,000 images",
+        lacks="half of the samples to score, of each scene of LSUN all but 20,000 images, and on "
+        "CIFAR-10 Inception, except in arms that are named for it",
     ),
 }  # fmt: skip
 _SIX = range(100, 106)
@@ -174,58 +180,17 @@ WANTED = [
         range(100, 103),
         "C33, by another judge; some 50 minutes a run",
     ),
-    Wanted(_FIRST, _CIFAR, "full", range(100, 103), "C22-1 to C22-5 at length; for a GPU"),
+    Wanted(_FIRST, _CIFAR, "full", range(100, 103), "all of CIFAR-10 at length; for a GPU"),
     *(
         Wanted(_FIRST, [arm for arm in ARMS if arm.startswith(begin)], "full", _SIX, why)
         for begin, why in (
+            (BY_INCEPTION, "C22-1 to C22-5, C32; for a GPU, with the weights of Inception"),
             ("stl10 cnn", "C22-6; for a GPU, with STL-10 and the weights of Inception"),
             ("stl10 resnet", "C22-7; for a GPU, with STL-10 and the weights of Inception"),
             ("lsun", "C29; for a GPU, with LSUN and the weights of Inception"),
         )
     ),
 ]
-
-
-def _gap(arms: str) -> Quantity:
-    """The Fréchet distance of JS minus that of RS, where neither diverged; "{}" is the loss."""
-
-    def gap(rows: Rows) -> list[float]:
-        both = paired(rows, arms.format("js"), arms.format("rs"), "frechet").dropna()
-        return _some((both["one"] - both["other"]).tolist(), arms)
-
-    return gap
-
-
-def _distance(arm: str) -> Quantity:
-    return lambda rows: _some(rows[arm]["frechet"].dropna().tolist(), arm)
-
-
-def _some(values: list[float], arms: str) -> list[float]:
-    if not values:
-        raise KeyError(f"every member of {arms} has diverged")
-    return values
-
-
-QUANTITIES: dict[str, dict[str, Quantity]] = {
-    "C22-6": {
-        "fid_gap_stl_no_sn": _gap("stl10 cnn/1 {} without norm"),
-        "fid_gap_stl_sn": _gap("stl10 cnn/1 {}"),
-        "fid_gap_stl_half": _gap("stl10 cnn/2 {}"),
-        "fid_gap_stl_quarter": _gap("stl10 cnn/4 {}"),
-        "fid_js_stl_sn": _distance("stl10 cnn/1 js"),
-    },
-    "C22-7": {
-        "fid_gap_stl_resnet": _gap("stl10 resnet/1 {}"),
-        "fid_gap_stl_resnet_half": _gap("stl10 resnet/2 {}"),
-        "fid_gap_stl_resnet_quarter": _gap("stl10 resnet/4 {}"),
-        "fid_gap_stl_resnet_bottleneck": _gap("stl10 resnet/2 bottleneck {}"),
-        "fid_rs_stl_resnet": _distance("stl10 resnet/1 rs"),
-    },
-    "C29": {
-        "fid_gap_church": _gap("lsun church {}"),
-        "fid_gap_tower": _gap("lsun tower {}"),
-    },
-}
 
 
 def measure(

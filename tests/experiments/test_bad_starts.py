@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from pandas import DataFrame
 from pandas.testing import assert_frame_equal
 
 from helpers.datasets import load
@@ -24,7 +25,8 @@ from helpers.experiments.bad_starts import (
 from helpers.experiments.image_training import samples, standard_normal
 from helpers.experiments.narrow_watch import LATENT
 from helpers.experiments.protocol import setting_of
-from helpers.models import Players
+from helpers.models import Players, small_resnet
+from helpers.scores import Classifier, inception
 from helpers.training import Paused
 
 TINY = replace(
@@ -54,8 +56,41 @@ def test_the_papers_rates():
         assert setting.rates[0] == setting.rates[1] in RATES
         assert setting.start == ("random" if name.endswith("random start") else "collapsed")
         assert setting.loss == arm["loss"]
-    assert len(ARMS) == 6 * 2 * 2
+    assert len(ARMS) == 6 * 2 * 2 * 2
+    assert {setting_of(bad_starts, "collapsed G", name).judge for name in ARMS} == {
+        "",
+        inception.SHA,
+    }
     assert {reading.setting.start for reading in READINGS.values()} == set(STARTS) - {"random"}
+
+
+def test_inception_judges_where_a_setting_names_it(monkeypatch):
+    blank = Classifier(small_resnet(seed=0, width=2, blocks=1), float("nan"), "Inception")
+    monkeypatch.setattr(inception, "load_inception", lambda: blank)
+    size = replace(TINY, stand_in="")
+    by_inception, by_lenet = (
+        train(Setting(data="digits", judge=judge), size, seed=0)[0].records
+        for judge in (inception.SHA, "")
+    )
+    assert np.array_equal(by_inception["loss_d"], by_lenet["loss_d"])
+    assert not np.array_equal(by_inception["frechet"], by_lenet["frechet"])
+
+
+def test_what_c31_is_judged_by():
+    """Of each seed over the six rates: the least gap, RS's worst distance, the middle excess."""
+    rows = {}
+    for place, rate in enumerate(RATES):
+        for beside, gap in (("", 30.0 + place), (", random start", 5.0)):
+            for loss, value in (("rs", 20.0 + place), ("js", 20.0 + place + gap)):
+                frechet = [value, np.nan if (loss, place) == ("js", 2) else value]
+                table = {"block": [100, 101], "member": 0, "frechet": frechet}
+                rows[f"inception {loss} {rate:g}{beside}"] = DataFrame(table)
+    quantities = bad_starts.QUANTITIES["C31"]
+    assert quantities["smallest_gap"](rows) == [30.0]
+    assert quantities["worst_rs_fid"](rows) == [25.0, 25.0]
+    assert quantities["gap_over_random_start"](rows) == [27.5]
+    with pytest.raises(KeyError):
+        quantities["smallest_gap"]({name: rows[name] for name in list(rows)[1:]})
 
 
 @pytest.mark.parametrize("start", STARTS)
