@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from pandas import DataFrame, concat
+from scipy.spatial.distance import pdist
 from typing_extensions import Unpack
 
 from helpers.analysis.endpoints import leading_end_point
@@ -28,6 +30,8 @@ from helpers.experiments.parts import for_member, in_folder, kept
 from helpers.experiments.protocol import How, Measured, Reading, Wanted
 from helpers.games.networks import joint_point, network_game
 from helpers.losses.penalty import GradientPenalty
+from helpers.models.copying import copied
+from helpers.outer import trap_slope
 from helpers.scores import inception
 from helpers.scores.metrics import distance_of_features, score_of_logits
 from helpers.scores.weights import shipped_sha
@@ -201,8 +205,8 @@ def measure(
     "members" has means over the last ten scored nets, by the names of `narrow_watch.Watch`, and of
     the losses; "accuracy" of the judge, NaN for Inception; "official", 0 if the images are a
     stand-in; "real_frechet" and "real_score", of half of the images that samples are scored beside,
-    next to the other half; and of the end point "sharpness", "curvature_low", "curvature_high",
-    "imaginary_share", "lowest_leading" and "relative_norm", as
+    next to the other half; "apart", as `pulled_apart`; and of the end point "sharpness",
+    "curvature_low", "curvature_high", "imaginary_share", "lowest_leading" and "relative_norm", as
     `helpers.analysis.EndPoint.summary`, NaN if its spectra are left out or a search does not
     converge. A member that diverged has its iteration in "diverged", and no other number. "course"
     has the scores along the training.
@@ -232,7 +236,7 @@ def measure(
         last = course.drop(columns=["member", "iteration"]).tail(LAST).mean().to_dict()
 
         def find(trained: Trained = trained) -> dict[str, float]:
-            return real(trained) | end_of(trained)
+            return real(trained) | {"apart": pulled_apart(trained)} | end_of(trained)
 
         run = {"setting": repr(setting), "size": repr(size), "seed": trained.seed}
         found = kept(find, in_folder(own["folder"], "end.pt"), run, how.get("until"))
@@ -250,6 +254,18 @@ def real(trained: Trained) -> dict[str, float]:
         "real_frechet": distance_of_features(features[:half], features[half:]),
         "real_score": score_of_logits(logits[:half]),
     }
+
+
+def pulled_apart(trained: Trained) -> float:
+    """The share of pairs of images whose logits under the last D differ by more than log 6.
+
+    The collapse of two points on one of them is a strict minimum of JS's exact landscape if and
+    only if D may do that (`helpers.outer.trap_slope`). The images are some that it learnt from.
+    """
+    D = copied(trained.run.players.discriminator).eval()
+    with torch.no_grad():
+        logits = D(trained.looked.to(next(D.parameters()))).flatten()
+    return float((pdist(logits[:, None].cpu().double().numpy()) > trap_slope("js")).mean())
 
 
 def end_of(trained: Trained) -> dict[str, float]:

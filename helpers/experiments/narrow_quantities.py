@@ -7,9 +7,16 @@ scores and are left out of medians; the tables of the chapter count them.
 
 from __future__ import annotations
 
+import re
+from math import nan
+from statistics import median
+
+from pandas import DataFrame
+
 from helpers.experiments.ensembles import paired
 from helpers.experiments.narrow_watch import AVERAGE
 from helpers.experiments.protocol import Quantity, Rows
+from helpers.ledger import rules
 
 BY_INCEPTION = "inception "  # before the name of an arm that has the same with Inception as judge
 _FRECHET = "frechet"
@@ -36,8 +43,8 @@ def relative_gap(net: str, ending: str = "", prefix: str = "") -> Quantity:
 
     >>> from pandas import DataFrame
     >>> js = DataFrame({"block": [0], "member": [0], "frechet": [6.0]})
-    >>> relative_gap("cnn/8")({"cnn/8 js": js, "cnn/8 rs": js.assign(frechet=5.0)})
-    [0.2]
+    >>> relative_gap("cnn/8")({"cnn/8 js": js, "cnn/8 rs": js.assign(frechet=4.0)})
+    [0.5]
     """
     one, other = (f"{net} {loss}{ending}" for loss in ("js", "rs"))
 
@@ -104,6 +111,50 @@ def _some(values: list[float], arms: str) -> list[float]:
     if not values:
         raise KeyError(f"every member of {arms} has diverged")
     return values
+
+
+def gap_table(rows: DataFrame, column: str = _FRECHET) -> DataFrame:
+    """How far JS is behind RS, a row per net and a name of the training that has both.
+
+    Args:
+        rows: members, with columns "arm", "block", "member" and the distance.
+        column: the distance.
+
+    Returns:
+        Of the pairs of seeds in which neither diverged: the medians "JS" and "RS", the median "gap"
+        (JS - RS) / RS, "low" and "high" of its 95% interval (of its range, with fewer than six
+        pairs), and how many "pairs" there are; and how many runs "diverged".
+
+    >>> table = {"arm": ["cnn/8 js", "cnn/8 rs"], "block": 0, "member": 0, "diverged": 0}
+    >>> gap_table(DataFrame(table | {"frechet": [6.0, 5.0]})).round(2).T["cnn/8"].tolist()
+    [6.0, 5.0, 0.2, 0.2, 0.2, 1.0, 0.0]
+    """
+    arms = dict(list(rows.groupby("arm", sort=False)))
+    found = {}
+    for arm in arms:
+        other = re.sub(r"\bjs\b", "rs", arm)
+        if other == arm or other not in arms:
+            continue
+        both = paired(arms, arm, other, column).dropna()
+        gaps = (both["one"] / both["other"] - 1).tolist()
+        enough = len(gaps) >= rules.FEWEST
+        low, high = (
+            rules.median_interval(gaps)
+            if enough
+            else (min(gaps), max(gaps))
+            if gaps
+            else (nan, nan)
+        )
+        found[re.sub(r" js\b", "", arm)] = {
+            "JS": both["one"].median(),
+            "RS": both["other"].median(),
+            "gap": median(gaps) if gaps else nan,
+            "low": low,
+            "high": high,
+            "pairs": len(gaps),
+            "diverged": sum(int((arms[name]["diverged"] > 0).sum()) for name in (arm, other)),
+        }
+    return DataFrame(found).T
 
 
 def _gaps(net: str, ending: str = "") -> tuple[str, str]:

@@ -15,14 +15,17 @@ from helpers.figures.style import INK, PLAYER_COLOURS, panel_row, styled
 
 
 @styled
-def bands(panels: Mapping[str, Mapping[str, DataFrame]], *, x: str, ylabel: str) -> Figure:
-    """Median and quartiles over seeds along a training, on a logarithmic axis: a panel per setting.
+def bands(
+    panels: Mapping[str, Mapping[str, DataFrame]], *, x: str, ylabel: str, log: bool = True
+) -> Figure:
+    """Median and quartiles over seeds along a training: a panel per setting.
 
     Args:
         panels: frames with columns `x`, "low" and "high" (the quartiles) and "middle" (the
             median), by setting and name of the line.
         x: the column of positions, and the name of its axis.
         ylabel: name of the other axis.
+        log: whether that is logarithmic.
 
     >>> norms = DataFrame({"step": [0, 9], "low": [1, 2], "middle": [2, 4], "high": [3, 8]})
     >>> axes = bands({"width 8": {"G": norms}}, x="step", ylabel="norm").axes[0]
@@ -37,7 +40,7 @@ def bands(panels: Mapping[str, Mapping[str, DataFrame]], *, x: str, ylabel: str)
             axes.fill_between(
                 table[x], table["low"], table["high"], color=f"C{number}", alpha=0.3, linewidth=0
             )
-        axes.set(title=title, xlabel=x, yscale="log")
+        axes.set(title=title, xlabel=x, yscale="log" if log else "linear")
     axes_row[0].set_ylabel(ylabel)
     # Above the panels: beside three of them, it would make all letters too small on a page.
     named = axes_row[-1].get_legend_handles_labels()

@@ -77,8 +77,9 @@ ALIKE = {
     "image_epochs": "kmnist|fashion|emnist|rate|, k|every",
     "nudged_images": "kmnist|fashion|emnist",
     "images": "cifar10",
-    "narrow_nets": "[12] rs|cnn/[12] js$|resnet/1|resnet/2 js|stl10.* js|stl10.* (without|bottle)|"
-    "lsun.* js|tower",
+    "bad_starts": "inception",
+    "narrow_nets": "inception|[12] rs|cnn/[12] js$|resnet/1|resnet/2 js|stl10.* js|"
+    "stl10.* (without|bottle)|lsun.* js|tower",
     "lenses": "rs |wgan-gp|js extra",
     "bounded_slopes": "n 3|plane|hinge|ls|rp",
     "edges": r"^ring, [^s]|, 0\.(2|3|01|03|0001|0003|002|003)$|equal|edge at",
