@@ -19,6 +19,7 @@ from typing_extensions import Unpack
 
 from helpers.datasets import ImageSet, load
 from helpers.experiments.ensembles import member_seed
+from helpers.experiments.image_training import samples, standard_normal
 from helpers.experiments.narrow_setting import Setting, Size
 from helpers.experiments.narrow_watch import (
     LATENT,
@@ -65,6 +66,11 @@ class Trained:
     def course(self) -> dict[str, np.ndarray]:
         """What `Watch` has scored, by name, with the "iteration"."""
         return course_of(self.run, self.size)
+
+    def drawn(self, count: int) -> Tensor:
+        """(count, 3, side, side) samples of the last G, from the same latents for a seed."""
+        latents = standard_normal(count, LATENT, seed=self.seed)
+        return samples(self.run.players.generator, latents)
 
     @property
     def label(self) -> str:

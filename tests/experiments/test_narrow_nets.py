@@ -7,12 +7,14 @@ import pytest
 import torch
 from pandas import DataFrame
 from pandas.testing import assert_frame_equal
+from torch import nn
 from torch.nn.functional import binary_cross_entropy_with_logits as bce
 from torch.nn.functional import relu
 from torchvision.transforms.v2.functional import resize
 
 from helpers.datasets import load
 from helpers.experiments import narrow_nets
+from helpers.experiments.image_training import samples
 from helpers.experiments.narrow_nets import ARMS, READINGS, SIZES, WANTED, Setting, measure
 from helpers.experiments.narrow_training import coloured, schedules, train
 from helpers.experiments.narrow_watch import judge_for, shrinking
@@ -275,6 +277,18 @@ def test_the_end_is_looked_at():
         ]
         norms.append(torch.cat([s.flatten() for part in slopes for s in part]).norm())
     assert row["relative_norm"] == pytest.approx(float(norms[1] / norms[0]), rel=1e-3)
+    assert torch.equal(trained.drawn(8), samples(trained.run.players.generator, latents))
+
+
+def test_images_that_d_pulls_apart():
+    """Of six pairs of four images, those whose logits differ by more than log 6 = 1.79."""
+    trained = train(NARROW, TINY, seed=0)
+    D = nn.Sequential(nn.Flatten(), nn.Linear(3072, 1, bias=False))
+    nn.init.constant_(D[1].weight, 1 / 3072)
+    players = trained.run.players._replace(discriminator=D)
+    images = torch.tensor([0.0, 1.0, 2.0, 3.7]).view(4, 1, 1, 1).expand(4, 3, 32, 32)
+    told = replace(trained, run=replace(trained.run, players=players), looked=images)
+    assert narrow_nets.pulled_apart(told) == 3 / 6
 
 
 def test_what_is_wanted_comes_in_the_issues_order():
