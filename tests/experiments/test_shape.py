@@ -72,4 +72,7 @@ def test_deciding_experiments_exist(claim):
     """And the claim has one home, whose box says what they decide, unless it waits for data."""
     names = {q["experiment"] for q in claim["quantities"]}
     assert names <= set(experiments.ORDER), claim["id"]
+    enough = ledger.PROFILES[ledger.PROFILES.index(claim["lowest"]) :]
+    for name in names:
+        assert set(enough) & set(experiments.find(name).SIZES), f"{claim['id']} is never decided"
     assert claim.get("home") in claim["chapters"] or "needs" in claim, claim["id"]

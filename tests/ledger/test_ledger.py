@@ -108,7 +108,7 @@ def test_claims_have_what_they_need():
         assert set(claim) - {"untestable", "home", "needs"} == KEYS, claim["id"]
         assert claim.get("home", "two_clusters") in checkout().chapters(), claim["id"]
         assert claim["id"][0] == claim["paper"] and claim["paper"] in ledger.PAPERS
-        assert claim["lowest"] in ("quick", "full"), claim["id"]
+        assert claim["lowest"] in ledger.PROFILES, claim["id"]
         names = [quantity["name"] for quantity in claim["quantities"]]
         assert len(names) == len(set(names)), claim["id"]
         assert bool(names) != bool(claim.get("untestable")), claim["id"]
