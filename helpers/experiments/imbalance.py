@@ -140,7 +140,12 @@ _RIGHT = 0.05  # a share this near the true one is right
 
 def _lost(rows: Rows) -> DataFrame:
     """Whether either loss of a pair has lost the rare digit; JS is "one", RS the "other"."""
-    return paired(rows, *_PAIR, "rare").dropna() <= MODE_SHARE
+    return paired(rows, *_PAIR, "lost") > 0
+
+
+def _errors(rows: Rows) -> DataFrame:
+    """How far either's share is from the true one; 1, the farthest, where there is no share."""
+    return paired(rows, *_PAIR, "excess").abs().fillna(1.0)
 
 
 def _loses_alone(rows: Rows) -> list[int]:
@@ -149,13 +154,14 @@ def _loses_alone(rows: Rows) -> list[int]:
 
 
 def _other_is_right(rows: Rows) -> list[int]:
-    right = paired(rows, *_PAIR, "excess")["other"].abs() <= _RIGHT
-    lost = _lost(rows)["one"]
-    return (lost & right[lost.index]).astype(int).tolist()
+    right = _errors(rows)["other"][_lost(rows)["one"]] <= _RIGHT
+    if not len(right):
+        raise KeyError("a run in which JS loses the rare digit")
+    return right.astype(int).tolist()
 
 
 def _nearer(rows: Rows) -> list[float]:
-    errors = paired(rows, *_PAIR, "excess").dropna().abs()
+    errors = _errors(rows)
     return (errors["one"] - errors["other"]).tolist()
 
 
@@ -163,11 +169,11 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
     "C30-2": {
         "js_loses_five_alone": _loses_alone,
         "js_loses_rs_is_right_mnist": _other_is_right,
-        "rs_error_mnist": lambda rows: rows[_PAIR[1]]["excess"].dropna().abs().tolist(),
+        "rs_error_mnist": lambda rows: _errors(rows)["other"].tolist(),
     },
     "R21": {
         "pairing_is_nearer": _nearer,
-        "pairing_is_sooner": lambda rows: log_ratio(rows, *_PAIR, "first").dropna().tolist(),
+        "pairing_is_sooner": lambda rows: log_ratio(rows, *_PAIR, "lasting").tolist(),
     },
 }
 
@@ -265,8 +271,9 @@ def measure(
 ) -> Measured:
     """Train the members of a block, and follow the rare digit.
 
-    "members" has the columns of `row_of`; a member that diverged has its iteration in "diverged",
-    and no other number. "course" has the shares along the training.
+    "members" has the columns of `row_of`. A member that diverged has its iteration in "diverged",
+    counts as one that has "lost" the digit, which is there for good at the end only, and has no
+    other number. "course" has the shares along the training.
 
     Raises:
         FileNotFoundError: if images are missing.
@@ -283,7 +290,8 @@ def measure(
             run, true = train(setting, size, member=member, data=data, **for_member(how, member))
         except Diverged as end:
             run = end.run
-            members.append(about | {"diverged": end.iteration})
+            gone = {"diverged": end.iteration, "lost": 1.0, "lasting": float(size.iterations)}
+            members.append(about | gone)
         else:
             members.append(about | row_of(run.iterations, run.records, true, size.iterations))
         courses.append(DataFrame({"member": member, "iteration": run.iterations, **run.records}))
@@ -295,29 +303,37 @@ def row_of(
 ) -> dict[str, float]:
     """What became of the rare digit.
 
-    "rare" and "common" are mean shares of samples over the last ten counts, "true" is the rare
-    one's share of the images, "excess" the mean minus that. The digit is there where it has a
-    hundredth of the samples: "appeared" says whether it ever was, "first" is the first such
-    iteration (the end, if there is none), "kept" the share of counts from then on in which it was
-    there, "there" the same for the last ten. The losses are means over those as well.
+    "rare" and "common" are mean shares of samples over the last ten counts, "proportion" is the
+    rare one's part of both, "true" its share of the images, "excess" the proportion minus that. A
+    judge takes every sample for some digit, so that blur may count as either, or as another one.
 
-    >>> counts = {"rare": np.array([0.0, 0.2, 0.0, 0.2]), "common": np.ones(4)}
+    The digit is there where it has a hundredth of the samples: "first" is the first such iteration,
+    "lasting" the one from which it is there for good (the end, if there is none), "kept" the share
+    of counts from the first on in which it was there, "there" the same for the last ten, and it is
+    "lost" (1, else 0) if its mean share over those is no more. The losses are means over them, too.
+
+    >>> counts = {"rare": np.array([0.0, 0.2, 0.0, 0.2]), "common": np.full(4, 0.9)}
     >>> found = row_of(np.arange(1, 5), counts, 0.1, 4)
-    >>> found["first"], round(found["kept"], 3), found["excess"]
-    (2.0, 0.667, 0.0)
+    >>> found["first"], found["lasting"], round(found["kept"], 3), round(found["excess"], 3)
+    (2.0, 4.0, 0.667, 0.0)
     """
     rare, common = records["rare"], records["common"]
+    parts = float(rare[-LAST:].mean()), float(common[-LAST:].mean())
+    proportion = parts[0] / sum(parts) if sum(parts) else float("nan")
     losses = {name: each for name, each in records.items() if name.startswith("loss")}
     there = rare >= MODE_SHARE
     begun = int(there.argmax()) if there.any() else len(there)
+    for_good = np.logical_and.accumulate(there[::-1])[::-1]
     return {
         **{name: float(each[-LAST:].mean()) for name, each in losses.items()},
-        "rare": float(rare[-LAST:].mean()),
-        "common": float(common[-LAST:].mean()),
+        "rare": parts[0],
+        "common": parts[1],
+        "proportion": proportion,
         "true": true,
-        "excess": float(rare[-LAST:].mean() - true),
-        "appeared": float(there.any()),
+        "excess": proportion - true,
         "first": float(iterations[begun] if there.any() else end),
+        "lasting": float(iterations[for_good.argmax()] if for_good.any() else end),
+        "lost": float(parts[0] <= MODE_SHARE),
         "kept": float(there[begun:].mean()) if there.any() else 0.0,
         "there": float(there[-LAST:].mean()),
     }

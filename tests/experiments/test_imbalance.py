@@ -80,15 +80,19 @@ def test_rows_by_hand():
     """Never there; there from the second count on; there, lost, and there again."""
     ones, at = np.ones(4), np.array([10, 20, 30, 40])
     never = row_of(at, {"rare": 0 * ones, "common": ones}, 0.2, 40)
-    assert (never["appeared"], never["first"], never["kept"], never["there"]) == (0, 40, 0, 0)
+    assert (never["first"], never["lasting"], never["kept"], never["there"]) == (40, 40, 0, 0)
+    assert (never["lost"], never["proportion"]) == (1, 0)
     assert never["excess"] == pytest.approx(-0.2)
     stays = row_of(at, {"rare": np.array([0, 0.01, 0.3, 0.2]), "common": ones}, 0.2, 40)
-    assert (stays["appeared"], stays["first"], stays["kept"]) == (1, 20, 1)
+    assert (stays["lost"], stays["first"], stays["lasting"], stays["kept"]) == (0, 20, 20, 1)
     lost = row_of(at, {"rare": np.array([0.3, 0.009, 0, 0.2]), "common": ones}, 0.2, 40)
-    assert (lost["first"], lost["kept"]) == (10, 0.5)
+    assert (lost["first"], lost["lasting"], lost["kept"]) == (10, 40, 0.5)
     many = {"rare": np.r_[np.zeros(5), np.full(10, 0.3)], "common": np.full(15, 0.6)}
     found = row_of(np.arange(15), many, 0.2, 15)
     assert found["rare"] == pytest.approx(0.3) and found["there"] == 1
+    assert found["excess"] == pytest.approx(1 / 3 - 0.2)
+    neither = row_of(at, {"rare": 0 * ones, "common": 0 * ones}, 0.2, 40)
+    assert np.isnan(neither["excess"]) and neither["lost"] == 1
 
 
 @pytest.mark.slow
@@ -109,6 +113,7 @@ def test_a_run_that_diverges_is_kept():
     wild = replace(Setting(), loss="ls", normed=False, rates=(5e-4, 1e12))
     (row,) = measure(wild, replace(TINY, iterations=30), seed=0)["members"].to_dict("records")
     assert 0 < row["diverged"] <= 30 and "rare" not in row
+    assert (row["lost"], row["lasting"]) == (1, 30)
 
 
 def test_refusals(tmp_path):

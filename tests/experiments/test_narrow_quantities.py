@@ -76,19 +76,19 @@ def test_arms_that_are_asked_for_exist(claim):
 
 
 def test_who_loses_the_rare_digit():
-    """JS alone, RS alone, neither, both; of those that JS loses, where RS is right."""
-    table = {"block": [100, 101, 102, 103], "member": 0, "first": [400.0, 100.0, 300.0, 500.0]}
-    js, rs = [0.01, 0.2, 0.1, 0.0], [0.12, 0.005, 0.17, 0.0]
-    arms = {
-        "js 5:1": DataFrame(table | {"rare": js, "excess": np.array(js) - 0.15}),
-        "rs 5:1": DataFrame(table | {"rare": rs, "excess": np.array(rs) - 0.15, "first": 100.0}),
-    }
+    """JS alone, RS alone, neither, both; and RS by diverging, where its share is 1 away."""
+    table = {"block": [100, 101, 102, 103, 104], "member": 0}
+    js = {"lost": [1.0, 0, 0, 1, 0], "lasting": [400.0, 100, 300, 500, 100]}
+    rs = {"lost": [0.0, 1, 0, 1, 1], "lasting": [100.0, 500, 300, 500, 5000]}
+    js["excess"], rs["excess"] = [-0.15, 0.1, -0.05, -0.15, 0.1], [0.02, -0.15, 0.08, -0.15, np.nan]
+    arms = {"js 5:1": DataFrame(table | js), "rs 5:1": DataFrame(table | rs).iloc[::-1]}
     asked = imbalance.QUANTITIES["C30-2"]
-    assert asked["js_loses_five_alone"](arms) == [1, -1, 0, 0]
-    assert asked["js_loses_rs_is_right_mnist"](arms) == [1, 0, 0, 0]
-    assert asked["rs_error_mnist"](arms) == pytest.approx([0.03, 0.145, 0.02, 0.15])
+    assert asked["js_loses_five_alone"](arms) == [1, -1, 0, 0, -1]
+    assert asked["js_loses_rs_is_right_mnist"](arms) == [1, 0]
+    assert asked["rs_error_mnist"](arms) == pytest.approx([0.02, 0.15, 0.08, 0.15, 1])
     asked = imbalance.QUANTITIES["R21"]
-    assert asked["pairing_is_nearer"](arms) == pytest.approx([0.11, -0.095, 0.03, 0.0])
-    assert asked["pairing_is_sooner"](arms) == pytest.approx(np.log([4, 1, 3, 5]))
-    arms["js 5:1"] = arms["js 5:1"].assign(rare=np.nan, excess=np.nan)
-    assert asked["pairing_is_nearer"](arms) == []
+    assert asked["pairing_is_nearer"](arms) == pytest.approx([0.13, -0.05, -0.03, 0, -0.9])
+    assert asked["pairing_is_sooner"](arms) == pytest.approx(np.log([4, 0.2, 1, 1, 0.02]))
+    arms["js 5:1"] = arms["js 5:1"].assign(lost=0.0)
+    with pytest.raises(KeyError, match="a run in which JS loses the rare digit"):
+        imbalance.QUANTITIES["C30-2"]["js_loses_rs_is_right_mnist"](arms)
