@@ -1,17 +1,17 @@
 """What claims about the narrow nets of Sun et al. 2020 are judged by, from the members' rows.
 
 Rules in points of Inception are judged by runs that Inception has scored; signs and relative gaps
-of this book's own results, by the judge that the package ships. Members that diverged have no
-scores and are left out of medians; the tables of the chapter count them.
+of this book's own results, by the judge that the package ships. A member that diverged counts as
+one with the worst value that there is; where both of a pair did, they differ by nothing.
 """
 
 from __future__ import annotations
 
 import re
-from math import nan
+from math import inf
 from statistics import median
 
-from pandas import DataFrame
+from pandas import DataFrame, Series, concat
 
 from helpers.experiments.ensembles import paired
 from helpers.experiments.narrow_watch import AVERAGE
@@ -19,11 +19,17 @@ from helpers.experiments.protocol import Quantity, Rows
 from helpers.ledger import rules
 
 BY_INCEPTION = "inception "  # before the name of an arm that has the same with Inception as judge
-_FRECHET = "frechet"
+_FRECHET, _SCORE = "frechet", "score"
+
+
+def _pair(rows: Rows, one: str, other: str, column: str = _FRECHET) -> DataFrame:
+    """Values of two arms per pair of seeds; one that diverged has the worst that there is."""
+    worst = 1.0 if column == _SCORE else inf
+    return paired(rows, one, other, column).fillna(worst)
 
 
 def gap(one: str, other: str, column: str = _FRECHET) -> Quantity:
-    """One arm's value minus the other's, a number per pair of seeds in which neither diverged.
+    """One arm's value minus the other's, a number per pair of seeds.
 
     >>> from pandas import DataFrame
     >>> js = DataFrame({"block": [0], "member": [0], "frechet": [8.0]})
@@ -32,8 +38,8 @@ def gap(one: str, other: str, column: str = _FRECHET) -> Quantity:
     """
 
     def found(rows: Rows) -> list[float]:
-        both = paired(rows, one, other, column).dropna()
-        return _some((both["one"] - both["other"]).tolist(), f"{one} or {other}")
+        both = _pair(rows, one, other, column)
+        return (both["one"] - both["other"]).fillna(0.0).tolist()
 
     return found
 
@@ -46,115 +52,90 @@ def relative_gap(net: str, ending: str = "", prefix: str = "") -> Quantity:
     >>> relative_gap("cnn/8")({"cnn/8 js": js, "cnn/8 rs": js.assign(frechet=4.0)})
     [0.5]
     """
-    one, other = (f"{net} {loss}{ending}" for loss in ("js", "rs"))
+    return lambda rows: _relative(rows, net, ending, prefix).tolist()
+
+
+def _relative(rows: Rows, net: str, ending: str = "", prefix: str = "") -> Series:
+    js, rs = _gaps(net, ending)
+    both = _pair(rows, js, rs, prefix + _FRECHET)
+    return (both["one"] / both["other"] - 1).fillna(0.0)
+
+
+def _excess(one: tuple[str, str], other: tuple[str, str]) -> Quantity:
+    """A relative gap, of a net and an ending, minus another, for seeds that have all four runs."""
 
     def found(rows: Rows) -> list[float]:
-        both = paired(rows, one, other, prefix + _FRECHET).dropna()
-        return _some((both["one"] / both["other"] - 1).tolist(), f"{one} or {other}")
+        both = concat([_relative(rows, *which) for which in (one, other)], axis=1, join="inner")
+        return (both[0] - both[1]).fillna(0.0).tolist()
 
     return found
 
 
 def _value(arm: str, column: str = _FRECHET) -> Quantity:
-    return lambda rows: _some(rows[arm][column].dropna().tolist(), arm)
+    return lambda rows: rows[arm][column].fillna(inf).tolist()
 
 
-def _gain(arm: str, *, relative: bool = False) -> Quantity:
-    """By how much the average of G's weights lowers the Fréchet distance."""
+def _gain(arm: str) -> Quantity:
+    """By which share of it the average of G's weights lowers the Fréchet distance."""
 
     def found(rows: Rows) -> list[float]:
-        own = rows[arm].dropna(subset=[_FRECHET])
-        gained = own[_FRECHET] - own[AVERAGE + _FRECHET]
-        return _some((gained / own[_FRECHET] if relative else gained).tolist(), arm)
+        own = rows[arm].dropna(subset=[_FRECHET])  # a run that diverged has no average either
+        gained = (1 - own[AVERAGE + _FRECHET] / own[_FRECHET]).tolist()
+        if not gained:
+            raise KeyError(f"a run of {arm} that does not diverge")
+        return gained
 
     return found
 
 
 def _smaller_gain(arms: tuple[str, str]) -> Quantity:
     def found(rows: Rows) -> list[float]:
-        both = [paired(rows, *arms, prefix + _FRECHET).dropna() for prefix in ("", AVERAGE)]
-        return _some((both[0] - both[1]).min(axis=1).tolist(), " or ".join(arms))
+        both = [_pair(rows, *arms, prefix + _FRECHET) for prefix in ("", AVERAGE)]
+        return (both[0] - both[1]).fillna(0.0).min(axis=1).tolist()
 
     return found
 
 
-def _gap_change(arms: tuple[str, str]) -> Quantity:
-    def found(rows: Rows) -> list[float]:
-        raw, average = (gap(*arms, prefix + _FRECHET)(rows) for prefix in ("", AVERAGE))
-        return [after - before for before, after in zip(raw, average, strict=True)]
-
-    return found
-
-
-def _relative_change(net: str) -> Quantity:
-    def found(rows: Rows) -> list[float]:
-        raw, average = (relative_gap(net, prefix=prefix)(rows) for prefix in ("", AVERAGE))
-        return [after - before for before, after in zip(raw, average, strict=True)]
-
-    return found
-
-
-def _norm_narrows(net: str) -> Quantity:
-    """The relative gap without spectral norm minus that with it, for seeds that have all four."""
+def _change(raw: Quantity, average: Quantity) -> Quantity:
+    """A gap with the average of G's weights minus the same without it, per pair of seeds."""
 
     def found(rows: Rows) -> list[float]:
-        gaps = []
-        for ending in (" without norm", ""):
-            both = paired(rows, f"{net} js{ending}", f"{net} rs{ending}", _FRECHET).dropna()
-            gaps.append(both["one"] / both["other"] - 1)
-        return _some((gaps[0] - gaps[1]).dropna().tolist(), f"{net} with or without norm")
+        return (Series(average(rows)) - Series(raw(rows))).fillna(0.0).tolist()
 
     return found
-
-
-def _some(values: list[float], arms: str) -> list[float]:
-    if not values:
-        raise KeyError(f"every member of {arms} has diverged")
-    return values
 
 
 def gap_table(rows: DataFrame, column: str = _FRECHET) -> DataFrame:
-    """How far JS is behind RS, a row per net and a name of the training that has both.
+    """How far JS is behind RS, a row per net that has both.
 
     Args:
-        rows: members, with columns "arm", "block", "member" and the distance.
+        rows: members, with columns "arm", "block", "member", "diverged" and the distance.
         column: the distance.
 
     Returns:
-        Of the pairs of seeds in which neither diverged: the medians "JS" and "RS", the median "gap"
-        (JS - RS) / RS, "low" and "high" of its 95% interval (of its range, with fewer than six
-        pairs), and how many "pairs" there are; and how many runs "diverged".
+        The medians "JS" and "RS" over pairs of seeds, the median "gap" (JS - RS) / RS, "low" and
+        "high" of its 95% interval (of its range, with fewer than six pairs), how many "pairs" there
+        are, and how many runs "diverged", whose distance is infinite.
 
     >>> table = {"arm": ["cnn/8 js", "cnn/8 rs"], "block": 0, "member": 0, "diverged": 0}
-    >>> gap_table(DataFrame(table | {"frechet": [6.0, 5.0]})).round(2).T["cnn/8"].tolist()
-    [6.0, 5.0, 0.2, 0.2, 0.2, 1.0, 0.0]
+    >>> gap_table(DataFrame(table | {"frechet": [6.0, 4.0]})).T["cnn/8"].tolist()
+    [6.0, 4.0, 0.5, 0.5, 0.5, 1.0, 0.0]
     """
-    arms = dict(list(rows.groupby("arm", sort=False)))
-    found = {}
-    for arm in arms:
-        other = re.sub(r"\bjs\b", "rs", arm)
-        if other == arm or other not in arms:
+    columns = ["JS", "RS", "gap", "low", "high", "pairs", "diverged"]
+    arms, found = dict(list(rows.groupby("arm", sort=False))), {}
+    for js in arms:
+        rs = re.sub(r"\bjs\b", "rs", js)
+        if rs == js or rs not in arms:
             continue
-        both = paired(arms, arm, other, column).dropna()
-        gaps = (both["one"] / both["other"] - 1).tolist()
-        enough = len(gaps) >= rules.FEWEST
-        low, high = (
-            rules.median_interval(gaps)
-            if enough
-            else (min(gaps), max(gaps))
-            if gaps
-            else (nan, nan)
-        )
-        found[re.sub(r" js\b", "", arm)] = {
-            "JS": both["one"].median(),
-            "RS": both["other"].median(),
-            "gap": median(gaps) if gaps else nan,
-            "low": low,
-            "high": high,
-            "pairs": len(gaps),
-            "diverged": sum(int((arms[name]["diverged"] > 0).sum()) for name in (arm, other)),
-        }
-    return DataFrame(found).T
+        both = _pair(arms, js, rs, column)
+        if len(both):
+            gaps = (both["one"] / both["other"] - 1).fillna(0.0).tolist()
+            enough = len(gaps) >= rules.FEWEST
+            low, high = rules.median_interval(gaps) if enough else (min(gaps), max(gaps))
+            middle = [both["one"].median(), both["other"].median(), median(gaps)]
+            diverged = sum(int((arms[arm]["diverged"] > 0).sum()) for arm in (js, rs))
+            found[re.sub(r"\bjs ?", "", js).strip()] = [*middle, low, high, len(gaps), diverged]
+    return DataFrame.from_dict(found, orient="index", columns=columns)
 
 
 def _gaps(net: str, ending: str = "") -> tuple[str, str]:
@@ -175,27 +156,27 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
         "fid_js": _value(_PLAIN[0]),
         "fid_rs": _value(_PLAIN[1]),
         "fid_gap": gap(*_PLAIN),
-        "is_gap": gap(*_PLAIN[::-1], "score"),
+        "is_gap": gap(*_PLAIN[::-1], _SCORE),
         "fid_wgan_gp_minus_rs": gap(BY_INCEPTION + "cnn/1 wgan-gp without norm", _PLAIN[1]),
     },
     "C22-2": {
         "fid_js_sn": _value(_NORMED[0]),
         "fid_rs_sn": _value(_NORMED[1]),
         "fid_gap_sn": gap(*_NORMED),
-        "is_gap_sn": gap(*_NORMED[::-1], "score"),
+        "is_gap_sn": gap(*_NORMED[::-1], _SCORE),
     },
     "C22-3": {
         "fid_gap_half": gap(*_HALF),
         "fid_gap_quarter": gap(*_QUARTER),
         "fid_rs_half": _value(_HALF[1]),
         "fid_rs_quarter": _value(_QUARTER[1]),
-        "is_gap_quarter": gap(*_QUARTER[::-1], "score"),
+        "is_gap_quarter": gap(*_QUARTER[::-1], _SCORE),
     },
     "C22-4": {
         "fid_js_resnet": _value(_RES[0]),
         "fid_rs_resnet": _value(_RES[1]),
         "fid_gap_resnet": gap(*_RES),
-        "is_gap_resnet": gap(*_RES[::-1], "score"),
+        "is_gap_resnet": gap(*_RES[::-1], _SCORE),
     },
     "C22-5": {
         "fid_gap_resnet_half": gap(*_RES_HALF),
@@ -224,7 +205,7 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
     },
     "C32": {
         "smallest_ema_gain": _smaller_gain(_RES),
-        "gap_change": _gap_change(_RES),
+        "gap_change": _change(gap(*_RES), gap(*_RES, AVERAGE + _FRECHET)),
         "fid_rs_bottleneck_ema": _value(_RES_SLIM[1], AVERAGE + _FRECHET),
     },
     "C33": {
@@ -234,11 +215,12 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
     "R22": {
         "eighth_gap": relative_gap("cnn/8"),
         "eighth_gap_without_norm": relative_gap("cnn/8", " without norm"),
-        "norm_narrows_it": _norm_narrows("cnn/8"),
+        "norm_narrows_it": _excess(("cnn/8", " without norm"), ("cnn/8", "")),
+        "narrower_is_wider": _excess(("cnn/8", ""), ("cnn/4", "")),
     },
     "R23": {
-        "js_gain_by_average": _gain("cnn/4 js", relative=True),
-        "rs_gain_by_average": _gain("cnn/4 rs", relative=True),
-        "relative_gap_change": _relative_change("cnn/4"),
+        "js_gain_by_average": _gain("cnn/4 js"),
+        "rs_gain_by_average": _gain("cnn/4 rs"),
+        "relative_gap_change": _change(relative_gap("cnn/4"), relative_gap("cnn/4", "", AVERAGE)),
     },
 }

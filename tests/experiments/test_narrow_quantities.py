@@ -2,17 +2,19 @@
 
 import numpy as np
 import pytest
-from pandas import DataFrame
+from pandas import DataFrame, concat
 
 from helpers.experiments import imbalance
 from helpers.experiments.narrow_nets import ARMS
-from helpers.experiments.narrow_quantities import BY_INCEPTION, QUANTITIES
+from helpers.experiments.narrow_quantities import BY_INCEPTION, QUANTITIES, gap_table
+
+INF = float("inf")
 
 
 def rows(**columns):
-    """A member of each of three blocks; the last one diverged."""
-    whole = {name: [*values, np.nan] for name, values in columns.items()}
-    return DataFrame({"block": [100, 101, 102], "member": 0, **whole})
+    """Members of blocks from 100 on."""
+    count = len(next(iter(columns.values())))
+    return DataFrame({"block": np.arange(100, 100 + count), "member": 0, **columns})
 
 
 def test_gaps_in_points_of_inception():
@@ -29,6 +31,24 @@ def test_gaps_in_points_of_inception():
         asked["fid_gap_quarter"]({"cnn/4 js": js, "cnn/4 rs": rs})
 
 
+def test_one_that_diverged_is_the_worst_there_is():
+    """JS alone, RS alone, both."""
+    bad = np.nan
+    js = rows(frechet=[bad, 40.0, bad], score=[bad, 6.0, bad], diverged=[7, 0, 9])
+    rs = rows(frechet=[50.0, bad, bad], score=[5.0, bad, bad], diverged=[0, 3, 9])
+    arms = {BY_INCEPTION + "cnn/4 js": js, BY_INCEPTION + "cnn/4 rs": rs}
+    asked = QUANTITIES["C22-3"]
+    assert asked["fid_gap_quarter"](arms) == [INF, -INF, 0.0]
+    assert asked["is_gap_quarter"](arms) == [4.0, -5.0, 0.0]
+    assert asked["fid_rs_quarter"](arms) == [50.0, INF, INF]
+    named = {"cnn/8 js": js, "cnn/8 rs": rs}
+    assert QUANTITIES["R22"]["eighth_gap"](named) == [INF, -1.0, 0.0]
+    members = concat([own.assign(arm=arm) for arm, own in named.items()])
+    (row,) = gap_table(members).to_dict("index").values()
+    assert (row["gap"], row["low"], row["high"]) == (0.0, -1.0, INF)
+    assert (row["pairs"], row["diverged"]) == (3, 4)
+
+
 def test_what_averages_change():
     js = rows(frechet=[50.0, 40.0], average_frechet=[40.0, 30.0])
     rs = rows(frechet=[25.0, 32.0], average_frechet=[20.0, 30.0])
@@ -39,25 +59,36 @@ def test_what_averages_change():
     assert asked["gap_change"](arms) == [20.0 - 25.0, 0.0 - 8.0]
     assert asked["fid_rs_bottleneck_ema"](arms) == [20.0, 30.0]
     asked, arms = QUANTITIES["R23"], {"cnn/4 js": js, "cnn/4 rs": rs}
-    assert asked["js_gain_by_average"](arms) == [0.2, 0.25]
+    assert asked["js_gain_by_average"](arms) == pytest.approx([0.2, 0.25])
     assert asked["relative_gap_change"](arms) == pytest.approx([1.0 - 1.0, 0.0 - 0.25])
+    with pytest.raises(KeyError, match="a run of cnn/4 js that does not diverge"):
+        asked["js_gain_by_average"]({"cnn/4 js": js.assign(frechet=np.nan)})
 
 
-def test_what_spectral_norm_narrows():
+def test_what_spectral_norm_and_width_do():
     """Only seeds that have all four runs tell."""
     arms = {
         "cnn/8 js": rows(frechet=[11.0, 12.0]),
         "cnn/8 rs": rows(frechet=[10.0, 10.0]),
         "cnn/8 js without norm": rows(frechet=[30.0, 15.0]),
-        "cnn/8 rs without norm": rows(frechet=[20.0, np.nan]),
+        "cnn/8 rs without norm": rows(frechet=[20.0]),
+        "cnn/4 js": rows(frechet=[11.0, 11.0]),
+        "cnn/4 rs": rows(frechet=[10.0, 10.0]),
     }
     asked = QUANTITIES["R22"]
     assert asked["eighth_gap"](arms) == pytest.approx([0.1, 0.2])
     assert asked["eighth_gap_without_norm"](arms) == pytest.approx([0.5])
     assert asked["norm_narrows_it"](arms) == pytest.approx([0.4])
-    arms["cnn/8 js"] = arms["cnn/8 js"].tail(1)
-    with pytest.raises(KeyError, match="cnn/8 js or cnn/8 rs has diverged"):
-        asked["eighth_gap"](arms)
+    assert asked["narrower_is_wider"](arms) == pytest.approx([0.0, 0.1])
+
+
+def test_names_of_nets():
+    """What is left of an arm's name without its loss; arms without a partner have no row."""
+    names = ["cnn/8 js without norm", "cnn/8 rs without norm", "js 0.0001", "rs 0.0001", "cnn/1 js"]
+    table = {"block": 0, "member": 0, "diverged": 0, "frechet": [4.0, 2.0, 3.0, 3.0, 1.0]}
+    found = gap_table(DataFrame({"arm": names, **table}))
+    assert found["gap"].to_dict() == {"cnn/8 without norm": 1.0, "0.0001": 0.0}
+    assert len(gap_table(DataFrame({"arm": ["cnn/1 js"], **table | {"frechet": 1.0}}))) == 0
 
 
 class Asked(dict):
