@@ -1,8 +1,8 @@
 """Bad starts on MNIST (Sun et al. 2020, Section 6): does JS-GAN recover from them as RS-GAN does?
 
 The paper has found a discriminator, not a random one, from which JS-GAN ends at least 30 points of
-FID behind RS-GAN at each of six rates, G's and D's alike. Neither how it was found nor the nets
-were published: three protocols are readings here, with the narrow CNN of the other experiments.
+FID behind RS-GAN at each of six rates, G's and D's alike. Neither how it was found nor the nets are
+in the main text: three protocols are readings here, with the narrow CNN of the other experiments.
 What prepares a start is the same for both losses, as is all that is drawn after it.
 """
 

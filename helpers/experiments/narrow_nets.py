@@ -175,7 +175,7 @@ WANTED = [
         ["cnn/8 js", "cnn/8 rs"],
         "medium",
         range(3),
-        "at which rate of G does each loss do best? Six seeds of each loss's best then decide",
+        "at which rate of G does each loss do best? Screened",
     ),
     Wanted(
         _FIRST,
