@@ -151,6 +151,7 @@ def table(board: list[ledger.Row], repository: str, titles: Mapping[str, str] | 
         papers=ledger.PAPERS,
         marks=ledger.MARKS,
         changes=ledger.changes,
+        ahead=tables.next_runs(board),
         dispute=lambda claim_id: tables.dispute(claim_id, repository),
         files=(tables.CSV, tables.JSON),
         show_quantities=ledger.show_quantities,

@@ -91,6 +91,24 @@ def test_a_claim_that_waits_for_data(layout, monkeypatch, tmp_path):
     assert "for lack of" not in board.table([row], URL)
 
 
+def test_what_comes_next_for_open_claims(layout, tmp_path):
+    """The command and its cost, while runs are missing that are wanted; nothing afterwards."""
+    found = rows(layout)
+    command = "python -m helpers.evidence gather toy"
+    ahead = table.next_runs(list(found.values()))
+    assert ahead["Z1"] == ahead["Z3"] and "Z4" not in ahead
+    assert ahead["Z1"]["command"] == command
+    assert ahead["Z1"]["cost"].startswith("4 of 4 runs are missing")
+    assert f"<code>{command}</code>" in board.table([found["Z1"]], URL)
+    (as_data,) = table.claims([found["Z1"]])
+    assert (as_data["command"], as_data["cost"]) == (command, ahead["Z1"]["cost"])
+    toy.make_evidence(tmp_path / "evidence", tmp_path / "runs")
+    found = rows(layout)
+    assert found["Z3"].verdict == "open" and "Z3" not in table.next_runs(list(found.values()))
+    (as_data,) = table.claims([found["Z3"]])
+    assert (as_data["command"], as_data["cost"]) == (None, None)
+
+
 def test_evidence_goes_before_a_recorded_run(layout, monkeypatch, tmp_path):
     """Of which there is nothing on the board then; without evidence it decides, as legacy."""
     made = ledger.judge("Z1", {"low_value": [9.0] * 6, "high_value": [9.0] * 6}, profile="full")
