@@ -267,27 +267,30 @@ class Chapter:
         """Say what the runs cost that the page's folder lacks, and do them, once."""
         if self.folder is None or experiment in self._gathered:
             return
-        wanted = any(w.size == self.profile for w in experiments.find(experiment).WANTED)
+        module = experiments.find(experiment)
+        # Not every experiment has all sizes: then the largest one below.
+        below = ledger.PROFILES[: ledger.PROFILES.index(self.profile) + 1]
+        size = [name for name in below if name in module.SIZES][-1]
+        wanted = any(each.size == size for each in module.WANTED)
         # Nothing may be wanted at the quick size; what one block of each gives is then shown.
         blocks = None if wanted else range(evidence.DECIDING, evidence.DECIDING + 1)
-        runs = evidence.wanted([experiment], size=self.profile, blocks=blocks)
+        runs = evidence.wanted([experiment], size=size, blocks=blocks)
         plan = evidence.listing(runs, evidence.Store(self.folder), anew=True)
-        print(f"{experiment}, {self.profile} size: {evidence.cost_of(plan)}")
+        print(f"{experiment}, {size} size: {evidence.cost_of(plan)}")
         done = evidence.gather(
             runs,
             device=str(self.device),
             folder=self.folder,
             anew=True,
         )
-        if done.failed or done.lacking or done.paused or done.busy or done.left:
-            said = "".join(f"; {why}" for why in dict.fromkeys(done.lacking.values()))
-            raise RuntimeError(
-                f"runs of {experiment} in {self.folder} are not complete: {done}{said}"
-            )
+        for why in dict.fromkeys(done.lacking.values()):  # claims that need them stay open
+            print(f"{experiment}: runs are passed over: {why}")
+        if done.failed or done.paused or done.busy or done.left:
+            raise RuntimeError(f"runs of {experiment} in {self.folder} are not complete: {done}")
         self._gathered.add(experiment)
         if not self.check:
             return
-        found = evidence.compare(experiment, self.profile, self.folder)
+        found = evidence.compare(experiment, size, self.folder)
         _fail("the evidence", [str(c) for c in found if c.drifted])
         _list_not_compared([str(c) for c in found if c.why_not])
         if all(c.why_not for c in found):

@@ -23,6 +23,10 @@ _brief = Repr()
 _brief.maxother = _brief.maxstring = 80
 
 
+class UnusableFile(ValueError):
+    """A file of images or weights is damaged, or is not the one that is needed."""
+
+
 def shown(value: Any) -> str:
     """A value as error messages show it: its repr, shortened and on one line.
 

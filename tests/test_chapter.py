@@ -374,6 +374,25 @@ def test_only_the_folder_is_shown(book, shown, tmp_path):
     assert "… Z1: open, for lack of a run at full size" in shown[0][0]["text/html"]
 
 
+def test_a_size_that_an_experiment_lacks(book, tmp_path, capsys):
+    """The largest below is taken, not a longer one."""
+    rows = page(profile="medium", runs=tmp_path / "own").runs("toy", reading=READING)
+    assert set(rows["size"]) == {"quick"}
+    assert capsys.readouterr().out.startswith("toy, quick size: ")
+
+
+def test_runs_whose_images_are_missing(book, shown, tmp_path, monkeypatch, capsys):
+    """They are named; claims that need them stay open, and the page goes on."""
+
+    def lacks(*args, **kwargs):
+        raise FileNotFoundError("no images")
+
+    monkeypatch.setattr(book, "measure", lacks)
+    page(profile="full", runs=tmp_path / "own").record("Z1")
+    assert "toy: runs are passed over: no images\n" in capsys.readouterr().out
+    assert "… Z1: open, for lack of runs" in shown[0][0]["text/html"]
+
+
 def test_runs_that_fail(book, tmp_path, monkeypatch, capsys):
     """One line says how many, and where."""
 

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 
 from helpers.datasets.images import Raw
+from helpers.inputs import UnusableFile
 
 SIDE = 256  # pixels of a picture's shorter side, and of the squares that are cut out
 _DRAW = 0  # the seed by which pictures are drawn
@@ -67,7 +68,7 @@ def read_lsun(name: str, split: str, root: Path, most: int) -> Raw:
         images, count = _drawn(lmdb, place, most)
     except (lmdb.Error, OSError, SyntaxError) as error:  # PIL raises the latter two
         why = " ".join(f"{type(error).__name__} {error}".split())
-        raise ValueError(f"{place}: {split} files are damaged: {why}") from error
+        raise UnusableFile(f"{place}: {split} files are damaged: {why}") from error
     labels = np.zeros(len(images), dtype=np.int64)
     return Raw(images, labels, (scene.name,), official=count == getattr(scene, split))
 

@@ -16,6 +16,7 @@ from torchvision.datasets.folder import has_file_allowed_extension
 from torchvision.datasets.utils import extract_archive
 
 from helpers.datasets.images import Raw
+from helpers.inputs import UnusableFile
 
 VARIABLE = "GANSCAPES_DATA"
 _THINGS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -99,7 +100,7 @@ def read(name: str, split: str, root: str | PathLike[str] | None) -> Raw:
             message = f"{name} is incomplete in {place}, and could not be downloaded: {why}"
             raise FileNotFoundError(message) from error
         missing = isinstance(error, FileNotFoundError) or "not found" in why
-        kind = FileNotFoundError if missing else ValueError
+        kind = FileNotFoundError if missing else UnusableFile
         raise kind(f"{place}: {split} files are missing or damaged: {why}") from error
     official = not stand_in and (source.checked or len(images) == getattr(source, split))
     return Raw(images, labels, source.classes, official)

@@ -14,6 +14,7 @@ from helpers import experiments
 from helpers.evidence.identity import Run
 from helpers.evidence.lines import encoded
 from helpers.evidence.store import Store, Unwritable
+from helpers.inputs import UnusableFile
 from helpers.machine import pick_device, provenance
 from helpers.training import Diverged, Paused
 
@@ -100,7 +101,8 @@ def work(
             seconds = time.perf_counter() - start
             (scratch / "seconds").write_text(f"{before + seconds:.2f}", encoding="utf-8")
             return Outcome(PAUSED, seconds, str(paused))
-        except (FileNotFoundError, ImportError) as error:  # images, weights, a package of an extra
+        # Images, weights, or a package of an extra: a user may still bring them.
+        except (FileNotFoundError, UnusableFile, ImportError) as error:
             return Outcome(LACKING, time.perf_counter() - start, _said(error))
         except OSError as error:
             raise Unwritable(f"{run}: {error}") from error

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 from torch.overrides import TorchFunctionMode
 
+from helpers.inputs import UnusableFile
 from helpers.models.players import seeded
 from helpers.scores.classifiers import Classifier
 from helpers.scores.weights import put_weights, read_weights, sha256_of
@@ -44,7 +45,8 @@ def load_inception(path: str | Path | None = None, *, sha: str = SHA) -> Classif
 
     Raises:
         FileNotFoundError: without a path, and without a file.
-        ValueError: for a damaged file, weights of another net, and another SHA-256.
+        ValueError: for a damaged file, weights of another net, and another SHA-256; as an
+            `UnusableFile`, after which `gather` passes its run over.
 
     >>> load_inception("nowhere.pth")
     Traceback (most recent call last):
@@ -61,10 +63,10 @@ def load_inception(path: str | Path | None = None, *, sha: str = SHA) -> Classif
     net = inception()
     weights = read_weights(given)
     if not isinstance(weights, dict):
-        raise ValueError(f"{given} has no weights by name")
+        raise UnusableFile(f"{given} has no weights by name")
     put_weights(net, weights, given)
     if not found.startswith(sha):
-        raise ValueError(f"{given} has the SHA-256 {found}, and that of {FILE} begins with {sha}")
+        raise UnusableFile(f"{given} has the SHA-256 {found}, and that of {FILE} begins with {sha}")
     name = f"Inception of 2015, SHA-256 {found[:8]}, resized to {SIDE} x {SIDE}"
     return Classifier(as_judge(net), float("nan"), name)
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from helpers.inputs import one_of
+from helpers.inputs import UnusableFile, one_of
 from helpers.models import small_resnet
 from helpers.scores.classifiers import Classifier
 
@@ -49,7 +49,7 @@ def put_weights(net: nn.Module, weights: Mapping[str, Tensor], path: str | Path)
             for parts in (own, weights)
         ]
         if sizes[0] != sizes[1]:
-            raise ValueError(
+            raise UnusableFile(
                 f"{path} has weights of another net: {name} is {sizes[0]} in this one and "
                 f"{sizes[1]} in the file"
             )
@@ -70,7 +70,7 @@ def read_weights(path: str | Path) -> Any:
         return torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # torch, zipfile and pickle raise a dozen kinds
         said = str(error).partition("\n")[0][:200]
-        raise ValueError(f"{path} is no whole file of weights ({said})") from error
+        raise UnusableFile(f"{path} is no whole file of weights ({said})") from error
 
 
 def write_judge(

@@ -24,7 +24,7 @@ from helpers.evidence.gathering import _Gathering, _pool
 from helpers.evidence.identity import Run
 from helpers.evidence.planning import lacking, listing, wanted
 from helpers.evidence.store import Store, Unwritable
-from helpers.evidence.work import DONE, PAUSED, Until, work
+from helpers.evidence.work import DONE, LACKING, PAUSED, Until, work
 from helpers.experiments import narrow_nets, two_clusters
 from helpers.experiments.protocol import setting_of
 from helpers.scores import inception
@@ -214,6 +214,17 @@ def test_a_damaged_checkpoint_fails_three_times_and_is_on_record(tmp_path, sizes
     assert main(["drop", run.key, "--why", "its checkpoint was cut", "--runs", str(tmp_path),
                  "--to", str(tmp_path / "evidence")]) == 0  # fmt: skip
     assert lacking([run], Store(tmp_path), anew=True) == [run]
+
+
+def test_a_run_whose_weights_are_wrong_is_passed_over(tmp_path, monkeypatch):
+    """It is no failure that would keep it from being done once they are right."""
+    (tmp_path / "weights.pth").write_bytes(b"half of a download")
+    monkeypatch.setenv(inception.VARIABLE, str(tmp_path / "weights.pth"))
+    lsun = setting_of(narrow_nets, "as released", "lsun tower js")
+    run = Run("narrow_nets", narrow_nets.VERSION, lsun, narrow_nets.SIZES["full"], 0)
+    outcome = work(run, tmp_path, device="cpu")
+    assert outcome.state == LACKING and "no whole file of weights" in outcome.message
+    assert Store(tmp_path).read(run) is None
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
