@@ -31,6 +31,7 @@ mixture_ends          the mixture: what is measured on a trained member
 mixture_quantities    the mixture: what claims are judged by
 mixture_training      the mixture: how a block is trained
 narrow_nets           Sun et al. 2020: narrow nets on images, paired and separable losses
+narrow_quantities     narrow nets: what claims are judged by
 narrow_setting        narrow nets: what they are trained with
 narrow_training       narrow nets: how one is trained, as released
 narrow_watch          narrow nets: how one is scored along its training, and by which judge

@@ -130,10 +130,10 @@ def test_a_narrow_requirement_would_be_seen(colab, index, tmp_path):
 
 
 def test_the_wheel_holds_all_that_chapters_read(wheel):
-    """Modules, claims, evidence, references, timings and recorded runs; nothing of the tests."""
+    """Modules, weights, claims, evidence, references, timings and recorded runs; no tests."""
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
-    paths = [p for end in ("py", "html", "csv") for p in (ROOT / "helpers").rglob(f"*.{end}")]
+    paths = [p for end in ("py", "html", "csv", "pt") for p in (ROOT / "helpers").rglob(f"*.{end}")]
     modules = {path.relative_to(ROOT).as_posix() for path in paths}
     data = {"helpers/claims.json"}
     # Beside the modules; those of the package `evidence` are in a folder of that name already.

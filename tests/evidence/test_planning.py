@@ -33,7 +33,8 @@ class Read(UserDict):
     """Rows of every arm, which remember the arms that were read."""
 
     def __missing__(self, arm):
-        self.data[arm] = DataFrame({"block": [100], "member": [0], "frechet": [1.0]})
+        scores = dict.fromkeys(("frechet", "average_frechet", "score"), 1.0)
+        self.data[arm] = DataFrame({"block": [100], "member": [0], **scores})
         return self.data[arm]
 
 
@@ -43,13 +44,21 @@ def test_the_command_of_a_claim_makes_its_runs(claim):
     variable, *words = shlex.split(claim["needs"]["command"])
     assert variable == f"{VARIABLE}=FILE" and words[:3] == ["python", "-m", "helpers.evidence"]
     given = _parser().parse_args(words[3:])
-    made = wanted(given.experiments, arms=given.arm, size=given.size, blocks=given.blocks)
+    made = wanted(
+        given.experiments,
+        reading=given.reading,
+        arms=given.arm,
+        size=given.size,
+        blocks=given.blocks,
+    )
     (name,) = {quantity["experiment"] for quantity in claim["quantities"]}
     read = Read()
     for function in experiments.find(name).QUANTITIES[claim["id"]].values():
         function(read)
     first = next(iter(experiments.find(name).READINGS))
-    assert {(r.experiment, r.reading, r.size_name) for r in made} == {(name, first, "full")}
+    assert {(r.experiment, r.reading, r.size_name) for r in made} == {
+        (name, first, claim["lowest"])
+    }
     assert all(run.block >= 100 for run in made)
     seeds = Counter(run.arm for run in made)
     assert set(seeds) == set(read) and min(seeds.values()) >= ledger.rules.FEWEST
