@@ -151,13 +151,30 @@ def coverage(shares: ArrayLike, iterations: ArrayLike, *, least: float = 0.1) ->
     shares, when = _records(shares, iterations)
     covered = _covered(shares, least)
     full, single = covered == shares.shape[2], covered == 1
-    never = when[-1]
-    first = np.where(full.any(axis=0), when[full.argmax(axis=0)], never)
-    lasting = np.logical_and.accumulate(full[::-1], axis=0)[::-1]
-    stable = np.where(lasting.any(axis=0), when[lasting.argmax(axis=0)], never)
+    first, stable = arrivals(full, when, int(when[-1]))
     collapsed = (np.diff(when, prepend=0)[:, None] * single).sum(axis=0)
     longest = _longest_runs(np.where(single, 0, -1), when).length
     return Coverage(first, stable, collapsed, longest, covered[-1], covered)
+
+
+def arrivals(
+    there: NDArray[np.bool_], when: NDArray[np.int64], never: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(S,) when something is there first, and from when on it is there for good; or `never`.
+
+    Args:
+        there: (t, S) whether it is there at each record.
+        when: (t,) iterations of the records.
+        never: what stands for never.
+
+    >>> arrivals(np.array([[False], [True], [False], [True]]), np.arange(1, 5), 9)
+    (array([2]), array([4]))
+    """
+    lasting = np.logical_and.accumulate(there[::-1], axis=0)[::-1]
+    first, stable = (
+        np.where(seen.any(axis=0), when[seen.argmax(axis=0)], never) for seen in (there, lasting)
+    )
+    return first, stable
 
 
 def longest_stays(shares: ArrayLike, iterations: ArrayLike) -> Stays:

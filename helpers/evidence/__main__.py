@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -57,8 +58,7 @@ def _gather(options: argparse.Namespace) -> int:
     print(result)
     for run, said in result.failed.items():
         print(f"failed three times: {run} ({run.key}): {said}", file=sys.stderr)
-    for said in dict.fromkeys(result.lacking.values()):
-        count = list(result.lacking.values()).count(said)
+    for said, count in Counter(result.lacking.values()).items():
         print(f"{count} run{'s' if count > 1 else ''} not done: {said}", file=sys.stderr)
     return int(bool(result.failed or result.lacking))
 

@@ -18,9 +18,10 @@ from pandas import DataFrame, concat
 from torch import Tensor
 from typing_extensions import Unpack
 
+from helpers.analysis.coverage import arrivals
 from helpers.datasets import ImageSet
 from helpers.experiments import judges, narrow_setting, protocol
-from helpers.experiments.ensembles import log_ratio, member_seed, paired
+from helpers.experiments.ensembles import difference, log_ratio, member_seed, paired
 from helpers.experiments.image_training import samples, standard_normal
 from helpers.experiments.narrow_setting import LAST
 from helpers.experiments.narrow_training import loaded, schedules
@@ -138,23 +139,17 @@ _PAIR = ("js 5:1", "rs 5:1")  # at the released imbalance
 _RIGHT = 0.05  # a share this near the true one is right
 
 
-def _lost(rows: Rows) -> DataFrame:
-    """Whether either loss of a pair has lost the rare digit; JS is "one", RS the "other"."""
-    return paired(rows, *_PAIR, "lost") > 0
-
-
 def _errors(rows: Rows) -> DataFrame:
-    """How far either's share is from the true one; 1, the farthest, where there is no share."""
+    """How far either's share is from the true one; 1, the farthest, where there is no share.
+
+    JS is "one", RS the "other".
+    """
     return paired(rows, *_PAIR, "excess").abs().fillna(1.0)
 
 
-def _loses_alone(rows: Rows) -> list[int]:
-    lost = _lost(rows).astype(int)
-    return (lost["one"] - lost["other"]).tolist()
-
-
 def _other_is_right(rows: Rows) -> list[int]:
-    right = _errors(rows)["other"][_lost(rows)["one"]] <= _RIGHT
+    lost = paired(rows, *_PAIR, "lost")["one"] > 0
+    right = _errors(rows)["other"][lost] <= _RIGHT
     if not len(right):
         raise KeyError("a run in which JS loses the rare digit")
     return right.astype(int).tolist()
@@ -167,7 +162,7 @@ def _nearer(rows: Rows) -> list[float]:
 
 QUANTITIES: dict[str, dict[str, Quantity]] = {
     "C30-2": {
-        "js_loses_five_alone": _loses_alone,
+        "js_loses_five_alone": lambda rows: difference(rows, *_PAIR, "lost"),
         "js_loses_rs_is_right_mnist": _other_is_right,
         "rs_error_mnist": lambda rows: _errors(rows)["other"].tolist(),
     },
@@ -322,8 +317,7 @@ def row_of(
     proportion = parts[0] / sum(parts) if sum(parts) else float("nan")
     losses = {name: each for name, each in records.items() if name.startswith("loss")}
     there = rare >= MODE_SHARE
-    begun = int(there.argmax()) if there.any() else len(there)
-    for_good = np.logical_and.accumulate(there[::-1])[::-1]
+    (first,), (lasting,) = arrivals(there[:, None], iterations, end)
     return {
         **{name: float(each[-LAST:].mean()) for name, each in losses.items()},
         "rare": parts[0],
@@ -331,9 +325,9 @@ def row_of(
         "proportion": proportion,
         "true": true,
         "excess": proportion - true,
-        "first": float(iterations[begun] if there.any() else end),
-        "lasting": float(iterations[for_good.argmax()] if for_good.any() else end),
+        "first": float(first),
+        "lasting": float(lasting),
         "lost": float(parts[0] <= MODE_SHARE),
-        "kept": float(there[begun:].mean()) if there.any() else 0.0,
+        "kept": float(there[iterations >= first].mean()) if there.any() else 0.0,
         "there": float(there[-LAST:].mean()),
     }

@@ -57,7 +57,11 @@ def relative_gap(net: str, ending: str = "", prefix: str = "") -> Quantity:
 
 def _relative(rows: Rows, net: str, ending: str = "", prefix: str = "") -> Series:
     js, rs = _gaps(net, ending)
-    both = _pair(rows, js, rs, prefix + _FRECHET)
+    return _relative_of(_pair(rows, js, rs, prefix + _FRECHET))
+
+
+def _relative_of(both: DataFrame) -> Series:
+    """By which share of the other's distance one is larger."""
     return (both["one"] / both["other"] - 1).fillna(0.0)
 
 
@@ -129,7 +133,7 @@ def gap_table(rows: DataFrame, column: str = _FRECHET) -> DataFrame:
             continue
         both = _pair(arms, js, rs, column)
         if len(both):
-            gaps = (both["one"] / both["other"] - 1).fillna(0.0).tolist()
+            gaps = _relative_of(both).tolist()
             enough = len(gaps) >= rules.FEWEST
             low, high = rules.median_interval(gaps) if enough else (min(gaps), max(gaps))
             middle = [both["one"].median(), both["other"].median(), median(gaps)]
