@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from pandas import DataFrame
+from pandas import DataFrame, concat
 from torch import Tensor
 from torch.nn.functional import one_hot
 
@@ -149,7 +149,7 @@ def coverage(shares: ArrayLike, iterations: ArrayLike, *, least: float = 0.1) ->
     (array([2]), array([4]), array([2]), array([1]))
     """
     shares, when = _records(shares, iterations)
-    covered = _covered(shares, least)
+    covered = _is_covered(shares, least).sum(axis=2)
     full, single = covered == shares.shape[2], covered == 1
     first, stable = arrivals(full, when, int(when[-1]))
     collapsed = (np.diff(when, prepend=0)[:, None] * single).sum(axis=0)
@@ -217,22 +217,88 @@ def collapses(
     0       0      0   20      20  False
     """
     shares, when = _records(shares, iterations)
-    shortest, single = whole_number("shortest", shortest, 1), _covered(shares, least) == 1
-    edge = np.zeros((1, single.shape[1]), dtype=int)
+    single = _is_covered(shares, least).sum(axis=2) == 1
+    return _unbroken(np.where(single, 0, -1), when, shortest)
+
+
+def steady(
+    shares: ArrayLike, iterations: ArrayLike, *, shortest: int, least: float = 0.1
+) -> DataFrame:
+    """Every unbroken run of records with the same modes covered, some but not all of them.
+
+    With two modes such a run is one of `collapses`, and ends where the other mode takes over, too.
+
+    Args:
+        shares, iterations, shortest, least: as for `collapses`.
+
+    Returns:
+        As `collapses`.
+
+    Raises:
+        ValueError: as `collapses`.
+
+    >>> shares = [[[0.5, 0.5, 0.0]], [[0.5, 0.5, 0.0]], [[0.0, 0.5, 0.5]], [[0.4, 0.3, 0.3]]]
+    >>> steady(shares, [10, 20, 30, 40], shortest=10)
+       member  start  end  length   last
+    0       0      0   20      20  False
+    1       0     20   30      10  False
+    """
+    shares, when = _records(shares, iterations)
+    covered = _is_covered(shares, least)
+    _, which = np.unique(covered.reshape(-1, shares.shape[2]), axis=0, return_inverse=True)
+    some = covered.any(axis=2) & ~covered.all(axis=2)
+    return _unbroken(np.where(some, which.reshape(some.shape), -1), when, shortest)
+
+
+def absences(
+    shares: ArrayLike, iterations: ArrayLike, *, shortest: int, least: float = 0.1
+) -> DataFrame:
+    """Every unbroken run of records without a mode, mode by mode.
+
+    Args:
+        shares, iterations, shortest, least: as for `collapses`.
+
+    Returns:
+        As `collapses`, and the "mode". A run that starts at 0 is of a mode not yet found.
+
+    Raises:
+        ValueError: as `collapses`.
+
+    >>> absences([[[1.0, 0.0]], [[0.0, 1.0]], [[0.0, 1.0]]], [10, 20, 30], shortest=10)
+       member  start  end  length   last  mode
+    0       0      0   10      10  False     1
+    1       0     10   30      20   True     0
+    """
+    shares, when = _records(shares, iterations)
+    gone = np.where(_is_covered(shares, least), -1, 0)
+    parts = [
+        _unbroken(gone[..., mode], when, shortest).assign(mode=mode)
+        for mode in range(shares.shape[2])
+    ]
+    return concat(parts).sort_values(["member", "start", "mode"], ignore_index=True)
+
+
+def _unbroken(states: NDArray[np.int64], when: NDArray[np.int64], shortest: int) -> DataFrame:
+    """Runs of the same state in (t, S) records, as `collapses` returns them; -1 means none."""
+    shortest, none = whole_number("shortest", shortest, 1), np.full((1, states.shape[1]), -1)
+    before, after = np.concatenate([none, states]).T, np.concatenate([states, none]).T
+    changed = before != after
     # (member, record) of first records, and of those after the last one: sorted, they match.
-    change = np.diff(single.astype(int), axis=0, prepend=edge, append=edge).T
-    (member, first), (_, after) = np.nonzero(change == 1), np.nonzero(change == -1)
-    before = np.concatenate([[0], when])
-    runs = {"member": member, "start": before[first], "end": before[after]}
-    found = DataFrame(runs | {"length": runs["end"] - runs["start"], "last": after == len(when)})
+    (member, first), (_, end) = (
+        np.nonzero(changed & (after >= 0)),
+        np.nonzero(changed & (before >= 0)),
+    )
+    times = np.concatenate([[0], when])
+    runs = {"member": member, "start": times[first], "end": times[end]}
+    found = DataFrame(runs | {"length": runs["end"] - runs["start"], "last": end == len(when)})
     return found[found["length"] >= shortest].reset_index(drop=True)
 
 
-def _covered(shares: NDArray[np.float64], least: float) -> NDArray[np.int64]:
-    """(t, S) modes that have their share of the points."""
+def _is_covered(shares: NDArray[np.float64], least: float) -> NDArray[np.bool_]:
+    """(t, S, k) whether each mode has its share of the points."""
     if not 0 < real_number("least", least) <= 1:
         raise ValueError(f"least is above 0 and at most 1, got {least}")
-    found: NDArray[np.int64] = (shares >= float(least) / shares.shape[2]).sum(axis=2)
+    found: NDArray[np.bool_] = shares >= float(least) / shares.shape[2]
     return found
 
 

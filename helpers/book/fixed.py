@@ -61,7 +61,7 @@ def _stays() -> Numbers:
     size = stays.Size(members=1, iterations=every, every=every, lacks="all but the start")
     point = stays.train(setting, size, seed=0).weights[_ITERATIONS][0].double()
     member = stay_points.member_of(setting, draw(setting, 1, seed=0)[1], 0)
-    found = stay_points.curvature(member, point)[0] | stay_points.growth(member, point)
+    found = stay_points.curvature(member, point)[0] | stay_points.growth(setting, member, point)
     names = ("norm", "lowest", "top_g", "top_d", "grow_method", "grow_plain", "grow_single")
     return {f"js after four iterations: {name}": [found[name]] for name in names}
 

@@ -30,6 +30,7 @@ mixture               Berard et al. 2020: the mixture of Gaussians
 mixture_ends          the mixture: what is measured on a trained member
 mixture_quantities    the mixture: what claims are judged by
 mixture_training      the mixture: how a block is trained
+lost_modes            a ring of eight Gaussians: what is where training has lost modes
 narrow_nets           Sun et al. 2020: narrow nets on images, paired and separable losses
 narrow_quantities     narrow nets: what claims are judged by
 narrow_setting        narrow nets: what they are trained with
@@ -44,7 +45,8 @@ residual_judge        the judge of CIFAR-10: a small ResNet, whose weights the p
 ring                  a ring of eight Gaussians: mode collapse, nudging and sharpness
 ring_training         the ring: what is drawn, trained and recorded
 setting               what the settings of all experiments have in common
-stay_points           two clusters: what is measured at a point of a training
+stay_places           where training stays: which places are looked at
+stay_points           where training stays: what is measured at a point
 stays                 two clusters: stationary points, curvature and escape where training stays
 surfaces              Durall et al. 2021: loss surfaces of an NSGAN, and its path on them
 two_cluster_arms      two clusters: what is varied, by name
@@ -69,6 +71,7 @@ ORDER = (
     "densities",
     "surfaces",
     "ring",
+    "lost_modes",
     "edges",
     "cures",
     "flatness",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pandas import DataFrame, concat
+from pandas import DataFrame
 from torch import Tensor
 from typing_extensions import Unpack
 
@@ -23,9 +23,14 @@ from helpers.analysis.coverage import collapses
 from helpers.datasets.synthetic import Samples
 from helpers.experiments import protocol, stay_points
 from helpers.experiments.ensembles import paired
-from helpers.experiments.parts import in_folder, kept, of_member
 from helpers.experiments.protocol import How, Measured, Quantity, Reading, Rows, Wanted
-from helpers.experiments.stay_points import Numbers, member_of
+from helpers.experiments.stay_places import (
+    Numbers,
+    longest_of,
+    looked_at,
+    places,
+)
+from helpers.experiments.stay_points import member_of
 from helpers.experiments.two_cluster_training import Setting, Trained, draw
 from helpers.experiments.two_cluster_training import Size as TrainingSize
 from helpers.experiments.two_cluster_training import train as train_members
@@ -97,47 +102,18 @@ def train(setting: Setting, size: Size, **how: Unpack[How]) -> Trained:
 
 
 def places_of(trained: Trained, shortest: int) -> DataFrame:
-    """The places of a training that are looked at.
+    """The places of a training that are looked at, as `stay_places.places` says.
 
-    A row per "stay"; one "between", half way in time between the stay's end and full coverage for
-    good; and, for a member with a stay, one at "full" coverage, in the middle of the time from
-    then on to the end. A stay after which both clusters are not covered for good has only its own
-    row.
-
-    Columns: "member"; "place"; "number" of the stay in its member, from 0; the iterations "start"
-    and "end" of that time; whether the run ends with it ("last"); the "iteration" whose weights
-    are taken, of those that were kept the nearest to its middle; "left", the iterations from there
-    to its end; and "radius", the largest distance of the weights kept in that time from those.
+    With two clusters, full coverage is that of both.
     """
-    covered, end = trained.coverage(), int(trained.iterations[-1])
-    at = np.array(sorted(trained.weights))
-    rows: list[dict[str, Any]] = []
-
-    def add(member: int, place: str, number: int, start: int, stop: int, last: bool) -> None:
-        inside = at[(at >= start) & (at <= stop)]
-        if not len(inside):  # shorter than the time between two that were kept
-            return
-        middle = int(inside[np.abs(inside - (start + stop) / 2).argmin()])
-        here = trained.weights[middle][member].double()
-        away = [float((trained.weights[k][member].double() - here).norm()) for k in inside.tolist()]
-        row = {"member": member, "place": place, "number": number, "start": start, "end": stop}
-        times = {"last": last, "iteration": middle, "left": stop - middle}
-        rows.append(row | times | {"radius": max(away)})
-
-    found = collapses(trained.shares, trained.iterations, shortest=shortest)
-    for who in found["member"].unique().tolist():
-        stays, stable = found[found["member"] == who], int(covered.stable[who])
-        is_full = covered.at_end[who] == 2
-        for number, (start, stop, last) in enumerate(
-            zip(stays["start"], stays["end"], stays["last"], strict=True)
-        ):
-            add(who, "stay", number, int(start), int(stop), bool(last))
-            if is_full:
-                add(who, "between", number, int(stop), stable, False)
-        if is_full:
-            add(who, "full", len(stays), stable, end, True)
-    columns = ("member", "place", "number", "start", "end", "last", "iteration", "left", "radius")
-    return DataFrame(rows, columns=list(columns))
+    covered = trained.coverage()
+    return places(
+        collapses(trained.shares, trained.iterations, shortest=shortest),
+        stable=covered.stable,
+        is_full=covered.at_end == 2,
+        weights=trained.weights,
+        end=int(trained.iterations[-1]),
+    )
 
 
 def measure(
@@ -155,47 +131,31 @@ def measure(
     [0, 0]
     """
     trained = train(setting, size, **how)
-    places = places_of(trained, size.shortest)
-    _, samples = draw(setting, size.members, seed=how["seed"])
     about = {"setting": repr(setting), "size": repr(size), "seed": how["seed"]}
-    parts = []
-    for who in places["member"].unique().tolist():
-        own = places[places["member"] == who]
-        look = partial(_looked_at, trained, samples, who, own)
-        path = in_folder(of_member(how.get("folder"), who), "points.pt")
-        found = kept(look, path, about | {"member": who}, how.get("until"))
-        parts.append(concat([own, DataFrame(found["rows"], index=own.index)], axis=1))
-    points = concat(parts, ignore_index=True) if parts else places
-    points = points.reindex(columns=[*places.columns, *_NUMBERS])
+    _, samples = draw(setting, size.members, seed=how["seed"])
+    look = partial(_numbers_at, trained, samples)
+    points = looked_at(places_of(trained, size.shortest), look, about, _NUMBERS, **how)
     return {"members": members_of(trained, points), "points": points}
 
 
-def _looked_at(
-    trained: Trained, samples: Samples, who: int, places: DataFrame
-) -> dict[str, list[Numbers]]:
-    """The numbers of a member's places, in their order, as "rows"."""
-    member, time = member_of(trained.setting, samples, who), stay_points.time_of(trained.setting)
-    longest, found = _longest(places), []
+def _numbers_at(trained: Trained, samples: Samples, who: int, own: DataFrame) -> list[Numbers]:
+    """The numbers of a member's places, in their order."""
+    setting, longest, found = trained.setting, longest_of(own), []
+    member, time = member_of(setting, samples, who), stay_points.time_of(setting)
     for index, place, iteration, left, radius in zip(
-        *(places.index, places["place"], places["iteration"], places["left"], places["radius"]),
-        strict=True,
+        *(own.index, own["place"], own["iteration"], own["left"], own["radius"]), strict=True
     ):
         point: Tensor = trained.weights[iteration][who].double().cpu()
         numbers: Numbers = stay_points.curvature(member, point)[0]
         if place != "between":
             numbers |= stay_points.refined(member, point, radius)
         if place == "stay":
-            numbers |= stay_points.growth(member, point)
-        if index == longest:
+            numbers |= stay_points.growth(setting, member, point)
+        # The hinge's field jumps: the solver's steps would have no end.
+        if index == longest and "hinge" not in setting.loss:
             numbers["flow_left"] = stay_points.flow_stays(member, point, _FLOW * left * time)
         found.append(numbers)
-    return {"rows": found}
-
-
-def _longest(places: DataFrame) -> Any:
-    """The index of a member's longest stay, the first of several."""
-    stays = places[places["place"] == "stay"]
-    return (stays["end"] - stays["start"]).idxmax()
+    return found
 
 
 _NUMBERS = (
@@ -223,7 +183,7 @@ _OF_OTHERS = {
 def members_of(trained: Trained, points: DataFrame) -> DataFrame:
     """A row per member; NaN where there is no such place.
 
-    diverged: the iteration in which it did, or 0. first, stable, longest, covered: as in
+    diverged: the iteration in which it did, or 0. first, longest, covered: as in
         `helpers.experiments.two_clusters`.
     stays: how many there are; at_rest, at_nash: at how many of them a stationary point was found,
         and a point that may be a local Nash equilibrium.
@@ -231,13 +191,12 @@ def members_of(trained: Trained, points: DataFrame) -> DataFrame:
     "between_" and "full_" for the places that follow it.
     """
     covered = trained.coverage()
-    names = range(trained.loss.shape[1])
     rows = []
-    for member in names:
+    for member in range(trained.loss.shape[1]):
         own = points[points["member"] == member]
         stays = own[own["place"] == "stay"]
         row: dict[str, Any] = {"member": member, "diverged": trained.diverged.get(member, 0)}
-        row |= {name: int(getattr(covered, name)[member]) for name in ("first", "stable")}
+        row |= {"first": int(covered.first[member])}
         row |= {"longest": int(covered.longest[member]), "covered": int(covered.at_end[member])}
         row |= {"stays": len(stays)}
         for name, column in (("at_rest", "found"), ("at_nash", "weak")):
@@ -251,7 +210,7 @@ def _of_longest(own: DataFrame, stays: DataFrame) -> dict[str, float]:
     found |= {f"{place}_{n}": np.nan for place, columns in _OF_OTHERS.items() for n in columns}
     if not len(stays):
         return found
-    longest = stays.loc[_longest(stays)]
+    longest = stays.loc[longest_of(stays)]
     found |= {name: float(longest[name]) for name in _OF_STAY}
     for place, columns in _OF_OTHERS.items():
         there = own[own["place"] == place]

@@ -29,6 +29,7 @@ SMALL = {
     "five_gaussians": {"iterations": 40},
     "bounded_slopes": {"nodes": 64},
     "ring": {"iterations": 4, "every": 2},
+    "lost_modes": {"iterations": 16, "shortest": 8, "every": 2, "keep": 4, "searched": 2},
     "edges": {"iterations": 4, "points": 20, "every": 2},
     "cures": {"choosing": 2, "iterations": 4, "every": 2},
     "flatness": {"iterations": 20, "every": 10},

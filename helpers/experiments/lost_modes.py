@@ -1,0 +1,345 @@
+"""What a trap on a ring looks like: does training stay where modes are lost, and what is there?
+
+`helpers.experiments.stays` asks it of two clusters; here the GANs are trained on a ring of eight
+Gaussians, with Adam. A *stay* is a time of 500 iterations or more in which the same modes are
+covered, some but not all. A mode is *lost* in the longest time of 500 iterations or more in which
+it is not covered.
+
+In batches, as in the other experiments on the ring, and with kinks in their activations, nets are
+never at rest. So there are also small and smooth ones that are trained on all their points at once:
+where these are at rest is a question to their game alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pandas import DataFrame
+from torch import Tensor, nn
+from typing_extensions import Unpack
+
+from helpers.analysis.coverage import Coverage, absences, coverage, shares_near, steady
+from helpers.datasets.synthetic import Samples, circle_of_gaussians
+from helpers.experiments import protocol, stay_points
+from helpers.experiments.ensembles import member_seed, records_of
+from helpers.experiments.parts import Context
+from helpers.experiments.protocol import How, Measured, Quantity, Reading, Rows, Wanted
+from helpers.experiments.ring_training import MODES, RADIUS, ring_nets
+from helpers.experiments.stay_places import Numbers, looked_at, places
+from helpers.experiments.stay_points import LEAST, Member
+from helpers.games.networks import network_game
+from helpers.losses.table import find_loss
+from helpers.models import Players, mlp
+from helpers.models.stacked import Stacked
+from helpers.training import Members, Turns, train_ensemble
+
+VERSION = 1
+_SEEN = 1024  # latents whose samples are looked at in a training, at most
+_OF_GAME = 256  # points and latents of the game that is looked at, at most
+_BETAS = (0.5, 0.999)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """What is trained, by Adam, D and G in turn. The defaults are those of the ring elsewhere.
+
+    Raises:
+        ValueError: for an unknown loss.
+
+    >>> Setting(loss="rs").batch
+    64
+    """
+
+    loss: str = "js"  # a name in `helpers.losses.LOSSES`
+    units: int = 32  # of each hidden layer of either player
+    smooth: bool = False  # tanh in both players, in place of ReLU
+    points: int = 4096  # of the data, and latents
+    batch: int | None = 64  # points and latents per step; None for all of them
+    rate: float = 1e-3  # of both players
+
+    def __post_init__(self) -> None:
+        find_loss(self.loss)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size(protocol.Size):
+    """How much is run."""
+
+    members: int = 64
+    iterations: int = 5000
+    shortest: int = 500  # iterations that a stay lasts at least
+    every: int = 10  # iterations between records
+    keep: int = 50  # iterations after which weights are kept
+    searched: int = 100  # points that a search for rest tries at most
+
+
+READINGS = {
+    "ours": Reading(
+        Setting(),
+        "ours: the ring, nets and rate of the chapter on nudging, for as long as cures are tried; "
+        "no paper looks for traps there",
+        stated=False,
+    )
+}
+_SMALL = {"units": 16, "smooth": True, "points": _OF_GAME, "batch": None}
+ARMS: dict[str, dict[str, Any]] = {
+    "js": {"loss": "js"},
+    "rs": {"loss": "rs"},
+    "js, small": {"loss": "js"} | _SMALL,
+    "rs, small": {"loss": "rs"} | _SMALL,
+}
+SIZES = {
+    "quick": Size(
+        members=2,
+        iterations=400,
+        shortest=150,
+        keep=20,
+        searched=2,
+        lacks="4,600 of 5,000 iterations, most seeds, and losses as long as those that count",
+    ),
+    "full": Size(lacks="nothing: there is no protocol for a ring"),
+}
+
+
+def _wanted(arms: list[str], why: str) -> Wanted:
+    return Wanted(tuple(READINGS), arms, "full", range(100, 101), why)
+
+
+WANTED = [
+    _wanted(["js", "js, small"], "R24 to R26, 64 seeds"),
+    _wanted(["rs", "rs, small"], "the loss without bad basins beside it"),
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What the S members of a setting did, at t records; NaN once a member has diverged."""
+
+    setting: Setting
+    iterations: NDArray[np.int64]  # (t,)
+    shares: NDArray[np.float32]  # (t, S, 8) of the samples at each mode
+    samples: Samples
+    diverged: Mapping[int, int]  # member: the iteration in which its loss ceased to be finite
+    weights: Mapping[int, Tensor]  # (S, p + q), by the iteration after which they were kept
+
+    def coverage(self) -> Coverage:
+        """When all modes were covered, as `helpers.analysis.coverage`."""
+        return coverage(self.shares, self.iterations, least=LEAST)
+
+    def covered(self) -> NDArray[np.bool_]:
+        """(t, S, 8) whether each mode is covered; none is once a member has diverged."""
+        found: NDArray[np.bool_] = self.shares >= LEAST / MODES
+        return found
+
+    def member(self, number: int) -> Member:
+        """The game of one member, in double precision, on its first 256 points and latents."""
+        G, D = (net.double() for net in nets_of(self.setting, 0))
+        z, x = (
+            data[number, :_OF_GAME].double().cpu()
+            for data in (self.samples.latents, self.samples.reals)
+        )
+        game = network_game(G, D, z, x, loss=self.setting.loss)
+        return Member(game, G, z, self.samples.centres.double().cpu(), RADIUS)
+
+
+def nets_of(setting: Setting, seed: int) -> Players:
+    """Both nets before training: those of `ring_nets`, or smooth ones of the same widths.
+
+    >>> [sum(w.numel() for w in net.parameters()) for net in nets_of(Setting(units=16), 0)]
+    [354, 337]
+    """
+    if not setting.smooth:
+        return ring_nets(setting.units, seed)
+    hidden = [2, setting.units, setting.units]
+    G, D = (
+        mlp([*hidden, last], seed=2 * seed + player, activation=nn.Tanh)
+        for player, last in enumerate((2, 1))
+    )
+    return Players(G, D)
+
+
+def train(setting: Setting, size: Size, **how: Unpack[How]) -> Trained:
+    """Train the members of a block side by side.
+
+    The same seed gives the same points, latents and nets to both losses.
+
+    Args:
+        setting, size: what to train, and how many members and iterations.
+        how: as `helpers.experiments.protocol.How` says.
+
+    Raises:
+        ValueError: as `helpers.training.train_ensemble`.
+
+    >>> tiny = Size(members=2, iterations=4, every=2, keep=2, lacks="nearly all")
+    >>> train(Setting(), tiny, seed=0).shares.shape
+    (2, 2, 8)
+    """
+    given, members = Context(**how), size.members
+    samples = circle_of_gaussians(members, seed=given.seed, n=setting.points, modes=MODES)
+    seeds = [member_seed(given.seed, number) for number in range(members)]
+    data = Members(
+        [nets_of(setting, seed) for seed in seeds],
+        samples.latents.to(given.device),
+        samples.reals.to(given.device),
+        batch_with_replacement=setting.batch,
+        seed=given.seed,
+    )
+    keep = {*range(0, size.iterations, size.keep), size.iterations}
+    times, records, diverged, weights = records_of(
+        partial(
+            train_ensemble,
+            data,
+            loss=find_loss(setting.loss),
+            optimizer=partial(torch.optim.Adam, lr=setting.rate, betas=_BETAS),
+            turns=Turns(),
+            recording=given.recording(
+                every=size.every,
+                observe=partial(_observe, centres=samples.centres.to(given.device)),
+                snapshots=keep,
+            ),
+            device=given.device,
+        ),
+        size.iterations,
+        size.every,
+        {"shares": (members, MODES)},
+    )
+    return Trained(setting, times, records["shares"], samples, diverged, weights)
+
+
+def _observe(
+    G: Stacked, D: Stacked, latents: Tensor, reals: Tensor, *, centres: Tensor
+) -> dict[str, Tensor]:
+    return {"shares": shares_near(G(latents[:, :_SEEN]), centres, RADIUS)}
+
+
+def measure(
+    setting: Setting, size: Size, *, data: Path | str | None = None, **how: Unpack[How]
+) -> Measured:
+    """What the evidence keeps: "members", as `members_of`, and "points", a row per place.
+
+    The columns of "points" are those of `helpers.experiments.stay_places.places`, for the places
+    "lost" and "full", and of `helpers.experiments.stay_points`: `curvature` at both, and `refined`
+    of smooth nets where a mode is lost. Nets with kinks have a field that jumps, and a search for
+    its zero ends at the next jump.
+
+    >>> tiny = Size(members=2, iterations=4, every=2, keep=2, lacks="nearly all")
+    >>> measure(Setting(), tiny, seed=0)["members"]["stays"].tolist()
+    [0, 0]
+    """
+    trained = train(setting, size, **how)
+    about = {"setting": repr(setting), "size": repr(size), "seed": how["seed"]}
+    at = places_of(trained, size.shortest)
+    look = partial(_numbers_at, trained, size.searched)
+    points = looked_at(at, look, about, (*_CURVED, *_REST), **how)
+    return {"members": members_of(trained, points, size), "points": points}
+
+
+def places_of(trained: Trained, shortest: int) -> DataFrame:
+    """The places of a training that are looked at: those of `places`, without what is between.
+
+    "lost" is the middle of a member's longest time without a mode that it had covered before, if
+    it is at least so long; "full", beside it, the middle of full coverage for good. A member that
+    diverged has no place.
+    """
+    gone = absences(trained.shares, trained.iterations, shortest=shortest, least=LEAST)
+    gone = gone[(gone["start"] > 0) & ~gone["member"].isin(list(trained.diverged))]
+    gone = gone.sort_values("length", kind="stable")
+    covered = trained.coverage()
+    at = places(
+        gone.groupby("member").tail(1).sort_values("member"),
+        stable=covered.stable,
+        is_full=covered.at_end == MODES,
+        weights=trained.weights,
+        end=int(trained.iterations[-1]),
+    )
+    at = at[at["place"] != "between"].replace({"place": {"stay": "lost"}})
+    return at.reset_index(drop=True)
+
+
+def _numbers_at(trained: Trained, most: int, who: int, own: DataFrame) -> list[Numbers]:
+    """The numbers of a member's places, in their order."""
+    member, found = trained.member(who), []
+    for place, iteration, radius in zip(
+        *(own["place"], own["iteration"], own["radius"]), strict=True
+    ):
+        point = trained.weights[iteration][who].double().cpu()
+        numbers: Numbers = stay_points.curvature(member, point)[0]
+        if place == "lost" and trained.setting.smooth:
+            numbers |= stay_points.refined(member, point, radius, most)
+        found.append(numbers)
+    return found
+
+
+_CURVED = ("norm", "lowest", "turning", "resolution", "low_g", "top_g", "low_d", "top_d")
+_REST = (
+    *("residual", "moved", "same", "away", "stuck", "found", "stable", "nash", "weak"),
+    *("rest_lowest", "rest_resolution", "rest_own", "rest_own_resolution"),
+)
+_OF_PLACES = {"lost": ("start", "end", "last", *_CURVED, *_REST[:9]), "full": _CURVED}
+
+
+def members_of(trained: Trained, points: DataFrame, size: Size) -> DataFrame:
+    """A row per member.
+
+    diverged: the iteration in which it did, or 0. first, settled: when all modes were covered, and
+    from when on for good; the length of the run for never. covered: modes at the end.
+    stays: how many there are; longest: iterations of the longest time with the same modes covered,
+    some but not all.
+    hops: how many modes become covered, or cease to be, in a hundred iterations, while some are
+    covered and not all.
+    The other columns are those of "points", with the place before their names; NaN where there is
+    no such place.
+    """
+    covered, there = trained.coverage(), trained.covered()
+    count = covered.covered[:-1]
+    some = (count > 0) & (count < MODES)
+    hops = ((there[1:] != there[:-1]).sum(axis=2) * some).sum(axis=0)
+    time = size.every * some.sum(axis=0)  # iterations
+    same = steady(trained.shares, trained.iterations, shortest=1, least=LEAST)
+    rows = []
+    for member in range(there.shape[1]):
+        lengths = same.loc[same["member"] == member, "length"]
+        row: dict[str, Any] = {"member": member, "diverged": trained.diverged.get(member, 0)}
+        row |= {"first": int(covered.first[member]), "settled": int(covered.stable[member])}
+        row |= {"covered": int(covered.at_end[member])}
+        row |= {"stays": int((lengths >= size.shortest).sum())}
+        row |= {"longest": int(lengths.max()) if len(lengths) else 0}
+        row |= {"hops": 100 * hops[member] / time[member] if time[member] else np.nan}
+        for place, columns in _OF_PLACES.items():
+            own = points[(points["member"] == member) & (points["place"] == place)]
+            row |= {f"{place}_{n}": own[n].iloc[0] if len(own) else np.nan for n in columns}
+        rows.append(row)
+    return DataFrame(rows)
+
+
+def _flatter(rows: Rows, player: str) -> list[float]:
+    """log10 of a player's largest own curvature where a mode is lost over that at full coverage."""
+    both = rows["js"][[f"lost_top_{player}", f"full_top_{player}"]].dropna()
+    if not len(both):
+        raise KeyError("a member of js that loses a mode for long, and covers all in the end")
+    return np.log10(both[f"lost_top_{player}"] / both[f"full_top_{player}"]).tolist()
+
+
+def _at_rest(rows: Rows) -> list[float]:
+    """Whether a point at rest was found where a mode is lost, for members that were looked at."""
+    found = rows["js, small"]["lost_found"].dropna()
+    if not len(found):
+        raise KeyError("a member of js, small, that loses a mode for long")
+    return found.tolist()
+
+
+QUANTITIES: dict[str, dict[str, Quantity]] = {
+    "R24": {"js_stays": lambda rows: rows["js"]["stays"].tolist()},
+    "R25": {"js_at_rest": _at_rest},
+    "R26": {
+        "d_log_sharpness": lambda rows: _flatter(rows, "d"),
+        "g_log_sharpness": lambda rows: _flatter(rows, "g"),
+    },
+}
