@@ -45,6 +45,7 @@ class Setting(TrainingSetting):
     """
 
     METHODS = ("adam",)
+    NUDGED = ()
 
     rates: tuple[float, float] = (3e-3, 3e-3)
 

@@ -26,7 +26,7 @@ from helpers.games.networks import network_game
 from helpers.inputs import one_of, whole_number, whole_numbers
 from helpers.losses.table import find_loss
 from helpers.models import Players, mlp
-from helpers.training import Diverged, Members, Turns, train_ensemble
+from helpers.training import Diverged, MemberDirections, Members, Turns, train_ensemble
 
 MIXTURE, RING = "mixture", "ring"
 _SIGMAS = (1.0, 1.0)  # of the mixture's modes, as in the released script
@@ -44,6 +44,7 @@ class Setting(TrainingSetting):
     """
 
     METHODS = EDGE_METHODS
+    NUDGED = ("simultaneous", "alternating", "adam")
 
     method: str = "simultaneous"  # "alternating": first D, then G
     rates: tuple[float, float] = (1e-2, 1e-1)
@@ -116,12 +117,21 @@ def train_edges(
     given = Context(**how)
     members, seed = whole_number("members", members, 1), whole_number("seed", given.seed, 0, 2**40)
     samples, loss = _samples(setting.data, members, seed, points), find_loss(setting.loss)
-    of_g, of_d = (Kept(make) for make in optimizers_for(setting))
+    latents, reals = samples.latents.to(given.device), samples.reals.to(given.device)
+    left_out = {}
+    if setting.nudging is not None:
+        left_out = {
+            player: MemberDirections(
+                player, setting.nudging, latents, reals, [(loss, members)], seed=seed
+            )
+            for player in setting.nudging.players
+        }
+    of_g, of_d = (Kept(make) for make in optimizers_for(setting, left_out))
     in_turn = setting.method == "alternating"
     nets = [nets_of(setting.data, member_seed(seed, number)) for number in range(members)]
     try:
         run = train_ensemble(
-            Members(nets, samples.latents, samples.reals, seed=seed),
+            Members(nets, latents, reals, seed=seed),
             loss=loss,
             optimizer=(of_g, of_d),
             iterations=iterations,

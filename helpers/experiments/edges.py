@@ -23,11 +23,14 @@ from helpers.experiments import protocol
 from helpers.experiments.edge_training import MIXTURE, RING, Setting, TrainedEdges, train_edges
 from helpers.experiments.ensembles import log_ratio, quartiles
 from helpers.experiments.protocol import How, Measured, Quantity, Reading, Rows, Wanted
+from helpers.training.nudging import Nudging
 
 __all__ = [
+    "ADAM",  # arms of Adam at its larger rates
     "ARMS",  # data, methods and rates
     "AT_20",  # arms whose edge is at an eigenvalue of 20, by method
     "FIRST",  # the arm of the released script
+    "NUDGED",  # arms in which D's sharp directions are left out, and D's rate in each
     "QUANTITIES",  # what claims are judged by
     "READINGS",  # what is trained
     "SIZES",  # how much is run
@@ -103,7 +106,19 @@ ARMS["edge at 20, extragradient"] = ARMS[FIRST] | {
 }
 ARMS["edge at 20, optimistic"] = ARMS[FIRST] | {"method": "optimistic", "rates": (1 / 300, 1 / 30)}
 ARMS["equal rates, 0.1"] = ARMS[FIRST] | {"rates": (0.1, 0.1)}
+# D's five leading directions are left out of its gradient: what is not descended cannot oscillate.
+NUDGED = {"nudged d, 0.1": 0.1, "nudged d, 0.3": 0.3}
+for _name, _rate in NUDGED.items():
+    _plain = ARMS[f"mixture, simultaneous, {_rate:g}"]
+    ARMS[_name] = _plain | {"nudging": Nudging(players="D")}
 
+
+# Adam at its larger rates, by the name of a quantity.
+ADAM = {
+    f"{data}, adam, {rate:g}": f"{data}_{1000 * rate:g}e_3"
+    for data in (MIXTURE, RING)
+    for rate in ADAM_RATES[-2:]
+}
 
 _ONE = range(100, 101)
 
@@ -130,11 +145,18 @@ WANTED = [
     _wanted([_PLAIN, *AT_20.values()], "R17"),
     _wanted([FIRST, _EQUAL], "R14 and R15, 32 seeds", range(101, 104)),
     _wanted(["nsgan, 0.1", "equal rates, 0.1", "mixture, simultaneous, 0.3"], "R14, R15: others"),
+    _wanted(["nsgan, G at 0.3, D at 0.1"], "a G that is faster than D"),
     _wanted(
         ["ring, simultaneous, 0.3", "ring, simultaneous, 0.1"], "another game; 2 minutes a run"
     ),
-    _wanted(_of(MIXTURE, "adam"), "Adam's own edge; 5 minutes"),
-    _wanted(_of(RING, "adam"), "the same on the ring; 10 minutes"),
+    _wanted(list(NUDGED), "R27"),
+    _wanted(list(ADAM), "R28"),
+    _wanted(_of(MIXTURE, "adam"), "Adam's own edge at all rates"),
+    _wanted(_of(RING, "adam"), "the same on the ring"),
+    *(
+        _wanted([arm for method in EDGE_METHODS[:4] for arm in _of(data, method)], why)
+        for data, why in ((MIXTURE, "all methods at all rates"), (RING, "the same on the ring"))
+    ),
 ]
 
 
@@ -284,4 +306,6 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
             log_ratio(rows, AT_20["optimistic"], _PLAIN, "value_d").dropna().tolist()
         ),
     },
+    "R27": {f"d_ratio_at_0{10 * rate:g}": _late(arm, "d") for arm, rate in NUDGED.items()},
+    "R28": {name: _late(arm, "game") for arm, name in ADAM.items()},
 }

@@ -30,6 +30,7 @@ class Setting(TrainingSetting):
     """
 
     METHODS = ("adam",)
+    NUDGED = ()
     NETS: ClassVar[tuple[str, ...]] = ("cnn", "resnet")
 
     data: str = "cifar10"  # a name in `helpers.datasets.NAMES`

@@ -28,13 +28,14 @@ class TrainingSetting:
     """How a GAN is trained; each experiment adds its own fields, and defaults of these.
 
     Raises:
-        ValueError: for an unknown loss or method, and nudging with a method other than Adam.
+        ValueError: for an unknown loss or method, and nudging where it would have no effect.
 
     >>> TrainingSetting("rs", nudging=Nudging(k=5)).method
     'adam'
     """
 
     METHODS: ClassVar[Collection[str]] = ("adam", "extra-adam")
+    NUDGED: ClassVar[Collection[str]] = ("adam",)  # methods whose steps the experiment can nudge
 
     loss: str = "js"  # a name in `helpers.losses.LOSSES`
     _: KW_ONLY
@@ -43,13 +44,14 @@ class TrainingSetting:
     beta: float = 0.5  # decay of Adam's first moment; plain descent has none
     second_beta: float = 0.999  # decay of its second moment
     penalty: GradientPenalty | None = None  # on D's slope
-    nudging: Nudging | None = None  # of Adam, as in Durall et al. 2021
+    nudging: Nudging | None = None  # as in Durall et al. 2021
 
     def __post_init__(self) -> None:
         find_loss(self.loss)
         one_of("method", self.method, self.METHODS)
-        if self.nudging is not None and self.method != "adam":
-            raise ValueError(f"nudging works only around Adam, not around {self.method}")
+        if self.nudging is not None and self.method not in self.NUDGED:
+            around = f"only around {' and '.join(self.NUDGED)}" if self.NUDGED else "not here"
+            raise ValueError(f"nudging works {around}, got it around {self.method}")
 
     def hurried(self: _Own, factor: float) -> _Own:
         """The setting with both rates times a factor: a short training has to hurry.

@@ -48,6 +48,7 @@ class Setting(TrainingSetting):
     """
 
     METHODS = ("adam",)
+    NUDGED = ()
 
 
 @dataclass(frozen=True, kw_only=True)

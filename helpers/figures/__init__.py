@@ -11,7 +11,7 @@ from helpers.figures.ladder import state_ladder
 from helpers.figures.lines import curves, gaps, quantity_strip, shares
 from helpers.figures.planes import basin_maps, landscapes, turning_contours
 from helpers.figures.style import PALETTE, PLAYER_COLOURS, svg
-from helpers.figures.surfaces import sliding_surface, turnable_surfaces
+from helpers.figures.surfaces import sliding_surface, turnable_surfaces, walking_spectra
 from helpers.figures.trainings import courses, cumulative, ranges, reached, scattered
 
 __all__ = [
@@ -56,4 +56,5 @@ __all__ = [
     "told_and_true",  # what a plane says of a training's loss beside what it was
     "turnable_surfaces",  # surfaces that the reader can turn
     "turning_contours",  # a saddle over a plane in several states
+    "walking_spectra",  # eigenvalues that walk to the edge of a method under a slider
 ]

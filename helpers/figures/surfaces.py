@@ -1,4 +1,4 @@
-"""Surfaces that the reader can turn, and one that changes under a slider, drawn by plotly.js.
+"""Surfaces that the reader can turn, and films under a slider, drawn by plotly.js.
 
 The script comes from the site's own files, or from plotly's server where there are none (Colab),
 and is loaded when the figure is scrolled to.
@@ -94,7 +94,62 @@ def sliding_surface(
         "ball": path,
         "captions": list(captions),
     }
-    return _embed(figure, _SLIDE, _SLIDER.format(last=len(surfaces) - 1, slider=slider))
+    return _embed(figure, _SLIDE + _PLAY, _SLIDER.format(last=len(surfaces) - 1, slider=slider))
+
+
+def walking_spectra(
+    panels: Mapping[str, tuple[NDArray[np.complex128], Sequence[NDArray[np.complex128]]]],
+    captions: Sequence[str],
+    *,
+    slider: str,
+) -> HTML:
+    """Eigenvalues that walk to the edge of a method as the reader moves a slider, panel by panel.
+
+    Args:
+        panels: by title, the (m,) points of the edge in order, and in each frame (n,) eigenvalues
+            times the step sizes; with equally many frames.
+        captions: what to print beside the slider, one per frame.
+        slider: what the slider changes, for those who cannot see it.
+
+    >>> edge, frames = np.array([0, 1 + 1j, 2]), [np.array([0.5 + 0j]), np.array([1.5 + 0j])]
+    >>> said = {"captions": ["early", "late"], "slider": "time"}
+    >>> page = walking_spectra({"descent": (edge, frames)}, **said).data
+    >>> '"frames":[[[[0.5],[0.0]],[[1.5],[0.0]]]]' in page, '"titles":["descent"]' in page
+    (True, True)
+    """
+    data: list[dict[str, Any]] = []
+    layout: dict[str, Any] = {**_LAYOUT, "showlegend": False}
+    for number, (edge, frames) in enumerate(panels.values()):
+        suffix = str(number + 1) if number else ""
+        along = {"xaxis": f"x{suffix}", "yaxis": f"y{suffix}", "hoverinfo": "skip"}
+        line = {"mode": "lines", "fill": "toself", "fillcolor": "rgba(128,136,144,0.2)"}
+        marks = {"mode": "markers", "marker": {"size": 8, "color": "#c8558f"}}
+        data.append({**along, **line, "line": {"color": _GREY}, **_plane(edge)})
+        data.append({**along, **marks, **_plane(frames[0])})
+        # All frames and the edge have their place, so that the axes stand still.
+        every = np.concatenate([edge, *frames])
+        for axis, name, values in (("x", "real part", every.real), ("y", "imaginary", every.imag)):
+            pad = 0.08 * max(float(np.ptp(values)), 0.1)
+            ends = [float(values.min()) - pad, float(values.max()) + pad]
+            look = {"color": _GREY, "gridcolor": "rgba(128,136,144,0.3)", "zerolinecolor": _GREY}
+            layout[f"{axis}axis{suffix}"] = {"range": ends, "title": {"text": name}, **look}
+        layout[f"yaxis{suffix}"] |= {"anchor": f"x{suffix}"}
+        layout[f"xaxis{suffix}"] |= {"anchor": f"y{suffix}"}
+    figure = {
+        "data": data,
+        "layout": layout,
+        "frames": [
+            [list(_plane(found).values()) for found in frames] for _, frames in panels.values()
+        ],
+        "titles": list(panels),
+        "captions": list(captions),
+    }
+    controls = _SLIDER.format(last=len(captions) - 1, slider=slider)
+    return _embed(figure, _WALK + _PLAY, controls)
+
+
+def _plane(values: NDArray[np.complex128]) -> dict[str, list[float]]:
+    return {"x": np.round(values.real, 4).tolist(), "y": np.round(values.imag, 4).tolist()}
 
 
 def _axes(*names: str) -> dict[str, Any]:
@@ -195,7 +250,35 @@ _SLIDE = """    const [button, range, text] = box.nextElementSibling.children;
       Plotly.restyle(box, {x: [[ball.x[now]]], y: [[ball.y[now]]], z: [[ball.z[now]]]}, [1]);
       Plotly.restyle(box, {x: [upTo("x")], y: [upTo("y")], z: [upTo("z")]}, [2]);
     }
-    let timer = null;
+"""
+
+_WALK = """    const [button, range, text] = box.nextElementSibling.children;
+    const {frames, captions, titles, layout} = figure, count = titles.length;
+    const stacked = box.clientWidth < 520;  // a phone: one above the other
+    if (stacked) box.style.height = 17 * count + "rem";
+    layout.margin = {l: 50, r: 10, t: 25, b: 45};
+    layout.annotations = titles.map((title, i) => {
+      const gap = stacked ? 0.3 / count : 0.22 / count, size = (1 - gap * (count - 1)) / count;
+      const low = i * (size + gap), name = i ? i + 1 : "";
+      const part = stacked ? [1 - low - size, 1 - low] : [low, low + size];
+      layout["xaxis" + name].domain = stacked ? [0, 1] : part;
+      layout["yaxis" + name].domain = stacked ? part : [0, 1];
+      return {
+        text: title, xref: "paper", yref: "paper", showarrow: false, font: {size: 15},
+        x: stacked ? 0.5 : (part[0] + part[1]) / 2, y: stacked ? part[1] : 1, yanchor: "bottom",
+      };
+    });
+    function show() {
+      const now = +range.value;
+      text.value = captions[now];
+      frames.forEach((own, i) => {
+        const [x, y] = own[now];
+        Plotly.restyle(box, {x: [x], y: [y]}, [2 * i + 1]);
+      });
+    }
+"""
+
+_PLAY = """    let timer = null;
     function stop() {
       clearInterval(timer); timer = null; button.textContent = "play";
     }

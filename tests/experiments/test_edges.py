@@ -12,6 +12,7 @@ from helpers.experiments import edges
 from helpers.experiments.edge_training import Setting, TrainedEdges, train_edges
 from helpers.experiments.edge_watch import Kept
 from helpers.operators import jacobian
+from helpers.training.nudging import Nudging
 from helpers.training.recording import Paused
 from helpers.training.train import EnsembleResult
 
@@ -156,8 +157,8 @@ def test_interrupted_and_resumed(tmp_path, method):
 
 
 def test_arms():
-    """Five rates over one and a half decades by five methods on both data sets, and six more."""
-    assert len(edges.ARMS) == 56
+    """Five rates over one and a half decades by five methods on both data sets, and eight more."""
+    assert len(edges.ARMS) == 58
     assert max(edges.RATES) / min(edges.RATES) == pytest.approx(30)
     first = replace(edges.READINGS["as released"].setting, **edges.ARMS[edges.FIRST])
     assert first == Setting("js-saturating", rates=(0.01, 0.1))
@@ -169,7 +170,12 @@ def test_arms():
     wanted = [arm for each in edges.WANTED for arm in each.arms]
     judged = {edges.FIRST, *edges.AT_20.values(), "nsgan, equal rates, 0.1"}
     assert judged | {"mixture, simultaneous, 0.01", "mixture, simultaneous, 0.03"} <= set(wanted)
-    assert set(wanted) <= set(edges.ARMS) and wanted[0] == edges.FIRST
+    assert set(wanted) == set(edges.ARMS) and wanted[0] == edges.FIRST
+    for arm, rate in edges.NUDGED.items():
+        setting = replace(edges.READINGS["as released"].setting, **edges.ARMS[arm])
+        plain = replace(setting, nudging=None)
+        assert setting.nudging == Nudging(k=5, players="D")
+        assert plain == replace(first, rates=(rate / 10, rate))
 
 
 def test_quantities_by_hand():
@@ -184,6 +190,12 @@ def test_quantities_by_hand():
         "nsgan, equal rates, 0.1": rows(d=[1.04, 0.97], game=[0.99, 1.05]),
         "mixture, simultaneous, 0.01": rows(highest=[0.2, 0.3]),
         "mixture, simultaneous, 0.03": rows(value_d=[40.0, 20.0]),
+        "nudged d, 0.1": rows(d=[3.0, nan]),
+        "nudged d, 0.3": rows(d=[9.0, 8.0]),
+        "mixture, adam, 0.002": rows(game=[1.0, 1.1]),
+        "mixture, adam, 0.003": rows(game=[1.2, nan]),
+        "ring, adam, 0.002": rows(game=[0.9, 0.8]),
+        "ring, adam, 0.003": rows(game=[0.7, 0.6]),
         edges.AT_20["alternating"]: rows(d=[1.0, 0.9]),
         edges.AT_20["extragradient"]: rows(d=[0.8, 0.7]),
         edges.AT_20["optimistic"]: rows(d=[0.6, 0.5], value_d=[20.0, nan]),
@@ -206,4 +218,35 @@ def test_quantities_by_hand():
             "optimistic_ratio": [0.6, 0.5],
             "optimistic_log_sharpness": pytest.approx([-np.log(2)]),
         },
+        "R27": {"d_ratio_at_01": [3.0], "d_ratio_at_03": [9.0, 8.0]},
+        "R28": {
+            "mixture_2e_3": [1.0, 1.1],
+            "mixture_3e_3": [1.2],
+            "ring_2e_3": [0.9, 0.8],
+            "ring_3e_3": [0.7, 0.6],
+        },
     }
+
+
+@pytest.mark.parametrize("method", ["simultaneous", "alternating", "adam"])
+def test_a_nudged_step_leaves_directions_out(method):
+    """Of D alone: by descent a step against its gradient without them, and G's as ever."""
+    nudging = Nudging(k=2, players="D", tolerance=1e-4)
+    plain = Setting("js", method=method, rates=(0.05, 0.1))
+    runs = {
+        name: train_edges(setting, 2, 1, seed=3, points=40, every=1)
+        for name, setting in (("plain", plain), ("nudged", replace(plain, nudging=nudging)))
+    }
+    for member in range(2):
+        game, start = runs["plain"].game(member), runs["plain"].point(member, 0)
+        p = game.sizes[0]
+        steps = {name: run.point(member, 1) - start for name, run in runs.items()}
+        own = jacobian(game, start).dense()[p:, p:]
+        sharp = torch.linalg.eigh(own)[1][:, -2:]
+        if method == "adam":  # which scales what is left, and so leads back
+            assert not torch.allclose(steps["nudged"][p:], steps["plain"][p:])
+        else:
+            left = steps["plain"][p:] - sharp @ (sharp.T @ steps["plain"][p:])
+            assert float((steps["nudged"][p:] - left).norm()) < 1e-3 * float(left.norm())
+        if method != "alternating":  # G's step begins where D has gone
+            assert torch.equal(steps["nudged"][:p], steps["plain"][:p])

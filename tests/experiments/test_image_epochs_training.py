@@ -73,7 +73,7 @@ def test_epochs_go_on_where_they_were(tmp_path, arm):
 
 
 def test_nudging_goes_around_adam():
-    with pytest.raises(ValueError, match="around Adam"):
+    with pytest.raises(ValueError, match="only around adam"):
         replace(SETTINGS["nsgan extra-adam"], nudging=Nudging())
 
 

@@ -116,9 +116,7 @@ def kept_points():
     """Numbers of a run in which both members lose a mode for a while."""
     modes = [ALL] * 2 + [(0,)] * 8 + [ALL] * 8
     found = trained(modes, modes)
-    nets = [
-        torch.nn.utils.parameters_to_vector(n.parameters()) for n in lost_modes.nets_of(TINY, 5)
-    ]
+    nets = lost_modes.nets_of(TINY, 5)
     point = torch.cat([parameters_to_vector(net.parameters()).detach() for net in nets])
     weights = {k: torch.stack([point, 1.1 * point]) for k in found.weights}
     return replace(found, weights=weights)

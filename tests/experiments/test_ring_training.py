@@ -107,7 +107,7 @@ def test_every_member_diverges():
 
 
 def test_refused():
-    with pytest.raises(ValueError, match="around Adam"):
+    with pytest.raises(ValueError, match="only around adam"):
         train_ring(Setting(method="extra-adam", nudging=Nudging()), 1, 1, seed=0)
     with pytest.raises(ValueError, match="method is one of"):
         train_ring(Setting(method="sgd"), 1, 1, seed=0)

@@ -826,6 +826,29 @@ def test_sliding_surface(some):
     assert content["captions"] == ["early", "late"]
 
 
+@checks("walking_spectra")
+def test_walking_spectra():
+    edge = np.array([0, 1 + 1j, 2, 1 - 1j])
+    panels = {
+        "one": (edge, [np.array([0.5 + 0j, 0.1]), np.array([1.5 - 0.25j])]),
+        "other": (edge / 2, [np.array([0.2j]), np.array([3.0 + 0j])]),
+    }
+    content = embedded(figures.walking_spectra(panels, ["early", "late"], slider="time"))
+    assert content["titles"] == ["one", "other"] and content["captions"] == ["early", "late"]
+    assert content["frames"][0] == [[[0.5, 0.1], [0.0, 0.0]], [[1.5], [-0.25]]]
+    for number, (suffix, (edge, frames)) in enumerate(zip(("", "2"), panels.values(), strict=True)):
+        region, marks = content["data"][2 * number : 2 * number + 2]
+        assert region["x"] == edge.real.tolist() and region["y"] == edge.imag.tolist()
+        assert marks["x"] == frames[0].real.tolist()  # the first frame, until a slider moves
+        assert region["xaxis"] == marks["xaxis"] == f"x{suffix}"
+        assert content["layout"][f"xaxis{suffix}"]["title"]["text"] == "real part"
+        # No frame leaves the axes.
+        for axis, part in (("x", "real"), ("y", "imag")):
+            low, high = content["layout"][f"{axis}axis{suffix}"]["range"]
+            every = getattr(np.concatenate([edge, *frames]), part)
+            assert low < every.min() and every.max() < high
+
+
 @checks("state_ladder")
 def test_state_ladder():
     figure = figures.state_ladder(
