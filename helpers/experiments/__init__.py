@@ -15,6 +15,7 @@ edges                 where the edge of stability of a game is, and whose
 ensembles             records of a whole training, and members arm by arm
 five_gaussians        Sun et al. 2020, released code: five Gaussians on a circle
 flatness              small classifiers whose steps leave out the sharp directions
+image_edges           an image GAN on the way to the edge of stability, by plain descent
 image_ends            images: what is measured on a trained GAN
 image_epochs          Durall et al. 2021: NSGAN and NuGAN with a DCGAN, epoch by epoch
 image_epochs_course   the same: what is read off a training
@@ -81,6 +82,7 @@ ORDER = (
     "image_epochs",
     "judges",
     "images",
+    "image_edges",
     "narrow_nets",
     "imbalance",
     "bad_starts",

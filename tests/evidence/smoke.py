@@ -31,6 +31,7 @@ SMALL = {
     "ring": {"iterations": 4, "every": 2},
     "lost_modes": {"iterations": 16, "shortest": 8, "every": 2, "keep": 4, "searched": 2},
     "edges": {"iterations": 4, "points": 20, "every": 2},
+    "image_edges": {"images": 16, "iterations": 4, "every": 2},
     "cures": {"choosing": 2, "iterations": 4, "every": 2},
     "flatness": {"iterations": 20, "every": 10},
     "densities": {"iterations": 4, "points": 30, "probes": 1, "steps": 10},
@@ -79,6 +80,7 @@ ALIKE = {
     "nudged_images": "kmnist|fashion|emnist",
     "images": "cifar10",
     "bad_starts": "inception",
+    "image_edges": "rate 0.003|rate 0.01",
     "narrow_nets": "inception|[12] rs|cnn/[12] js$|resnet/1|resnet/2 js|stl10.* js|"
     "stl10.* (without|bottle)|lsun.* js|tower",
     "lenses": "rs |wgan-gp|js extra",
