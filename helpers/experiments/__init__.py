@@ -27,11 +27,11 @@ images                Berard et al. 2020: image GANs as games
 imbalance             Sun et al. 2020: two digits, one of them rare
 judges                Berard et al. 2020: LeNets that score images
 lenses                nine GANs on the ring, each examined in the ways of all three papers
+lost_modes            a ring of eight Gaussians: what is where training has lost modes
 mixture               Berard et al. 2020: the mixture of Gaussians
 mixture_ends          the mixture: what is measured on a trained member
 mixture_quantities    the mixture: what claims are judged by
 mixture_training      the mixture: how a block is trained
-lost_modes            a ring of eight Gaussians: what is where training has lost modes
 narrow_nets           Sun et al. 2020: narrow nets on images, paired and separable losses
 narrow_quantities     narrow nets: what claims are judged by
 narrow_setting        narrow nets: what they are trained with
