@@ -107,7 +107,8 @@ ARMS["edge at 20, extragradient"] = ARMS[FIRST] | {
 ARMS["edge at 20, optimistic"] = ARMS[FIRST] | {"method": "optimistic", "rates": (1 / 300, 1 / 30)}
 ARMS["equal rates, 0.1"] = ARMS[FIRST] | {"rates": (0.1, 0.1)}
 # D's five leading directions are left out of its gradient: what is not descended cannot oscillate.
-NUDGED = {"nudged d, 0.1": 0.1, "nudged d, 0.3": 0.3}
+# At the smallest rate the edge is too far away to hold D, nudged or not.
+NUDGED = {f"nudged d, {rate:g}": rate for rate in (0.03, 0.1, 0.3)}
 for _name, _rate in NUDGED.items():
     _plain = ARMS[f"mixture, simultaneous, {_rate:g}"]
     ARMS[_name] = _plain | {"nudging": Nudging(players="D")}
@@ -202,7 +203,7 @@ def members_of(trained: TrainedEdges) -> DataFrame:
 
     diverged: the iteration in which it did, or 0.
     d, g, game, radius, turning, value_d: medians over the last quarter of the records of what
-        `course_of` says; NaN for members that diverged.
+        `course_of` says; NaN for members that diverged, and where one of those records is NaN.
     low_d, high_d: the lowest and the largest d among those.
     reached: the first recorded iteration in which d is at least 0.95; NaN if it never is.
     highest: the largest d in the whole training.
@@ -282,7 +283,10 @@ def _numbers(trained: TrainedEdges) -> dict[str, NDArray[np.float64]]:
 
 
 def _late(arm: str, column: str) -> Quantity:
-    """The members' numbers of an arm; those that diverged have none."""
+    """The members' numbers of an arm.
+
+    Those that diverged have none, and none those of which a late eigenvalue has no edge.
+    """
     return lambda rows: rows[arm][column].dropna().tolist()
 
 
@@ -306,6 +310,12 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
             log_ratio(rows, AT_20["optimistic"], _PLAIN, "value_d").dropna().tolist()
         ),
     },
-    "R27": {f"d_ratio_at_0{10 * rate:g}": _late(arm, "d") for arm, rate in NUDGED.items()},
+    "R27": {
+        "d_ratio_at_01": _late("nudged d, 0.1", "d"),
+        "d_ratio_at_03": _late("nudged d, 0.3", "d"),
+        "far_log_sharpness": lambda rows: (
+            log_ratio(rows, "nudged d, 0.03", _PLAIN, "value_d").dropna().tolist()
+        ),
+    },
     "R28": {name: _late(arm, "game") for arm, name in ADAM.items()},
 }

@@ -2,12 +2,12 @@
 
 `helpers.experiments.stays` asks it of two clusters; here the GANs are trained on a ring of eight
 Gaussians, with Adam. A *stay* is a time of 500 iterations or more in which the same modes are
-covered, some but not all. A mode is *lost* in the longest time of 500 iterations or more in which
-it is not covered.
+covered, some but not all. A mode is *missing* while it is not covered, if it was before, for 500
+iterations or more.
 
-In batches, as in the other experiments on the ring, and with kinks in their activations, nets are
-never at rest. So there are also small and smooth ones that are trained on all their points at once:
-where these are at rest is a question to their game alone.
+Batches keep the nets of the other experiments on the ring moving, and at the kinks of their
+activations the field jumps, so that a search for rest says little. So there are also small and
+smooth nets, trained on all their points at once.
 """
 
 from __future__ import annotations
@@ -34,10 +34,13 @@ from helpers.experiments.protocol import How, Measured, Quantity, Reading, Rows,
 from helpers.experiments.ring_training import MODES, RADIUS, ring_nets
 from helpers.experiments.stay_places import Numbers, looked_at, places
 from helpers.experiments.stay_points import LEAST, Member
+from helpers.games.game import PLAYERS
 from helpers.games.networks import network_game
 from helpers.losses.table import find_loss
 from helpers.models import Players, mlp
 from helpers.models.stacked import Stacked
+from helpers.operators import hessian
+from helpers.spectra import top_eigenpairs
 from helpers.training import Members, Turns, train_ensemble
 
 VERSION = 1
@@ -138,15 +141,27 @@ class Trained:
         found: NDArray[np.bool_] = self.shares >= LEAST / MODES
         return found
 
-    def member(self, number: int) -> Member:
-        """The game of one member, in double precision, on its first 256 points and latents."""
+    def loosely(self) -> NDArray[np.bool_]:
+        """(t, S, 8) as `covered`, but a mode is there until it has half of what it came with."""
+        held = self.covered()
+        for t in range(1, len(held)):
+            held[t] |= held[t - 1] & (self.shares[t] >= LEAST / MODES / 2)
+        return held
+
+    def member(self, number: int, mode: int | None = None) -> Member:
+        """The game of one member, in double precision, on its first 256 points and latents.
+
+        What it covers is asked of all modes, or of one.
+        """
         G, D = (net.double() for net in nets_of(self.setting, 0))
         z, x = (
             data[number, :_OF_GAME].double().cpu()
             for data in (self.samples.latents, self.samples.reals)
         )
         game = network_game(G, D, z, x, loss=self.setting.loss)
-        return Member(game, G, z, self.samples.centres.double().cpu(), RADIUS)
+        centres = self.samples.centres.double().cpu()
+        share = LEAST / MODES
+        return Member(game, G, z, centres if mode is None else centres[[mode]], RADIUS, share)
 
 
 def nets_of(setting: Setting, seed: int) -> Players:
@@ -238,7 +253,9 @@ def measure(
     at = places_of(trained, size.shortest)
     look = partial(_numbers_at, trained, size.searched)
     points = looked_at(at, look, about, (*_CURVED, *_REST), **how)
-    return {"members": members_of(trained, points, size), "points": points}
+    members = members_of(trained, points, size)
+    members = members.merge(beside(trained, at), on="member", how="left")
+    return {"members": members, "points": points}
 
 
 def places_of(trained: Trained, shortest: int) -> DataFrame:
@@ -252,20 +269,53 @@ def places_of(trained: Trained, shortest: int) -> DataFrame:
     gone = gone[(gone["start"] > 0) & ~gone["member"].isin(list(trained.diverged))]
     gone = gone.sort_values("length", kind="stable")
     covered = trained.coverage()
+    gone = gone.groupby("member").tail(1).sort_values("member")
     at = places(
-        gone.groupby("member").tail(1).sort_values("member"),
+        gone,
         stable=covered.stable,
         is_full=covered.at_end == MODES,
         weights=trained.weights,
         end=int(trained.iterations[-1]),
     )
     at = at[at["place"] != "between"].replace({"place": {"stay": "lost"}})
-    return at.reset_index(drop=True)
+    return at.merge(gone[["member", "mode"]], on="member")
+
+
+def beside(trained: Trained, at: DataFrame) -> DataFrame:
+    """The sharpness of another seed that covers all modes when a member has lost one.
+
+    It is the next member, in turn, that does so at the record nearest to the time at which the
+    member's loss is looked at.
+
+    Args:
+        trained: the members.
+        at: their places, as `places_of` gives them.
+
+    Returns:
+        A row per member that has lost a mode: "beside", the other one, NaN if there is none; and
+        "beside_top_g" and "beside_top_d", its largest own curvatures there.
+    """
+    full, count = trained.coverage().covered == MODES, len(trained.samples.reals)
+    rows = []
+    for who, iteration in at.loc[at["place"] == "lost", ["member", "iteration"]].to_numpy():
+        record = int(np.abs(trained.iterations - iteration).argmin())
+        turn = [(who + step) % count for step in range(1, count)]
+        others = [each for each in turn if full[record, each] and each not in trained.diverged]
+        row: dict[str, float] = {"member": who, "beside": others[0] if others else np.nan}
+        for player in PLAYERS:
+            row[f"beside_top_{player.lower()}"] = np.nan
+            if others:
+                game = trained.member(others[0]).game
+                point = trained.weights[iteration][others[0]].double().cpu()
+                found = top_eigenpairs(hessian(game, player, point), 1)
+                row[f"beside_top_{player.lower()}"] = float(found.values[0])
+        rows.append(row)
+    return DataFrame(rows, columns=["member", "beside", "beside_top_g", "beside_top_d"])
 
 
 def _numbers_at(trained: Trained, most: int, who: int, own: DataFrame) -> list[Numbers]:
     """The numbers of a member's places, in their order."""
-    member, found = trained.member(who), []
+    member, found = trained.member(who, int(own["mode"].iloc[0])), []
     for place, iteration, radius in zip(
         *(own["place"], own["iteration"], own["radius"]), strict=True
     ):
@@ -290,8 +340,10 @@ def members_of(trained: Trained, points: DataFrame, size: Size) -> DataFrame:
 
     diverged: the iteration in which it did, or 0. first, settled: when all modes were covered, and
     from when on for good; the length of the run for never. covered: modes at the end.
-    stays: how many there are; longest: iterations of the longest time with the same modes covered,
-    some but not all.
+    partly: iterations in which some modes are covered and not all. stays: how many there are;
+    longest: iterations of the longest time with the same modes covered, some but not all.
+    loose_stays, loose_longest: the same, where a mode counts as covered until it has half of the
+    samples with which it came, so that one at the threshold ends no stay.
     hops: how many modes become covered, or cease to be, in a hundred iterations, while some are
     covered and not all.
     The other columns are those of "points", with the place before their names; NaN where there is
@@ -302,15 +354,21 @@ def members_of(trained: Trained, points: DataFrame, size: Size) -> DataFrame:
     some = (count > 0) & (count < MODES)
     hops = ((there[1:] != there[:-1]).sum(axis=2) * some).sum(axis=0)
     time = size.every * some.sum(axis=0)  # iterations
-    same = steady(trained.shares, trained.iterations, shortest=1, least=LEAST)
+    kinds = {"": there, "loose_": trained.loosely()}
+    same = {
+        name: steady(held.astype(float), trained.iterations, shortest=1)
+        for name, held in kinds.items()
+    }
     rows = []
     for member in range(there.shape[1]):
-        lengths = same.loc[same["member"] == member, "length"]
         row: dict[str, Any] = {"member": member, "diverged": trained.diverged.get(member, 0)}
         row |= {"first": int(covered.first[member]), "settled": int(covered.stable[member])}
         row |= {"covered": int(covered.at_end[member])}
-        row |= {"stays": int((lengths >= size.shortest).sum())}
-        row |= {"longest": int(lengths.max()) if len(lengths) else 0}
+        row |= {"partly": int(time[member])}
+        for name, runs in same.items():
+            lengths = runs.loc[runs["member"] == member, "length"]
+            row[f"{name}stays"] = int((lengths >= size.shortest).sum())
+            row[f"{name}longest"] = int(lengths.max()) if len(lengths) else 0
         row |= {"hops": 100 * hops[member] / time[member] if time[member] else np.nan}
         for place, columns in _OF_PLACES.items():
             own = points[(points["member"] == member) & (points["place"] == place)]
@@ -319,12 +377,21 @@ def members_of(trained: Trained, points: DataFrame, size: Size) -> DataFrame:
     return DataFrame(rows)
 
 
-def _flatter(rows: Rows, player: str) -> list[float]:
-    """log10 of a player's largest own curvature where a mode is lost over that at full coverage."""
-    both = rows["js"][[f"lost_top_{player}", f"full_top_{player}"]].dropna()
+def _stays(rows: Rows) -> list[int]:
+    """The stays of members that cover some modes and not all for long enough to have one."""
+    own = rows["js"]
+    own = own[own["partly"] >= SIZES["full"].shortest]
+    if not len(own):
+        raise KeyError("a member of js that covers some modes for long, and not all")
+    return own["loose_stays"].tolist()
+
+
+def _flatter(rows: Rows, player: str, than: str) -> list[float]:
+    """log10 of a player's largest own curvature where a mode is lost over that elsewhere."""
+    both = rows["js"][[f"lost_top_{player}", f"{than}_top_{player}"]].dropna()
     if not len(both):
-        raise KeyError("a member of js that loses a mode for long, and covers all in the end")
-    return np.log10(both[f"lost_top_{player}"] / both[f"full_top_{player}"]).tolist()
+        raise KeyError(f"a member of js that loses a mode for long, and one to compare it ({than})")
+    return np.log10(both[f"lost_top_{player}"] / both[f"{than}_top_{player}"]).tolist()
 
 
 def _at_rest(rows: Rows) -> list[float]:
@@ -336,10 +403,12 @@ def _at_rest(rows: Rows) -> list[float]:
 
 
 QUANTITIES: dict[str, dict[str, Quantity]] = {
-    "R24": {"js_stays": lambda rows: rows["js"]["stays"].tolist()},
+    "R24": {"js_stays": _stays},
     "R25": {"js_at_rest": _at_rest},
     "R26": {
-        "d_log_sharpness": lambda rows: _flatter(rows, "d"),
-        "g_log_sharpness": lambda rows: _flatter(rows, "g"),
+        "d_log_sharpness": lambda rows: _flatter(rows, "d", "full"),
+        "g_log_sharpness": lambda rows: _flatter(rows, "g", "full"),
+        "d_at_the_same_time": lambda rows: _flatter(rows, "d", "beside"),
+        "g_at_the_same_time": lambda rows: _flatter(rows, "g", "beside"),
     },
 }

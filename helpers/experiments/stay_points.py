@@ -41,6 +41,7 @@ class Member:
     latents: Tensor  # (n, d)
     centres: Tensor = CENTRES  # (k, d) of the modes
     radius: float = RADIUS  # a point this near to a centre is at that mode
+    share: float = LEAST / 2  # of the points: then a mode is covered
 
     def covers(self, point: Tensor) -> tuple[bool, ...]:
         """Whether each mode is covered by what G makes at a point (p + q,)."""
@@ -48,7 +49,7 @@ class Member:
         with torch.no_grad():
             made = self.generator(self.latents)[None]
             shares = shares_near(made, self.centres, self.radius)[0]
-        return tuple((shares >= LEAST / len(self.centres)).tolist())
+        return tuple((shares >= self.share).tolist())
 
 
 def member_of(setting: Setting, samples: Samples, member: int) -> Member:

@@ -157,8 +157,8 @@ def test_interrupted_and_resumed(tmp_path, method):
 
 
 def test_arms():
-    """Five rates over one and a half decades by five methods on both data sets, and eight more."""
-    assert len(edges.ARMS) == 58
+    """Five rates over one and a half decades by five methods on both data sets, and nine more."""
+    assert len(edges.ARMS) == 59
     assert max(edges.RATES) / min(edges.RATES) == pytest.approx(30)
     first = replace(edges.READINGS["as released"].setting, **edges.ARMS[edges.FIRST])
     assert first == Setting("js-saturating", rates=(0.01, 0.1))
@@ -190,6 +190,7 @@ def test_quantities_by_hand():
         "nsgan, equal rates, 0.1": rows(d=[1.04, 0.97], game=[0.99, 1.05]),
         "mixture, simultaneous, 0.01": rows(highest=[0.2, 0.3]),
         "mixture, simultaneous, 0.03": rows(value_d=[40.0, 20.0]),
+        "nudged d, 0.03": rows(value_d=[80.0, 20.0]),
         "nudged d, 0.1": rows(d=[3.0, nan]),
         "nudged d, 0.3": rows(d=[9.0, 8.0]),
         "mixture, adam, 0.002": rows(game=[1.0, 1.1]),
@@ -218,7 +219,11 @@ def test_quantities_by_hand():
             "optimistic_ratio": [0.6, 0.5],
             "optimistic_log_sharpness": pytest.approx([-np.log(2)]),
         },
-        "R27": {"d_ratio_at_01": [3.0], "d_ratio_at_03": [9.0, 8.0]},
+        "R27": {
+            "d_ratio_at_01": [3.0],
+            "d_ratio_at_03": [9.0, 8.0],
+            "far_log_sharpness": pytest.approx([np.log(2), 0]),
+        },
         "R28": {
             "mixture_2e_3": [1.0, 1.1],
             "mixture_3e_3": [1.2],

@@ -70,11 +70,40 @@ def test_members_by_hand():
     size = replace(SIZE, every=10, shortest=50)
     table = lost_modes.members_of(found, places, size)
     assert table["stays"].tolist() == [2, 0, 0] and table["longest"].tolist() == [50, 0, 0]
+    assert table["loose_stays"].tolist() == [2, 0, 0] and table["partly"].tolist() == [120, 0, 0]
     assert table["first"].tolist() == [130, 180, 10] and table["covered"].tolist() == [8, 0, 8]
     assert table["settled"].tolist() == [130, 180, 10]
     # One mode comes, one comes as one goes, and six come, in 12 times of ten iterations.
     assert table["hops"].tolist() == pytest.approx([100 * 9 / 120, np.nan, np.nan], nan_ok=True)
     assert table[["lost_norm", "full_top_d"]].isna().all(axis=None)
+
+
+def test_a_mode_at_the_threshold_ends_no_loose_stay():
+    """It is there until it has half of the samples that it came with."""
+    found = trained([(0, 1)] * 18)
+    found.shares[5:7, 0, 1] = 0.1 / 8 * np.array([0.9, 0.6])  # below what covers, above half of it
+    found.shares[12, 0, 1] = 0.1 / 8 * 0.4
+    row = lost_modes.members_of(found, lost_modes.places_of(found, 200), replace(SIZE, every=10))
+    assert row["longest"][0] == 50 and row["loose_longest"][0] == 120
+
+
+def test_another_seed_at_the_same_time():
+    """The next one that covers all modes then; none that has diverged, and none at all."""
+    lost = [ALL] * 2 + [(0,)] * 8 + [ALL] * 8
+    full = [ALL] * 18
+    weights = [torch.cat([parameters_to_vector(net.parameters()).detach() for net in
+                          lost_modes.nets_of(TINY, seed)]) for seed in range(4)]  # fmt: skip
+    found = trained(lost, [(0,)] * 18, full, full, diverged={2: 30})
+    found = replace(found, weights={k: torch.stack(weights) for k in found.weights})
+    at = lost_modes.places_of(found, 50)
+    table = lost_modes.beside(found, at)
+    assert table[["member", "beside"]].values.tolist() == [[0, 3]]
+    curved, _ = stay_points.curvature(found.member(3), weights[3].double())
+    for player in "gd":
+        assert table[f"beside_top_{player}"][0] == pytest.approx(curved[f"top_{player}"], rel=1e-3)
+    alone = trained(lost)
+    nobody = lost_modes.beside(alone, lost_modes.places_of(alone, 50))
+    assert nobody[["beside", "beside_top_g", "beside_top_d"]].isna().all(axis=None)
 
 
 @pytest.fixture(scope="module")
@@ -172,7 +201,10 @@ def test_quantities_by_hand():
     """Members without a lost mode, or without full coverage, count in no ratio."""
     js = pd.DataFrame(
         {
-            "stays": [0, 1, 0],
+            "loose_stays": [0, 1, 0],
+            "partly": [500, 900, 490],
+            "beside_top_d": [0.1, np.nan, 1.0],
+            "beside_top_g": [1.0, 10.0, 1.0],
             "lost_top_d": [1.0, 10.0, np.nan],
             "full_top_d": [10.0, np.nan, 1.0],
             "lost_top_g": [1.0, 1.0, np.nan],
@@ -182,13 +214,18 @@ def test_quantities_by_hand():
     small = pd.DataFrame({"lost_found": [0.0, 1.0, np.nan]})
     rows = {"js": js, "js, small": small}
     of = lost_modes.QUANTITIES
-    assert of["R24"]["js_stays"](rows) == [0, 1, 0]
+    assert of["R24"]["js_stays"](rows) == [0, 1]  # the third had no time for a stay
     assert of["R25"]["js_at_rest"](rows) == [0, 1]
     assert of["R26"]["d_log_sharpness"](rows) == pytest.approx([-1])
     assert of["R26"]["g_log_sharpness"](rows) == pytest.approx([2])
-    none = {"js": js.assign(full_top_d=np.nan), "js, small": small.assign(lost_found=np.nan)}
-    for claim, name in (("R25", "js_at_rest"), ("R26", "d_log_sharpness")):
-        with pytest.raises(KeyError, match="loses a mode"):
+    assert of["R26"]["d_at_the_same_time"](rows) == pytest.approx([1])
+    assert of["R26"]["g_at_the_same_time"](rows) == pytest.approx([0, -1])
+    none = {
+        "js": js.assign(full_top_d=np.nan, partly=0),
+        "js, small": small.assign(lost_found=np.nan),
+    }
+    for claim, name in (("R24", "js_stays"), ("R25", "js_at_rest"), ("R26", "d_log_sharpness")):
+        with pytest.raises(KeyError, match="a member of js"):
             of[claim][name](none)
 
 
