@@ -203,7 +203,8 @@ def members_of(trained: TrainedEdges) -> DataFrame:
 
     diverged: the iteration in which it did, or 0.
     d, g, game, radius, turning, value_d: medians over the last quarter of the records of what
-        `course_of` says; NaN for members that diverged, and where one of those records is NaN.
+        `course_of` says; NaN for members that diverged before the last record that there is, and
+        where one of those records is NaN. If all members diverge, the records end there.
     low_d, high_d: the lowest and the largest d among those.
     reached: the first recorded iteration in which d is at least 0.95; NaN if it never is.
     highest: the largest d in the whole training.
