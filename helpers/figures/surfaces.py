@@ -263,9 +263,11 @@ _WALK = """    const [button, range, text] = box.nextElementSibling.children;
       const part = stacked ? [1 - low - size, 1 - low] : [low, low + size];
       layout["xaxis" + name].domain = stacked ? [0, 1] : part;
       layout["yaxis" + name].domain = stacked ? part : [0, 1];
+      if (!stacked && i) layout["yaxis" + name].title.text = "";  // it is that of the first
       return {
         text: title, xref: "paper", yref: "paper", showarrow: false, font: {size: 15},
-        x: stacked ? 0.5 : (part[0] + part[1]) / 2, y: stacked ? part[1] : 1, yanchor: "bottom",
+        x: stacked ? 0.5 : (part[0] + part[1]) / 2, xanchor: "center",
+        y: stacked ? part[1] : 1, yanchor: "bottom",
       };
     });
     function show() {
