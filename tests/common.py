@@ -1,9 +1,10 @@
-"""What several test files share: point sets to try, operators."""
+"""What several test files share: point sets to try, operators, a run that is stopped."""
 
 from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +17,11 @@ from scipy.sparse.linalg import LinearOperator
 from torch import Tensor
 from torch.nn.functional import softplus
 
+from helpers.experiments.protocol import Measured
 from helpers.games.game import Game
 from helpers.losses.scalars import PAIRING, SEPARABLE
 from helpers.operators import Matrix, Operator
+from helpers.training import Paused
 
 # On tensors as small as these a second thread gains nothing, and on a busy machine it is waited
 # for. `make numerics` wants two all the same.
@@ -88,3 +91,26 @@ def logistic(rng: np.random.Generator) -> tuple[Game, NDArray, NDArray]:
     omega = rng.normal(size=8)
     p = 1 / (1 + np.exp(-X @ omega[2:]))
     return game, omega, X.T @ ((p * (1 - p))[:, None] * X) / 40
+
+
+def paused_and_resumed(measure: Callable[..., Measured], folder: Path) -> tuple[Measured, int]:
+    """What a run gives that is stopped in its training and after a member, and how often it was.
+
+    Args:
+        measure: takes the run's folder and `until`.
+        folder: of the run; a member's numbers are kept in its "member-*/points.pt".
+    """
+    asked: list[bool] = []
+
+    def until() -> bool:
+        """In the seventh iteration, and as soon as a member has been looked at."""
+        looked = bool(list(folder.glob("member-*/points.pt")))
+        asked.append(looked)
+        return len(asked) == 7 or (looked and sum(asked) == 1)
+
+    pauses = 0
+    while True:
+        try:
+            return measure(folder=folder, until=until), pauses
+        except Paused:
+            pauses += 1

@@ -28,6 +28,7 @@ imbalance             Sun et al. 2020: two digits, one of them rare
 judges                Berard et al. 2020: LeNets that score images
 lenses                nine GANs on the ring, each examined in the ways of all three papers
 lost_modes            a ring of eight Gaussians: what is where training has lost modes
+lost_modes_training   the same: how a block is trained
 mixture               Berard et al. 2020: the mixture of Gaussians
 mixture_ends          the mixture: what is measured on a trained member
 mixture_quantities    the mixture: what claims are judged by

@@ -20,13 +20,18 @@ from helpers.experiments.ensembles import member_seed
 from helpers.experiments.parts import Context
 from helpers.experiments.protocol import How
 from helpers.experiments.ring_training import ring_nets
-from helpers.experiments.setting import TrainedMembers, TrainingSetting, optimizers_for
+from helpers.experiments.setting import (
+    TrainedMembers,
+    TrainingSetting,
+    directions_for,
+    optimizers_for,
+)
 from helpers.games.game import Game
 from helpers.games.networks import network_game
 from helpers.inputs import one_of, whole_number, whole_numbers
 from helpers.losses.table import find_loss
 from helpers.models import Players, mlp
-from helpers.training import Diverged, MemberDirections, Members, Turns, train_ensemble
+from helpers.training import Diverged, Members, Turns, train_ensemble
 
 MIXTURE, RING = "mixture", "ring"
 _SIGMAS = (1.0, 1.0)  # of the mixture's modes, as in the released script
@@ -118,14 +123,7 @@ def train_edges(
     members, seed = whole_number("members", members, 1), whole_number("seed", given.seed, 0, 2**40)
     samples, loss = _samples(setting.data, members, seed, points), find_loss(setting.loss)
     latents, reals = samples.latents.to(given.device), samples.reals.to(given.device)
-    left_out = {}
-    if setting.nudging is not None:
-        left_out = {
-            player: MemberDirections(
-                player, setting.nudging, latents, reals, [(loss, members)], seed=seed
-            )
-            for player in setting.nudging.players
-        }
+    left_out = directions_for(setting, latents, reals, seed=seed)
     of_g, of_d = (Kept(make) for make in optimizers_for(setting, left_out))
     in_turn = setting.method == "alternating"
     nets = [nets_of(setting.data, member_seed(seed, number)) for number in range(members)]

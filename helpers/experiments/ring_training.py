@@ -20,7 +20,12 @@ from helpers.datasets.synthetic import circle_of_gaussians
 from helpers.experiments.ensembles import member_seed
 from helpers.experiments.parts import Context
 from helpers.experiments.protocol import How
-from helpers.experiments.setting import TrainedMembers, TrainingSetting, optimizers_for
+from helpers.experiments.setting import (
+    TrainedMembers,
+    TrainingSetting,
+    directions_for,
+    optimizers_for,
+)
 from helpers.games.game import PLAYERS, Game
 from helpers.games.networks import network_game
 from helpers.inputs import whole_number, whole_numbers
@@ -121,9 +126,7 @@ def train_ring(
     }
     fixed |= {"groups": [(loss, members)], "penalty": setting.penalty, "seed": seed}
     recorded = {player: MemberDirections(player, Nudging(k=TOP), **fixed) for player in PLAYERS}
-    nudging, left_out = setting.nudging, {}
-    if nudging is not None:
-        left_out = {p: MemberDirections(p, nudging, **fixed) for p in nudging.players}
+    left_out = directions_for(setting, fixed["latents"], fixed["reals"], seed=seed)
     nets = [ring_nets(units, member_seed(seed, number)) for number in range(members)]
     try:
         run = train_ensemble(

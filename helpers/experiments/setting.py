@@ -16,7 +16,7 @@ from helpers.inputs import one_of
 from helpers.losses.penalty import GradientPenalty
 from helpers.losses.table import find_loss
 from helpers.training.nudged import Nudged
-from helpers.training.nudging import Nudging
+from helpers.training.nudging import MemberDirections, Nudging
 from helpers.training.optimizers import Extragradient, Optimistic
 from helpers.training.train import EnsembleResult
 
@@ -83,6 +83,31 @@ def optimizers_for(
         for player, rate in zip(PLAYERS, setting.rates, strict=True)
     )
     return of_g, of_d
+
+
+def directions_for(
+    setting: TrainingSetting, latents: Tensor, reals: Tensor, *, seed: int
+) -> dict[str, MemberDirections]:
+    """What finds the directions that are left out of the steps of S members, by nudged player.
+
+    Args:
+        setting: its loss, penalty and nudging; nobody is nudged without the last.
+        latents, reals: (S, n, ...) on which the directions are found.
+        seed: of the random vectors that searches start with.
+
+    >>> import torch
+    >>> directions_for(TrainingSetting(), torch.zeros(2, 3, 1), torch.zeros(2, 3, 1), seed=0)
+    {}
+    """
+    nudging = setting.nudging
+    if nudging is None:
+        return {}
+    groups = [(find_loss(setting.loss), len(reals))]
+    how: dict[str, Any] = {"penalty": setting.penalty, "seed": seed}
+    return {
+        player: MemberDirections(player, nudging, latents, reals, groups, **how)
+        for player in nudging.players
+    }
 
 
 def around(optimizer: Optimizer, method: str) -> Optimizer:

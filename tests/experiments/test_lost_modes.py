@@ -1,6 +1,7 @@
 """Where training on the ring has lost modes: the places, what is measured there, what is judged."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -9,10 +10,10 @@ import torch
 from torch.nn.utils import parameters_to_vector
 
 from helpers.datasets.synthetic import circle_of_gaussians
-from helpers.experiments import lost_modes, stay_points
-from helpers.experiments.lost_modes import Setting, Size, Trained
+from helpers.experiments import lost_modes, lost_modes_training, stay_points
+from helpers.experiments.lost_modes_training import Setting, Size, Trained
 from helpers.experiments.protocol import setting_of
-from helpers.training.recording import Paused
+from tests.common import paused_and_resumed
 
 TINY = Setting(units=4, smooth=True, points=64, batch=None, rate=0.02)
 SIZE = Size(members=2, iterations=80, shortest=6, every=2, keep=4, searched=2, lacks="most")
@@ -34,6 +35,12 @@ def trained(*members, diverged=None, setting=TINY):
         diverged or {},
         weights,
     )
+
+
+def untrained(seed):
+    """The weights of both nets before training, in a row."""
+    nets = lost_modes_training.nets_of(TINY, seed)
+    return torch.cat([parameters_to_vector(net.parameters()).detach() for net in nets])
 
 
 ALL = tuple(range(8))
@@ -91,8 +98,7 @@ def test_another_seed_at_the_same_time():
     """The next one that covers all modes then; none that has diverged, and none at all."""
     lost = [ALL] * 2 + [(0,)] * 8 + [ALL] * 8
     full = [ALL] * 18
-    weights = [torch.cat([parameters_to_vector(net.parameters()).detach() for net in
-                          lost_modes.nets_of(TINY, seed)]) for seed in range(4)]  # fmt: skip
+    weights = [untrained(seed) for seed in range(4)]
     found = trained(lost, [(0,)] * 18, full, full, diverged={2: 30})
     found = replace(found, weights={k: torch.stack(weights) for k in found.weights})
     at = lost_modes.places_of(found, 50)
@@ -134,7 +140,7 @@ def test_weights_and_game_are_those_of_the_training(run):
 def test_arms(arm):
     """The ring's own nets in batches, or small smooth ones on all points, which have no kinks."""
     setting = setting_of(lost_modes, "ours", arm)
-    G, D = lost_modes.nets_of(setting, 0)
+    G, D = lost_modes_training.nets_of(setting, 0)
     kinks = [net for part in (G, D) for net in part if "ReLU" in type(net).__name__]
     assert setting.loss == arm.split(",")[0]
     assert bool(kinks) != setting.smooth == arm.endswith("small")
@@ -145,8 +151,7 @@ def kept_points():
     """Numbers of a run in which both members lose a mode for a while."""
     modes = [ALL] * 2 + [(0,)] * 8 + [ALL] * 8
     found = trained(modes, modes)
-    nets = lost_modes.nets_of(TINY, 5)
-    point = torch.cat([parameters_to_vector(net.parameters()).detach() for net in nets])
+    point = untrained(5)
     weights = {k: torch.stack([point, 1.1 * point]) for k in found.weights}
     return replace(found, weights=weights)
 
@@ -166,20 +171,8 @@ def test_numbers_at_places():
 @pytest.mark.slow
 def test_interrupted_and_resumed(tmp_path):
     """Stopped in training and between members: the frames of a run that was not, to the bit."""
-    size, asked, pauses = replace(SIZE, iterations=300), [], 0
-
-    def until():
-        """In the seventh iteration, and as soon as a member has been looked at."""
-        looked = bool(list(tmp_path.glob("member-*/points.pt")))
-        asked.append(looked)
-        return len(asked) == 7 or (looked and sum(asked) == 1)
-
-    while True:
-        try:
-            found = lost_modes.measure(TINY, size, seed=0, folder=tmp_path, until=until)
-            break
-        except Paused:
-            pauses += 1
+    size = replace(SIZE, iterations=300)
+    found, pauses = paused_and_resumed(partial(lost_modes.measure, TINY, size, seed=0), tmp_path)
     whole = lost_modes.measure(TINY, size, seed=0)
     assert pauses == 2 and len(found["points"])
     for name, frame in whole.items():

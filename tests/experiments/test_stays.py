@@ -1,6 +1,7 @@
 """Where training stays with one cluster: the places, what is measured there, and what is judged."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from helpers.experiments.stay_points import Member, member_of
 from helpers.experiments.stays import Size
 from helpers.experiments.two_cluster_training import Setting, Trained, draw
 from helpers.games.game import Game
-from helpers.training.recording import Paused
+from tests.common import paused_and_resumed
 
 ONE, BOTH, NONE = [1.0, 0.0], [0.5, 0.5], [0.0, 0.0]
 
@@ -196,20 +197,8 @@ def test_what_counts_as_a_point_here():
 @pytest.mark.slow
 def test_interrupted_and_resumed(tmp_path):
     """Stopped in training and between members: the frames of a run that was not, to the bit."""
-    setting, much, asked, pauses = Setting("rs"), size(members=3), [], 0
-
-    def until():
-        """In the seventh iteration, and as soon as a member has been looked at."""
-        looked = bool(list(tmp_path.glob("member-*/points.pt")))
-        asked.append(looked)
-        return len(asked) == 7 or (looked and sum(asked) == 1)
-
-    while True:
-        try:
-            found = stays.measure(setting, much, seed=0, folder=tmp_path, until=until)
-            break
-        except Paused:
-            pauses += 1
+    setting, much = Setting("rs"), size(members=3)
+    found, pauses = paused_and_resumed(partial(stays.measure, setting, much, seed=0), tmp_path)
     assert pauses == 2 and len(found["points"])
     empty = set(found["points"].columns[found["points"].isna().all()])
     # No number of a place is lost; a point at rest need not be there.
