@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
+from types import FunctionType, MethodType
 from typing import Any
 
 import torch
@@ -262,9 +264,9 @@ def signature(net: nn.Module) -> tuple[Any, ...]:
             ),
             tuple((k, _setting(b)) for k, b in module._buffers.items()),
             tuple(
-                type(hook)
-                for kind in ("_forward_pre_hooks", "_forward_hooks", "_backward_hooks")
-                for hook in getattr(module, kind).values()
+                (kind, number in getattr(module, f"{kind}_with_kwargs", ()), _hook(hook))
+                for kind in _HOOKS
+                for number, hook in getattr(module, kind).items()
             ),
         )
         for name, module in net.named_modules(remove_duplicate=False)
@@ -272,6 +274,21 @@ def signature(net: nn.Module) -> tuple[Any, ...]:
 
 
 _PLUMBING = {name for name in vars(nn.Module()) if name != "training"}
+_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+
+
+def _hook(hook: Any) -> Any:
+    """What a hook does: a function is itself, and an object its type and settings.
+
+    The objects behind torch's older norms are copied with their network, functions are not.
+    """
+    if isinstance(hook, partial):
+        return partial, _hook(hook.func), _setting(hook.args), _setting(hook.keywords)
+    if isinstance(hook, MethodType):
+        return hook.__func__, _setting(hook.__self__)
+    if isinstance(hook, FunctionType) or not hasattr(hook, "__dict__"):
+        return _setting(hook)
+    return type(hook), _setting(vars(hook))
 
 
 def _setting(value: Any) -> Any:

@@ -5,6 +5,7 @@ The right ones are plain autograd's, of the networks as they are, and central di
 """
 
 import warnings
+from functools import partial
 
 import pytest
 import torch
@@ -16,7 +17,8 @@ from helpers.games.judging import Judging
 from helpers.games.networks import joint_point, network_game
 from helpers.losses.penalty import GradientPenalty
 from helpers.losses.table import LOSSES
-from helpers.models.functional import PassSettings
+from helpers.models.copying import copied
+from helpers.models.functional import PassSettings, signature
 from helpers.operators import hessian, jacobian
 
 STEP = 1e-6
@@ -558,3 +560,69 @@ def test_the_checks_are_made_once(monkeypatch):
     D[1] = nn.LeakyReLU(0.2)
     hessian(network_game(G, D, *data(4)), "D", joint_point(G, D))
     assert calls == ["plain_field", "_tried"] * 3
+
+
+def twice(module, inputs, output):
+    return 2 * output
+
+
+def squared(module, inputs, output):
+    return output.square()
+
+
+def watched(module, inward, outward):
+    return None
+
+
+class Scaled:
+    """A hook that is an object."""
+
+    def __init__(self, by):
+        self.by = by
+
+    def __call__(self, module, inputs, output):
+        return self.by * output
+
+    def method(self, module, inputs, output):
+        return self.by + output
+
+
+HOOKS = {
+    "a function": ("register_forward_hook", twice),
+    "another one": ("register_forward_hook", squared),
+    "an object": ("register_forward_hook", Scaled(2)),
+    "with another setting": ("register_forward_hook", Scaled(3)),
+    "its method": ("register_forward_hook", Scaled(2).method),
+    "in part": ("register_forward_hook", partial(torch.add, 1)),
+    "in another part": ("register_forward_hook", partial(torch.add, 2)),
+    "before": ("register_forward_pre_hook", twice),
+    "backward": ("register_full_backward_hook", watched),
+    "before backward": ("register_full_backward_pre_hook", watched),
+}
+
+
+def test_hooks_tell_networks_apart():
+    """What one hook does says nothing of another one, nor of the same one in another place."""
+    nets = {}
+    for name, (register, hook) in HOOKS.items():
+        nets[name] = small_discriminator()
+        getattr(nets[name][1], register)(hook)
+    signatures = {name: signature(copied(net)) for name, net in nets.items()}
+    assert len(set(signatures.values())) == len(HOOKS)
+    for name in ("a function", "an object", "in part", "backward"):
+        assert signature(copied(nets[name])) == signatures[name]
+    old = [nn.utils.spectral_norm(nn.Linear(4, 4)) for _ in range(2)]
+    assert signature(old[0]) == signature(old[1])
+
+
+def test_a_backward_hook_is_not_trusted_as_a_forward_one_was():
+    """The check of linearized products is made for each, in whatever order they come."""
+    for register, hook in (HOOKS["a function"], HOOKS["backward"], HOOKS["another one"]):
+        G, D = seeded(small_generator), seeded(small_discriminator)
+        getattr(D[1], register)(hook)
+        game, omega = network_game(G, D, *data(4)), joint_point(G, D)
+        if hook is watched:
+            with pytest.raises(ValueError, match="no right products"):
+                hessian(game, "D", omega, route="linearized")
+        else:
+            assert hessian(game, "D", omega, route="linearized").route == "linearized"
