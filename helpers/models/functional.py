@@ -291,20 +291,26 @@ def _hook(hook: Any) -> Any:
     return type(hook), _setting(vars(hook))
 
 
-def _setting(value: Any) -> Any:
-    """Something hashable that tells settings apart, whatever numbers the tensors hold."""
+def _setting(value: Any, around: tuple[Any, ...] = ()) -> Any:
+    """Something hashable that tells settings apart, whatever numbers the tensors hold.
+
+    An object that cannot be hashed, as a dataclass that may change, is told by what it holds;
+    `around` are those that hold this value. A network in a plain list is told from all others.
+    """
+    if any(value is each for each in around):
+        return "itself"
+    within = (*around, value)
     if isinstance(value, Tensor):
         return ("tensor", tuple(value.shape), value.dtype, value.device)
     if isinstance(value, dict):
-        return ("dict", *((_setting(k), _setting(v)) for k, v in value.items()))
+        return ("dict", *((_setting(k, within), _setting(v, within)) for k, v in value.items()))
     if isinstance(value, list | tuple | set | frozenset):
-        return (type(value), *(_setting(each) for each in value))
-    if isinstance(value, nn.Module):
-        return type(value)
+        return (type(value), *(_setting(each, within) for each in value))
     try:
         hash(value)
     except TypeError:
-        return type(value)
+        held = vars(value) if hasattr(value, "__dict__") else repr(value)
+        return (type(value), _setting(held, within))
     return value
 
 

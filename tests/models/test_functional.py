@@ -5,7 +5,9 @@ The right ones are plain autograd's, of the networks as they are, and central di
 """
 
 import warnings
+from dataclasses import dataclass, field
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -626,3 +628,40 @@ def test_a_backward_hook_is_not_trusted_as_a_forward_one_was():
                 hessian(game, "D", omega, route="linearized")
         else:
             assert hessian(game, "D", omega, route="linearized").route == "linearized"
+
+
+@dataclass
+class Options:
+    """What can be changed, and so cannot be hashed."""
+
+    noise: bool
+    own: "list[Options]" = field(default_factory=list)
+
+
+class Configured(nn.Module):
+    """D whose options say whether it draws."""
+
+    def __init__(self, options):
+        super().__init__()
+        self.options, self.first, self.last = options, nn.Linear(4, 6), nn.Linear(6, 1)
+
+    def forward(self, x):
+        hidden = torch.tanh(self.first(x))
+        return self.last(hidden + torch.randn_like(hidden) if self.options.noise else hidden)
+
+
+def test_options_tell_networks_apart():
+    """One that draws is refused, though the same class without drawing was taken before."""
+    G = seeded(small_generator)
+    network_game(G, seeded(lambda: Configured(Options(False))), *data(4))
+    with pytest.raises(ValueError, match="draws random numbers"):
+        network_game(G, seeded(lambda: Configured(Options(True))), *data(4))
+    around = Options(False)
+    around.own.append(around)
+    nets = [Configured(around), Configured(SimpleNamespace(noise=False)), Configured({"noise": 1})]
+    assert len({signature(copied(net)) for net in nets}) == 3
+    assert signature(copied(nets[0])) == signature(copied(nets[0]))
+    lists = [small_discriminator() for _ in range(2)]
+    for slope, net in zip((0.1, 0.2), lists, strict=True):
+        net.plain = [nn.LeakyReLU(slope)]
+    assert signature(lists[0]) != signature(lists[1])
