@@ -52,11 +52,6 @@ def _covering(rows: Rows, arm: str, column: str) -> float:
     return float((rows[arm][column] == 2).mean())
 
 
-def _gap(rows: Rows) -> list[float]:
-    long = sitting(rows["js"])
-    return (long["occupied"] - long["abandoned"]).tolist()
-
-
 def _gone(rows: Rows, column: str, equal: tuple[str, str]) -> list[float]:
     """RS's lead as released minus twice the one at equal rates: above 0 where most of it is gone.
 
@@ -199,7 +194,6 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
     "C18": {
         "d_on_occupied_cluster": lambda rows: sitting(rows["js"])["occupied"].tolist(),
         "d_on_abandoned_cluster": lambda rows: sitting(rows["js"])["abandoned"].tolist(),
-        "d_occupied_minus_abandoned": _gap,
     },
     "C19": {
         "rs_min_d_loss_share": lambda rows: _from_collapse(rows, "rs"),

@@ -33,7 +33,8 @@ def show_value(value: float | Sequence[float], rule: Mapping[str, Any]) -> str:
     Of six seeds or more it is the median with its 95% interval, by order statistics; of fewer, the
     median and the range. Where the rule asks for a share of the seeds, it is the share with
     its 95% interval (Clopper and Pearson's), and the median. An interval is printed to two digits
-    of its width, and so is its median.
+    of its width, and so is its median. "narrowly" is said where the rule holds, but not for all
+    values in the interval.
 
     >>> show_value([2.41, 2.45, 2.5, 2.6, 2.7, 2.9], {"rule": "at_least", "paper": 2})
     '2.55 (2.41 to 2.90, 6 seeds)'
@@ -41,6 +42,8 @@ def show_value(value: float | Sequence[float], rule: Mapping[str, Any]) -> str:
     '2 (from 1 to 4, 3 seeds)'
     >>> show_value([*range(1, 12)], {"rule": "at_most", "paper": 1})
     '6 (2 to 10, 11 seeds)'
+    >>> show_value([*range(1, 12)], {"rule": "at_most", "paper": 7})
+    '6 (2 to 10, 11 seeds; narrowly)'
     >>> each = {"rule": "at_most", "paper": 3}
     >>> show_value([*range(1, 12)], {"rule": "fraction", "paper": 1, "each": each})
     '27% of 11 seeds (6% to 61%), median 6'
@@ -48,19 +51,20 @@ def show_value(value: float | Sequence[float], rule: Mapping[str, Any]) -> str:
     if not isinstance(value, Sequence):
         return _short(value)
     count, middle = len(value), _short(median(value))
+    narrowly = "; narrowly" if rules.is_narrow(value, rule) else ""
     if rule["rule"] == "fraction":
         share = 100 * rules.share(value, rule["each"])
         low, high = (100 * end for end in rules.share_interval(value, rule))
         seeds = "1 seed" if count == 1 else f"{count} seeds"
-        return f"{share:.0f}% of {seeds} ({low:.0f}% to {high:.0f}%), median {middle}"
+        return f"{share:.0f}% of {seeds} ({low:.0f}% to {high:.0f}%{narrowly}), median {middle}"
     if count == 1:
         return f"{middle} (1 seed)"
     if count < rules.FEWEST:
         return "{} (from {} to {}, {} seeds)".format(
             *_as_wide(median(value), min(value), max(value)), count
         )
-    return "{} ({} to {}, {} seeds)".format(
-        *_as_wide(median(value), *rules.median_interval(value)), count
+    return "{} ({} to {}, {} seeds{})".format(
+        *_as_wide(median(value), *rules.median_interval(value)), count, narrowly
     )
 
 

@@ -131,6 +131,28 @@ def may_hold(seeds: Sequence[float], rule: Mapping[str, Any]) -> bool:
     return holds(low, rule) or holds(high, rule)
 
 
+def is_narrow(value: Value, rule: Mapping[str, Any]) -> bool:
+    """Whether a rule holds, but its 95% interval contains values for which it would not.
+
+    Of fewer than six seeds nothing is said. A share of which all seeds are part is not narrow.
+
+    Errors as `holds`.
+
+    >>> is_narrow([0.4, 0.8, 1.1, 1.2, 1.3, 4.5], {"rule": "at_least", "paper": 1})
+    True
+    >>> is_narrow([1.1, 1.2, 1.2, 1.3, 1.4, 4.5], {"rule": "at_least", "paper": 1})
+    False
+    >>> each = {"rule": "at_least", "paper": 1}
+    >>> is_narrow([0.4] + [1.2] * 20, {"rule": "fraction", "paper": 0.9, "each": each})
+    True
+    """
+    if not isinstance(value, Sequence) or len(value) < FEWEST or not holds(value, rule):
+        return False
+    if rule["rule"] == "fraction":
+        return share(value, rule["each"]) < 1 and share_interval(value, rule)[0] < rule["paper"]
+    return not all(holds(end, rule) for end in median_interval(value))
+
+
 def share(seeds: Sequence[float], each: Mapping[str, Any]) -> float:
     """The share of seeds in which a rule holds.
 

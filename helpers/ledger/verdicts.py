@@ -84,8 +84,9 @@ def judge(
     A claim is refuted if one of its quantities is, and open while one of them is open or, where
     experiments decide it, missing. A run smaller than the claim's `lowest` leaves it open, unless
     a quantity whose own `lowest` is "quick" refutes it. A quantity of seeds needs at least three
-    of them to hold. To fail it needs at least six, whose 95% interval contains nothing that was
-    asked; otherwise it is open. A claim about what happens under a condition is open where the
+    of them to hold; where six or more hold narrowly (`rules.is_narrow`), that is a caveat. To fail
+    it needs at least six, whose 95% interval contains nothing that was asked; otherwise it is open.
+    A claim about what happens under a condition is open where the
     condition is not met: the quantity that shows this has a "premise", which says what runs are
     lacking.
 
@@ -162,8 +163,11 @@ def _verdict(value: rules.Value, quantity: Mapping[str, Any]) -> str:
     missed = quantity.get("if_fails", rules.NOT_REPRODUCED)
     if not isinstance(value, Sequence):
         return met if holds else missed
+    if holds and len(value) < _HOLDING:
+        return rules.OPEN
     if holds:
-        return met if len(value) >= _HOLDING else rules.OPEN
+        narrow = met == rules.REPRODUCED and rules.is_narrow(value, quantity)
+        return rules.CAVEAT if narrow else met
     if missed not in rules.REFUTING:
         return missed
     # With fewer seeds there is no interval that could exclude what was asked.
