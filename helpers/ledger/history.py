@@ -37,13 +37,22 @@ def rule_hash(claim: Mapping[str, Any]) -> str:
 def changes(claim: Mapping[str, Any]) -> list[str]:
     """What was changed in a claim's rule since it was written, one sentence per change.
 
+    That it was written after a run had been seen is the first one.
+
     >>> from helpers.ledger import find
     >>> changes(find("C14"))
     []
     >>> changes(find("A02"))
     ['Rule changed on 2026-11-27, after a run had been seen: ...']
+    >>> changes(find("B37"))
+    ['Rule written on 2026-11-28, after a run had been seen: the paper says it and ...']
     """
-    return [
+    late = [
+        f"Rule written on {first['date']}, after a run had been seen: {first['why']}."
+        for first in claim.get("history", [])[:1]
+        if first["seen"]
+    ]
+    return late + [
         f"Rule changed on {change['date']}, {'after' if change['seen'] else 'before'} a run had "
         f"been seen: {change['what']}, because {change['why']}."
         for change in claim.get("history", [])[1:]
