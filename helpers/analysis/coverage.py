@@ -2,6 +2,9 @@
 
 Sun et al. 2020, Section 3, reason about two points. Here a cluster, or a mode, is treated as one
 place, and a state of training is known only by how many points are at each place.
+
+A share counts as at a threshold if it falls short of it by no more than rounding in the dtype in
+which shares are given: one point of a hundred is 0.01, in single precision too.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from torch.nn.functional import one_hot
 from helpers.inputs import real_array, real_number, shown, whole_number
 from helpers.losses.scalars import PAIRING, SEPARABLE, ScalarFunction, check_loss
 from helpers.outer.exact import xi
+
+_ROUNDING = 4  # units by which a sum of a few shares may fall short of a threshold
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,8 +153,8 @@ def coverage(shares: ArrayLike, iterations: ArrayLike, *, least: float = 0.1) ->
     >>> when.first, when.stable, when.collapsed, when.longest
     (array([2]), array([4]), array([2]), array([1]))
     """
-    shares, when = _records(shares, iterations)
-    covered = _is_covered(shares, least).sum(axis=2)
+    shares, when, slack = _records(shares, iterations)
+    covered = _is_covered(shares, least, slack).sum(axis=2)
     full, single = covered == shares.shape[2], covered == 1
     first, stable = arrivals(full, when, int(when[-1]))
     collapsed = (np.diff(when, prepend=0)[:, None] * single).sum(axis=0)
@@ -190,8 +195,9 @@ def longest_stays(shares: ArrayLike, iterations: ArrayLike) -> Stays:
     >>> stays.length, stays.start, stays.end, stays.mode
     (array([20]), array([1]), array([3]), array([1]))
     """
-    shares, when = _records(shares, iterations)
-    return _longest_runs(np.where(shares.max(axis=2) >= 0.9, shares.argmax(axis=2), -1), when)
+    shares, when, slack = _records(shares, iterations)
+    stays = _reaches(shares.max(axis=2), 0.9, slack)
+    return _longest_runs(np.where(stays, shares.argmax(axis=2), -1), when)
 
 
 def collapses(
@@ -216,8 +222,8 @@ def collapses(
        member  start  end  length   last
     0       0      0   20      20  False
     """
-    shares, when = _records(shares, iterations)
-    single = _is_covered(shares, least).sum(axis=2) == 1
+    shares, when, slack = _records(shares, iterations)
+    single = _is_covered(shares, least, slack).sum(axis=2) == 1
     return _unbroken(np.where(single, 0, -1), when, shortest)
 
 
@@ -243,8 +249,8 @@ def steady(
     0       0      0   20      20  False
     1       0     20   30      10  False
     """
-    shares, when = _records(shares, iterations)
-    covered = _is_covered(shares, least)
+    shares, when, slack = _records(shares, iterations)
+    covered = _is_covered(shares, least, slack)
     _, which = np.unique(covered.reshape(-1, shares.shape[2]), axis=0, return_inverse=True)
     some = covered.any(axis=2) & ~covered.all(axis=2)
     return _unbroken(np.where(some, which.reshape(some.shape), -1), when, shortest)
@@ -269,8 +275,8 @@ def absences(
     0       0      0   10      10  False     1
     1       0     10   30      20   True     0
     """
-    shares, when = _records(shares, iterations)
-    gone = np.where(_is_covered(shares, least), -1, 0)
+    shares, when, slack = _records(shares, iterations)
+    gone = np.where(_is_covered(shares, least, slack), -1, 0)
     parts = [
         _unbroken(gone[..., mode], when, shortest).assign(mode=mode)
         for mode in range(shares.shape[2])
@@ -294,11 +300,15 @@ def _unbroken(states: NDArray[np.int64], when: NDArray[np.int64], shortest: int)
     return found[found["length"] >= shortest].reset_index(drop=True)
 
 
-def _is_covered(shares: NDArray[np.float64], least: float) -> NDArray[np.bool_]:
+def _is_covered(shares: NDArray[np.float64], least: float, slack: float) -> NDArray[np.bool_]:
     """(t, S, k) whether each mode has its share of the points."""
     if not 0 < real_number("least", least) <= 1:
         raise ValueError(f"least is above 0 and at most 1, got {least}")
-    found: NDArray[np.bool_] = shares >= float(least) / shares.shape[2]
+    return _reaches(shares, float(least) / shares.shape[2], slack)
+
+
+def _reaches(shares: NDArray[np.float64], threshold: float, slack: float) -> NDArray[np.bool_]:
+    found: NDArray[np.bool_] = shares >= threshold * (1 - slack)
     return found
 
 
@@ -322,7 +332,9 @@ def _longest_runs(modes: NDArray[np.int64], when: NDArray[np.int64]) -> Stays:
 
 def _records(
     shares: ArrayLike, iterations: ArrayLike
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+) -> tuple[NDArray[np.float64], NDArray[np.int64], float]:
+    """Shares and iterations, checked, and the part of a threshold that rounding may take away."""
+    given = shares
     # The shares of a diverged member are NaN: it covers no mode.
     shares, when = real_array("shares", shares, finite=False), real_array("iterations", iterations)
     if shares.ndim != 3 or when.shape != shares.shape[:1] or 0 in shares.shape:
@@ -332,4 +344,12 @@ def _records(
         raise ValueError(
             f"iterations are whole numbers from 1 on, ascending, got {shown(iterations)}"
         )
-    return shares, whole
+    return shares, whole, _ROUNDING * _unit(given)
+
+
+def _unit(shares: ArrayLike) -> float:
+    """The unit of rounding of shares as they were given; 0 of whole numbers."""
+    if isinstance(shares, Tensor):
+        return float(torch.finfo(shares.dtype).eps) if shares.is_floating_point() else 0.0
+    dtype = np.asarray(shares).dtype
+    return float(np.finfo(dtype).eps) if dtype.kind == "f" else 0.0

@@ -125,9 +125,20 @@ class Trained:
         setting, pairs = self.setting, np.nan_to_num(self.pairs)
         return setting.d_weight * least_loss(pairs, real_shares(setting), setting.landscape)
 
+    def compared(self) -> NDArray[np.float64]:
+        """(t, S, 2) the shares as this VERSION compares them with thresholds: to the last digit.
+
+        They are sums of two shares in single precision. At exactly a threshold their rounding
+        decides: one point of 100 is never the hundredth that a "least" of 0.02 asks for, 5 fall
+        short of 0.05 if both clusters' reals are among their partners, and 90 fall short of 0.9.
+        """
+        # In double precision they get no slack for rounding, which would move recorded numbers. The
+        # next VERSION can pass `shares`.
+        return self.shares.astype(np.float64)
+
     def coverage(self, least: float = 0.1) -> Coverage:
-        """When both clusters were covered, as `helpers.analysis.coverage`."""
-        return coverage(self.shares, self.iterations, least=least)
+        """When both clusters were covered: `helpers.analysis.coverage` of what is `compared`."""
+        return coverage(self.compared(), self.iterations, least=least)
 
 
 def real_shares(setting: Setting) -> NDArray[np.float64]:

@@ -138,14 +138,18 @@ def measure(
 def members_of(trained: Trained) -> DataFrame:
     """A row per member; times are iterations, and the run's length stands for never.
 
+    At exactly a threshold rounding decides (`Trained.compared`), which is part of this VERSION.
+
     first, stable: when both clusters are covered for the first time, and for good. The threshold
-        is a tenth of the fair share; with "_point" a fiftieth, one point in a hundred, and with
-        "_half" a half.
+        is a tenth of the fair share, 5 points of 100, of which 5 suffice only if the reals paired
+        with them are all of one cluster: else 6 are needed. With "_point" it is a fiftieth, which
+        was to be one point; in effect it takes two. With "_half" it is a half, 25 points.
     collapsed, longest: iterations with exactly one cluster covered, and their longest run.
     covered, early: clusters covered at the end, and after iteration 1,000.
     min_loss: D's lowest loss. at_zero, at_four: share of the points at each cluster at the end.
-    stay: the longest stay of nine tenths of the points at one cluster; occupied, abandoned: D on
-        either cluster at the lowest loss of that stay.
+    stay: the longest stay of nine tenths of the points at one cluster; of 100 points it takes 91,
+        since 90 fall short however they are paired with 50 reals of each cluster.
+    occupied, abandoned: D on either cluster at the lowest loss of that stay.
     at_collapse, at_best: share of records in a state whose least loss is that of collapse, and of
         records in such a state with D at this loss.
     """
@@ -155,7 +159,7 @@ def members_of(trained: Trained) -> DataFrame:
     columns |= {name: getattr(covered, name) for name in ("first", "stable", "collapsed")}
     columns |= {"longest": covered.longest, "covered": covered.at_end}
     until = max(int((trained.iterations <= _EARLY).sum()), 1)
-    columns["early"] = coverage(trained.shares[:until], trained.iterations[:until]).at_end
+    columns["early"] = coverage(trained.compared()[:until], trained.iterations[:until]).at_end
     for label, least in (("point", 0.02), ("half", 0.5)):
         found = trained.coverage(least)
         columns |= {f"{n}_{label}": getattr(found, n) for n in ("first", "stable", "longest")}
@@ -165,7 +169,7 @@ def members_of(trained: Trained) -> DataFrame:
 
 
 def _longest_stay(trained: Trained) -> dict[str, Any]:
-    stays = longest_stays(trained.shares, trained.iterations)
+    stays = longest_stays(trained.compared(), trained.iterations)
     D = np.full((len(stays.length), 2), np.nan)
     for member in np.flatnonzero(stays.length):
         start, end, mode = stays.start[member], stays.end[member], stays.mode[member]

@@ -6,12 +6,14 @@ import torch
 from scipy.optimize import minimize
 
 from helpers.analysis.coverage import (
+    absences,
     collapses,
     coverage,
     least_loss,
     longest_stays,
     pair_shares,
     shares_near,
+    steady,
 )
 from helpers.datasets.synthetic import CENTRES, RADIUS
 from helpers.losses.scalars import PAIRING, SEPARABLE
@@ -182,3 +184,42 @@ def test_shapes_are_not_broadcast():
             coverage(np.full((2, 1, 2), 0.5), times)
     with pytest.raises(ValueError, match="radius is a finite number, above 0, got '1'"):
         shares_near(points, centres, "1")
+
+
+def of_points(counts, dtype):
+    """Shares (1, 1, k) with so many of 100 points at each mode, as `shares_near` gives them."""
+    centres = 4 * torch.arange(len(counts))[:, None].to(dtype)
+    at = torch.tensor([*counts, 100 - sum(counts)])
+    places = torch.cat([centres, torch.tensor([[-9.0]]).to(dtype)]).repeat_interleave(at, dim=0)
+    return shares_near(places[None], centres, RADIUS)[None]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32, torch.float64])
+def test_a_share_at_a_threshold_reaches_it(dtype):
+    """One point of 100 is a hundredth and 90 are nine tenths, in every precision."""
+    assert coverage(of_points([1, 99], dtype), [1], least=0.02).at_end.tolist() == [2]
+    assert longest_stays(of_points([90, 0], dtype), [1]).length.tolist() == [1]
+    assert not len(absences(of_points([1, 99], dtype), [1], shortest=1, least=0.02))
+    assert not len(collapses(of_points([2, 98], dtype), [1], shortest=1, least=0.04))
+    assert not len(steady(of_points([3, 97], dtype), [1], shortest=1, least=0.06))
+    assert coverage(of_points([1, 99], dtype), [1], least=0.04).at_end.tolist() == [1]
+    assert longest_stays(of_points([89, 0], dtype), [1]).length.tolist() == [0]
+
+
+@pytest.mark.parametrize("total, least, others", [(1, 0.02, 0), (5, 0.1, 4), (25, 0.5, 24)])
+def test_sums_of_shares_reach_a_threshold_however_they_are_split(total, least, others):
+    """As `pair_shares` splits them by their partners: at the threshold, and one point below it."""
+    for count, modes in ((total, 2), (others, 1)):
+        parts = np.arange(count + 1)
+        one = (np.stack([parts, count - parts]) / 100).astype(np.float32).sum(axis=0)
+        shares = np.stack([one, 1 - one], axis=1)[None]
+        assert set(coverage(shares, [1], least=least).at_end.tolist()) == {modes}
+
+
+def test_numbers_get_the_slack_of_their_own_precision():
+    """What is rounding in float32 is a difference in float64."""
+    almost = np.full((1, 1, 2), 0.9 - 3e-8)
+    assert longest_stays(almost, [1]).length.tolist() == [0]
+    assert longest_stays(almost.astype(np.float32), [1]).length.tolist() == [1]
+    tenths = np.array([[[0.1 + 0.1 + 0.1 + 0.6, 0.1]]])  # 0.8999999999999999
+    assert longest_stays(tenths, [1]).length.tolist() == [1]

@@ -65,6 +65,13 @@ def test_members_and_course_by_hand():
     assert course["iteration"].tolist() == [20, 40, 60, 80]
 
 
+def test_rounding_at_the_threshold_is_part_of_the_version():
+    """Exactly 10 points of 500 at each mode: what evidence was recorded with."""
+    near = np.full((1, 1, 5), 10 / 500, dtype=np.float32)
+    row = five_gaussians.members_of(Trained(Setting(), np.array([20]), near, {})).iloc[0]
+    assert (row["modes"], row["at_end"]) == (5, 0)
+
+
 def test_interrupted_and_resumed(tmp_path):
     """Stopped on its way: the frames of a run that was not, to the bit, batches included."""
     setting = Setting("rs", normalised=True)

@@ -164,6 +164,27 @@ def test_members_by_hand(monkeypatch):
     assert [row["occupied"], row["abandoned"]] == pytest.approx(1 / (1 + np.exp([1, -2])))
 
 
+@pytest.mark.parametrize(
+    "pairs, covered, at_point, stay",
+    [
+        ([[0, 50], [1, 49]], 1, 1, 1),  # one point at the first cluster
+        ([[1, 49], [1, 49]], 1, 2, 1),  # two
+        ([[2, 48], [3, 47]], 1, 2, 1),  # five, from reals of both clusters
+        ([[0, 50], [5, 45]], 2, 2, 1),  # and of one
+        ([[3, 47], [3, 47]], 2, 2, 1),  # six
+        ([[45, 0], [45, 0]], 1, 1, 0),  # ninety
+        ([[46, 0], [45, 0]], 1, 1, 1),  # ninety-one
+    ],
+)
+def test_rounding_at_a_threshold_is_part_of_the_version(pairs, covered, at_point, stay):
+    """What evidence was recorded with, for as long as its VERSION lasts."""
+    shares = np.array(pairs, dtype=np.float32)[None, None] / np.float32(100)
+    run = trained([BOTH], [0.6], pairs=shares)
+    row = two_clusters.members_of(run).iloc[0]
+    assert (row["covered"], row["stay"]) == (covered, stay)
+    assert run.coverage(0.02).at_end.tolist() == [at_point]
+
+
 def test_a_member_that_diverged():
     """It covers nothing, and has no number that it did not reach."""
     gone = trained([ONE, [np.nan] * 2], [0.6, np.nan], diverged={0: 2})
