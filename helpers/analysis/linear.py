@@ -11,9 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.linalg import block_diag
+from scipy.linalg import block_diag, expm
 
 from helpers.inputs import real_array, real_number, shown, whole_number
+
+_WELL = 1e6  # condition of eigenvectors up to which an orbit is taken from them, to some ten digits
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +76,13 @@ def decoupled(J: ArrayLike) -> Decoupled:
 
 
 def linear_orbit(J: ArrayLike, start: ArrayLike, times: ArrayLike) -> NDArray[np.float64]:
-    """Points exp(-tJ) start of the gradient flow of a linear game, from its eigenvectors.
+    """Points exp(-tJ) start of the gradient flow of a linear game.
+
+    They are taken from J's eigenvectors, or where these hardly span the space, as those of a J that
+    is defective or nearly so, from matrix exponentials, which take longer.
 
     Args:
-        J: (n, n), diagonalisable.
+        J: (n, n).
         start: (n,).
         times: (T,).
 
@@ -86,7 +91,6 @@ def linear_orbit(J: ArrayLike, start: ArrayLike, times: ArrayLike) -> NDArray[np
 
     Raises:
         ValueError: for shapes that do not fit, and entries that are not finite.
-        LinAlgError: for a J whose eigenvectors do not span the space.
 
     >>> linear_orbit([[1.0, 0.0], [0.0, 2.0]], [1.0, 1.0], [0.0, 1.0]).round(4)
     array([[1.    , 1.    ],
@@ -98,6 +102,9 @@ def linear_orbit(J: ArrayLike, start: ArrayLike, times: ArrayLike) -> NDArray[np
             f"start is ({len(J)},), times are (T,), got {start.shape} and {times.shape}"
         )
     values, vectors = np.linalg.eig(J)
+    # Rounding keeps the eigenvectors of a defective J from being exactly singular.
+    if not np.linalg.cond(vectors) <= _WELL:
+        return np.array([expm(-t * J) @ start for t in times]).reshape(len(times), len(J))
     parts = np.linalg.solve(vectors, start.astype(complex))
     return ((np.exp(-np.outer(times, values)) * parts) @ vectors.T).real
 

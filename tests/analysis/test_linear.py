@@ -44,6 +44,34 @@ def test_orbits_are_those_of_the_exponential():
         assert point == pytest.approx(expm(-t * J) @ start, rel=1e-9, abs=1e-9)
 
 
+def defective(size, seed):
+    """A Jordan block of the eigenvalue 1 in another basis."""
+    basis = random_matrix(seed, n=size)
+    return basis @ (np.eye(size) + np.eye(size, k=1)) @ np.linalg.inv(basis)
+
+
+@pytest.mark.parametrize(
+    "J",
+    [
+        [[1.0, 1.0], [0.0, 1.0]],
+        [[0.0, 1.0], [0.0, 0.0]],
+        [[1.0, 1.0], [1e-30, 1.0]],
+        [[1.0, 1.0], [-1.0, 3.0]],  # rounding hides that 2 is an eigenvalue twice
+        [[1.0, 1e9], [0.0, 1 + 1e-9]],
+        *(defective(size, seed) for size, seed in ((3, 0), (4, 0), (6, 1))),
+    ],
+    ids=str,
+)
+def test_orbits_where_eigenvectors_do_not_span_the_space(J):
+    J, times = np.array(J), [0.0, 0.5, 5.0]
+    start = np.arange(1.0, len(J) + 1)
+    for t, point in zip(times, linear_orbit(J, start, times), strict=True):
+        assert point == pytest.approx(expm(-t * J) @ start, rel=1e-9)
+    by_hand = linear_orbit([[1.0, 1.0], [0.0, 1.0]], [0.0, 1.0], [2.0])[0]
+    assert by_hand == pytest.approx(np.exp(-2) * np.array([-2.0, 1.0]))
+    assert linear_orbit(J, start, []).shape == (0, len(J))
+
+
 def test_rotation_and_evenness():
     """Of matrices whose parts are known, of a scale that is in neither."""
     for a, b in ((1.0, 0.0), (2.0, 3.0), (0.1, 50.0)):
