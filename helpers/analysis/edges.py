@@ -19,7 +19,7 @@ from helpers.inputs import one_of, real_array, real_number, shown, whole_number
 # All players at once, but for "alternating": D steps first, and G from where D has gone.
 EDGE_METHODS = ("simultaneous", "alternating", "extragradient", "optimistic", "adam")
 _BY_VALUE = tuple(method for method in EDGE_METHODS if method != "alternating")
-_LENGTHS = np.geomspace(1e-4, 1e2, 601)  # |s z|, from small steps to some that no method can take
+_LENGTHS = np.geomspace(1e-4, 1e2, 601)  # |s z|, from small steps to some that only Adam may take
 _HALVINGS = 40  # of an interval between two of them
 _SLACK = 1e-12  # of a modulus, for rounding
 
@@ -81,7 +81,7 @@ def edge_ratio(values: ArrayLike, method: str, *, beta: float = 0.0) -> NDArray[
     >>> float(edge_ratio(6.0, "adam", beta=0.5).round(6))  # 2 (1 + beta) / (1 - beta)
     1.0
     """
-    z = _complex(values)
+    z, beta = _complex(values), _checked(method, beta)
     size = np.abs(z)
     unit = np.where(size > 0, size, 1.0)
     ray = np.where(size > 0, z, 1.0) / unit
@@ -90,14 +90,27 @@ def edge_ratio(values: ArrayLike, method: str, *, beta: float = 0.0) -> NDArray[
         moduli = np.abs(multipliers(length * ray, method, beta=beta)).max(axis=-1)
         return np.asarray(moduli > 1 + _SLACK)
 
-    beyond = np.stack([leaves(length) for length in _LENGTHS])  # the last row is all true
+    lengths = _lengths(beta)
+    beyond = np.stack([leaves(length) for length in lengths])  # the last row is all true
     first = np.argmax(beyond, axis=0)
-    low, high = _LENGTHS[np.maximum(first - 1, 0)], _LENGTHS[first]
+    low, high = lengths[np.maximum(first - 1, 0)], lengths[first]
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         is_beyond = leaves(middle)
         low, high = np.where(is_beyond, low, middle), np.where(is_beyond, middle, high)
     return np.where(size == 0, 0.0, np.where(first == 0, np.inf, size / high))
+
+
+def _lengths(beta: float) -> NDArray[np.float64]:
+    """Lengths |z| from small ones to twice the largest that a method can take.
+
+    The two multipliers of Adam have the product beta. If neither exceeds 1 in modulus, the modulus
+    of their sum is at most 1 + beta, and so is that of ``1 + beta - (1 - beta) z``. Hence
+    ``|z| <= 2 (1 + beta) / (1 - beta)``. For the other methods |z| is at most 2.
+    """
+    farthest = 2 * (1 + beta) / (1 - beta)
+    more = np.arange(1, np.ceil(100 * np.log10(2 * farthest / _LENGTHS[-1])) + 1)
+    return np.concatenate([_LENGTHS, _LENGTHS[-1] * 10 ** (more / 100)])
 
 
 def update_matrix(

@@ -182,6 +182,7 @@ def test_multipliers_are_the_eigenvalues_of_the_step(method, seed):
         ("optimistic", 0.0, 2 / 3),
         ("adam", 0.0, 2.0),
         ("adam", 0.9, 38.0),  # Cohen et al. 2022
+        *(("adam", beta, 2 * (1 + beta) / (1 - beta)) for beta in (0.96, 0.961, 0.98, 0.999999)),
     ],
 )
 def test_edges_of_one_player(method, beta, edge):
@@ -198,6 +199,16 @@ def test_at_the_edge_the_largest_modulus_is_one(method):
     assert np.isfinite(ratio).all()
     for factor, sign in ((0.999, -1), (1.001, 1)):
         moduli = np.abs(multipliers(factor * z / ratio, method)).max(axis=-1)
+        assert (np.sign(moduli - 1) == sign).all()
+
+
+@pytest.mark.parametrize("beta", [0.9, 0.98, 0.999])
+def test_edges_of_adam_with_a_long_memory(beta):
+    """Some of the stable steps are longer than 100, along directions near the real axis, too."""
+    z = np.exp(1j * np.linspace(-0.02, 0.02, 5))
+    ratio = edge_ratio(z, "adam", beta=beta)
+    for factor, sign in ((0.999, -1), (1.001, 1)):
+        moduli = np.abs(multipliers(factor * z / ratio, "adam", beta=beta)).max(axis=-1)
         assert (np.sign(moduli - 1) == sign).all()
 
 
