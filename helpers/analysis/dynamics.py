@@ -279,8 +279,14 @@ def _alternating_limit(
     slack = rounding if simultaneous else -10 * rounding
     sizes = np.geomspace(min(simultaneous or scale, scale) / 100, 100 * scale, 600)
     stable = np.array([excess(s) < slack for s in sizes])
-    if not stable[0] or stable.all():
-        return 0.0 if not stable[0] else np.inf
+    if not stable[0]:
+        return 0.0
+    # A game far from normal has its limit far beyond 1 / |J|, but it has one: the determinant of a
+    # step is det(1 - s J_GG) det(1 - s J_DD), which grows without end unless both blocks are
+    # nilpotent; and then J's trace is 0, and not every direction attracts.
+    while stable.all():
+        sizes = np.geomspace(sizes[-1], 100 * sizes[-1], 300)
+        stable = np.array([excess(s) < slack for s in sizes])
     last = int(np.argmin(stable)) - 1
     ends = (sizes[last], sizes[last + 1])
     return float(brentq(lambda s: excess(s) - slack, *ends, xtol=4 * np.finfo(float).eps * scale))

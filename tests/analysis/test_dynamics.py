@@ -354,6 +354,26 @@ def test_limit_is_the_first_end():
     assert radius(game, "alternating", 1.1) < 1
 
 
+@methods
+@pytest.mark.parametrize("coupling", [30.0, 60.0, 1e4, 1e9])
+def test_limits_where_one_player_alone_feels_the_other(method, coupling):
+    """Far from normal: the eigenvalues are 1 and 1, however large the coupling is beside them."""
+    game = quadratic_game([[1.0]], [[1.0]], [[coupling]], [[0.0]])
+    wanted = 1.0 if method == "extragradient" else 2.0
+    # The roots of a cubic that has a nearly double one, for extragradient.
+    assert largest_stable_step(game, [0, 0], method) == pytest.approx(wanted, rel=1e-7)
+
+
+def test_a_limit_beyond_the_first_sizes():
+    """A thousand times 1 / |J|, with a little coupling back."""
+    game = quadratic_game([[1.0]], [[1.0]], [[1000.0]], [[-1e-5]])
+    limit = largest_stable_step(game, [0, 0], "alternating")
+    assert 1.8 < limit < 1.83
+    assert (
+        radius(game, "alternating", 0.999 * limit) < 1 < radius(game, "alternating", 1.01 * limit)
+    )
+
+
 @pytest.mark.parametrize("b", [0.5, 3.0, -200.0])
 def test_limits_of_a_rotation(b):
     """Extragradient tames it below 1 / |b|; the others never do, however small the steps."""

@@ -60,7 +60,6 @@ def defective(size, seed):
         [[1.0, 1e9], [0.0, 1 + 1e-9]],
         *(defective(size, seed) for size, seed in ((3, 0), (4, 0), (6, 1))),
     ],
-    ids=str,
 )
 def test_orbits_where_eigenvectors_do_not_span_the_space(J):
     J, times = np.array(J), [0.0, 0.5, 5.0]
