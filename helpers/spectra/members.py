@@ -6,6 +6,7 @@ takes all of them a step further, which for small networks costs little more tha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -55,7 +56,8 @@ def member_eigenpairs(
         chance: that an eigenvalue of a member is too low by more than three tolerances times the
             largest modulus, as in `top_eigenpairs`. None saves the steps of making sure.
 
-    Members whose products are not finite get NaN, and vectors of 0.
+    Members whose products are not finite get NaN, and vectors of 0. The scale of an operator does
+    not matter as long as its products are in the range of floats.
 
     Raises:
         ValueError: for a begin of another shape, counts out of range, or an invalid chance.
@@ -74,10 +76,12 @@ def member_eigenpairs(
     if not 1 <= k <= most <= n:
         raise ValueError(f"k and most are 1 to {n}, most at least k, got {k} and {most}")
     check_chance(chance)
-    found, lows, errors, lost = _search(product, begin, k, tolerance, most, chance)
+    scaled = _InRange(product, begin)
+    found, lows, errors, lost = _search(scaled, begin, k, tolerance, most, chance)
     if chance is not None:
-        found = _make_sure(product, found, lows, errors, lost, tolerance, chance)
-    return found
+        found = _make_sure(scaled, found, lows, errors, lost, tolerance, chance)
+    values, residuals, lowest = map(scaled.back, (found.values, found.residuals, found.lowest))
+    return replace(found, values=values, residuals=residuals, lowest=lowest)
 
 
 @torch.no_grad()
@@ -103,7 +107,7 @@ def member_eigenvalues(
 
     Returns:
         Eigenvalues (S, k), complex, the largest modulus first, and residuals (S, k). Members whose
-        products are not finite get NaN.
+        products are not finite get NaN. The scale does not matter, as for `member_eigenpairs`.
 
     Raises:
         ValueError: for a begin of another shape, and counts out of range.
@@ -119,12 +123,13 @@ def member_eigenvalues(
     most = min(n, most)
     if not 1 <= k <= most:
         raise ValueError(f"k is 1 to {n}, and most k or more, got {k} and {most}")
+    scaled = _InRange(product, begin)
     basis = begin[:, None] / begin.norm(dim=1)[:, None, None]
     small = begin.new_zeros(members, most + 1, most, dtype=torch.float64)
     lost = torch.zeros(members, dtype=torch.bool, device=begin.device)
     for known in range(1, most + 1):
-        image = product(basis[:, -1])
-        lost |= ~image.isfinite().all(dim=1)
+        image = scaled(basis[:, -1])
+        lost |= ~image.norm(dim=1).isfinite()
         image = torch.where(lost[:, None], 0.0, image)
         whole = image.norm(dim=1)
         for _ in range(2):  # a single pass leaves what rounding puts back
@@ -149,7 +154,7 @@ def member_eigenvalues(
         if (lost[:, None] | (residuals <= tolerance * values[:, :1].abs())).all():
             break
     values[lost], residuals[lost] = torch.nan, torch.nan
-    return values, residuals
+    return scaled.back(values), scaled.back(residuals)
 
 
 def _search(
@@ -180,7 +185,7 @@ def _search(
         basis = _with_room(basis, known, most)
         basis[:, known - 1] = newest
         image = product(newest)
-        lost |= ~image.isfinite().all(dim=1)
+        lost |= ~image.norm(dim=1).isfinite()
         image = torch.where(lost[:, None], 0.0, image)
         whole = image.norm(dim=1)
         longest, shortest = torch.maximum(longest, whole), torch.minimum(shortest, whole)
@@ -275,6 +280,48 @@ def _make_sure(
         found.vectors[member] = again.vectors
         products += again.products
     return replace(found, products=products)
+
+
+class _InRange:
+    """A product in units of each member's own, so that squares of its numbers are floats, too.
+
+    The units are powers of 2, which cost no digit, and 1 wherever that will do. A member's first
+    product that is not 0 decides.
+    """
+
+    def __init__(self, product: Callable[[Tensor], Tensor], like: Tensor) -> None:
+        self.product, self.is_plain = product, True
+        self.units = like.new_ones(len(like))
+        self.undecided = torch.ones_like(self.units, dtype=torch.bool)
+        floats = torch.finfo(like.dtype)
+        # What is as small as rounding beside a product has a square as well, and there is room for
+        # products that are longer than the first.
+        self.least, self.most = (
+            math.sqrt(floats.tiny) / floats.eps,
+            math.sqrt(floats.max) * floats.eps,
+        )
+        self.exponent = int(math.log2(floats.max)) - 2
+
+    def __call__(self, rows: Tensor) -> Tensor:
+        image = self.product(rows)
+        if self.undecided.any():
+            self._decide(image.abs().amax(dim=1))
+        return image if self.is_plain else image / self.units[:, None]
+
+    def _decide(self, sizes: Tensor) -> None:
+        odd = self.undecided & sizes.isfinite() & (sizes > 0)
+        odd &= (sizes < self.least) | (sizes > self.most)
+        for member in odd.nonzero()[:, 0].tolist():
+            exponent = math.frexp(float(sizes[member]))[1]
+            self.units[member] = 2.0 ** min(max(exponent, -self.exponent), self.exponent)
+            self.is_plain = False
+        self.undecided &= sizes == 0
+
+    def back(self, values: Tensor) -> Tensor:
+        """Values (S, ...) in the units of the product itself."""
+        if self.is_plain:
+            return values
+        return values * self.units.view(-1, *[1] * (values.ndim - 1))
 
 
 class _Alone(Operator):

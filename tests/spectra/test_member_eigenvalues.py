@@ -51,6 +51,22 @@ def test_invariant_spans_and_lost_members():
     assert values[1].isnan().all() and residuals[1].isnan().all()
 
 
+def test_scales_side_by_side():
+    """In float32 squares end at 1e19 and at 1e-19; zero stays zero."""
+    M = matrices(0, members=1).float()
+    scales = torch.tensor([1e18, 1e20, 1.0, 1e-25, 1e-36, 0.0, torch.inf])[:, None]
+    begin = torch.ones(7, 30)
+    values, residuals = member_eigenvalues(
+        lambda v: scales * (M @ v[..., None])[..., 0], begin, 3, tolerance=1e-3
+    )
+    alone, _ = member_eigenvalues(lambda v: (M @ v[..., None])[..., 0], begin[:1], 3)
+    for member in range(5):
+        found = values[member] / scales[member]
+        assert found.real.tolist() == pytest.approx(alone.real[0].tolist(), rel=1e-3)
+        assert (residuals[member] / scales[member]).max() <= 1e-3 * alone.abs().max()
+    assert not values[5].any() and values[6].isnan().all()
+
+
 def test_refusals():
     with pytest.raises(ValueError, match=r"begin is \(S, n\), got \(3,\)"):
         member_eigenvalues(lambda v: v, torch.ones(3), 1)

@@ -172,6 +172,7 @@ def test_games():
 
 @pytest.mark.parametrize("factor, dtype", [
     (1e30, torch.float64), (1e-30, torch.float64), (1e15, torch.float32), (1e-15, torch.float32),
+    (1e20, torch.float32), (1e-25, torch.float32),
 ])  # fmt: skip
 def test_scale(factor, dtype):
     """The units of the eigenvalues matter to none of the searches."""
@@ -188,6 +189,33 @@ def test_scale(factor, dtype):
 
     for one, other in zip(all_of_them(1.0), all_of_them(factor), strict=True):
         np.testing.assert_allclose(other, one, rtol=near)
+
+
+@pytest.mark.parametrize("chance", [CHANCE, None])
+@pytest.mark.parametrize("dtype, power", [(torch.float32, 1), (torch.float64, 8)])
+def test_members_of_any_scale_side_by_side(chance, dtype, power):
+    """In float32 squares end at 1e19 and at 1e-19; a member gets what it would get alone."""
+    scales = torch.tensor([1e20, 1.0, 0.0, torch.nan, 1e-25, 1e-36]).to(dtype)[:, None] ** power
+    begin = torch.randn(1, 50, generator=torch.Generator().manual_seed(1)).to(dtype).expand(6, -1)
+    rows = torch.linspace(-0.5, 1, 50, dtype=dtype)
+    found = member_eigenpairs(lambda v: scales * rows * v, begin, 2, tolerance=1e-3, chance=chance)
+    for scale, values, lowest, residuals, vectors in zip(
+        scales, found.values, found.lowest, found.residuals, found.vectors, strict=True
+    ):
+        if scale > 0:
+            assert (values / scale).tolist() == pytest.approx([1, 1 - 1.5 / 49], abs=5e-3)
+            assert float(lowest / scale) == pytest.approx(-0.5, abs=0.05)
+            true = (rows[:, None] * vectors - vectors * (values / scale)).norm(dim=0)
+            assert (residuals / scale).tolist() == pytest.approx(true.tolist(), abs=1e-5)
+    assert not found.values[2].any() and found.values[3].isnan().all()
+
+
+def test_a_member_whose_products_leave_the_range():
+    """The first product is ordinary, and the next has no length in float32: no number is wrong."""
+    rows = torch.tensor([[1.0, 1e25, 2.0, 3.0]])
+    begin = torch.tensor([[1.0, 1e-20, 0.0, 0.0]])
+    found = member_eigenpairs(lambda v: rows * v, begin, 2, chance=None)
+    assert found.values.isnan().all()
 
 
 def test_members_that_run_out_are_named():
