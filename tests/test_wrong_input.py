@@ -136,6 +136,15 @@ DOORS = {
         lambda J, p, rate, m, steps: analysis.turns(J, p, rate=rate, momentum=m, steps=steps),
         [[[1.0, 0.0], [0.0, 1.0]], 1, 0.1, 0.5, (1, 1)],
     ),
+    "linear_orbit": (analysis.linear_orbit, [[[1.0, 1.0], [0.0, 1.0]], [0.0, 1.0], [0.0, 1.0]]),
+    "correlations": (analysis.correlations, [[1.0, 2.0, 4.0], [1.0, 3.0, 2.0]]),
+    "rank_correlation": (analysis.rank_correlation, [[1.0, 2.0, 4.0], [1.0, 3.0, 2.0]]),
+    "of changes": (
+        analysis.rank_correlation_of_changes,
+        [[1.0, 2.0, 4.0, 1.0], [1.0, 3.0, 2.0, 0.0], 1],
+    ),
+    "rising_together": (analysis.rising_together, [[1.0, 2.0, 4.0], [1.0, 3.0, 2.0], 1]),
+    "turning": (analysis.turning, [[1.0, 2.0, 4.0]]),
     "classify": (lambda t: classify(GAME, [0.0, 0.0], tolerance=t), [1e-3]),
     "gap_to_formula": (
         lambda s, n, k, steps: gap_to_formula(
