@@ -24,6 +24,7 @@ from helpers.inputs import seed as whole_seed
 from helpers.scores.classifiers import Classifier
 
 MODE_SHARE = 0.01  # least share of the samples for a class to count as a mode
+_FAR = 100.0  # mean of the features over their spread from which they are taken from their middle
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def frechet_distance(classifier: Classifier, reals: Tensor, fakes: Tensor) -> fl
 def distance_of_features(reals: Tensor, fakes: Tensor) -> float:
     """`frechet_distance` of images whose features (n, d) a classifier has given already."""
     # Torchmetrics rounds what it finds to the precision of the features.
-    features = [each.cpu().double() for each in (reals, fakes)]
+    features = _about_the_middle(*(each.cpu().double() for each in (reals, fakes)))
     read: Any = nn.Identity()
     read.num_features = features[0].shape[1]  # or it would try the module on an image of its own
     with torch.device("cpu"):
@@ -115,6 +116,19 @@ def distance_of_features(reals: Tensor, fakes: Tensor) -> float:
             f"the distance is {value}: features of up to {largest:g} leave the range of floats"
         )
     return value
+
+
+def _about_the_middle(*sets: Tensor) -> list[Tensor]:
+    """The sets less the mean of both, if it is so far from 0 that their moments cancel.
+
+    Torchmetrics takes covariances from squares about 0, whose rounding errors grow with the square
+    of the mean over the spread: 1e-12 of the variance where it is 100, all of it at 1e8.
+    """
+    middle = torch.stack([each.mean(dim=0) for each in sets]).mean(dim=0)
+    spread = sum(float((each - middle).square().sum(dim=1).mean()) for each in sets) / len(sets)
+    if float(middle.square().sum()) > _FAR**2 * spread:
+        return [each - middle for each in sets]
+    return list(sets)
 
 
 def score_range(classifier: Classifier, reals: Tensor, *, n: int, seed: int = 0) -> ScoreRange:

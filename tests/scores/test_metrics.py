@@ -86,6 +86,26 @@ def test_frechet_distance_of_a_shift_is_its_square():
     assert found == pytest.approx(5, rel=1e-9)
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-7])
+@pytest.mark.parametrize("offset", [0.0, 30.0, 1e4, 1e6, 1e8])
+def test_frechet_distance_does_not_depend_on_where_both_sets_are(offset, scale):
+    """Second moments about 0 would lose the spread of features whose mean is large beside it."""
+    reals, fakes = whitened(50, 3, 0), 1.5 * whitened(40, 3, 1) + 0.3
+    expected = 3 * (0.3**2 + 0.5**2)
+    moved = [images(scale * (points + offset)) for points in (reals, fakes)]
+    found = frechet_distance(READS, *moved)
+    # The offset rounds the numbers themselves.
+    assert found == pytest.approx(scale**2 * expected, rel=1e-10 + 1e-15 * offset, abs=0)
+
+
+def test_frechet_distance_of_ordinary_features_is_left_alone(monkeypatch):
+    """Means of some hundred times the spread are needed for another way to be taken."""
+    reals, fakes = images(whitened(50, 3, 0) + 10), images(whitened(40, 3, 1) + 9)
+    found = frechet_distance(READS, reals, fakes)
+    monkeypatch.setattr("helpers.scores.metrics._FAR", np.inf)
+    assert frechet_distance(READS, reals, fakes) == found
+
+
 @pytest.mark.parametrize("n", [4, 50])
 def test_frechet_distance_of_a_set_to_itself(n):
     """Also with fewer images than features, where covariances are singular."""
