@@ -77,6 +77,42 @@ def test_precision_and_recall_by_hand(k, shift):
     assert 0 < min(wanted) < 1 or shift == 0.0
 
 
+@pytest.mark.parametrize("n, d, k", [(60, 3, 3), (60, 20, 1), (60, 84, 3)])
+@pytest.mark.parametrize("offset", [0.0, 1e7])
+def test_precision_and_recall_of_many_numbers_by_hand(n, d, k, offset):
+    """Squared distances from a product of matrices would cancel far from 0."""
+    reals, fakes = points(n, d, 0, offset), points(n - 20, d, 1, offset + 0.5 / d)
+    wanted = (
+        share_inside(fakes.numpy(), reals.numpy(), k),
+        share_inside(reals.numpy(), fakes.numpy(), k),
+    )
+    assert precision_and_recall(reals, fakes, neighbours=k) == pytest.approx(wanted)
+    assert 0 < min(wanted) < 1
+
+
+@pytest.mark.parametrize("d", [2, 84])
+@pytest.mark.parametrize("copies", [4, 6])
+def test_copies_have_the_distance_0(d, copies):
+    """Balls of radius 0, each with the copies of its centre in it, and nothing else."""
+    some = points(20, d, 0, 5.0).repeat(copies, 1)
+    assert precision_and_recall(some, some.clone()) == (1.0, 1.0)
+    near = some + 1e-9
+    assert precision_and_recall(some, near) == (0.0, 0.0)
+    found = precision_and_recall(some, torch.cat([near, some[:20]]))
+    assert found == pytest.approx((1 / (copies + 1), 1.0))
+
+
+def test_two_far_clusters():
+    """Within each of them, distances are those of the cluster alone."""
+    reals, fakes = points(30, 20, 0), points(30, 20, 1, 0.3)
+    alone = precision_and_recall(reals, fakes)
+    far = 1e8 * torch.eye(20, dtype=torch.float64)[0]
+    one, other = (torch.cat([these, these + far]) for these in (reals, fakes))
+    # The far ones are rounded to eight digits after the point.
+    assert precision_and_recall(one, other) == pytest.approx(alone, abs=0.02)
+    assert 0 < min(alone) < 1
+
+
 def test_half_of_the_modes():
     """Samples of one of two clusters: all could be real, half of the reals could be samples."""
     reals = torch.cat([points(30, 2, 0), points(30, 2, 1, 100.0)])
