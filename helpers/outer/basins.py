@@ -18,6 +18,7 @@ class Basins:
     values: NDArray[np.float64]  # (M,)
     label: NDArray[np.intp]  # (rows, columns): number of the minimum reached
     next_node: NDArray[np.intp]  # (rows, columns): flat index of where the steepest step leads
+    relief: float  # highest value of the grid less its lowest
 
     @property
     def share(self) -> NDArray[np.float64]:
@@ -26,9 +27,8 @@ class Basins:
 
     @property
     def is_global(self) -> NDArray[np.bool_]:
-        """(rows, columns) nodes that descend to a lowest minimum, up to rounding."""
-        slack = 1e-6 * (self.values.max() - self.values.min() + 1)
-        return (self.values <= self.values.min() + slack)[self.label]
+        """(rows, columns) nodes that descend to a lowest minimum, up to 1e-6 of the relief."""
+        return (self.values - self.values.min() <= 1e-6 * self.relief)[self.label]
 
     def path(self, row: int, column: int) -> NDArray[np.intp]:
         """(steps, 2) rows and columns of the descent from a node to its minimum."""
@@ -87,4 +87,5 @@ def find_basins(values: ArrayLike, *, tolerance: float = 0.0) -> Basins:
     place = np.zeros(values.size, dtype=np.intp)
     place[found] = np.arange(len(found))
     minima = np.stack(np.unravel_index(found, values.shape), axis=1)
-    return Basins(minima, values.ravel()[found], place[end].reshape(values.shape), target)
+    label = place[end].reshape(values.shape)
+    return Basins(minima, values.ravel()[found], label, target, float(np.ptp(values)))

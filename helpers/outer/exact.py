@@ -14,6 +14,7 @@ i: an index on a cycle of that graph adds h(0), all others add sup h = 0.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 
 import numpy as np
@@ -29,6 +30,9 @@ Scalar = Callable[[Tensor], Tensor]
 # sinh maps [-40, 40] onto |t| <= 1.2e17: beyond the reach of any supremum that is finite.
 _HALF_WIDTH = 40.0
 _NODES, _ZOOMS = 257, 8  # each zoom narrows the search 128-fold; eight go below rounding
+# Towards the ends, equal steps in u multiply t by e^5. Each raises a function without bound by
+# about as much as the one before, or more, and one that nears its supremum by a fraction of that.
+_LAST = (25.0, 30.0, 35.0, 40.0)
 
 
 def xi(a: ArrayLike, b: ArrayLike, h1: Scalar, h2: Scalar) -> NDArray[np.float64]:
@@ -45,7 +49,8 @@ def xi(a: ArrayLike, b: ArrayLike, h1: Scalar, h2: Scalar) -> NDArray[np.float64
         Array of the broadcast shape.
 
     Raises:
-        ValueError: if a supremum is infinite, for counts that are negative or not finite, and for
+        ValueError: if a supremum is infinite (or neared as slowly as -1 / log t, so that no search
+            finds it), for counts that are negative or not finite, and for
             shapes that do not broadcast.
         FloatingPointError: for a supremum beyond the range of floats; it names the place.
 
@@ -73,8 +78,12 @@ def xi(a: ArrayLike, b: ArrayLike, h1: Scalar, h2: Scalar) -> NDArray[np.float64
     half = torch.full_like(a, _HALF_WIDTH)
     centre = torch.zeros_like(a)
     offsets = torch.linspace(-1, 1, _NODES, dtype=a.dtype, device="cpu").reshape(-1, *[1] * a.ndim)
-    if bool((torch.maximum(objective(-half), objective(half)) > 1e6).any()):
-        raise ValueError("the supremum over t is infinite: xi needs finite sup h1 and sup h2")
+    for sign in (-1, 1):
+        last = [objective(torch.full_like(a, sign * u)) for u in _LAST]
+        rises = [after - before for before, after in itertools.pairwise(last)]
+        still = (rises[0] > 0) & (rises[1] > rises[0] / 2) & (rises[2] > rises[1] / 2)
+        if bool((still | (last[-1] == torch.inf)).any()):
+            raise ValueError("the supremum over t is infinite: xi needs finite sup h1 and sup h2")
     best = torch.full_like(a, -torch.inf)
     for _ in range(_ZOOMS):
         # Concave in t, so unimodal in u: the supremum lies beside the best node.

@@ -66,6 +66,16 @@ def test_noise():
     assert len(find_basins(rng.uniform(0, 0.2, (9, 9))).minima) > 1
 
 
+@pytest.mark.parametrize("scale", [1e-300, 1e-9, 1e-6, 1.0, 1e9])
+def test_global_minima_at_any_scale(scale):
+    """In any unit of height, and up to rounding, which is relative to the whole grid."""
+    basins = find_basins(scale * np.array([[3.0, 1.0, 2.0, 0.0]]))
+    assert basins.is_global.tolist() == [[False, False, True, True]]
+    assert basins.relief == pytest.approx(3 * scale)
+    equal = find_basins(scale * np.array([[0.1 + 0.2, 1.0, 0.3]]))  # unequal in the last bit
+    assert len(set(equal.values)) == 2 and equal.is_global.all()
+
+
 def test_single_node():
     """A grid of one node is its own minimum."""
     basins = find_basins([[7.0]])

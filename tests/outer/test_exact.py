@@ -5,9 +5,11 @@ from math import log
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import xlogy
+from torch.nn.functional import softplus
 
 from helpers.losses.scalars import IDENTITY, LOGISTIC, PAIRING, SEPARABLE, hinge, least_squares
 from helpers.outer.exact import (
@@ -59,6 +61,42 @@ def test_xi_infinite(a, b):
     """A supremum that is infinite is refused, not cut off."""
     with pytest.raises(ValueError, match="infinite"):
         xi(a, b, IDENTITY, IDENTITY)
+
+
+@pytest.mark.parametrize("a", [1e-300, 1e-12, 1.0, 1e300])
+@pytest.mark.parametrize(
+    "h",
+    [
+        IDENTITY,
+        lambda t: softplus(t).log(),
+        lambda t: (1 + softplus(t).log1p()).log(),
+        lambda t: 1e-9 * softplus(t).sqrt(),
+        lambda t: softplus(t) ** 0.01,
+    ],
+    ids=["t", "log t", "log log t", "root of t", "t^0.01"],
+)
+def test_xi_infinite_at_any_pace(a, h):
+    """However slowly h rises, and however few points there are; from either side."""
+    for counts, functions in (((a, 0), (h, LOGISTIC)), ((0, a), (LOGISTIC, h))):
+        with pytest.raises(ValueError, match="infinite"):
+            xi(*counts, *functions)
+
+
+@pytest.mark.parametrize("a", [1e-300, 1.0, 1e300])
+@pytest.mark.parametrize(
+    "h",
+    [
+        lambda t: 1 - 1 / (1 + softplus(t)),
+        lambda t: 1 - 1 / (1 + softplus(t)) ** 0.5,
+        lambda t: 1e7 * torch.tanh(softplus(t)),
+        lambda t: 1e7 + hinge()(t),
+    ],
+    ids=["1/t", "root of 1/t", "exponential", "kinked"],
+)
+def test_xi_finite_at_any_size(a, h):
+    """A supremum that is neared slowly, or is large, is no infinite one."""
+    top = float(h(torch.tensor(1e30, dtype=torch.float64)))
+    assert xi(a, 0, h, LOGISTIC) == pytest.approx(a * top, rel=1e-8, abs=0)
 
 
 @pytest.mark.parametrize("count", [-1, float("nan"), float("inf")])
