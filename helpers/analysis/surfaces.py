@@ -78,7 +78,8 @@ def eigen_plane(
     """The plane of a player's two leading eigenvectors, or of the first and the last one.
 
     Where the two leading eigenvalues are positive, the loss on their plane curves up. A saddle
-    shows only on a plane that contains the last eigenvector.
+    shows only on a plane that contains the last eigenvector. Where all curvatures are equal up to
+    the search's tolerance, the second direction is some other one.
 
     Args:
         game: any game.
@@ -88,7 +89,8 @@ def eigen_plane(
         seed: seed of the search.
 
     Raises:
-        ValueError: for an unknown plane, and as `hessian` and `top_eigenpairs`.
+        ValueError: for an unknown plane, a player with one weight, and as `hessian` and
+            `top_eigenpairs`.
         FloatingPointError: for a gradient or a curvature that is not finite.
 
     >>> from helpers.games.closed_form import rotating_saddle
@@ -98,6 +100,8 @@ def eigen_plane(
     if which not in PLANES:
         raise ValueError(f"a plane is one of {', '.join(PLANES)}, got {which!r}")
     check_player(player)
+    if (n := game.sizes[PLAYERS.index(player)]) < 2:
+        raise ValueError(f"a plane needs a player with two weights or more, {player} has {n}")
     if not game.gradient(player, game.one_point(omega)).isfinite().all():
         raise FloatingPointError(f"the gradient of {player} at the point is not finite")
     operator = hessian(game, player, omega, route="retained")
@@ -108,11 +112,18 @@ def eigen_plane(
     ends = [top_eigenpairs(operator, 1, end, **options) for end in ("LA", "SA")]
     first, last = (each.vectors[:, 0] for each in ends)
     last = last - first * (first @ last)  # they are orthogonal up to their residuals
-    vectors = torch.stack([first, last / last.norm()], dim=1)
     values, residuals = (
         np.concatenate([getattr(each, name) for each in ends]) for name in ("values", "residuals")
     )
-    return EigenPlane(vectors, values, residuals)
+    if last.norm() < 0.5:  # one vector, which passes for both
+        pair = top_eigenpairs(operator, 2, "SA", **options).vectors
+        last = pair[:, (first @ pair).abs().argmin()]
+        last = last - first * (first @ last)
+        last = last / last.norm()
+        image = operator.matvec(last)
+        values[1] = float(last @ image)
+        residuals[1] = float((image - last * (last @ image)).norm())
+    return EigenPlane(torch.stack([first, last / last.norm()], dim=1), values, residuals)
 
 
 def loss_plane(

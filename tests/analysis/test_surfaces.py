@@ -55,6 +55,27 @@ def test_what_each_plane_can_show():
     assert planes[1].loss.max() > 0.9
 
 
+@pytest.mark.parametrize("which", ["top", "ends"])
+@pytest.mark.parametrize(
+    "curvatures",
+    [[1.0] * 3, [0.0] * 3, [-2.0] * 2, [1, 1 + 1e-6, 1 - 1e-6], [5.0, 5.02, 5.0], [1e-9] * 40],
+)
+def test_equal_curvatures_have_a_plane(curvatures, which):
+    """One vector may be the first and the last at once; the plane has two directions anyway."""
+    matrix = np.diag(curvatures)
+    n = len(matrix)
+    game = quadratic_game(matrix, np.eye(2), A=np.zeros((2, n)), B=np.zeros((n, 2)))
+    for seed in range(3):
+        found = eigen_plane(game, "G", np.zeros(n + 2), which, seed=seed)
+        span = found.directions.numpy()
+        np.testing.assert_allclose(span.T @ span, np.eye(2), atol=1e-12)
+        along = np.einsum("ik,ij,jk->k", span, matrix, span)
+        np.testing.assert_allclose(found.values, along, atol=1e-9)
+        missed = np.linalg.norm(matrix @ span - span * along, axis=0)
+        np.testing.assert_allclose(found.residuals, missed, atol=1e-9)
+        assert (missed <= 1e-2 * np.abs(along)).all()
+
+
 def test_projection_and_what_it_leaves_out():
     """A point off the plane: its share, and the three losses by hand."""
     span = torch.eye(3, dtype=torch.float64)[:, :2]
@@ -113,6 +134,10 @@ def test_refused():
             loss_plane(GAME, POINT, **given)
     with pytest.raises(ValueError, match="one of top, ends"):
         eigen_plane(GAME, "G", POINT, "bottom")
+    alone = quadratic_game(np.eye(1), np.eye(2), np.zeros((2, 1)), np.zeros((1, 2)))
+    for which in ("top", "ends"):
+        with pytest.raises(ValueError, match="two weights or more, G has 1"):
+            eigen_plane(alone, "G", np.zeros(3), which)
     with pytest.raises(ValueError, match="one point"):
         loss_plane(GAME, torch.stack([POINT, POINT]), span, player="G", x=X, y=Y)
 
