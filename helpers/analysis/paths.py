@@ -19,6 +19,7 @@ from helpers.games.game import Game
 from helpers.inputs import one_of, real_array
 
 _LARGE = 10_000  # from this many weights on, points are looked at one by one
+ROUNDING = 1e-9  # of positions: 1.1 - 1 is above 0.1 in floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +51,7 @@ class PathProfile:
         Raises:
             ValueError: if no alpha lies that near to 1.
         """
-        near = np.abs(self.alphas - 1) <= 0.1
+        near = np.abs(self.alphas - 1) <= 0.1 + ROUNDING
         if not near.any():
             raise ValueError("no alpha within 0.1 of the end point at 1")
         return np.fmax.reduce(np.abs(self.angle[:, near]), axis=1)  # where there is one
@@ -117,8 +118,13 @@ def _along(game: Game, start: Tensor, end: Tensor, where: Tensor) -> NDArray[np.
     length = towards.norm()
     if not length.isfinite():
         raise FloatingPointError("the distance from start to end is beyond the range of floats")
-    if not length > 0:
+    if not (towards != 0).any():
         raise ValueError("a path needs an end apart from its start")
+    limits = torch.finfo(towards.dtype)
+    underflow = (limits.tiny / limits.eps) ** 0.5  # of the squares of numbers below it
+    if length < underflow:
+        towards = towards / towards.abs().max()
+        length = towards.norm()
     points = (1 - where) * start + where * end
     if game.dimension < _LARGE:
         field = game.vector_field(points)
@@ -128,8 +134,9 @@ def _along(game: Game, start: Tensor, end: Tensor, where: Tensor) -> NDArray[np.
     unit = field / largest[:, None]  # also for a field so small that its square is zero
     angle = unit @ towards / (length * unit.norm(dim=1))
     norm = field.norm(dim=1)
-    # Also where the squares are beyond the range of floats.
-    norm = torch.where(norm.isfinite(), norm, largest * unit.norm(dim=1))
+    # Also where the squares are beyond the range of floats, or below it.
+    small = (largest > 0) & (largest < underflow)
+    norm = torch.where(norm.isfinite() & ~small, norm, largest * unit.norm(dim=1))
     if not norm.isfinite().all():  # a vanishing field has no angle, but it has a norm
         place = int((~norm.isfinite()).nonzero()[0])
         raise FloatingPointError(

@@ -302,6 +302,13 @@ def test_level_and_height():
     assert np.isnan(no_angle.height()[0])
 
 
+@pytest.mark.parametrize("alpha", [0.9, 1.1, 1.0999999999999999, 1 + 0.1, 1 - 0.1])
+def test_height_has_both_edges(alpha):
+    """1.1 - 1 is above 0.1 in floats."""
+    seen = PathProfile(np.array([0.0, alpha, 1.0]), np.array([[0.0, -0.9, 0.1]]), np.ones((1, 3)))
+    assert seen.height().tolist() == [0.9]
+
+
 def test_height_needs_a_position_near_the_end():
     seen = PathProfile(np.array([0.0, 0.5]), *[np.ones((1, 2))] * 2)
     with pytest.raises(ValueError, match=r"no alpha within 0.1"):
@@ -313,6 +320,27 @@ def test_tiny_fields_have_an_angle():
     tiny, plain = (quadratic_game([[s]], [[s]], [[s]], [[-s]]) for s in (1e-200, 1.0))
     found, wanted = (path_profile(g, [1, 1], [0.1, 0], ALPHAS).angle for g in (tiny, plain))
     np.testing.assert_allclose(found, wanted, rtol=CLOSE)
+
+
+@pytest.mark.parametrize(
+    "dtype, scales",
+    [("float32", (1e-37, 3e-23, 1e-16, 1e12)), ("float64", (1e-300, 1e-160, 1e120))],
+)
+def test_short_and_long_paths(dtype, scales):
+    """In other units angles are the same and norms scale, also where squares under- or overflow."""
+    game, places = turning(1.0, 0.0), [0.0, 0.25, 0.8, 1.0]
+    start, end = (torch.tensor(w, dtype=getattr(torch, dtype)) for w in ([1.0, 0.2], [0.0, 0.5]))
+    plain = path_profile(game, start, end, places)
+    close = 20 * float(torch.finfo(start.dtype).eps)
+    for scale in scales:
+        found = path_profile(game, scale * start, scale * end, places)
+        np.testing.assert_allclose(found.angle, plain.angle, rtol=close, atol=close)
+        np.testing.assert_allclose(found.norm / scale, plain.norm, rtol=close)
+
+
+def test_a_vanishing_field_has_a_norm():
+    found = path_profile(turning(1.0, 0.0), [1.0, 1.0], [0.0, 0.0], [0.5, 1.0])
+    assert np.isnan(found.angle[0, 1]) and found.norm[0, 1] == 0
 
 
 def test_points_of_nets_one_by_one(monkeypatch):
