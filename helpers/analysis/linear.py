@@ -112,7 +112,7 @@ def linear_orbit(J: ArrayLike, start: ArrayLike, times: ArrayLike) -> NDArray[np
 def rotation(J: ArrayLike) -> float:
     """Norm of the antisymmetric part of J over that of its symmetric part.
 
-    Infinite for a J that only rotates.
+    Infinite for a J that only rotates, NaN for one of zeros.
 
     Raises:
         ValueError: for what is not a square matrix of finite numbers.
@@ -121,8 +121,10 @@ def rotation(J: ArrayLike) -> float:
     3.0
     """
     J = _square(J)
-    symmetric = float(np.linalg.norm(J + J.T))
-    return float(np.linalg.norm(J - J.T)) / symmetric if symmetric else np.inf
+    turning, symmetric = (float(np.linalg.norm(part)) for part in (J - J.T, J + J.T))
+    if not symmetric:
+        return np.inf if turning else np.nan
+    return turning / symmetric
 
 
 def evenness(J: ArrayLike) -> float:

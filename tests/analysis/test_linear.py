@@ -80,6 +80,8 @@ def test_rotation_and_evenness():
         assert rotation(7 * J) == pytest.approx(b / a)
     assert evenness(np.diag([1.0, 0.0, 0.0, 0.0])) == pytest.approx(0.5)
     assert rotation(TURN) == np.inf and np.isnan(evenness(TURN))
+    nothing = np.zeros((2, 2))  # it neither turns nor pulls
+    assert np.isnan(rotation(nothing)) and np.isnan(evenness(nothing))
 
 
 @pytest.mark.parametrize("function", [decoupled, rotation, evenness])
