@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
-from helpers.analysis.paths import PathProfile, sign_switches
+from helpers.analysis.paths import ROUNDING, PathProfile, sign_switches
 from helpers.analysis.stability import Classification, classify
 from helpers.games.game import PLAYERS, Game
+from helpers.inputs import real_number, whole_number
 from helpers.operators import hessian, jacobian
 from helpers.spectra import game_eigenvalues, top_eigenpairs
 
@@ -72,18 +73,23 @@ def end_point(
 
     Args:
         game: any game whose Jacobian fits into memory.
-        start, end: (p + q,) points; the field at the start must not vanish.
+        start, end: (p + q,) points, one of each; the field at the start must not vanish.
         top: number of leading eigenvalues; the default is the paper's for the mixture.
 
     Raises:
-        ValueError: for bad points, and a start where the field vanishes.
+        ValueError: for bad points, batches of them, a start where the field vanishes, and a top
+            below 1.
+        FloatingPointError: for a field that is not finite at the start, and as `classify`.
 
     >>> from helpers.games.closed_form import quadratic_game
     >>> turning = quadratic_game([[0.1]], [[0.1]], [[-1.0]], [[1.0]])
     >>> end_point(turning, [1.0, 1.0], [1e-3, 0.0]).classification.is_lssp
     True
     """
-    start_norm = float(game.vector_field(start).norm())
+    top = whole_number("top", top, 1)
+    start_norm = float(game.vector_field(game.one_point(start)).norm())
+    if not np.isfinite(start_norm):
+        raise FloatingPointError(f"the field of {game.name} has the norm {start_norm} at the start")
     if not start_norm > 0:
         raise ValueError("the field vanishes at the start: nothing to compare the end with")
     return EndPoint(classify(game, end, tolerance=start_norm / 10), start_norm, top)
@@ -111,7 +117,7 @@ def leading_end_point(
         tolerance: bound on the residuals, relative to the eigenvalues.
 
     Raises:
-        ValueError: for bad points, and a start_norm that is not above 0.
+        ValueError: for bad points, and a start_norm that is not finite and above 0.
         RuntimeError: if eigenvalues do not converge.
 
     >>> from helpers.games.closed_form import quadratic_game
@@ -120,8 +126,7 @@ def leading_end_point(
     >>> round(end.summary()["imaginary_share"], 3)
     0.707
     """
-    if not start_norm > 0:
-        raise ValueError(f"the norm at the start must be above 0, got {start_norm}")
+    start_norm = real_number("start_norm", start_norm, above=0)
     # A trace does not pay for so few products.
     joint = game_eigenvalues(jacobian(game, end, route="retained"), top, tolerance=tolerance)
     spectra, residuals = [], []
@@ -167,12 +172,13 @@ def bump(profile: PathProfile) -> Bump:
     1
     """
     alphas, middle = profile.alphas, profile.quartiles("angle")[1]
-    near = np.abs(alphas - 1) <= 0.1 + 1e-9
-    before = (alphas >= 0.4 - 1e-9) & (alphas <= 0.8 + 1e-9)
+    near = np.abs(alphas - 1) <= 0.1 + ROUNDING
+    late = alphas >= 0.4 - ROUNDING
+    before = late & (alphas <= 0.8 + ROUNDING)
     if not near.any() or not before.any():
         raise ValueError("alphas must reach into [0.4, 0.8] and into [0.9, 1.1]")
     return Bump(
         float(np.abs(middle[near]).max()),
         float(np.median(np.abs(middle[before]))),
-        sign_switches(middle[alphas >= 0.4 - 1e-9]),
+        sign_switches(middle[late & (alphas <= 1.1 + ROUNDING)]),
     )

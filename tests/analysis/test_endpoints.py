@@ -57,8 +57,21 @@ def test_far_from_stationary():
 
 
 def test_no_start():
+    game = linear_game(J, 3)
     with pytest.raises(ValueError, match="vanishes at the start"):
-        end_point(linear_game(J, 3), np.zeros(6), END)
+        end_point(game, np.zeros(6), END)
+    # Of four copies the norm is twice that of one, and four times as many ends count as at rest.
+    for start in ([START] * 4, [START]):
+        with pytest.raises(ValueError, match="one point is expected, got a batch"):
+            end_point(game, start, END)
+    with pytest.raises(FloatingPointError, match="has the norm inf at the start"):
+        end_point(game, 1e200 * START, END)
+
+
+@pytest.mark.parametrize("top", [0, -2, 2.0, None])
+def test_no_leading_ones(top):
+    with pytest.raises(ValueError, match="top is a whole number, 1 or more, got"):
+        end_point(linear_game(J, 3), START, END, top=top)
 
 
 def profile(angle):
@@ -75,6 +88,8 @@ def test_bump():
     assert (early.height, early.level, early.switches) == (0.3, 0.3, 0)
     touching = bump(profile(lambda a: 0.0 if abs(a - 1) < 0.01 else 0.3))
     assert touching.switches == 0
+    beyond = bump(profile(lambda a: 0.3 if a < 1.05 else (-0.3 if a < 1.15 else 0.3)))
+    assert beyond.switches == 1  # at 1.05; the next one is past 1.1
 
 
 def test_bump_is_of_the_median():
@@ -107,6 +122,6 @@ def test_leading_ones_by_products():
 
 
 def test_bad_start_norm():
-    for norm in (0.0, -1.0, float("nan")):
-        with pytest.raises(ValueError, match="the norm at the start must be above 0"):
+    for norm in (0.0, -1.0, float("nan"), float("inf"), "1"):
+        with pytest.raises(ValueError, match="start_norm is a finite number, above 0, got"):
             leading_end_point(linear_game(J, 3), END, start_norm=norm, top=2)
