@@ -74,7 +74,8 @@ def cumulative(
     """The share of seeds at or below a value: a panel per quantity, a curve per group of seeds.
 
     Args:
-        found: (S,) values of the seeds by quantity (panel) and group (curve).
+        found: (S,) values of the seeds by quantity (panel) and group (curve). Seeds that never get
+            there, NaN or infinity, count among the seeds, and keep the curve below 1.
         marks: the paper's values, by name of the group, drawn upright in the first panel.
 
     >>> axes = cumulative({"loss": {"JS": [3.0, 1.0, 2.0, 4.0]}}).axes[0]
@@ -85,7 +86,13 @@ def cumulative(
     for axes, (quantity, groups) in zip(panels.flat, found.items(), strict=False):
         for number, (name, values) in enumerate(groups.items()):
             look = {"color": f"C{number}", "linestyle": ("-", "--", ":", "-.")[number % 4]}
-            sns.ecdfplot(x=np.asarray(values), ax=axes, label=name, **look)
+            there = [value for value in values if value < np.inf]
+            if there:  # of all seeds, where seaborn's own shares are of those that get there
+                sns.ecdfplot(x=there, ax=axes, stat="count", label=name, **look)
+                curve = axes.lines[-1]
+                curve.set_ydata(np.asarray(curve.get_ydata()) / len(values))
+            else:
+                axes.axhline(0, label=name, **look)
             if marks and name in marks and axes is panels[0, 0]:
                 axes.axvline(marks[name], lw=1, **look)
         axes.set(xlabel=quantity, ylabel="", ylim=(-0.02, 1.02))
@@ -105,11 +112,21 @@ def reached(found: DataFrame, *, marks: Mapping[str, float]) -> Figure:
             records with a pair of losses.
         marks: the value at collapse, by arm.
 
+    Raises:
+        ValueError: for a loss outside the axes, whose records would not be drawn.
+
     >>> found = DataFrame({"arm": ["JS", "RS"], "least": 0.2, "loss": 0.5, "records": [3, 7]})
     >>> panels = reached(found, marks={"JS": 0.48, "RS": 0.35}).axes[:2]
     >>> [(axes.get_title(), int(axes.collections[0].get_array().sum())) for axes in panels]
     [('JS', 3), ('RS', 7)]
     """
+    for name in ("least", "loss"):
+        outside = found[~found[name].between(0, _TOP)]
+        if len(outside):
+            raise ValueError(
+                f"losses are drawn from 0 to {_TOP}, got {outside[name].iloc[0]:g} in {name!r}: "
+                f"{outside['records'].sum()} of {found['records'].sum()} records lie outside"
+            )
     arms = list(dict.fromkeys(found["arm"]))
     figure, panels = panel_row(len(arms), (4.2 * len(arms), 3.8))
     for axes, arm in zip(panels, arms, strict=True):

@@ -150,7 +150,7 @@ COURSES = DataFrame(
 )
 REACHED = DataFrame(
     [
-        {"arm": arm, "least": v / 2, "loss": v, "records": 1 + k}
+        {"arm": arm, "least": 0.4 * v, "loss": 0.8 * v, "records": 1 + k}
         for arm in ("JS", "RS")
         for k, v in enumerate(abs(VALUES))
     ]
@@ -338,6 +338,31 @@ def test_cumulative_is_the_share_at_or_below():
     assert y[np.searchsorted(x, 2.0)] == 0.5 and y[-1] == 1
     assert mark.get_xdata()[0] == 2.5
     plt.close(drawn)
+
+
+@pytest.mark.parametrize("never", [np.nan, np.inf])
+def test_cumulative_is_of_all_seeds(never):
+    """Those that never get there are not left out of the share; nor is a group of them alone."""
+    found = {"JS": [2.0, never, 1.0, never], "RS": [never] * 2, "ties": [1.0, 1.0, 3.0, never]}
+    drawn = figures.cumulative({"a": found})
+    lines = {line.get_label(): line.get_data() for line in drawn.axes[0].lines}
+    assert [each.tolist() for each in lines["JS"]] == [[-np.inf, 1.0, 2.0], [0.0, 0.25, 0.5]]
+    assert list(lines["RS"][1]) == [0, 0]
+    assert lines["ties"][1].tolist() == [0.0, 0.25, 0.5, 0.75]
+    assert {text.get_text() for text in drawn.axes[0].get_legend().get_texts()} == set(found)
+    plt.close(drawn)
+
+
+@pytest.mark.parametrize("value", [1.2, -0.1, np.nan, np.inf])
+@pytest.mark.parametrize("name", ["loss", "least"])
+def test_reached_draws_every_record_or_none(name, value):
+    found = DataFrame({"arm": "JS", "least": [0.2, 0.2], "loss": [0.85, 0.0], "records": [3, 7]})
+    drawn = figures.reached(found, marks={"JS": 0.48})
+    assert drawn.axes[0].collections[0].get_array().sum() == 10
+    plt.close(drawn)
+    found.loc[1, name] = value
+    with pytest.raises(ValueError, match=f"got {value:g} in '{name}': 7 of 10 records lie outside"):
+        figures.reached(found, marks={"JS": 0.48})
 
 
 def test_ranges_show_median_and_quartiles():
