@@ -169,8 +169,8 @@ class MemberDirections:
         sets = [{name: w.detach().to(like) for name, w in e.parameters.items()} for e in players]
         sets[PLAYERS.index(self.player)] = own
         reals = self.reals.to(like.dtype)
-        fakes = players[0].at(sets[0], self.latents)
-        judge = partial(players[1].at, sets[1])
+        fakes = _called(players[0], sets[0], self.latents)
+        judge = partial(_called, players[1], sets[1])
         members = MemberLosses(self.groups, self.joint_batch, judge, players[1].is_samplewise)
         if self.player == "D":
             logits = members.both(reals, fakes)
@@ -183,6 +183,11 @@ class MemberDirections:
             shares = self.penalty.shares(fakes.shape[1]).expand(len(reals), -1)
             total = total + len(reals) * self.penalty(judge, reals, fakes, shares)
         return total
+
+
+def _called(nets: Stacked, own: dict[str, Tensor], inputs: Tensor) -> Tensor:
+    """Networks at these weights; those that are not known to leave their inputs alone get a copy."""
+    return nets.at(own, inputs if nets.is_samplewise else inputs.clone())
 
 
 def leading_pairs(

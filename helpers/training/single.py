@@ -22,7 +22,7 @@ from helpers.training.cuda_graph import Replay
 from helpers.training.nudged import Nudged
 from helpers.training.optimizers import Wrapper
 from helpers.training.recording import Recording
-from helpers.training.turns import Unrolled
+from helpers.training.turns import Consensus, Unrolled
 
 # Reals, latents, the penalty's shares, and the labels of the reals.
 Batch = tuple[Tensor, Tensor, Tensor | None, Tensor | None]
@@ -165,7 +165,9 @@ class SingleTraining(Training):
         if self.settings.joint_batch and not of.pairs:
             fake = self.judging.alone(judge, fakes, labels)
         loss_g = of.generator(real, fake)
-        return loss_d, loss_g, self.penalty(reals, fakes.detach(), shares, labels)
+        if not isinstance(self.settings.follow, Consensus):
+            fakes = fakes.detach()  # else D's slope is differentiated in G's weights, too
+        return loss_d, loss_g, self.penalty(reals, fakes, shares, labels)
 
     def unrolled(self, batch: Batch, fakes: Tensor, ahead: Unrolled) -> Callable[..., Any]:
         """D as it would be after some steps, which depend on G by these samples."""
@@ -229,8 +231,8 @@ class SingleTraining(Training):
         return loss.detach()
 
     def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
-        """G's samples."""
-        given = (latents,) if labels is None else (latents, labels)
+        """G's samples; G may write to its latents, which an extrapolation needs twice."""
+        given = (latents.clone(),) if labels is None else (latents.clone(), labels)
         return self.players.generator(*given)
 
     def discriminate(self, samples: Tensor, *labels: Tensor) -> Any:

@@ -71,6 +71,31 @@ def test_single_against_members():
     assert float(torch.linalg.svdvals(one.T @ all_of_them).min()) > 1 - 1e-5
 
 
+class Halves(torch.nn.Module):
+    """Halves what it is given, where it lies or in a copy."""
+
+    def __init__(self, net, in_place):
+        super().__init__()
+        self.net, self.in_place = net, in_place
+
+    def forward(self, x):
+        return self.net(x.mul_(0.5) if self.in_place else x * 0.5)
+
+
+@pytest.mark.parametrize("player", ["G", "D"])
+@pytest.mark.parametrize("loss", ["js", "rs"])
+def test_networks_that_write_to_their_inputs(player, loss):
+    """Latents and reals stay as they are, and so do the values that are found in them."""
+    (z, x), pairs = data(2), [pair(10 * k) for k in range(2)]
+    given, values = (z.clone(), x.clone()), []
+    for in_place in (False, True):
+        nets = (Stacked([Halves(p[k], in_place) for p in pairs]) for k in range(2))
+        find = MemberDirections(player, Nudging(k=1, tolerance=1e-4), z, x, [(LOSSES[loss], 2)])
+        values.append(find.pairs(tuple(nets)).values)
+    assert torch.equal(z, given[0]) and torch.equal(x, given[1])
+    assert torch.equal(*values)
+
+
 def test_ends_of_invariant_spans():
     """A member whose Hessian has rank 1 ends early, beside one that goes on."""
     rows = torch.stack([torch.arange(12.0), torch.eye(12)[3] * 5])

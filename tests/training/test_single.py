@@ -614,6 +614,24 @@ def test_what_a_discriminator_writes_to():
     assert torch.equal(reals, data())
 
 
+@pytest.mark.parametrize("optimizer", [SGD, extra_adam])
+@pytest.mark.parametrize("steps", [(2, 2), None])
+def test_what_a_generator_writes_to(steps, optimizer):
+    """A G that scales its latents in place has the same ones at every pass of an iteration."""
+
+    class Scales(torch.nn.Module):
+        def __init__(self, in_place):
+            super().__init__()
+            self.net, self.in_place = mlp([2, 6, 3], seed=5), in_place
+
+        def forward(self, z):
+            return self.net(z.mul_(2) if self.in_place else z * 2)
+
+    how = options(steps=steps, optimizer=optimizer)
+    runs = [train(Players(Scales(each), small().discriminator), data(), **how) for each in (0, 1)]
+    assert same(*runs)
+
+
 def test_labels():
     """Each latent takes the label of the real at its place, in D's steps and in G's."""
     nets = Players(Conditional([2, 6, 3], 0), Conditional([3, 6, 1], 1))

@@ -107,11 +107,11 @@ class Own(nn.Module):
 
 
 def first_batch(x, seed=0):
-    """What `train` draws first: an order of the reals, and latents."""
+    """What `train` draws first: an order of the reals, latents, and a penalty's shares."""
     stream = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(x), generator=stream)
     z = torch.randn(len(x), 1, generator=stream)
-    return x[order], z.double()
+    return x[order], z.double(), torch.rand(len(x), generator=stream)
 
 
 def own_pair():
@@ -126,7 +126,7 @@ def test_nets_of_ones_own(turns, changed, loss):
     """One GAN, with batch norm in D, whose running statistics see the ordinary passes alone."""
     pair, x = own_pair(), data(1)[1][0]
     judging = Judging(logit=lambda output: output[0])
-    reals, z = first_batch(x)
+    reals, z, _ = first_batch(x)
     batches = EpochBatches(x, latent=1, size=len(x))
     how = {"loss": LOSSES[loss], "optimizer": SGD, "iterations": 1, "judging": judging}
     found = train(pair, batches, turns=turns, **how).players
@@ -138,19 +138,21 @@ def test_nets_of_ones_own(turns, changed, loss):
         assert torch.equal(held, dict(found.discriminator.named_buffers())[name])
 
 
-def test_one_gan_with_a_penalty():
-    """As an ensemble of one: a GAN with a penalty on the slope of an unrolled D."""
+@EACH
+@pytest.mark.parametrize("where", ["data", "interpolates"])
+def test_one_gan_with_a_penalty(turns, changed, where, monkeypatch):
+    """As an ensemble of one; at interpolates D's slope depends on G, which consensus follows."""
     pair, x = Players(*map(copied, pairs(1)[0])), data(1)[1][0]
-    reals, z = first_batch(x)
-    penalty = GradientPenalty(0.5, "data")
-    for turns, changed in FOLLOWED.values():
-        found = train(
-            pair, EpochBatches(x, latent=1, size=len(x)), loss=LOSSES["js"], optimizer=SGD,
-            iterations=1, turns=turns, penalty=penalty,
-        ).players  # fmt: skip
-        game = changed(network_game(*pair, z, reals, loss="js", penalty=penalty))
-        wanted = play(game, joint_point(*pair), SGD, steps=1)[-1]
-        assert torch.allclose(joint_point(*found), wanted, rtol=1e-9, atol=1e-11)
+    reals, z, shares = first_batch(x)
+    penalty = GradientPenalty(0.5, where)
+    found = train(
+        pair, EpochBatches(x, latent=1, size=len(x)), loss=LOSSES["js"], optimizer=SGD,
+        iterations=1, turns=turns, penalty=penalty,
+    ).players  # fmt: skip
+    monkeypatch.setattr(GradientPenalty, "shares", lambda self, n: shares)  # those of the training
+    game = changed(network_game(*pair, z, reals, loss="js", penalty=penalty))
+    wanted = play(game, joint_point(*pair), SGD, steps=1)[-1]
+    assert torch.allclose(joint_point(*found), wanted, rtol=1e-9, atol=1e-11)
 
 
 def test_norms_are_those_of_the_plain_gradients():
