@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from torch import Tensor
 
@@ -45,8 +46,28 @@ class GanLoss:
         return replace(
             self,
             name=f"{self.name}*{factor:g}",
-            discriminator=lambda real, fake: factor * self.discriminator(real, fake),
+            discriminator=_marked(
+                lambda real, fake: factor * self.discriminator(real, fake),
+                is_mean(self.discriminator),
+            ),
         )
+
+
+def is_mean(loss: Any) -> bool:
+    """Whether a player's loss is known to be a mean over samples, or over pairs of samples.
+
+    The mean over samples of several nets is then the mean of their losses. The losses of this table
+    are means, weighted or not; a loss of one's own may couple samples.
+
+    >>> is_mean(LOSSES["rs"].weighted(0.5).discriminator), is_mean(lambda real, fake: fake.mean())
+    (True, False)
+    """
+    return getattr(loss, "is_mean", False) is True
+
+
+def _marked(loss: Any, mean: bool = True) -> Any:
+    loss.is_mean = mean
+    return loss
 
 
 # The Wasserstein loss has no exact landscape in function space: its supremum is infinite.
@@ -57,8 +78,8 @@ def _separable(name: str) -> GanLoss:
     h1, h2 = _TERMS[name]
     return GanLoss(
         name,
-        lambda real, fake: -h1(real).mean() - h2(-fake).mean(),
-        lambda real, fake: -h1(fake).mean(),
+        _marked(lambda real, fake: -h1(real).mean() - h2(-fake).mean()),
+        _marked(lambda real, fake: -h1(fake).mean()),
     )
 
 
@@ -67,7 +88,7 @@ def _saturating(name: str) -> GanLoss:
     return GanLoss(
         f"{name}-saturating",
         _separable(name).discriminator,
-        lambda real, fake: h2(-fake).mean(),
+        _marked(lambda real, fake: h2(-fake).mean()),
     )
 
 
@@ -81,8 +102,8 @@ def _pairing(name: str) -> GanLoss:
     h = PAIRING[name]
     return GanLoss(
         name,
-        lambda real, fake: -h(real - fake).mean(),
-        lambda real, fake: -h(fake - real).mean(),
+        _marked(lambda real, fake: -h(real - fake).mean()),
+        _marked(lambda real, fake: -h(fake - real).mean()),
         pairs=True,
     )
 

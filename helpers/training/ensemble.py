@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from helpers.losses.table import GanLoss
+from helpers.losses.table import GanLoss, is_mean
 from helpers.models import Players
 from helpers.models.stacked import Stacked
 from helpers.training.core import Settings, Training, steps_ahead
@@ -79,8 +79,14 @@ class MemberLosses:
         return torch.cat([torch.vmap(of)(x, y) for of, _, x, y in self._parts(player, real, fake)])
 
     def total(self, player: str, real: Tensor, fake: Tensor) -> Tensor:
-        """The sum of the members' losses: for each group, its mean loss times its size."""
-        return sum(count * of(x, y) for of, count, x, y in self._parts(player, real, fake))
+        """The sum of the members' losses: for each group, its mean loss times its size.
+
+        Of losses that may couple samples, each member's is taken by itself.
+        """
+        return sum(
+            count * of(x, y) if is_mean(of) else torch.vmap(of)(x, y).sum()
+            for of, count, x, y in self._parts(player, real, fake)
+        )
 
     def _parts(self, player: str, real: Tensor, fake: Tensor) -> Iterator[tuple[Any, ...]]:
         counts = [count for _, count in self.groups]

@@ -186,7 +186,7 @@ class MemberDirections:
 
 
 def _called(nets: Stacked, own: dict[str, Tensor], inputs: Tensor) -> Tensor:
-    """Networks at these weights; those that are not known to leave their inputs alone get a copy."""
+    """Networks at these weights, with inputs of their own if they may write to them."""
     return nets.at(own, inputs if nets.is_samplewise else inputs.clone())
 
 

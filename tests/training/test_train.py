@@ -6,12 +6,13 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from torch.nn.functional import softplus
 
 from helpers import training
 from helpers.games.judging import Judging
 from helpers.games.networks import joint_point, network_game
 from helpers.losses.penalty import GradientPenalty
-from helpers.losses.table import LOSSES
+from helpers.losses.table import LOSSES, GanLoss
 from helpers.models import Players, mlp
 from helpers.models.copying import copied
 from helpers.models.stacked import Stacked
@@ -130,6 +131,40 @@ def test_each_member_its_loss():
             np.testing.assert_allclose(
                 run.records[each][:, number], wanted.records[each][:, number], rtol=1e-5
             )
+
+
+# Relativistic averages (Jolicoeur-Martineau 2019), whose means couple samples; and a sum.
+OWN = {
+    "average": GanLoss(
+        "average",
+        lambda real, fake: (
+            softplus(fake.mean() - real).mean() + softplus(fake - real.mean()).mean()
+        ),
+        lambda real, fake: (
+            softplus(real.mean() - fake).mean() + softplus(real - fake.mean()).mean()
+        ),
+        pairs=True,
+    ),
+    "sum": GanLoss(
+        "sum",
+        lambda real, fake: softplus(-real).sum() + softplus(fake).sum(),
+        lambda real, fake: softplus(-fake).sum(),
+    ),
+}
+OWN |= {f"{name} weighted": loss.weighted(0.5) for name, loss in OWN.items()}
+
+
+@pytest.mark.parametrize("name", OWN)
+@pytest.mark.parametrize("steps", [(1, 1), None])
+def test_members_with_a_loss_of_ones_own(name, steps):
+    """They move as each does alone, though the loss couples samples."""
+    how = {"loss": OWN[name], "optimizer": SGD, "iterations": 3, "snapshots": [3], "steps": steps}
+    z, x = data(2)
+    x[1] += 3
+    run = train_ensemble(pairs(2), z, x, **how)
+    for number, pair in enumerate(pairs(2)):
+        alone = train_ensemble([pair], z[[number]], x[[number]], **how)
+        assert torch.allclose(run.snapshots[3][number], alone.snapshots[3][0], rtol=1e-4, atol=1e-5)
 
 
 def test_constrain():
