@@ -33,6 +33,7 @@ from helpers.games.game import PLAYERS
 from helpers.losses.penalty import GradientPenalty
 from helpers.machine import progress_bar
 from helpers.spectra import NotConverged
+from helpers.training.gradients import apart, gradient, towards_rest
 from helpers.training.nudged import Nudged
 from helpers.training.optimizers import Extragradient, Lookahead, Wrapper
 from helpers.training.randomness import PrivateRandom
@@ -222,7 +223,8 @@ class Training(ABC):
         For players in turn this is what the code of Berard et al. 2020 does; there a pass that
         extrapolates counts too.
         """
-        for weight, part in zip(self.weights[player], gradients, strict=True):
+        own = apart(gradients)
+        for weight, part in zip(self.weights[player], own, strict=True):
             weight.grad = part
         optimizer = self.optimizers[player]
         if isinstance(optimizer, Extragradient) and not optimizer.is_ahead:
@@ -334,52 +336,6 @@ class Training(ABC):
     def described_observer(self) -> Any:
         """What is recorded, as far as it can be described."""
         return described(self.recording.observe, closures=False)
-
-
-def gradient(
-    loss: Tensor,
-    weights: Sequence[Tensor],
-    *,
-    retain_graph: bool = False,
-    create_graph: bool = False,
-) -> tuple[Tensor, ...]:
-    """The gradient of a loss in weights; zero in those that do not enter the loss."""
-    if not loss.requires_grad:  # no weight enters it
-        return tuple(torch.zeros_like(weight) for weight in weights)
-    return torch.autograd.grad(
-        loss,
-        weights,
-        retain_graph=retain_graph or create_graph,
-        create_graph=create_graph,
-        allow_unused=True,
-        materialize_grads=True,
-    )
-
-
-def steps_ahead(
-    ahead: Unrolled, weights: Mapping[str, Tensor], loss_at: Callable[[dict[str, Tensor]], Tensor]
-) -> dict[str, Tensor]:
-    """D's weights by name after some steps of plain descent, with the graph of all of them."""
-    own = dict(weights)
-    for _ in range(ahead.steps):
-        slopes = gradient(loss_at(own), list(own.values()), create_graph=True)
-        own = {
-            name: weight - ahead.rate * slope
-            for (name, weight), slope in zip(own.items(), slopes, strict=True)
-        }
-    return own
-
-
-def towards_rest(
-    gradients: tuple[tuple[Tensor, ...], tuple[Tensor, ...]],
-    weights: Sequence[Sequence[Tensor]],
-    weight: float,
-) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-    """Gradients of both players, with a graph, plus a weight times that of half their square."""
-    energy = torch.stack([part.square().sum() for own in gradients for part in own]).sum() / 2
-    pulls = iter(gradient(energy, [*weights[0], *weights[1]]))
-    of_g, of_d = (tuple(part.detach() + weight * next(pulls) for part in own) for own in gradients)
-    return of_g, of_d
 
 
 @torch.no_grad()

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from helpers.losses.table import GanLoss, is_mean
 from helpers.models import Players
 from helpers.models.stacked import Stacked
-from helpers.training.core import Settings, Training, steps_ahead
+from helpers.training.core import Settings, Training
+from helpers.training.gradients import steps_ahead
 from helpers.training.recording import Recording
 from helpers.training.turns import Unrolled
 

@@ -114,7 +114,10 @@ class Nudged(Wrapper):
                     "directions are taken out of dense gradients, got a sparse one: "
                     'project the step (project="step"), or make the embedding with sparse=False'
                 )
-            torch._foreach_sub_(slopes, _along(self.directions, slopes))
+            # Not in place: a gradient may be another weight's too.
+            left = torch._foreach_sub(slopes, _along(self.directions, slopes))
+            for weight, slope in zip(weights, left, strict=True):
+                weight.grad = slope
             self.optimizer.step()
         else:
             before = [weight.clone() for weight in weights]
@@ -137,7 +140,7 @@ class Nudged(Wrapper):
         super().load_state_dict(state)
         held = state["directions"]
         where = weights_of(self.optimizer)[0].device
-        self.directions = None if held is None else held.to(where)
+        self.directions = None if held is None else held.to(where, copy=True)
         self.taken = state["taken"]
 
 

@@ -233,7 +233,7 @@ class Optimistic(Wrapper):
         held = [*held, *[None] * (len(slopes) - len(held))]  # for groups added since
         for weight, before in zip(weights, held, strict=True):
             if weight.grad is not None and before is not None:
-                weight.grad.mul_(2).sub_(before)
+                weight.grad = 2 * weight.grad - before  # it may be another weight's gradient too
         self._held = slopes
         self.optimizer.step()
         return loss

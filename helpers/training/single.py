@@ -17,8 +17,9 @@ from helpers.games.judging import Judging
 from helpers.losses.table import GanLoss
 from helpers.models import Players
 from helpers.models.copying import copied
-from helpers.training.core import Settings, Training, put_state, steps_ahead
+from helpers.training.core import Settings, Training, put_state
 from helpers.training.cuda_graph import Replay
+from helpers.training.gradients import steps_ahead
 from helpers.training.nudged import Nudged
 from helpers.training.optimizers import Wrapper
 from helpers.training.recording import Recording

@@ -463,6 +463,17 @@ def test_nudged_state(tmp_path):
         assert torch.equal(run(cut), whole)
 
 
+def test_a_state_that_was_read_is_ones_own():
+    """The other optimiser's next search leaves it as it was."""
+    searches = iter(torch.eye(12)[:, k : k + 1] for k in range(2))
+    _, one = in_two(lambda w: Nudged(SGD(w), lambda *_: next(searches), every=1), vector(0))
+    one.refresh(None)
+    _, other = in_two(lambda w: Nudged(SGD(w), lambda *_: None), vector(0))
+    other.load_state_dict(one.state_dict())
+    one.refresh(None)
+    assert one.directions[1, 0] == 1 and other.directions[0, 0] == 1
+
+
 # What torch's own tools do to an optimiser, done to the wrappers.
 
 WRAPPERS = {
@@ -696,6 +707,26 @@ def test_sparse_gradients_are_not_projected():
     table(torch.tensor([1, 2])).sum().backward()
     with pytest.raises(ValueError, match=r'got a sparse one: project the step \(project="step"\)'):
         Nudged(SGD(table.parameters()), orthonormal(2)).step()
+
+
+@EVERY
+def test_one_gradient_of_two_weights(wrap):
+    """A tensor that is the gradient of two weights is left as it is, and each moves by it."""
+    ends = []
+    for is_shared in (False, True):
+        weights = [torch.zeros(6, requires_grad=True) for _ in range(2)]
+        made = wrap(SGD(weights))
+        for step in range(4):
+            slope = vector(step, 6)
+            for weight in weights:
+                weight.grad = slope if is_shared else slope.clone()
+            if isinstance(made, Extragradient) and not made.is_ahead:
+                made.extrapolate()
+            else:
+                made.step()
+            assert torch.equal(slope, vector(step, 6))
+        ends.append(values(weights))
+    assert torch.equal(*ends)
 
 
 @EVERY

@@ -632,6 +632,40 @@ def test_what_a_generator_writes_to(steps, optimizer):
     assert same(*runs)
 
 
+class Shifted(torch.nn.Module):
+    """Weights that enter as a sum alone, of one shape or of two."""
+
+    def __init__(self):
+        super().__init__()
+        self.net = mlp([2, 6, 3], seed=0)
+        a, b, c = torch.tensor([[0.3, 0.2, 0.1], [0.1, 0.0, 0.2], [0.2, 0.2, 0.0]])
+        self.a, self.b, self.c = (torch.nn.Parameter(part) for part in (a, b, c[None]))
+
+    def forward(self, z):
+        return self.net(z) + (self.a + self.b + self.c[0])
+
+
+@pytest.mark.parametrize("steps", [(1, 1), None])
+def test_gradients_that_are_one_tensor(steps):
+    """A hook that writes to gradients changes each of them once."""
+
+    def halving(in_place, weights):
+        made = SGD(weights)
+
+        @made.register_step_pre_hook
+        def halve(*_):
+            for weight in weights:
+                half = weight.grad / 2
+                weight.grad = weight.grad.copy_(half) if in_place else half
+
+        return made
+
+    nets = Players(Shifted(), small().discriminator)
+    how = options(iterations=2, steps=steps)
+    runs = [train(nets, data(), **how | {"optimizer": partial(halving, k)}) for k in (False, True)]
+    assert same(*runs)
+
+
 def test_labels():
     """Each latent takes the label of the real at its place, in D's steps and in G's."""
     nets = Players(Conditional([2, 6, 3], 0), Conditional([3, 6, 1], 1))
