@@ -10,7 +10,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -160,9 +160,9 @@ class Training(ABC):
         is_recorded = (self.done + 1) % self.recording.every == 0
         with self.random.used():
             losses = self.step()
-            for optimizer in self.optimizers:
+            for player, optimizer in enumerate(self.optimizers):
                 if isinstance(optimizer, Lookahead):
-                    optimizer.look_back()
+                    optimizer.look_back(partial(self.constrain, player))
             self.done += 1
             is_finite = (losses["loss_d"] + losses["loss_g"]).isfinite()
             self.finite += is_finite & (self.finite == self.done - 1)
@@ -231,6 +231,10 @@ class Training(ABC):
             optimizer.extrapolate()
         else:
             optimizer.step()
+        self.constrain(player)
+
+    def constrain(self, player: int) -> None:  # noqa: B027 # by default there is nothing to do
+        """Put a player's weights back to where they are allowed to be, after each change."""
 
     @property
     def diverged(self) -> dict[int, int]:

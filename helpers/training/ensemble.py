@@ -192,9 +192,7 @@ class EnsembleTraining(Training):
             self.take_turn(0, members.total("G", real, fake))
         return {"loss_d": loss_d, "loss_g": members.each("G", real.detach(), fake.detach())}
 
-    def move(self, player: int, gradients: tuple[Tensor, ...]) -> None:
-        """As in every training; then D's weights are put back to where they are allowed to be."""
-        super().move(player, gradients)
+    def constrain(self, player: int) -> None:
         if player == 1 and self.settings.constrain is not None:
             with torch.no_grad():
                 self.settings.constrain(self.discriminators)

@@ -17,6 +17,8 @@ from torch.optim import LBFGS, Optimizer
 from helpers.inputs import real_number, shown, whole_number
 
 Closure = Callable[[], Any]
+# What `helpers.training.schedules` writes into groups, and what it does at each step.
+_AT_EACH_STEP = {"averaging": "averages the weights", "falls": "lets the rates fall"}
 
 
 def _passed_on(name: str) -> Callable[..., Any]:
@@ -37,7 +39,8 @@ class Wrapper(Optimizer):
 
     Raises:
         ValueError: for anything but a torch optimiser, for a wrapper, for LBFGS, which takes more
-            than one gradient per step, and for complex weights.
+            than one gradient per step, for complex weights, and for an optimiser that averages its
+            weights or lets its rates fall, which whatever is around it has to do.
     """
 
     _kept: tuple[str, ...] = ("optimizer", "held")  # keys of a state
@@ -52,6 +55,13 @@ class Wrapper(Optimizer):
             )
         if any(weight.is_complex() for weight in weights_of(optimizer)):
             raise ValueError(f"{type(self).__name__} moves real weights, got complex ones")
+        settings = {name for group in optimizer.param_groups for name in group}
+        for name in sorted(settings & _AT_EACH_STEP.keys()):
+            # The steps inside are not the wrapper's: there may be two, and weights move after them.
+            raise ValueError(
+                f"{type(self).__name__} goes inside, as in averaging(falling({type(self).__name__}"
+                f"(optimizer))): got an optimiser that {_AT_EACH_STEP[name]} at its own steps"
+            )
         # As in unpickling: hooks and all, but no groups or state of its own.
         self.__setstate__({"optimizer": optimizer, "_held": None})
 
@@ -341,8 +351,12 @@ class Lookahead(Wrapper):
         return loss
 
     @torch.no_grad()
-    def look_back(self) -> None:
+    def look_back(self, constrain: Callable[[], None] | None = None) -> None:
         """Count an iteration, and step back if that is due.
+
+        Args:
+            constrain: called after a step back, to put weights back to where they are allowed to
+                be; the next step back goes to a point between there and the weights by then.
 
         Raises:
             RuntimeError: before the first step.
@@ -356,6 +370,8 @@ class Lookahead(Wrapper):
         for weight, slow in zip(weights, self._held, strict=False):
             assert slow is not None  # each weight has one
             weight.copy_(slow + self.share * (weight - slow))
+        if constrain is not None:
+            constrain()
         self._held = [weight.clone() for weight in weights]
 
     def state_dict(self) -> dict[str, Any]:

@@ -13,6 +13,10 @@ from helpers.models import Players, mlp
 from helpers.training import (
     Diverged,
     Extragradient,
+    HeavyBall,
+    Lookahead,
+    Nudged,
+    Optimistic,
     Paused,
     Recording,
     averaged,
@@ -26,6 +30,7 @@ from helpers.training.single import SingleTraining
 
 SGD = partial(torch.optim.SGD, lr=0.5, momentum=0.9)
 ADAM = partial(torch.optim.Adam, lr=0.1, betas=(0.0, 0.9))
+EYE = torch.eye(2)
 
 
 def steps(net, optimizer, count, each=lambda: None):
@@ -169,6 +174,20 @@ def test_refused_by_name():
         falling(SGD(net.parameters()), 3, 3)
     with pytest.raises(ValueError, match="an optimiser is one of torch's, got 'adam'"):
         falling("adam", 1, 2)
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [Extragradient, Optimistic, Lookahead, lambda o: HeavyBall(o, -0.5), lambda o: Nudged(o, EYE)],
+)
+def test_wrappers_go_inside(wrap):
+    """Around what averages, weights move after they were averaged, or steps are counted twice."""
+    weights = [torch.zeros(2, requires_grad=True)]
+    with pytest.raises(ValueError, match=r"goes inside, as in .* that averages the weights at its"):
+        wrap(averaging(SGD(weights), 0.5))
+    with pytest.raises(ValueError, match=r"goes inside, as in .* that lets the rates fall at its"):
+        wrap(falling(SGD(weights), 1, 2))
+    averaging(falling(wrap(SGD(weights)), 1, 2), 0.5)
 
 
 def test_a_training_that_diverges_still_diverges():

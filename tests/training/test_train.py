@@ -21,7 +21,7 @@ from helpers.spectra import NotConverged
 from helpers.training.data import Members
 from helpers.training.nudged import Nudged
 from helpers.training.nudging import MemberDirections, Nudging
-from helpers.training.optimizers import Extragradient
+from helpers.training.optimizers import Extragradient, Lookahead
 from helpers.training.train import Diverged, Recording
 from helpers.training.turns import Turns
 
@@ -177,6 +177,26 @@ def test_constrain():
     run = together("wgan", iterations=3, steps=(2, 1), constrain=clip)
     assert all(weight.abs().max() <= 0.01 for weight in run.discriminators.parameters.values())
     assert any(weight.abs().max() > 0.01 for weight in run.generators.parameters.values())
+
+
+def test_constrain_after_a_step_back():
+    """The point between two allowed ones is put back, too, and slow weights start from there."""
+
+    def unit(discriminators):
+        for weight in discriminators.parameters.values():
+            weight.div_(weight.flatten(1).norm(dim=1).reshape(-1, *[1] * (weight.ndim - 1)))
+
+    plain = partial(torch.optim.SGD, lr=0.5)
+    optimizers = (plain, lambda weights: Lookahead(plain(weights), every=2))
+    how = {"loss": LOSSES["js"], "optimizer": optimizers, "constrain": unit}
+    half = train_ensemble(pairs(), *data(), iterations=2, **how)
+    for weight in half.discriminators.parameters.values():
+        assert torch.allclose(weight.flatten(1).norm(dim=1), torch.ones(3))
+    stacked = half.generators, half.discriminators
+    nets = [Players(*(each.member(number) for each in stacked)) for number in range(3)]
+    whole = train_ensemble(pairs(), *data(), iterations=4, snapshots=[4], **how)
+    other = train_ensemble(nets, *data(), iterations=2, snapshots=[2], **how)
+    assert torch.allclose(whole.snapshots[4], other.snapshots[2], atol=1e-6)
 
 
 def test_members_do_not_see_each_other():
