@@ -95,6 +95,8 @@ class Training(ABC):
         if len(extrapolates) > 1:
             raise ValueError("extragradient must be used by both players or by neither")
         self.extrapolates = True in extrapolates
+        for player, optimizer, own in zip(PLAYERS, self.optimizers, weights, strict=True):
+            check_order(player, optimizer, own)
         self.random = PrivateRandom(settings.seed, device)
         self.done = 0
         # How many iterations had finite losses.
@@ -340,6 +342,20 @@ class Training(ABC):
     def described_observer(self) -> Any:
         """What is recorded, as far as it can be described."""
         return described(self.recording.observe, closures=False)
+
+
+def check_order(player: str, optimizer: Any, weights: Sequence[Tensor]) -> None:
+    """ValueError if directions that are found would be taken for those of other weights."""
+    if not isinstance(optimizer, Nudged) or optimizer.find is None:
+        return
+    moved = [id(weight) for group in optimizer.param_groups for weight in group["params"]]
+    if moved != [id(weight) for weight in weights]:
+        shapes = [tuple(w.shape) for group in optimizer.param_groups for w in group["params"]]
+        raise ValueError(
+            f"directions are found over {player}'s weights in the order in which they are given, "
+            f"{[tuple(weight.shape) for weight in weights]}; keep it in the parameter groups of a "
+            f"Nudged optimiser, got another one, {shapes}"
+        )
 
 
 @torch.no_grad()

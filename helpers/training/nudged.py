@@ -29,7 +29,8 @@ class Nudged(Wrapper):
         directions: (n, k) orthonormal columns over all of its weights in a row, k 0 or more; or
             (S, n, k) where every weight is that of S members, (S, ...). Or a function that finds
             them from the argument of `refresh` and the previous directions, None at first; its repr
-            tells the checkpoint of one run from another's.
+            tells the checkpoint of one run from another's. In a training it finds them over the
+            player's weights in their own order, in which the optimiser has to list them.
         project: "gradient" or "step".
         every: steps after which such a function is called again.
 

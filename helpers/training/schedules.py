@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
@@ -98,12 +98,13 @@ def averaged(net: nn.Module, optimizer: Optimizer) -> nn.Module:
     weights alone.
 
     Args:
-        net: the network whose weights the optimiser moves, or a copy of it.
+        net: the network whose weights the optimiser moves, in any order; or a copy of it as it is
+            now, of an optimiser that has them in the network's order.
         optimizer: of `averaging`.
 
     Raises:
-        ValueError: for an optimiser that keeps no average, or has taken no step, and for a network
-            with other weights.
+        ValueError: for an optimiser that keeps no average, or has taken no step, for a network with
+            other weights, and for a copy whose weights have other values than the optimiser's.
 
     >>> net = nn.Linear(1, 1)
     >>> sgd = averaging(torch.optim.SGD(net.parameters(), lr=1.0), decay=0.5)
@@ -114,16 +115,27 @@ def averaged(net: nn.Module, optimizer: Optimizer) -> nn.Module:
     """
     _check(optimizer)
     moved, copy = weights_of(optimizer), copied(net)
-    own = [weight for weight in copy.parameters() if weight.requires_grad]
+    given, own = ([w for w in each.parameters() if w.requires_grad] for each in (net, copy))
     shapes = [[tuple(weight.shape) for weight in weights] for weights in (own, moved)]
-    if shapes[0] != shapes[1]:
+    if {*map(id, given)} == {*map(id, moved)}:
+        moved = [*given]
+    elif shapes[0] != shapes[1]:
         raise ValueError(f"the net has weights {shapes[0]}, and the optimiser moves {shapes[1]}")
+    elif not all(map(_is_copy, given, moved)):
+        raise ValueError(
+            "the net's weights are no copies of those that the optimiser moves, one by one; give "
+            "the net whose weights it moves, or a copy of that as it is now"
+        )
     if not all(_AVERAGE in optimizer.state[weight] for weight in moved):
         raise ValueError("the optimiser has no average of all weights that it moves")
     with torch.no_grad():
         for weight, before in zip(own, moved, strict=True):
             weight.copy_(optimizer.state[before][_AVERAGE])
     return copy
+
+
+def _is_copy(weight: Tensor, moved: Tensor) -> bool:
+    return torch.equal(weight.nan_to_num(), moved.to(weight).nan_to_num())
 
 
 def _check(optimizer: Any) -> None:

@@ -71,6 +71,35 @@ def test_single_against_members():
     assert float(torch.linalg.svdvals(one.T @ all_of_them).min()) > 1 - 1e-5
 
 
+def grouped(find, weights):
+    """Matrices before vectors, as for a weight decay of matrices alone."""
+    weights = list(weights)
+    groups = [[w for w in weights if (w.ndim > 1) == matrices] for matrices in (True, False)]
+    return Nudged(torch.optim.SGD([{"params": group} for group in groups], lr=0.1), find)
+
+
+def test_groups_in_another_order():
+    """Directions are over the weights in their own order: those of another order are refused."""
+    nets, (z, x) = pair(0), data(1)
+    find = SharpDirections("D", Nudging(k=2, tolerance=1e-4), z[0], x[0])
+    batches = EpochBatches(x[0], latent=2, size=32)
+    how = {"loss": LOSSES["js"], "iterations": 1}
+    plain = partial(torch.optim.SGD, lr=0.1)
+    said = r"D's weights .* \[\(6, 2\), \(6,\), .*; .* got another one, \[\(6, 2\), \(1, 6\)"
+    with pytest.raises(ValueError, match=said):
+        train(nets, batches, optimizer=(plain, partial(grouped, find)), **how)
+
+    def split(weights):
+        groups = [{"params": [weight]} for weight in weights]
+        return Nudged(torch.optim.SGD(groups, lr=0.1), find)
+
+    found = train(nets, batches, optimizer=(plain, split), **how).players
+    move = (joint_point(*found) - joint_point(*nets))[-25:]
+    assert float((find(nets, None).T @ move).norm()) < 1e-4 * float(move.norm())
+    fixed = torch.eye(25)[:, :1]  # over the optimiser's weights, whose order is the caller's
+    train(nets, batches, optimizer=(plain, partial(grouped, fixed)), **how)
+
+
 class Halves(torch.nn.Module):
     """Halves what it is given, where it lies or in a copy."""
 

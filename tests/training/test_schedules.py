@@ -10,6 +10,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from helpers.losses import LOSSES
 from helpers.models import Players, mlp
+from helpers.models.copying import copied
 from helpers.training import (
     Diverged,
     Extragradient,
@@ -70,6 +71,24 @@ def test_average_is_torchs(make, decay):
     assert all(torch.equal(one, other) for one, other in pairs)
     moved = zip(found.parameters(), net.parameters(), strict=True)
     assert all(torch.equal(one, other) for one, other in moved) == (decay == 0)
+
+
+def test_averages_of_another_order():
+    """Each weight has its own average, in whatever order the optimiser lists them."""
+    net = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    groups = [{"params": net[1].parameters()}, {"params": net[0].parameters(), "lr": 0.01}]
+    optimizer = averaging(torch.optim.SGD(groups, lr=0.1), 0.0)
+    steps(net, optimizer, 2)
+    for one, other in zip(averaged(net, optimizer).parameters(), net.parameters(), strict=True):
+        assert torch.equal(one, other)
+    for other in (copied(net), nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))):
+        with pytest.raises(ValueError, match="no copies of those that the optimiser moves"):
+            averaged(other, optimizer)
+    with torch.no_grad():
+        net[0].weight[0, 0] = torch.nan  # of a net that has diverged
+    plain = averaging(SGD(net.parameters()), 0.5)
+    steps(net, plain, 1)
+    assert averaged(copied(net).double(), plain)[0].weight[0, 0].isnan()
 
 
 def test_buffers_and_frozen_weights_are_the_networks_own():
