@@ -160,14 +160,27 @@ def _check_alike(nets: Sequence[nn.Module]) -> None:
             )
     for name, _ in nets[0].named_buffers():
         raise ValueError(f"networks with buffers cannot be stacked, and there is {name!r}")
-    for name, module in nets[0].named_modules():
+    check_registered(nets[0], "stacking cannot put each member's own")
+
+
+def check_registered(net: nn.Module, what: str) -> None:
+    """Refuse a network that may use weights which no call with other weights would reach.
+
+    Args:
+        net: the network.
+        what: what those calls are for, as it ends the sentence "holds weights where ...".
+
+    Raises:
+        ValueError: for weights in a list or another plain attribute, naming it.
+    """
+    for name, module in net.named_modules():
         for attribute, value in vars(module).items():
             by_torch = attribute == "_parameters" or isinstance(module, nn.RNNBase)
             if not by_torch and _holds_weight(value):
                 place = f"{name}.{attribute}" if name else attribute
                 raise ValueError(
-                    f"{place} holds weights in a plain attribute, where stacking cannot put "
-                    "each member's own; use them by their registered names"
+                    f"{place} holds weights in a plain attribute, where {what}; use them by their "
+                    "registered names"
                 )
 
 

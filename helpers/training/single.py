@@ -17,6 +17,7 @@ from helpers.games.judging import Judging
 from helpers.losses.table import GanLoss
 from helpers.models import Players
 from helpers.models.copying import copied
+from helpers.models.stacked import check_registered
 from helpers.training.core import Settings, Training, put_state
 from helpers.training.cuda_graph import Replay
 from helpers.training.gradients import steps_ahead
@@ -91,6 +92,8 @@ class SingleTraining(Training):
             if reals.ndim == 4:
                 self.reals = self.reals.contiguous(memory_format=torch.channels_last)
         weights = [[w for w in net.parameters() if w.requires_grad] for net in players]
+        if isinstance(settings.follow, Unrolled):
+            check_registered(players.discriminator, "steps ahead cannot put D's later ones")
         data = {"reals": self.reals, "labels": self.labels}
         super().__init__(settings, recording, players, weights, data, (players,), (), device)
         self.judging = Judging(settings.joint_batch, settings.logit)

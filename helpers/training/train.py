@@ -77,9 +77,10 @@ def train(
     Raises:
         ValueError: for counts out of range; reals and labels that `EpochBatches.tensors` refuses; a
             wrapper that extrapolates for one player only; a player without weights that require
-            grad; a D that does not give one logit per sample; a checkpoint that is damaged, of
-            another run or of an earlier version, or that cannot be written, which is tried before
-            the first iteration.
+            grad; a D that does not give one logit per sample; a D that is unrolled and uses weights
+            from a list or another plain attribute; a checkpoint that is damaged, of another run or
+            of an earlier version, or that cannot be written, which is tried before the first
+            iteration.
         Diverged: once a loss is not finite, or a search for directions fails; it names the
             iteration. Losses are checked at each record, snapshot and checkpoint, after every
             hundredth iteration, and at the end.

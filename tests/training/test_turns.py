@@ -155,6 +155,44 @@ def test_one_gan_with_a_penalty(turns, changed, where, monkeypatch):
     assert torch.allclose(joint_point(*found), wanted, rtol=1e-9, atol=1e-11)
 
 
+class Listed(nn.Module):
+    """Uses its weights from a list."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = mlp([1, 4, 1], seed=3).double()
+        self.plain = [self.body[0].weight, self.body[2].weight]
+
+    def forward(self, x):
+        return torch.tanh(x @ self.plain[0].T) @ self.plain[1].T
+
+
+@EACH
+@pytest.mark.parametrize("hidden", [True, False])
+def test_weights_in_a_list(turns, changed, hidden):
+    """No steps ahead would reach them: unrolling refuses such a D, and consensus follows it."""
+    D = Listed() if hidden else nn.GRU(1, 1, batch_first=True).double()  # torch keeps a list, too
+    pair, x = Players(pairs(1)[0].generator, D), data(1)[1][0]
+
+    def trained():
+        return train(
+            pair, EpochBatches(x, latent=1, size=len(x)), loss=LOSSES["js"], optimizer=SGD,
+            iterations=1, turns=turns, judging=Judging(logit=logit),
+        ).players  # fmt: skip
+
+    def logit(output):
+        return output[0] if isinstance(output, tuple) else output
+
+    if hidden and isinstance(turns, Unrolled):
+        with pytest.raises(ValueError, match=r"^plain holds weights .* where steps ahead cannot"):
+            trained()
+        return
+    reals, z, _ = first_batch(x)
+    game = changed(network_game(*pair, z, reals, loss="js", judging=Judging(logit=logit)))
+    wanted = play(game, joint_point(*pair), SGD, steps=1)[-1]
+    assert torch.allclose(joint_point(*trained()), wanted, rtol=1e-9, atol=1e-11)
+
+
 def test_norms_are_those_of_the_plain_gradients():
     """Consensus records the field itself, which is what is to become small."""
     (pair,), (z, x) = pairs(1), data(1)
