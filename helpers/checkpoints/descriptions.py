@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.optim import Optimizer
 
 from helpers.inputs import shown
@@ -70,15 +71,51 @@ def architecture(net: nn.Module) -> dict[str, Any]:
 def described_optimizer(optimizer: Optimizer) -> dict[str, Any]:
     """Kind and settings of an optimiser: options and shapes of weights of each parameter group.
 
+    What runs at its steps is included if there is anything; see `described_hooks`.
+
     >>> described_optimizer(torch.optim.SGD([torch.zeros(1)], lr=0.1))["groups"][0]["lr"]
     0.1
     """
+    hooks = described_hooks(optimizer)
+    return _optimizer(optimizer) | ({"hooks": hooks} if hooks else {})
+
+
+def described_hooks(optimizer: Optimizer) -> dict[str, Any]:
+    """What runs before and after the steps of an optimiser, and of one inside: hooks of a user's.
+
+    Those of this package have their settings in the parameter groups. The optimiser's own weights,
+    groups and state are left out, as they change in every step.
+
+    >>> described_hooks(torch.optim.SGD([torch.zeros(1)], lr=0.1))
+    {}
+    """
+    levels: list[Any] = [optimizer]
+    while getattr(levels[-1], "optimizer", None) is not None:
+        levels.append(levels[-1].optimizer)
+    known = [*levels, optimizer.state, optimizer.param_groups, *optimizer.param_groups]
+    known += [
+        part for group in optimizer.param_groups for part in (group["params"], *group["params"])
+    ]
+    found: dict[str, Any] = {}
+    for when in ("pre", "post"):
+        hooks = [
+            hook
+            for each in levels
+            for hook in getattr(each, f"_optimizer_step_{when}_hooks", {}).values()
+            if (getattr(hook, "__module__", None) or "").partition(".")[0] != "helpers"
+        ]
+        if hooks:
+            found[when] = [_describe(hook, True, (*map(id, known),)) for hook in hooks]
+    return found
+
+
+def _optimizer(optimizer: Optimizer) -> dict[str, Any]:
     kind = {"type": _name(type(optimizer))} | _code_of_class(type(optimizer))
     own = [name for name in vars(optimizer) if name[0] != "_" and name not in _OF_EVERY_OPTIMIZER]
     kind |= {name: described(getattr(optimizer, name)) for name in own}
     inner = getattr(optimizer, "optimizer", None)
     if inner is not None:
-        return kind | {"of": described_optimizer(inner)}
+        return kind | {"of": _optimizer(inner)}
     groups = [
         {name: described(value) for name, value in group.items() if name not in _OF_THE_DEVICE}
         | {"weights": [list(weight.shape) for weight in group["params"]]}
@@ -151,7 +188,8 @@ def _describe(value: Any, closures: bool, above: tuple[int, ...]) -> Any:
         return float(value) if np.isfinite(value) else repr(float(value))
     if isinstance(value, Tensor):
         kind = {"tensor": list(value.shape), "dtype": str(value.dtype)}
-        return kind | ({"digest": digest(value)} if value.is_leaf else {"derived": True})
+        is_plain = value.is_leaf and not is_functorch_wrapped_tensor(value)
+        return kind | ({"digest": digest(value)} if is_plain else {"derived": True})
     if isinstance(value, np.ndarray):
         if value.dtype == object:
             return [inside(each) for each in value.ravel()]

@@ -64,7 +64,8 @@ class Stacked:
         if not nets:
             raise ValueError("at least one network is needed, got none")
         _check_alike(nets)
-        self._net = copied(nets[0]).to(device).requires_grad_(False)
+        # What is called with the members' weights; its attributes are those of all.
+        self.net = copied(nets[0]).to(device).requires_grad_(False)
         named = [dict(net.named_parameters()) for net in nets]
         stacked = {
             name: torch.stack([each[name].detach() for each in named]).to(device)
@@ -79,18 +80,18 @@ class Stacked:
             name: weight for name, weight in stacked.items() if name not in self.parameters
         }
         self._count = len(nets)
-        self.signature = signature(self._net)  # all but the numbers of the weights
-        first = {id(weight): name for name, weight in self._net.named_parameters()}
+        self.signature = signature(self.net)  # all but the numbers of the weights
+        first = {id(weight): name for name, weight in self.net.named_parameters()}
         self._places = {  # every name of a weight, with the name that it has first
             f"{name}.{part}" if name else part: first[id(weight)]
-            for name, module in self._net.named_modules()
+            for name, module in self.net.named_modules()
             for part, weight in module._parameters.items()
             if weight is not None
         }
-        layers = _plain_layers(self._net)
+        layers = _plain_layers(self.net)
         self._layers = None if twice else layers
         # Whether a member's output for one sample depends on no other sample, as far as is known
-        self.is_samplewise = layers is not None or bool(getattr(self._net, "is_samplewise", False))
+        self.is_samplewise = layers is not None or bool(getattr(self.net, "is_samplewise", False))
 
     def __len__(self) -> int:
         return self._count
@@ -120,7 +121,7 @@ class Stacked:
         def call(weights: dict[str, Tensor], x: Tensor) -> Tensor:
             everywhere = {place: weights[name] for place, name in self._places.items()}
             # Torch's handling of tied weights leaves its stand-ins in layers that are used twice.
-            return functional_call(self._net, everywhere, (x,), tie_weights=False)
+            return functional_call(self.net, everywhere, (x,), tie_weights=False)
 
         try:
             return vmap(call)(own, inputs)
@@ -140,7 +141,7 @@ class Stacked:
 
     def member(self, number: int) -> nn.Module:
         """A copy of one of the networks."""
-        net = copied(self._net)
+        net = copied(self.net)
         own = self.held | self.parameters
         with torch.no_grad():
             for name, weight in net.named_parameters():

@@ -20,7 +20,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from helpers.checkpoints.descriptions import architecture, described, described_optimizer, digest
+from helpers.checkpoints.attributes import changed_attributes, put_attributes
+from helpers.checkpoints.descriptions import (
+    architecture,
+    described,
+    described_hooks,
+    described_optimizer,
+    difference,
+    digest,
+)
 from helpers.checkpoints.files import (
     check_observed,
     checkpoint_path,
@@ -122,6 +130,10 @@ class Training(ABC):
     def networks(self) -> Sequence[nn.Module]:
         """G and D of one member."""
 
+    def called(self) -> Sequence[nn.Module]:
+        """The networks that are called; of an ensemble, for all members at once."""
+        return self.networks()
+
     @abstractmethod
     def stream_state(self) -> dict[str, Any]:
         """Where the streams of batches stand."""
@@ -144,8 +156,11 @@ class Training(ABC):
             if self.done < iterations:
                 try_writing(path)
         saved, until = time.monotonic(), self.recording.until
+        first = self.done + 1
         for _ in progress_bar(range(self.done, iterations), initial=self.done, total=iterations):
             self.iterate()
+            if path is not None and self.done == first:
+                self.attributes()  # what cannot be kept is refused at once
             is_last = self.done == iterations
             is_asked = until is not None and not is_last and until()
             is_due = is_last or is_asked or self.done % self.recording.save_every == 0
@@ -280,6 +295,7 @@ class Training(ABC):
     def save(self, path: Path) -> None:
         """Write the state, never half a file; raise Diverged if the training has diverged."""
         self.check_finite()
+        attributes = self.attributes()
         state = {
             "run": self.identity,
             "observe": self.described_observer,
@@ -293,7 +309,21 @@ class Training(ABC):
             "random": self.random.states,
             "streams": self.stream_state(),
         }
-        write_state(state, path)
+        write_state(state | ({"attributes": attributes} if any(attributes) else {}), path)
+
+    def attributes(self) -> list[dict[str, Any]]:
+        """Each network's plain attributes that have changed; ValueError for what no file keeps."""
+        pairs = zip(PLAYERS, self.optimizers, self.identity["optimizers"], strict=True)
+        for player, optimizer, start in pairs:
+            other = difference(start.get("hooks", {}), described_hooks(optimizer))
+            if other is not None:
+                raise ValueError(
+                    f"a step hook of {player}'s optimiser changes, and no checkpoint keeps that; "
+                    "let it count in a parameter group, as helpers.training.falling does: "
+                    f"at the start and now, {other}"
+                )
+        starts = zip(self.called(), self.identity["players"], strict=True)
+        return [changed_attributes(net, start) for net, start in starts]
 
     def load(self, path: Path, iterations: int) -> None:
         """Go on from a state that `save` wrote; raise ValueError if it is of another run."""
@@ -305,6 +335,8 @@ class Training(ABC):
             put_state(here, there)
         for optimizer, there in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(there)
+        for net, there in zip(self.called(), state.get("attributes", ()), strict=False):
+            put_attributes(net, there)
         self.random.load(state["random"])
         self.load_streams(state["streams"])
         self.done = state["done"]

@@ -243,6 +243,9 @@ class EnsembleTraining(Training):
     def networks(self) -> list[nn.Module]:
         return [each.member(0) for each in self.players]
 
+    def called(self) -> list[nn.Module]:
+        return [each.net for each in self.players]
+
     def stream_state(self) -> dict[str, Any]:
         return {"members": [stream.get_state() for stream in self.streams]}
 

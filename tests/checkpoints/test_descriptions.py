@@ -13,6 +13,7 @@ from torch import nn
 from helpers.checkpoints.descriptions import (
     architecture,
     described,
+    described_hooks,
     described_optimizer,
     difference,
     digest,
@@ -20,6 +21,7 @@ from helpers.checkpoints.descriptions import (
 from helpers.losses.penalty import GradientPenalty
 from helpers.losses.table import LOSSES
 from helpers.models import mlp
+from helpers.training import Optimistic, averaging
 
 SCALE = 3.0
 
@@ -216,6 +218,41 @@ def test_optimisers():
         described_optimizer(torch.optim.Adam([{"params": [a]}, {"params": [b], "lr": 0.2}], 0.1)),
     ):
         assert difference(plain, other) is not None
+
+
+def test_step_hooks():
+    """Those of a user's tell optimisers apart, whatever the weights and the groups hold by now."""
+
+    def of(bound=None, wrap=lambda optimizer: optimizer, steps=0):
+        weight = torch.zeros(2, requires_grad=True)
+        made = wrap(torch.optim.SGD([weight], lr=0.1, momentum=0.9))
+        if bound is not None:
+            made.register_step_pre_hook(
+                lambda *_: (
+                    torch.nn.utils.clip_grad_norm_(made.param_groups[0]["params"], bound) and None
+                )
+            )
+        for _ in range(steps):
+            weight.grad = torch.ones(2)
+            made.step()
+        return made
+
+    plain = described_optimizer(of())
+    assert "hooks" not in plain and plain == described_optimizer(averaged_away(of()))
+    for wrap in (lambda optimizer: optimizer, Optimistic):
+        clipped = described_optimizer(of(1.0, wrap))
+        assert clipped == described_optimizer(of(1.0, wrap)) != described_optimizer(of(2.0, wrap))
+        found = difference(described_optimizer(of(wrap=wrap)), clipped)
+        assert found.startswith("hooks is nothing and")
+        assert described_hooks(of(1.0, wrap)) == described_hooks(of(1.0, wrap, steps=3))
+    assert list(described_hooks(Optimistic(of(1.0)))) == ["pre"]  # of the one inside
+
+
+def averaged_away(optimizer):
+    """With the package's own hook, and without the setting by which a checkpoint knows of it."""
+    averaging(optimizer, 0.5)
+    del optimizer.param_groups[0]["averaging"]
+    return optimizer
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.int64, torch.bool])

@@ -821,6 +821,80 @@ def test_buffers_outside_of_states_resume_too(tmp_path):
     assert resumed.players_at(5).discriminator.seen == 5 * 3
 
 
+class Fades(torch.nn.Module):
+    """With state that is no buffer: a count, or a running mean."""
+
+    def __init__(self, kind):
+        super().__init__()
+        self.net, self.kind = mlp([3, 6, 1], seed=0), kind
+        self.seen, self.mean, self.odd = 0, torch.zeros(1), None
+
+    def forward(self, x):
+        if self.kind == "count":
+            self.seen += 1
+            return self.net(x) * min(1, self.seen / 40)
+        if self.kind == "mean":
+            self.mean = 0.9 * self.mean + 0.1 * x.detach().mean()
+        if self.kind == "odd":
+            self.odd = {*(self.odd or ()), len(self.odd or ())}
+        return self.net(x - self.mean)
+
+
+@pytest.mark.parametrize("kind", ["count", "mean", "none"])
+def test_attributes_resume_too(tmp_path, kind):
+    nets, store = Players(small().generator, Fades(kind)), tmp_path / "run.pt"
+    train(nets, data(), checkpoint=store, **options(iterations=3))
+    has = torch.load(store, weights_only=True).get("attributes")
+    assert has is None if kind == "none" else [len(each) for each in has] == [0, 1]
+    resumed, whole = (train(nets, data(), checkpoint=each, **options()) for each in (store, None))
+    assert same(resumed, whole)
+    ends = [run.players.discriminator for run in (resumed, whole)]
+    assert ends[0].seen == ends[1].seen and torch.equal(ends[0].mean, ends[1].mean)
+
+
+def test_attributes_that_no_file_keeps(tmp_path):
+    nets, store = Players(small().generator, Fades("odd")), tmp_path / "run.pt"
+    seen = []
+    how = options(every=1, observe=lambda players: seen.append(1) or {})
+    with pytest.raises(ValueError, match=r"^odd changes while the network trains"):
+        train(nets, data(), checkpoint=store, **how)
+    assert seen == [1] and not store.exists()
+    train(nets, data(), **options())
+
+
+def scheduled(weights, gamma=0.5):
+    made = SGD(weights)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        scheduler = torch.optim.lr_scheduler.StepLR(made, step_size=3, gamma=gamma)
+    made.register_step_post_hook(lambda *_: scheduler.step())
+    return made
+
+
+def clipped(bound, weights):
+    made = SGD(weights)
+
+    @made.register_step_pre_hook
+    def clip(*_):
+        torch.nn.utils.clip_grad_norm_(weights, bound)
+
+    return made
+
+
+@pytest.mark.parametrize("wrap", [lambda made: made, Extragradient])
+def test_step_hooks_and_checkpoints(tmp_path, wrap):
+    """One that keeps its count to itself is refused; others are part of what a run is made of."""
+    store = tmp_path / "run.pt"
+    with pytest.raises(ValueError, match=r"a step hook of G's .*scheduler.last_epoch is 0 and 1"):
+        train(small(), data(), checkpoint=store, **options(optimizer=lambda w: wrap(scheduled(w))))
+    how = options(optimizer=lambda w: wrap(clipped(0.1, w)))
+    train(small(), data(), checkpoint=store, **how | {"iterations": 3})
+    for other in (SGD, lambda w: wrap(clipped(0.2, w))):
+        with pytest.raises(ValueError, match=r"of another run: there and here, optimizers\.0"):
+            train(small(), data(), checkpoint=store, **how | {"optimizer": other})
+    assert same(train(small(), data(), checkpoint=store, **how), train(small(), data(), **how))
+
+
 def slopes_of(groups):
     return lambda weights: torch.optim.SGD(
         [{"params": [w], "lr": rate} for w, rate in zip(weights, groups, strict=True)], lr=0.1

@@ -260,6 +260,37 @@ def test_resumed_equals_uninterrupted(tmp_path, optimizer, batch):
         assert torch.equal(one, other)
 
 
+class Fades(torch.nn.Module):
+    """With a count that is no buffer, or a mean, which in a stack lies within vmap."""
+
+    def __init__(self, kind, seed):
+        super().__init__()
+        self.net, self.kind, self.seen, self.mean = mlp([1, 5, 1], seed=seed), kind, 0, None
+
+    def forward(self, x):
+        if self.kind == "mean":
+            self.mean = x.detach().mean()
+            return self.net(x)
+        self.seen += 1
+        return self.net(x) * min(1, self.seen / 20)
+
+
+def test_attributes_resume_too(tmp_path):
+    """A count of all members; what each member has of its own is refused."""
+
+    def run(iterations, kind="count", **more):
+        nets = [Players(pair.generator, Fades(kind, k)) for k, pair in enumerate(pairs())]
+        how = {"loss": LOSSES["js"], "optimizer": SGD, "snapshots": [iterations]}
+        return train_ensemble(nets, *data(), iterations=iterations, **how, **more)
+
+    run(3, checkpoint=tmp_path / "a.pt")
+    resumed, whole = run(7, checkpoint=tmp_path / "a.pt"), run(7)
+    assert torch.equal(resumed.snapshots[7], whole.snapshots[7])
+    assert resumed.discriminators.member(1).seen == whole.discriminators.member(1).seen > 7
+    with pytest.raises(ValueError, match=r"^mean changes .* got a tensor from within"):
+        run(3, "mean", checkpoint=tmp_path / "b.pt")
+
+
 def test_checkpoint_of_another_run(tmp_path):
     file = tmp_path / "run.pt"
     together(checkpoint=file, save_every=2)
