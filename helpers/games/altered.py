@@ -1,13 +1,20 @@
-"""Cures that are games themselves: both players' losses, changed so that following them helps."""
+"""Cures that are games themselves: both players' losses, changed so that following them helps.
+
+These losses have gradients inside, so that products of such a game are third derivatives of the
+networks. Norms of torch, which are wrong there, are taken in elementary steps, and operators check
+products of a changed game as they do those of the game itself.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from typing import cast
 
 from torch import Tensor
 
-from helpers.games.game import PLAYERS, Game
+from helpers.games.game import PLAYERS, Game, Probe, average
 from helpers.inputs import instance_of, real_number, whole_number
+from helpers.models.replacing import in_steps
 
 
 def consensus_game(game: Game, weight: float) -> Game:
@@ -32,7 +39,8 @@ def consensus_game(game: Game, weight: float) -> Game:
     weight = real_number("weight", weight, least=0)
 
     def energy(theta: Tensor, phi: Tensor) -> Tensor:
-        slopes = [game.traceable_gradient(player, theta, phi) for player in PLAYERS]
+        with in_steps():
+            slopes = [game.traceable_gradient(player, theta, phi) for player in PLAYERS]
         return weight / 2 * cast(Tensor, sum(slope.square().sum() for slope in slopes))
 
     return Game(
@@ -41,6 +49,9 @@ def consensus_game(game: Game, weight: float) -> Game:
         game.sizes,
         f"{game.name}, with consensus",
         game.blocks,
+        probe=_changed_probe(
+            game, lambda each: consensus_game(each, weight), ("consensus", weight)
+        ),
     )
 
 
@@ -69,7 +80,9 @@ def unrolled_game(game: Game, steps: int, rate: float) -> Game:
 
     def generator(theta: Tensor, phi: Tensor) -> Tensor:
         for _ in range(steps):
-            phi = phi - rate * game.traceable_gradient("D", theta, phi)
+            with in_steps():
+                slope = game.traceable_gradient("D", theta, phi)
+            phi = phi - rate * slope
         return game.generator_loss(theta, phi)
 
     return Game(
@@ -78,4 +91,36 @@ def unrolled_game(game: Game, steps: int, rate: float) -> Game:
         game.sizes,
         f"{game.name}, {steps} steps unrolled",
         game.blocks,
+        probe=_changed_probe(
+            game, lambda each: unrolled_game(each, steps, rate), ("unrolled", steps, rate)
+        ),
     )
+
+
+def _changed_probe(game: Game, change: Callable[[Game], Game], how: Hashable) -> Probe | None:
+    """What products of a changed game are checked on: a small game changed in the same way."""
+    probe = _probe(game)
+    if probe is None:
+        return None
+
+    def make() -> tuple[Game, Tensor]:
+        small, point = probe.make()
+        return change(small), point
+
+    return Probe((probe.key, how), make, probe.rough)
+
+
+def _probe(game: Game) -> Probe | None:
+    """The probe of a game, or of the parts that it is a sum of, each structure once."""
+    if game.probe is not None or not game.terms:
+        return game.probe
+    found = [probe for _, term in game.terms if (probe := _probe(term)) is not None]
+    parts = {probe.key: probe for probe in found}
+    if not parts:
+        return None
+
+    def make() -> tuple[Game, Tensor]:
+        games, points = zip(*(probe.make() for probe in parts.values()), strict=True)
+        return average(games, [1 / len(games)] * len(games)), points[0]
+
+    return Probe(tuple(parts), make, any(probe.rough for probe in found))

@@ -7,6 +7,7 @@ norm that keeps its singular vectors lacks those of the division itself.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import _SpectralNorm
 from torch.nn.utils.parametrize import ParametrizationList
 from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.overrides import TorchFunctionMode
 
 
 def settle(module: nn.Module) -> None:
@@ -116,3 +118,25 @@ REPLACED: dict[Any, Callable[..., Tensor]] = {
     F.layer_norm: _layer_norm,
     torch._weight_norm: _weight_norm,
 }
+_COUNTING = {F.batch_norm, F.instance_norm}  # those that may keep running statistics
+
+
+def in_steps(needed: bool = True) -> AbstractContextManager[Any]:
+    """Whatever is computed in here can be differentiated three times, if that is needed.
+
+    Norms still move their running statistics as they would.
+    """
+    return _InSteps() if needed else nullcontext()
+
+
+class _InSteps(TorchFunctionMode):
+    def __torch_function__(
+        self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func not in REPLACED:
+            return func(*args, **kwargs)
+        if func in _COUNTING:
+            with torch.no_grad():
+                func(*args, **kwargs)
+        return REPLACED[func](True, *args, **kwargs)

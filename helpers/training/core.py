@@ -40,6 +40,7 @@ from helpers.checkpoints.files import (
 from helpers.games.game import PLAYERS
 from helpers.losses.penalty import GradientPenalty
 from helpers.machine import progress_bar
+from helpers.models.replacing import in_steps
 from helpers.spectra import NotConverged
 from helpers.training.gradients import apart, gradient, towards_rest
 from helpers.training.nudged import Nudged
@@ -199,7 +200,8 @@ class Training(ABC):
         follow = self.settings.follow
         again = isinstance(follow, Consensus)  # whether gradients are differentiated again
         for _ in range(1 + self.extrapolates):
-            loss_d, loss_g, penalty = self.losses(batch)
+            with in_steps(follow is not None):
+                loss_d, loss_g, penalty = self.losses(batch)
             gradients = (
                 gradient(loss_g.sum(), self.weights[0], retain_graph=True, create_graph=again),
                 gradient(loss_d.sum() + penalty, self.weights[1], create_graph=again),

@@ -169,8 +169,9 @@ class SingleTraining(Training):
         if self.settings.joint_batch and not of.pairs:
             fake = self.judging.alone(judge, fakes, labels)
         loss_g = of.generator(real, fake)
+        # Consensus differentiates D's gradient in G's weights, on which interpolates depend.
         if not isinstance(self.settings.follow, Consensus):
-            fakes = fakes.detach()  # else D's slope is differentiated in G's weights, too
+            fakes = fakes.detach()
         return loss_d, loss_g, self.penalty(reals, fakes, shares, labels)
 
     def unrolled(self, batch: Batch, fakes: Tensor, ahead: Unrolled) -> Callable[..., Any]:

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from helpers.games import Game, consensus_game, linear_game, network_game, unrolled_game
+from helpers.games import Game, average, consensus_game, linear_game, network_game, unrolled_game
 from helpers.games.networks import joint_point
 from helpers.models import mlp
-from helpers.operators import jacobian
+from helpers.models.functional import PassSettings
+from helpers.operators import hessian, jacobian
 
 
 def toy():
@@ -92,6 +94,77 @@ def test_unrolled_linear_game_by_hand():
     # What G's gradient has of phi is that of phi_K, through the same derivative.
     found = jacobian(unrolled_game(linear_game(J, p), K, rate), np.ones(5)).dense().numpy()
     assert found == pytest.approx(wanted, abs=1e-10)
+
+
+class Direct(nn.Module):
+    """A layer norm by the function of torch that stands behind `nn.LayerNorm`."""
+
+    def forward(self, x):
+        return torch.layer_norm(x, (6,))
+
+
+NORMS = {
+    "batch": lambda: nn.BatchNorm1d(6),
+    "instance": lambda: nn.Sequential(
+        nn.Unflatten(1, (2, 3)), nn.InstanceNorm1d(2, affine=True), nn.Flatten()
+    ),
+    "layer": lambda: nn.LayerNorm(6),
+    "group": lambda: nn.GroupNorm(2, 6),
+    "direct": Direct,
+}
+CHANGES = {
+    "consensus": lambda game: consensus_game(game, 0.3),
+    "unrolled": lambda game: unrolled_game(game, 2, 0.1),
+    "both": lambda game: unrolled_game(consensus_game(game, 0.1), 1, 0.1),
+}
+
+
+def normed(norm, **options):
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        D = nn.Sequential(nn.Linear(2, 6), NORMS[norm](), nn.Tanh(), nn.Linear(6, 1)).double()
+        z, x = torch.randn(2, 8, 2).double()
+    G = mlp([2, 3, 2], seed=0, activation=nn.Tanh).double()
+    return network_game(G, D, z, x + 2, **options), joint_point(G, D)
+
+
+def differences(game, omega, u):
+    ahead, behind = (game.vector_field(omega + step * u) for step in (1e-6, -1e-6))
+    return (ahead - behind) / 2e-6
+
+
+@pytest.mark.parametrize("size", [None, 4])
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("norm", sorted(set(NORMS) - {"direct"}))
+def test_norms_are_right_in_a_changed_game(norm, change, size):
+    """Its products are third derivatives, and beyond, which torch's own norms get wrong."""
+    game, omega = normed(norm, batch_size=size)
+    changed, p = CHANGES[change](game), game.sizes[0]
+    u = torch.from_numpy(np.random.default_rng(1).normal(size=len(omega)))
+    found = jacobian(changed, omega).matvec(u)
+    wanted = differences(changed, omega, u)
+    assert (found - wanted).norm() <= 1e-5 * wanted.norm()
+    own = torch.cat([u[:p], torch.zeros_like(u[p:])])
+    wanted = differences(changed, omega, own)[:p]
+    found = hessian(changed, "G", omega).matvec(u[:p])
+    assert (found - wanted).norm() <= 1e-5 * wanted.norm()
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_stays_wrong_is_refused(change):
+    """Products of the game itself are right; those of a changed game are checked anew."""
+    game, omega = normed("direct")
+    jacobian(game, omega)
+    for each in (game, average([toy_of(game), game], [0.5, 0.5])):
+        with pytest.raises(ValueError, match="no right products of the game's Jacobian"):
+            jacobian(CHANGES[change](each), omega)
+    jacobian(CHANGES[change](normed("direct", passes=PassSettings(check=False))[0]), omega)
+    jacobian(CHANGES[change](toy_of(game)), omega)
+
+
+def toy_of(game):
+    """A game of the same sizes, not of networks."""
+    return Game(lambda t, p: t.sum() * p.sum(), lambda t, p: -t.sum() * p.sum(), game.sizes)
 
 
 def test_refusals():

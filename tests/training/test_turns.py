@@ -193,6 +193,72 @@ def test_weights_in_a_list(turns, changed, hidden):
     assert torch.allclose(joint_point(*trained()), wanted, rtol=1e-9, atol=1e-11)
 
 
+def normed_pair(norm):
+    layers = {
+        "batch": lambda: (nn.Linear(1, 4), nn.BatchNorm1d(4)),
+        "layer": lambda: (nn.Linear(1, 4), nn.LayerNorm(4)),
+        "weight": lambda: (nn.utils.parametrizations.weight_norm(nn.Linear(1, 4)),),
+    }
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        D = nn.Sequential(*layers[norm](), nn.Tanh(), nn.Linear(4, 1)).double()
+    return Players(mlp([1, 4, 1], seed=0, activation=nn.Tanh).double(), D)
+
+
+def by_differences(game, omega, weight):
+    """The field with consensus, with a Jacobian made of differences."""
+    steps = 1e-6 * torch.eye(len(omega), dtype=omega.dtype)
+    transposed = (game.vector_field(omega + steps) - game.vector_field(omega - steps)) / 2e-6
+    v = game.vector_field(omega)
+    return v + weight * transposed @ v
+
+
+@EACH
+@pytest.mark.parametrize("penalty", [None, GradientPenalty(5.0, "data")])
+@pytest.mark.parametrize(
+    ("norm", "single"), [("batch", True), ("layer", True), ("weight", True), ("layer", False)]
+)
+def test_norms_that_torch_differentiates_wrongly(turns, changed, norm, penalty, single):
+    """A penalty makes third derivatives of norms, and consensus second ones of a weight norm."""
+    pair, x = normed_pair(norm), data(1)[1][0]
+    omega, (reals, z) = joint_point(*pair), first_batch(x)
+    how = {"loss": LOSSES["js"], "optimizer": SGD, "iterations": 1, "penalty": penalty}
+    if single:
+        found = train(pair, EpochBatches(x, latent=1, size=len(x)), turns=turns, **how).players
+        after = joint_point(*found)
+        plain = train(pair, EpochBatches(x, latent=1, size=len(x)), turns=None, **how).players
+        held = dict(found.discriminator.named_buffers())
+        for name, buffer in plain.discriminator.named_buffers():
+            assert torch.equal(held[name], buffer)
+    else:
+        members = Members([pair], z[None], reals[None])
+        run = train_ensemble(members, turns=turns, recording=Recording(snapshots=[1]), **how)
+        after = run.snapshots[1][0]
+    game = network_game(*pair, z, reals, penalty=penalty)
+    wanted = changed(game).vector_field(omega)
+    assert torch.allclose((omega - after) / 0.05, wanted, rtol=1e-8, atol=1e-9)
+    if isinstance(turns, Consensus):
+        assert torch.allclose(wanted, by_differences(game, omega, 0.3), rtol=1e-5, atol=1e-6)
+
+
+@EACH
+def test_interpolates_move_with_the_samples(turns, changed, monkeypatch):
+    """Consensus differentiates D's gradient in G's weights, also through the penalty's places."""
+    (pair,), x, penalty = pairs(1), data(1)[1][0], GradientPenalty(0.5)
+    stream = torch.Generator().manual_seed(0)
+    order = torch.randperm(len(x), generator=stream)
+    z, shares = (torch.randn(len(x), 1, generator=stream), torch.rand(len(x), generator=stream))
+    found = train(
+        pair, EpochBatches(x, latent=1, size=len(x)), loss=LOSSES["js"], optimizer=SGD,
+        iterations=1, turns=turns, penalty=penalty,
+    ).players  # fmt: skip
+    monkeypatch.setattr(GradientPenalty, "shares", lambda *_: shares)
+    game = changed(network_game(*pair, z.double(), x[order], penalty=penalty))
+    omega = joint_point(*pair)
+    moved = (omega - joint_point(*found)) / 0.05
+    assert torch.allclose(moved, game.vector_field(omega), rtol=1e-9, atol=1e-11)
+
+
 def test_norms_are_those_of_the_plain_gradients():
     """Consensus records the field itself, which is what is to become small."""
     (pair,), (z, x) = pairs(1), data(1)
