@@ -1,8 +1,8 @@
 """What is observed of two networks, and checked, before a game of them is returned.
 
-This is done once for networks of one structure on data of one shape. One pass shows their side
-effects, and the game's field at their own weights is compared with plain autograd of the networks
-as they are.
+One pass shows their side effects. The game's field at their own weights is compared with plain
+autograd of the networks as they are; this is done once for networks of one structure that do the
+same in that pass, on data of one shape.
 """
 
 from __future__ import annotations
@@ -47,28 +47,36 @@ _KNOWN: dict[Hashable, Known] = {}
 def known_nets(
     nets: list[FunctionalNet], given: tuple[nn.Module, nn.Module], batch: Objective
 ) -> Known:
-    """What these networks do, observed and checked once; sets how they are held."""
+    """What these networks do, observed, and checked once; sets how they are held."""
     data = [batch.latents, batch.reals, batch.labels]
-    key = (
+    structure = (
         *((net.signature, net.settings) for net in nets), batch.loss, batch.penalty, batch.judging,
         min(_FEW, len(batch.latents)),
         *(None if part is None else (part.shape[1:], part.dtype, part.device) for part in data),
     )  # fmt: skip
-    known = _KNOWN.get(key)
+    seen, logits = _observed(structure, nets, batch)
+    known = _KNOWN.get(seen.key)
     if known is None:
-        known = _observed(key, nets, batch)
+        known = seen
+        _refuse(nets, batch, logits)
         _decide_holding(nets, batch, known)
         if not nets[0].settings.check or _check_field(nets, given, batch, known):
             while len(_KNOWN) >= _MOST:
                 del _KNOWN[next(iter(_KNOWN))]
-            _KNOWN[key] = known
+            _KNOWN[known.key] = known
     for net, effects in zip(nets, known.effects, strict=True):
         net.effects = effects
     return known
 
 
-def _observed(key: Hashable, nets: list[FunctionalNet], batch: Objective) -> Known:
-    """Let both networks make one pass, on few samples in float64 if they can."""
+def _observed(
+    structure: Hashable, nets: list[FunctionalNet], batch: Objective
+) -> tuple[Known, Tensor]:
+    """Let both networks make one pass, on few samples in float64 if they can.
+
+    What they do then is part of the key: it may depend on more than their structure. Also gives
+    the logits of samples.
+    """
     own = nets[0].weights.dtype
     most = len(batch.latents)
     errors = []
@@ -89,8 +97,8 @@ def _observed(key: Hashable, nets: list[FunctionalNet], batch: Objective) -> Kno
             errors.append(error)
             continue
         effects = nets[0].effects, nets[1].effects
-        _refuse(nets, few, logits[-1])
-        return Known(key, effects, count, dtype)
+        key = structure, *(each.seen for each in effects)
+        return Known(key, effects, count, dtype), logits[-1]
     raise errors[-1]
 
 
@@ -107,7 +115,7 @@ def _refuse(nets: list[FunctionalNet], batch: Objective, logits: Tensor) -> None
             warnings.warn(
                 f"{net.effects.rounds} computes in lower precision than the weights that it is "
                 "given; products in float64 are no more accurate than that",
-                stacklevel=5,
+                stacklevel=4,
             )
     if batch.loss.name.split("*")[0] in _LOGISTIC and ends_in_sigmoid(logits):
         raise ValueError(

@@ -7,7 +7,7 @@ observed once (`helpers.models.observing`); a network without side effects is ca
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -164,8 +164,8 @@ class FunctionalNet:
                     output = functional_call(self.net, tensors, given)
             except Exception as error:
                 raise ValueError(failure(at, error)) from error
-        changed = [name for name, old in kept.items() if not _same(tensors[name], old)]
-        if not all(_same(now, old) for now, old in zip(given, before, strict=True)):
+        changed = [name for name, old in kept.items() if _written(tensors[name], old)]
+        if any(_written(now, old) for now, old in zip(given, before, strict=True)):
             changed.append("its input")
         if changed:
             self.effects.writes = self.effects.writes or f"{self.player}: {', '.join(changed)}"
@@ -250,21 +250,24 @@ def as_trained(net: nn.Module, settings: PassSettings) -> nn.Module:
 def signature(net: nn.Module) -> tuple[Any, ...]:
     """All of a network except the numbers in its weights and buffers: its parts and settings.
 
-    Networks with the same signature do the same things.
+    Networks with the same signature do the same things, except for what they read elsewhere, as
+    from a global option. Buffers that may be flags count with their values.
     """
+    tensors = (*net.named_parameters(), *net.named_buffers())
+    setting = partial(_setting, names={id(tensor): name for name, tensor in tensors})
     return tuple(
         (
             name,
             # Torch makes a class for each module that it parametrizes.
             type(module).__base__ if is_parametrized(module) else type(module),
-            tuple((k, _setting(v)) for k, v in vars(module).items() if k not in _PLUMBING),
+            tuple((k, setting(v)) for k, v in vars(module).items() if k not in _PLUMBING),
             tuple(
-                (k, _setting(w), w is not None and w.requires_grad)
+                (k, setting(w), w is not None and w.requires_grad)
                 for k, w in module._parameters.items()
             ),
-            tuple((k, _setting(b)) for k, b in module._buffers.items()),
+            tuple((k, setting(b), _flag(module, b)) for k, b in module._buffers.items()),
             tuple(
-                (kind, number in getattr(module, f"{kind}_with_kwargs", ()), _hook(hook))
+                (kind, number in getattr(module, f"{kind}_with_kwargs", ()), _hook(hook, setting))
                 for kind in _HOOKS
                 for number, hook in getattr(module, kind).items()
             ),
@@ -275,42 +278,52 @@ def signature(net: nn.Module) -> tuple[Any, ...]:
 
 _PLUMBING = {name for name in vars(nn.Module()) if name != "training"}
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+_FEW = 16  # numbers in a buffer that may be a flag
 
 
-def _hook(hook: Any) -> Any:
+def _flag(module: nn.Module, buffer: Tensor | None) -> Any:
+    """The numbers by which a module may decide what to do; torch's norms merely count batches."""
+    if buffer is None or buffer.is_floating_point() or buffer.numel() > _FEW:
+        return None
+    return None if isinstance(module, _NormBase) else tuple(buffer.flatten().tolist())
+
+
+def _hook(hook: Any, setting: Callable[[Any], Any]) -> Any:
     """What a hook does: a function is itself, and an object its type and settings.
 
     The objects behind torch's older norms are copied with their network, functions are not.
     """
     if isinstance(hook, partial):
-        return partial, _hook(hook.func), _setting(hook.args), _setting(hook.keywords)
+        return partial, _hook(hook.func, setting), setting(hook.args), setting(hook.keywords)
     if isinstance(hook, MethodType):
-        return hook.__func__, _setting(hook.__self__)
+        return hook.__func__, setting(hook.__self__)
     if isinstance(hook, FunctionType) or not hasattr(hook, "__dict__"):
-        return _setting(hook)
-    return type(hook), _setting(vars(hook))
+        return setting(hook)
+    return type(hook), setting(vars(hook))
 
 
-def _setting(value: Any, around: tuple[Any, ...] = ()) -> Any:
+def _setting(value: Any, names: Mapping[int, str], around: tuple[Any, ...] = ()) -> Any:
     """Something hashable that tells settings apart, whatever numbers the tensors hold.
 
     An object that cannot be hashed, as a dataclass that may change, is told by what it holds;
     `around` are those that hold this value. A network in a plain list is told from all others.
+    The network's own tensors have `names`.
     """
     if any(value is each for each in around):
         return "itself"
-    within = (*around, value)
+    inside = partial(_setting, names=names, around=(*around, value))
     if isinstance(value, Tensor):
-        return ("tensor", tuple(value.shape), value.dtype, value.device)
+        named = names.get(id(value), "")
+        return ("tensor", named, tuple(value.shape), value.dtype, value.device)
     if isinstance(value, dict):
-        return ("dict", *((_setting(k, within), _setting(v, within)) for k, v in value.items()))
+        return ("dict", *((inside(k), inside(v)) for k, v in value.items()))
     if isinstance(value, list | tuple | set | frozenset):
-        return (type(value), *(_setting(each, within) for each in value))
+        return (type(value), *(inside(each) for each in value))
     try:
         hash(value)
     except TypeError:
         held = vars(value) if hasattr(value, "__dict__") else repr(value)
-        return (type(value), _setting(held, within))
+        return (type(value), inside(held))
     return value
 
 
@@ -348,5 +361,11 @@ def _unwrapped(net: nn.Module) -> nn.Module:
     return net
 
 
-def _same(a: Tensor, b: Tensor) -> bool:
-    return a.shape == b.shape and torch.equal(a.nan_to_num(), b.nan_to_num())
+def _written(now: Tensor, old: Tensor) -> bool:
+    """Whether a fresh tensor was written to, though perhaps with the numbers that it had.
+
+    Torch counts writes, but not those by ``.data``, and none in inference mode.
+    """
+    if not now.is_inference() and now._version:
+        return True
+    return now.shape != old.shape or not torch.equal(now.nan_to_num(), old.nan_to_num())

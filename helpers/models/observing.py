@@ -7,8 +7,8 @@ use weights hidden in lists. Watching one pass shows which of these a network do
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -40,6 +40,12 @@ class SideEffects:
     scales: str = ""  # uses torch's weight norm, which lacks derivatives
     rounds: str = ""  # computes in lower precision than its weights
     suspect: bool = False  # a plain call was wrong, for whatever reason
+    steps: list[Any] = field(default_factory=list)  # the functions of torch that were called
+
+    @property
+    def seen(self) -> Hashable:
+        """All of this as it is now, to be compared with what another pass shows."""
+        return tuple(tuple(v) if isinstance(v, list) else v for v in vars(self).values())
 
     def needs_care(self, thrice: bool) -> bool:
         """Whether a plain call would be wrong, or would be if differentiated three times."""
@@ -58,6 +64,7 @@ class Watch(TorchFunctionMode):
         self, func: Any, types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        self.effects.steps.append(func)
         given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         for each in given:
             if id(each) in self.names:

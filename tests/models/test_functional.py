@@ -665,3 +665,137 @@ def test_options_tell_networks_apart():
     for slope, net in zip((0.1, 0.2), lists, strict=True):
         net.plain = [nn.LeakyReLU(slope)]
     assert signature(lists[0]) != signature(lists[1])
+
+
+class Flagged(nn.Module):
+    """D that asks a buffer, its class or a global option whether to draw."""
+
+    drawing = False
+
+    def __init__(self):
+        super().__init__()
+        self.net = small_discriminator()
+        self.register_buffer("noisy", torch.tensor(False))
+
+    def forward(self, x):
+        return self.net(x + torch.randn_like(x) if self.noisy or self.drawing or DRAWING else x)
+
+
+DRAWING: list[str] = []
+
+
+def ask_buffer(net, monkeypatch):
+    net.noisy.fill_(True)
+
+
+def ask_class(net, monkeypatch):
+    monkeypatch.setattr(Flagged, "drawing", True)
+
+
+def ask_globally(net, monkeypatch):
+    monkeypatch.setitem(globals(), "DRAWING", ["yes"])
+
+
+@pytest.mark.parametrize("ask", [ask_buffer, ask_class, ask_globally])
+def test_what_networks_do_is_seen_each_time(ask, monkeypatch):
+    """One that draws is refused, though the same structure was taken before it drew."""
+    G, D = seeded(small_generator), seeded(Flagged)
+    network_game(G, D, *data(4))
+    ask(D, monkeypatch)
+    with pytest.raises(ValueError, match="draws random numbers"):
+        network_game(G, D, *data(4))
+
+
+class SetByTheFirstBatch(nn.Module):
+    """An activation norm, as in published code."""
+
+    def __init__(self):
+        super().__init__()
+        self.loc = nn.Parameter(torch.zeros(6))
+        self.register_buffer("initialized", torch.tensor(1, dtype=torch.uint8))
+
+    def forward(self, x):
+        if not self.initialized.item():
+            self.loc.data.copy_(-x.detach().mean(0))
+            self.initialized.fill_(1)
+        return x + self.loc
+
+
+def test_a_layer_that_is_not_set_yet():
+    """Known once it was set, and refused before."""
+    G, D = seeded(small_generator), judged_by(SetByTheFirstBatch())
+    network_game(G, D, *data(4))
+    D[1].initialized.zero_()
+    with pytest.raises(ValueError, match="not that of the networks"):
+        network_game(G, D, *data(4))
+
+
+class Aside(nn.Module):
+    """D with a tensor in a plain list."""
+
+    def __init__(self, kept):
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 6), nn.Linear(6, 1)
+        self.plain = [kept(self)]
+
+    def forward(self, x):
+        return self.last(torch.tanh(self.first(x) + x @ self.plain[0].T))
+
+
+def test_a_constant_says_nothing_of_a_weight():
+    """A list that holds the net's own weight moves with it."""
+    G, random = seeded(small_generator), torch.Generator().manual_seed(3)
+    for kept in (lambda net: net.first.weight.detach().clone(), lambda net: net.first.weight):
+        D = seeded(lambda: Aside(lambda net: None))
+        D.plain = [kept(D)]
+        game, omega = network_game(G, D, *data(4)), joint_point(G, D)
+        p = game.sizes[0]
+        moved = omega.clone()
+        moved[p:] += 0.3 * torch.randn(game.sizes[1], generator=random, dtype=torch.float64)
+        nn.utils.vector_to_parameters(moved[p:], D.parameters())
+        z, x = data(4)
+        wanted = LOSSES["js"].discriminator(D(x), D(G(z)))
+        assert torch.allclose(game.losses(moved)[1], wanted)
+
+
+def test_signatures_of_tensors():
+    """Which of its weights a net holds elsewhere or uses twice, and the numbers of small flags."""
+    kept = [lambda net: net.first.bias, lambda net: net.last.weight[0], lambda net: net.first.bias]
+    nets = [Aside(each) for each in kept]
+    assert signature(nets[0]) != signature(nets[1])
+    assert signature(copied(nets[0])) == signature(nets[0]) == signature(nets[2])
+    apart = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    tied = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    tied[1].weight = tied[0].weight
+    assert signature(apart) != signature(tied)
+    flags = [Flagged(), Flagged()]
+    assert signature(flags[0]) == signature(flags[1])
+    flags[1].noisy.fill_(True)
+    assert signature(flags[0]) != signature(flags[1])
+    norm = nn.BatchNorm1d(2)
+    before = signature(norm)
+    norm(torch.randn(4, 2))
+    assert signature(norm) == before
+
+
+class Centred(nn.Module):
+    """Centres by a running mean, which it moves."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(3))
+
+    def forward(self, z):
+        centred = z - self.mean
+        self.mean.mul_(0.5).add_(0.5 * z.detach().mean(0))
+        return centred
+
+
+def test_a_write_of_the_same_numbers():
+    """At latents of 0 the mean stays 0, and elsewhere it must be held all the same."""
+    G, D = seeded(lambda: nn.Sequential(Centred(), *small_generator())), seeded(small_discriminator)
+    z, x = data(4)
+    network_game(G, D, torch.zeros_like(z), x)
+    game, omega = network_game(G, D, z, x), joint_point(G, D)
+    first = game.losses(omega)
+    assert torch.equal(game.losses(omega), first)
