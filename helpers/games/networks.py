@@ -39,6 +39,7 @@ from helpers.inputs import instance_of, shown, whole_number
 from helpers.losses.penalty import GradientPenalty
 from helpers.losses.table import GanLoss, find_loss
 from helpers.models.functional import FunctionalNet, PassSettings
+from helpers.models.players import check_weights
 
 
 def network_game(
@@ -77,8 +78,8 @@ def network_game(
         ValueError: for an unknown loss, no samples, unequal numbers of latents, reals and labels, a
             batch_size below 1, data that are not finite, and networks that cannot be held, naming
             the layer: losses that differ from call to call at one point, a field that is not that
-            of the networks themselves, a player without weights that require grad, outputs that are
-            not logits.
+            of the networks themselves, a player without weights that require grad, weights that
+            both players have or that have hooks, outputs that are not logits.
 
     >>> from helpers.models import mlp
     >>> nets = mlp([1, 100, 1], seed=0), mlp([1, 100, 1], seed=1)
@@ -88,6 +89,7 @@ def network_game(
     """
     of = loss if isinstance(loss, GanLoss) else find_loss(loss)
     _check_data(latents, reals, labels)
+    check_weights(generator, discriminator)
     size = len(latents) if batch_size is None else whole_number("batch_size", batch_size, 1)
     judging = Judging() if judging is None else instance_of("judging", judging, Judging)
     passes = PassSettings() if passes is None else instance_of("passes", passes, PassSettings)

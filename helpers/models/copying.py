@@ -21,10 +21,16 @@ def copied(net: Net) -> Net:
     """A deep copy, in which tensors that carry a graph are plain values.
 
     They may lie anywhere: among attributes and buffers, in lists, in objects behind hooks. The
-    network itself is not changed, and its parameters are parameters of the copy too.
+    network itself is not changed, and its parameters are parameters of the copy too, with the
+    attributes that were set on them.
     """
+    known: dict[int, Any] = {}
     with _Detaching():
-        return copy.deepcopy(net)
+        own = copy.deepcopy(net, known)
+        for name, weight in net.named_parameters():
+            if vars(weight):  # torch's copy of a parameter leaves them out
+                vars(own.get_parameter(name)).update(copy.deepcopy(vars(weight), known))
+        return own
 
 
 class _Detaching(TorchFunctionMode):

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from helpers import inputs
 from helpers.inputs import float_tensor, real_number, shown, whole_number
 from helpers.models import Players
+from helpers.models.players import check_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +98,8 @@ class Members:
         seed: of those streams; a member's stream follows from it and the member's number.
 
     Raises:
-        ValueError: for no members, a batch or a seed out of range, and data that are not (S, ...),
-            not finite, or whole numbers.
+        ValueError: for no members, a batch or a seed out of range, data that are not (S, ...), not
+            finite, or whole numbers, and weights that G and D share or that have hooks.
 
     >>> from helpers.models import mlp
     >>> pairs = [Players(mlp([1, 5, 1], seed=s), mlp([1, 5, 1], seed=9 + s)) for s in range(3)]
@@ -136,13 +137,14 @@ class Members:
 
 
 def checked_players(players: Any) -> Players:
-    """Two networks, or a ValueError."""
+    """Two networks that can be copied and trained apart, or a ValueError."""
     if (
         not isinstance(players, tuple | list)
         or len(players) != 2
         or not all(isinstance(net, nn.Module) for net in players)
     ):
         raise ValueError(f"players are two networks, G and D, got {shown(players)}")
+    check_weights(*players)
     return Players(*players)
 
 

@@ -77,7 +77,8 @@ def train(
     Raises:
         ValueError: for counts out of range; reals and labels that `EpochBatches.tensors` refuses; a
             wrapper that extrapolates for one player only; a player without weights that require
-            grad; a D that does not give one logit per sample; a D that is unrolled and uses weights
+            grad; weights that G and D share, or that have hooks; a D that does not give one logit
+            per sample; a D that is unrolled and uses weights
             from a list or another plain attribute; a checkpoint that is damaged, of another run or
             of an earlier version, or that cannot be written, which is tried before the first
             iteration; and with a checkpoint, after the first iteration, for step hooks of an

@@ -99,3 +99,12 @@ def test_the_original_keeps_its_graph():
     assert torch.equal(net.mean, again.mean)
     assert again.seen[0] is again.named["y"]  # one tensor stays one
     assert net.seen[0].grad_fn is not None
+
+
+def test_what_was_set_on_weights():
+    """Attributes by which an optimiser's groups are made, each copy's its own."""
+    net = nn.Linear(2, 2)
+    net.weight.no_decay, net.bias.group = True, ["biases", net.bias]
+    again = copied(net)
+    assert again.weight.no_decay and again.bias.group[0] == "biases"
+    assert again.bias.group is not net.bias.group and again.bias.group[1] is again.bias
