@@ -64,10 +64,15 @@ class Judging:
     ) -> tuple[Tensor, Tensor]:
         """The logits of reals and of generated samples, which share their labels."""
         if not self.joint_batch:
-            return (
-                self.alone(discriminate, reals, labels),
-                self.alone(discriminate, fakes, labels),
-            )
+            real = self.alone(discriminate, reals, labels)
+            fake = self.alone(discriminate, fakes, labels)
+            if len(reals) == len(fakes) and real.shape[1:] != fake.shape[1:]:
+                raise ValueError(  # their difference would hold every pair
+                    "logits of reals and of generated samples have one shape, got "
+                    f"{tuple(real.shape)} for reals {tuple(reals.shape)} and {tuple(fake.shape)} "
+                    f"for samples {tuple(fakes.shape)}"
+                )
+            return real, fake
         if reals.shape[1:] != fakes.shape[1:]:
             raise ValueError(
                 "reals and generated samples in one batch must have one shape, got "

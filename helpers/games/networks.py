@@ -79,7 +79,8 @@ def network_game(
             batch_size below 1, data that are not finite, and networks that cannot be held, naming
             the layer: losses that differ from call to call at one point, a field that is not that
             of the networks themselves, a player without weights that require grad, weights that
-            both players have or that have hooks, outputs that are not logits.
+            both players have or that have hooks, outputs that are not logits, a G's loss that looks
+            at reals but has not `pairs`.
 
     >>> from helpers.models import mlp
     >>> nets = mlp([1, 100, 1], seed=0), mlp([1, 100, 1], seed=1)

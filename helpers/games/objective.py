@@ -38,8 +38,7 @@ class Objective:
         samples = self.samples(generate)
         if self.loss.pairs:
             return self.loss.generator(*self.logits(at, samples))
-        logits = self.judging.alone(at("fakes"), samples, self.labels)
-        return self.loss.generator(logits, logits)
+        return self.loss.of_fakes(self.judging.alone(at("fakes"), samples, self.labels))
 
     def of_discriminator(self, generate: Generate, at: Discriminate) -> Tensor:
         """D's loss, a scalar, with the penalty."""

@@ -13,11 +13,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NoReturn
 
+import torch
 from torch import Tensor
 
 from helpers.losses.scalars import IDENTITY, PAIRING, SEPARABLE
+
+
+class _Looked(Exception):
+    """A loss used logits that it was not to look at."""
+
+
+class _Unseen(Tensor):
+    """Logits that fail on any use."""
+
+    @classmethod
+    def __torch_function__(cls, *_: Any) -> NoReturn:
+        raise _Looked
+
+
+_UNSEEN = torch.empty(0, device="cpu").as_subclass(_Unseen)
 
 
 @dataclass(frozen=True)
@@ -33,6 +49,24 @@ class GanLoss:
     discriminator: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Tensor, Tensor], Tensor]
     pairs: bool = False  # whether G's loss looks at the real samples too
+
+    def of_fakes(self, fake: Tensor) -> Tensor:
+        """G's loss where it looks at the logits of generated samples alone.
+
+        Raises:
+            ValueError: if it looks at those of reals, but does not say so by `pairs`.
+
+        >>> import torch
+        >>> LOSSES["js"].of_fakes(torch.zeros(2))
+        tensor(0.6931)
+        """
+        try:
+            return self.generator(_UNSEEN, fake)
+        except _Looked as error:
+            raise ValueError(
+                f"G's loss of {self.name!r} looks at the logits of reals, which it is given only "
+                "if the loss says so, got pairs=False; make it a GanLoss(..., pairs=True)"
+            ) from error
 
     def weighted(self, factor: float) -> GanLoss:
         """With D's loss times a factor: a half gives the mean over real and generated of eq. 2.

@@ -93,7 +93,11 @@ class MemberLosses:
         counts = [count for _, count in self.groups]
         parts = zip(self.groups, real.split(counts), fake.split(counts), strict=True)
         for (loss, count), x, y in parts:
-            yield (loss.generator if player == "G" else loss.discriminator), count, x, y
+            if player == "D":
+                yield loss.discriminator, count, x, y
+            else:
+                alone = partial(_of_fakes, loss)
+                yield loss.generator if loss.pairs else alone, count, x, y
 
 
 class EnsembleTraining(Training):
@@ -272,6 +276,10 @@ class EnsembleTraining(Training):
             for iteration, states in self.snapshots.items()
         }
         return EnsembleResult(*self.players, iterations, records, diverged, snapshots)
+
+
+def _of_fakes(loss: GanLoss, _: Tensor, fake: Tensor) -> Tensor:
+    return loss.of_fakes(fake)
 
 
 def _check_shapes(reals: Tensor, samples: Tensor) -> None:

@@ -168,7 +168,7 @@ class SingleTraining(Training):
             real, fake = self.judging.both(judge, reals, fakes, labels)
         if self.settings.joint_batch and not of.pairs:
             fake = self.judging.alone(judge, fakes, labels)
-        loss_g = of.generator(real, fake)
+        loss_g = of.generator(real, fake) if of.pairs else of.of_fakes(fake)
         # Consensus differentiates D's gradient in G's weights, on which interpolates depend.
         if not isinstance(self.settings.follow, Consensus):
             fakes = fakes.detach()
@@ -230,8 +230,7 @@ class SingleTraining(Training):
         if of.pairs:
             loss = of.generator(*self.logits_of_both(reals, fakes, labels))
         else:
-            fake = self.logits_alone(fakes, labels)
-            loss = of.generator(fake, fake)
+            loss = of.of_fakes(self.logits_alone(fakes, labels))
         self.take_turn(0, loss)
         return loss.detach()
 

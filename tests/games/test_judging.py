@@ -69,3 +69,10 @@ def test_shapes_of_one_batch():
     Judging().both(lambda x: x.flatten(1).sum(1), X, wide)
     with pytest.raises(ValueError, match=r"one shape, got \(2,\) and \(1, 2\)"):
         Judging(joint_batch=True).both(lambda x: x.sum(1), X, wide)
+
+
+def test_logits_of_two_shapes():
+    """Their difference would be that of every real and every sample."""
+    with pytest.raises(ValueError, match=r"one shape, got \(3, 1\) for .* and \(3,\) for"):
+        Judging().both(lambda x: 2 * x, X[:, :1], Y[:, 0])
+    Judging().both(lambda x: x.sum(1)[None], X, Y[:2])  # numbers may differ

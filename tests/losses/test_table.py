@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.losses.table import LOSSES
+from helpers.losses.table import LOSSES, GanLoss
 
 # D's loss and G's as printed, in the probabilities and differences of Goodfellow et al. 2014,
 # eq. 1, Mao et al. 2017, eq. 2, Sun et al. 2020, eq. 2 and 3, with the factor of the first.
@@ -146,6 +146,28 @@ def test_only_pairing_losses_look_at_real_samples(name):
     # A pair is what stands at the same place.
     swapped = loss.discriminator(real.flip(0), fake)
     assert (abs(loss.discriminator(real, fake) - swapped) > 1e-6).item() == loss.pairs
+
+
+@every
+def test_of_fakes(name):
+    """The same number, or a refusal of a loss that looks at reals without saying so."""
+    real, fake = (torch.from_numpy(each) for each in logits())
+    loss = LOSSES[name]
+    if loss.pairs:
+        with pytest.raises(ValueError, match=f"G's loss of '{name}' looks at .* pairs=True"):
+            loss.of_fakes(fake)
+    else:
+        assert torch.equal(loss.of_fakes(fake), loss.generator(real, fake))
+
+
+@pytest.mark.parametrize(
+    "uses",
+    [torch.mean, lambda r: r.shape, lambda r: -r, lambda r: 1 - r, lambda r: r[0], len, float],
+)
+def test_any_use_of_reals(uses):
+    loss = GanLoss("own", lambda r, f: (r - f).mean(), lambda r, f: (uses(r), f.mean())[1])
+    with pytest.raises(ValueError, match="'own' looks at the logits of reals"):
+        loss.of_fakes(torch.zeros(2))
 
 
 @every

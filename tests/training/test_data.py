@@ -1,5 +1,6 @@
-"""What players are not taken: those that copies would make something else of."""
+"""What a training and a game do not take: weights that copies would lose, undeclared pairs."""
 
+import re
 from functools import partial
 
 import pytest
@@ -7,9 +8,9 @@ import torch
 from torch import nn
 
 from helpers.games import network_game
-from helpers.losses import LOSSES
+from helpers.losses import LOSSES, GanLoss
 from helpers.models import Players
-from helpers.training import EpochBatches, Members, train, train_ensemble
+from helpers.training import EpochBatches, Members, Turns, train, train_ensemble
 
 
 def shared_layer():
@@ -61,3 +62,20 @@ def test_a_layer_that_does_not_move_may_be_shared():
     pair.generator.requires_grad_(False)
     pair = Players(nn.Sequential(pair.generator, nn.Linear(2, 2).double()), pair.discriminator)
     assert network_game(*pair, x, x).sizes == (6, 3)
+
+
+@pytest.mark.parametrize("turns", [Turns(), Turns(first="G"), None])
+def test_a_loss_that_pairs_says_so(turns):
+    """Otherwise G's loss would be given samples in place of reals."""
+    pairs = GanLoss("ra", lambda r, f: (r - f.mean()).square().mean(), lambda r, f: (f - r).mean())
+    pair, x = Players(nn.Linear(2, 2).double(), nn.Linear(2, 1).double()), torch.ones(4, 2).double()
+    how = {"optimizer": partial(torch.optim.SGD, lr=0.1), "iterations": 1, "turns": turns}
+    for loss in (pairs, pairs.weighted(0.5)):
+        says = re.escape(f"{loss.name!r} looks at the logits of reals")
+        with pytest.raises(ValueError, match=says):
+            network_game(*pair, x, x, loss=loss)
+        with pytest.raises(ValueError, match=says):
+            train(pair, EpochBatches(x, latent=2, size=4), loss=loss, **how)
+        if turns != Turns(first="G"):
+            with pytest.raises(ValueError, match=says):
+                train_ensemble(Members([pair], x[None], x[None]), loss=loss, **how)
