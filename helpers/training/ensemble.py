@@ -77,7 +77,8 @@ class MemberLosses:
 
     def each(self, player: str, real: Tensor, fake: Tensor) -> Tensor:
         """(S,) the loss of each member."""
-        return torch.cat([torch.vmap(of)(x, y) for of, _, x, y in self._parts(player, real, fake)])
+        parts = self._parts(player, real, fake)
+        return torch.cat([torch.vmap(of)(x, y) for of, _, x, y, _ in parts])
 
     def total(self, player: str, real: Tensor, fake: Tensor) -> Tensor:
         """The sum of the members' losses: for each group, its mean loss times its size.
@@ -85,8 +86,8 @@ class MemberLosses:
         Of losses that may couple samples, each member's is taken by itself.
         """
         return sum(
-            count * of(x, y) if is_mean(of) else torch.vmap(of)(x, y).sum()
-            for of, count, x, y in self._parts(player, real, fake)
+            count * of(x, y) if mean else torch.vmap(of)(x, y).sum()
+            for of, count, x, y, mean in self._parts(player, real, fake)
         )
 
     def _parts(self, player: str, real: Tensor, fake: Tensor) -> Iterator[tuple[Any, ...]]:
@@ -94,10 +95,10 @@ class MemberLosses:
         parts = zip(self.groups, real.split(counts), fake.split(counts), strict=True)
         for (loss, count), x, y in parts:
             if player == "D":
-                yield loss.discriminator, count, x, y
+                yield loss.discriminator, count, x, y, is_mean(loss.discriminator)
             else:
-                alone = partial(_of_fakes, loss)
-                yield loss.generator if loss.pairs else alone, count, x, y
+                of = loss.generator if loss.pairs else partial(_of_fakes, loss)
+                yield of, count, x, y, is_mean(loss.generator)
 
 
 class EnsembleTraining(Training):
