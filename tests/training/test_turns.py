@@ -221,7 +221,7 @@ def by_differences(game, omega, weight):
 def test_norms_that_torch_differentiates_wrongly(turns, changed, norm, penalty, single):
     """A penalty makes third derivatives of norms, and consensus second ones of a weight norm."""
     pair, x = normed_pair(norm), data(1)[1][0]
-    omega, (reals, z) = joint_point(*pair), first_batch(x)
+    omega, (reals, z, _) = joint_point(*pair), first_batch(x)
     how = {"loss": LOSSES["js"], "optimizer": SGD, "iterations": 1, "penalty": penalty}
     if single:
         found = train(pair, EpochBatches(x, latent=1, size=len(x)), turns=turns, **how).players
