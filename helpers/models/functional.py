@@ -268,7 +268,7 @@ def signature(net: nn.Module) -> tuple[Any, ...]:
             tuple((k, setting(b), _flag(module, b)) for k, b in module._buffers.items()),
             tuple(
                 (kind, number in getattr(module, f"{kind}_with_kwargs", ()), _hook(hook, setting))
-                for kind in _HOOKS
+                for kind in HOOKS
                 for number, hook in getattr(module, kind).items()
             ),
         )
@@ -277,7 +277,8 @@ def signature(net: nn.Module) -> tuple[Any, ...]:
 
 
 _PLUMBING = {name for name in vars(nn.Module()) if name != "training"}
-_HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
+# Where a module keeps what is called around it.
+HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 _FEW = 16  # numbers in a buffer that may be a flag
 
 

@@ -17,7 +17,7 @@ from torch.nn.functional import leaky_relu_
 
 from helpers.checkpoints.descriptions import architecture, difference
 from helpers.models.copying import copied
-from helpers.models.functional import signature
+from helpers.models.functional import HOOKS, signature
 
 # In place, since autograd needs their outputs and not their inputs.
 _ACTIVATIONS: dict[type[nn.Module], Callable[[Any], Callable[[Tensor], Tensor]]] = {
@@ -216,5 +216,4 @@ def _plain_layers(net: nn.Module) -> list[tuple[str, Callable[[Tensor], Tensor] 
 
 def _is_altered(module: nn.Module) -> bool:
     """Whether a hook or a method of its own changes what a module does."""
-    hooks = (module._forward_hooks, module._forward_pre_hooks, module._backward_hooks)
-    return any(hooks) or bool(module._backward_pre_hooks) or "forward" in vars(module)
+    return any(getattr(module, kind) for kind in HOOKS) or "forward" in vars(module)

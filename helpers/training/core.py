@@ -44,7 +44,7 @@ from helpers.models.replacing import in_steps
 from helpers.spectra import NotConverged
 from helpers.training.gradients import apart, gradient, towards_rest
 from helpers.training.nudged import Nudged
-from helpers.training.optimizers import Extragradient, Lookahead, Wrapper
+from helpers.training.optimizers import Extragradient, Lookahead, Wrapper, weights_of
 from helpers.training.randomness import PrivateRandom
 from helpers.training.recording import Diverged, Paused, Recording
 from helpers.training.turns import Consensus, Unrolled
@@ -382,13 +382,13 @@ def check_order(player: str, optimizer: Any, weights: Sequence[Tensor]) -> None:
     """ValueError if directions that are found would be taken for those of other weights."""
     if not isinstance(optimizer, Nudged) or optimizer.find is None:
         return
-    moved = [id(weight) for group in optimizer.param_groups for weight in group["params"]]
-    if moved != [id(weight) for weight in weights]:
-        shapes = [tuple(w.shape) for group in optimizer.param_groups for w in group["params"]]
+    moved = weights_of(optimizer)
+    if [*map(id, moved)] != [*map(id, weights)]:
+        wanted, got = ([tuple(weight.shape) for weight in each] for each in (weights, moved))
         raise ValueError(
             f"directions are found over {player}'s weights in the order in which they are given, "
-            f"{[tuple(weight.shape) for weight in weights]}; keep it in the parameter groups of a "
-            f"Nudged optimiser, got another one, {shapes}"
+            f"{wanted}; keep it in the parameter groups of a Nudged optimiser, got another one, "
+            f"{got}"
         )
 
 
