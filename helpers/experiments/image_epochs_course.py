@@ -34,8 +34,10 @@ def summary(course: DataFrame, stages: Sequence[int]) -> dict[str, float]:
         G has an eigenvalue below -1% of its largest, 0 if there are none.
     modes: classes that hold a hundredth of the samples, at stages and at the end, "_least" over all
         epochs from the middle stage on, "_gained" from there to the end; "entropy_late" of classes.
-    top, "_g" and "_d": the largest eigenvalue at stages and at the end. lowest: the lowest over the
-        largest; "_highest" is the highest of the three stages, "_at_best" at the best score.
+    top, "_g" and "_d": the largest eigenvalue at stages and at the end. second: G's second largest
+        over its largest, at the end.
+    lowest: the lowest eigenvalue over the largest; "_highest" is the highest of the three stages,
+        "_at_best" at the best score.
     slope: the norm of G's gradient over that at the early stage.
     levels, logs, ranks, changes: correlations of the players' largest eigenvalues, "_of_five" of
         the sums of five, by `helpers.analysis.correlations`; rising: of `rising_together`.
@@ -68,6 +70,7 @@ def summary(course: DataFrame, stages: Sequence[int]) -> dict[str, float]:
     found["entropy_late"] = t["entropy"][late]
     for stage, at in (("late", late), ("end", -1), ("at_best", best)):
         found |= {f"lowest_{p}_{stage}": lowest[p][at] for p in "gd"}
+    found["second_g_end"] = t["top_g 1"][-1] / top["g"][-1]
     found["lowest_g_highest"] = lowest["g"][[early, middle, late]].max()
     slope = t["slope_g"] / t["slope_g"][early]
     found |= {"slope_late": slope[late], "slope_end": slope[-1]}

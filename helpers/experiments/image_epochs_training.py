@@ -122,11 +122,11 @@ class Size(protocol.Size):
 class EpochWatch:
     """What is recorded once an epoch: a score, and the ends of both players' spectra.
 
-    "score", "entropy" and "modes" of samples under a judge; "top_g" and "top_d" (5,) the leading
-    eigenvalues of each player's own Hessian, "low_g" and "low_d" the lowest ones, "slope_g" the
-    norm of G's gradient, "value_g" and "value_d" the losses, on fixed data; "norm_g" and "norm_d"
-    the norms of the weights. Nothing is carried from one epoch to the next, so an interrupted
-    training records the same as an uninterrupted one.
+    "score", "entropy" and "modes" of samples under a judge, and the "counts" (10,) of each class;
+    "top_g" and "top_d" (5,) the leading eigenvalues of each player's own Hessian, "low_g" and
+    "low_d" the lowest ones, "slope_g" the norm of G's gradient, "value_g" and "value_d" the losses,
+    on fixed data; "norm_g" and "norm_d" the norms of the weights. Nothing is carried from one epoch
+    to the next, so an interrupted training records the same as an uninterrupted one.
 
     Args:
         judge: a classifier.
@@ -153,6 +153,7 @@ class EpochWatch:
             "score": inception_score(self.judge, drawn),
             "entropy": class_entropy(counts),
             "modes": float(modes(counts)),
+            "counts": np.asarray(counts, dtype=float),
         }
         latents = standard_normal(len(self.reals), self.latent, seed=self.seed).to(self.reals)
         game = network_game(

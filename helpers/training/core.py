@@ -276,6 +276,9 @@ class Training(ABC):
         if self.recording.observe is not None:
             with torch.no_grad(), self.random.undisturbed():
                 losses = losses | self.recording.observe(*self.observed)
+        for name, optimizer in zip("gd", self.optimizers, strict=True):
+            if isinstance(optimizer, Nudged):
+                losses = losses | {f"left_out_{name}": optimizer.mean_left_out()}
         self.recorded.append(self.done)
         for name, value in losses.items():
             copy = torch.as_tensor(value, device="cpu").detach().clone()

@@ -46,7 +46,7 @@ class Nudged(Wrapper):
     tensor([1.0000, 0.5000])
     """
 
-    _kept = (*Wrapper._kept, "directions", "taken")
+    _kept = (*Wrapper._kept, "directions", "taken", "left_out", "read")
 
     def __init__(
         self,
@@ -71,6 +71,9 @@ class Nudged(Wrapper):
                 f"got {shown(directions)}"
             )
         self.taken = 0  # steps so far
+        # The sum of the steps' shares that were left out since `mean_left_out` was read.
+        self.left_out: Tensor | None = None
+        self.read = 0  # steps until then
 
     def refresh(self, where: Any) -> None:
         """Find the directions again if they are due; trainings call this before each step.
@@ -115,18 +118,37 @@ class Nudged(Wrapper):
                     "directions are taken out of dense gradients, got a sparse one: "
                     'project the step (project="step"), or make the embedding with sparse=False'
                 )
+            along, share = _along(self.directions, slopes)
             # Not in place: a gradient may be another weight's too.
-            left = torch._foreach_sub(slopes, _along(self.directions, slopes))
+            left = torch._foreach_sub(slopes, along)
             for weight, slope in zip(weights, left, strict=True):
                 weight.grad = slope
             self.optimizer.step()
         else:
             before = [weight.clone() for weight in weights]
             self.optimizer.step()
-            taken = torch._foreach_sub(weights, before)
-            torch._foreach_sub_(weights, _along(self.directions, taken))
+            along, share = _along(self.directions, torch._foreach_sub(weights, before))
+            torch._foreach_sub_(weights, along)
+        if self.left_out is None:
+            self.left_out = torch.zeros_like(share)
+        self.left_out += share  # in place, as a captured step does it there
         self.taken += 1
         return loss
+
+    @torch.no_grad()
+    def mean_left_out(self) -> Tensor:
+        """() or (S,): which part of the norm was left out, of the gradients or of the steps.
+
+        It is the mean over the steps since the last call, NaN if there were none. With directions
+        that are many steps old it may be next to 0, and then nothing is nudged.
+        """
+        steps, found = self.taken - self.read, self.left_out
+        if found is None or not steps:
+            return torch.tensor(torch.nan)
+        mean = found / steps
+        found.zero_()
+        self.read = self.taken
+        return mean
 
     def __str__(self) -> str:
         found: Any = self.find
@@ -135,18 +157,24 @@ class Nudged(Wrapper):
         return f"Nudged({found}, {self.project}, every {self.every})"
 
     def state_dict(self) -> dict[str, Any]:
-        return super().state_dict() | {"directions": self.directions, "taken": self.taken}
+        own = {"directions": self.directions, "taken": self.taken}
+        return super().state_dict() | own | {"left_out": self.left_out, "read": self.read}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        held = state["directions"]
         where = weights_of(self.optimizer)[0].device
-        self.directions = None if held is None else held.to(where, copy=True)
-        self.taken = state["taken"]
+        self.directions, self.left_out = (
+            None if held is None else held.to(where, copy=True)
+            for held in (state["directions"], state["left_out"])
+        )
+        self.taken, self.read = state["taken"], state["read"]
 
 
-def _along(span: Tensor, parts: Sequence[Tensor]) -> list[Tensor]:
-    """The part of a vector in the directions; both vectors are split as the weights are."""
+def _along(span: Tensor, parts: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+    """The part of a vector in the directions, and its share of the norm; 0 of a zero vector.
+
+    Both vectors are split as the weights are.
+    """
     members = span.shape[:-2]
     if any(part.shape[: len(members)] != members for part in parts):
         raise ValueError(
@@ -161,9 +189,11 @@ def _along(span: Tensor, parts: Sequence[Tensor]) -> list[Tensor]:
         )
     rows = torch.cat([part.reshape(*members, -1) for part in parts], dim=-1)
     span = span.to(rows)
-    along = span @ (span.mT @ rows[..., None])
-    found = along.split(sizes, dim=-2)
-    return [own.reshape(part.shape) for part, own in zip(parts, found, strict=True)]
+    heights = span.mT @ rows[..., None]
+    found = (span @ heights).split(sizes, dim=-2)
+    whole = rows.norm(dim=-1)
+    share = torch.where(whole == 0, 0.0, heights[..., 0].norm(dim=-1) / whole)
+    return [own.reshape(part.shape) for part, own in zip(parts, found, strict=True)], share
 
 
 def _orthonormal(directions: Tensor) -> Tensor:

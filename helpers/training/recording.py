@@ -32,7 +32,8 @@ class Recording:
         every: iterations between records of D's loss "loss_d" and G's "loss_g" in the last step.
             Where both step at once, these are the losses at the start of the step, and so are the
             norms of the gradients, "norm_d" and "norm_g"; "ahead_d" and "ahead_g" are the norms at
-            the extrapolated point.
+            the extrapolated point. Of a nudged player "left_out_d" or "left_out_g" is which part of
+            the norm was left out of its gradients, or of its steps: the mean since the last record.
         observe: called for each record, by `train` with the players, by `train_ensemble` with both
             stacked players, latents and reals. What it returns, by name, is recorded beside the
             losses. It must not change its arguments.

@@ -3,12 +3,20 @@
 from dataclasses import replace
 
 import pytest
-from pandas import DataFrame
+from pandas import DataFrame, concat
 from pandas.testing import assert_frame_equal
 
 from helpers.experiments import baselines, nudged_images
 from helpers.experiments.image_epochs import KINDS, PAPER_SETS
-from helpers.experiments.nudged_images import ARMS, READINGS, SIZES, WANTED, measure, screened
+from helpers.experiments.nudged_images import (
+    ARMS,
+    READINGS,
+    SIZES,
+    WANTED,
+    confirmed,
+    measure,
+    screened,
+)
 from helpers.experiments.protocol import setting_of
 from helpers.training import Paused
 from helpers.training.nudging import Nudging
@@ -46,20 +54,63 @@ def test_arms():
 
 def test_screening_comes_before_the_judging():
     """On blocks that decide nothing, at the length at which the baseline was picked."""
-    screen, judged = WANTED[:2]
+    screen, beside, plain, nudged = WANTED[:4]
     assert set(screen.readings) == set(READINGS) and list(screen.blocks) == [0, 1]
+    assert (beside.arms, beside.size, list(beside.blocks)) == (["mnist NSGAN"], "medium", [0, 1])
     assert SIZES["medium"] == baselines.SIZES["medium"]
-    assert (judged.size, list(judged.blocks)) == ("full", list(range(100, 106)))
+    for each, kind in ((plain, "NSGAN"), (nudged, "NuGAN")):
+        assert (each.arms, each.size) == ([f"mnist {kind}"], "full")
+        assert list(each.readings) == list(READINGS)[:1] and list(each.blocks) == [*range(100, 106)]
     assert SIZES["full"].lacks == "nothing" and SIZES["full"].epochs == 180
+
+
+def members(*found, **columns):
+    """Rows of "members" that screen, by reading, mean score and dose of D."""
+    rows = DataFrame(found, columns=["reading", "score_mean", "left_out_d"])
+    rows = rows.assign(score_best=9 - rows["score_mean"], modes_end=10.0, top_d_end=1.0)
+    rows = rows.assign(left_out_g=0.0, arm="mnist NuGAN", size="medium", block=0)
+    return rows.assign(**columns)
 
 
 def test_screened_by_hand():
     """By medians of the mean score; a high best score is not enough."""
-    rows = [("a", 7.0), ("a", 1.0), ("a", 6.0), ("b", 5.0), ("b", 5.5), ("b", 5.9)]
-    frame = DataFrame(rows, columns=["reading", "score_mean"])
-    frame = frame.assign(score_best=9 - frame["score_mean"], modes_end=10.0, top_d_end=1.0)
-    found = screened(frame)
+    rows = [("a", 7.0, 0.1), ("a", 1.0, 0.3), ("a", 6.0, 0.1)]
+    rows += [("b", 5.0, 0.2), ("b", 5.5, 0.2), ("b", 5.9, 0.4)]
+    found = screened(members(*rows))
     assert found["score_mean"].to_dict() == {"a": 6.0, "b": 5.5} and set(found["seeds"]) == {3}
+    assert found["dose"].to_dict() == {"a": 0.1, "b": 0.2}
+
+
+@pytest.mark.parametrize(
+    "other", [{"arm": "mnist NSGAN"}, {"size": "full"}, {"block": 100}, {"arm": "kmnist NuGAN"}]
+)
+def test_only_what_screens_is_screened(other):
+    """Runs of the judging, of NSGAN and of other sets leave the order as it is."""
+    screens = members(("a", 7.0, 0.1), ("b", 5.0, 0.2))
+    more = concat([screens, members(("b", 9.0, 0.2), ("b", 9.0, 0.2), ("b", 9.0, 0.2), **other)])
+    assert_frame_equal(screened(more), screened(screens))
+
+
+def test_a_faint_nudge_is_not_confirmed_alone():
+    """Next to no dose: the best of the others is judged first. With a dose it is judged alone."""
+    rows = [("faint", 7.0, 0.049), ("weak", 5.0, 0.05), ("strong", 6.0, 0.2)]
+    assert confirmed(members(*rows)) == ["strong", "faint"]
+    assert confirmed(members(*rows[:2])) == ["weak", "faint"]
+    assert confirmed(members(*rows[1:])) == ["strong"]
+    assert confirmed(members(rows[0])) == ["faint"]
+
+
+def test_the_dose_is_that_of_the_nudged_player():
+    """The mean over both players, or of the one that is nudged."""
+    both = members(("a", 7.0, 0.1), left_out_g=0.3)
+    assert screened(both)["dose"].to_dict() == {"a": pytest.approx(0.2)}
+    setting = replace(READINGS["step, every 50 steps"].setting, nudging=Nudging(players="D", k=2))
+    found = measure(setting, SMALL, seed=3)
+    row, course = found["members"].iloc[0], found["course"]
+    assert "left_out_g" not in course and row["left_out_g"] == 0.0
+    assert 0 < row["left_out_d"] < 1 and row["left_out_d"] == course["left_out_d"].mean()
+    counts = course[[f"counts {digit}" for digit in range(10)]]
+    assert counts.sum(axis=1).tolist() == [SMALL.score_samples] * 2
 
 
 @pytest.mark.slow

@@ -337,6 +337,43 @@ def test_nudged_by_nothing(project):
     assert torch.equal(steps_of(lambda w: Nudged(ADAM(w), nothing, project))[0], plain)
 
 
+@pytest.mark.parametrize("project", ["gradient", "step"])
+def test_what_is_left_out(project):
+    """3 of 5 along the first axis, then nothing of a zero slope; what is read does not count again.
+
+    A copy of the state goes on where it was.
+    """
+    axis = torch.eye(12)[:, :1]
+    weights, made = in_two(lambda w: Nudged(SGD(w), axis, project), torch.zeros(12))
+    assert made.mean_left_out().isnan()
+    slope = torch.zeros(12)
+    slope[0], slope[7] = 3.0, 4.0
+
+    def step(slope):
+        weights[0].grad, weights[1].grad = slope[:4].reshape(2, 2).clone(), slope[4:].clone()
+        made.step()
+
+    for each in (slope, 0 * slope):
+        step(each)
+    held = copy.deepcopy(made.state_dict())
+    assert made.mean_left_out() == pytest.approx(0.3)
+    step(slope)
+    assert made.mean_left_out() == pytest.approx(0.6) and made.mean_left_out().isnan()
+    made.load_state_dict(held)
+    assert made.mean_left_out() == pytest.approx(0.3)
+
+
+def test_members_leave_out_their_own():
+    """Of three members, one has all of its slope along its direction, one half, one none."""
+    weight = torch.zeros(3, 2, requires_grad=True)
+    angles = torch.tensor([0.0, torch.pi / 3, torch.pi / 2])
+    span = torch.stack([angles.cos(), angles.sin()], dim=1)[:, :, None]
+    made = Nudged(SGD([weight]), span)
+    weight.grad = torch.tensor([[2.0, 0.0]] * 3)
+    made.step()
+    assert torch.allclose(made.mean_left_out(), torch.tensor([1.0, 0.5, 0.0]), atol=1e-6)
+
+
 @pytest.mark.parametrize("k", [1, 5, 11])
 def test_passed_on_is_orthogonal(k):
     """The gradient that the inner optimiser sees has nothing along the directions, all the rest."""
