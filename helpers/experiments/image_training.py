@@ -1,8 +1,10 @@
 """Training DCGANs on images as Berard et al. 2020 do (Sections 5.1 and 5.2, Appendices C.2, C.5).
 
 D has spectral norm, and training is by Adam or ExtraAdam on the loss of NSGAN or of WGAN-GP. The
-settings are the paper's; where it is silent, those of the released script. A trained GAN is a
-`Game` on a fixed set of images and latents, with the networks as they were when it was kept.
+settings are the paper's; where it is silent, those of the released script, apart from the biases
+that the script's D has in all its convolutions and its G in the last one, and ours have not. A
+trained GAN is a `Game` on a fixed set of images and latents, with the networks as they were when it
+was kept.
 """
 
 from __future__ import annotations

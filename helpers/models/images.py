@@ -25,7 +25,8 @@ def dcgan(
     G maps latents (N, latent) to images (N, channels, 32, 32) by four transposed convolutions, with
     batch norm after all but the last. D maps images to logits (N,) by four convolutions, with
     spectral norm on all but the last. Weights start from a normal law of standard deviation 0.02,
-    as in Radford et al. 2016.
+    as in Radford et al. 2016. No convolution has biases, as there; in the released MNIST script D's
+    four and G's last one have them.
 
     Args:
         seed: for both initialisations.
