@@ -7,7 +7,10 @@ as small as those of the mixture all are at hand, and those that the paper did n
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +21,7 @@ from helpers.analysis.stability import Classification, classify
 from helpers.games.game import PLAYERS, Game
 from helpers.inputs import real_number, whole_number
 from helpers.operators import hessian, jacobian
-from helpers.spectra import game_eigenvalues, top_eigenpairs
+from helpers.spectra import EigenPairs, NotConverged, game_eigenvalues, top_eigenpairs
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,6 +105,7 @@ def leading_end_point(
     start_norm: float,
     top: int = 20,
     tolerance: float = 1e-2,
+    lenient: bool = False,
 ) -> EndPoint:
     """Analyse the end of a training of nets too large for a matrix, as Berard et al. 2020 do.
 
@@ -115,10 +119,11 @@ def leading_end_point(
         start_norm: norm of the field where training began, above 0.
         top: number of leading eigenvalues; the paper takes 20 for MNIST.
         tolerance: bound on the residuals, relative to the eigenvalues.
+        lenient: whether a search that fails gives NaN, in its place of the spectra.
 
     Raises:
         ValueError: for bad points, and a start_norm that is not finite and above 0.
-        RuntimeError: if eigenvalues do not converge.
+        RuntimeError: if eigenvalues do not converge, unless lenient.
 
     >>> from helpers.games.closed_form import quadratic_game
     >>> turning = quadratic_game(np.eye(3), np.eye(3), -np.eye(3), np.eye(3))
@@ -127,26 +132,52 @@ def leading_end_point(
     0.707
     """
     start_norm = real_number("start_norm", start_norm, above=0)
+    find = searched if lenient else _found
     # A trace does not pay for so few products.
-    joint = game_eigenvalues(jacobian(game, end, route="retained"), top, tolerance=tolerance)
+    operator = jacobian(game, end, route="retained")
+    joint, errors = find(partial(game_eigenvalues, operator, top, tolerance=tolerance), top)
     spectra, residuals = [], []
     for player in PLAYERS:
         operator = hessian(game, player, end, route="retained")
-        ends = [top_eigenpairs(operator, 1, which, tolerance=tolerance) for which in ("LA", "SA")]
-        spectra.append(np.concatenate([pairs.values for pairs in ends]))
-        residuals += [pairs.residuals.max() for pairs in ends]
+        ends = [
+            find(partial(top_eigenpairs, operator, 1, which, tolerance=tolerance), 1)
+            for which in ("LA", "SA")
+        ]
+        spectra.append(np.concatenate([values.real for values, _ in ends]))
+        residuals += [error.max() for _, error in ends]
     norm = float(game.vector_field(end).norm())
     known = Classification(
         gradient_norm=norm,
         is_stationary=norm <= start_norm / 10,
-        spectrum=joint.values,
+        spectrum=joint,
         spectrum_g=spectra[0],
         spectrum_d=spectra[1],
-        stability_resolution=float(joint.residuals.max()),
-        nash_resolution=float(max(residuals)),
+        stability_resolution=float(errors.max()),
+        nash_resolution=float(np.fmax.reduce(residuals)),
         is_complete=False,
     )
     return EndPoint(known, start_norm, top)
+
+
+def searched(search: Callable[[], EigenPairs], k: int) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """(k,) eigenvalues that a search finds, and their residuals; NaN where it fails.
+
+    It fails where it does not converge, or meets products that are not finite.
+
+    >>> from helpers.operators import Matrix
+    >>> searched(lambda: top_eigenpairs(Matrix([[2.0]]), 1), 1)[0].round(6)
+    array([2.])
+    """
+    try:
+        return _found(search, k)
+    except (NotConverged, FloatingPointError):
+        # Of a real NaN the imaginary part would be 0, a number like any other.
+        return np.full(k, complex(np.nan, np.nan)), np.full(k, np.nan)
+
+
+def _found(search: Callable[[], EigenPairs], _: int) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    found = search()
+    return found.values, found.residuals
 
 
 @dataclass(frozen=True, eq=False)

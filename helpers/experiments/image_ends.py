@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,13 @@ from numpy.typing import NDArray
 from pandas import DataFrame
 from torch import Tensor
 
-from helpers.analysis.endpoints import bump
+from helpers.analysis.endpoints import bump, searched
 from helpers.datasets import ImageSet
 from helpers.experiments.image_training import TrainedGan
 from helpers.experiments.judges import scored
 from helpers.games import spectral_norms
 from helpers.games.game import PLAYERS
-from helpers.operators import hessian, jacobian
+from helpers.operators import Operator, hessian, jacobian
 from helpers.scores import (
     Classifier,
     class_counts,
@@ -126,6 +127,8 @@ def path_of(
 ) -> Found:
     """The bump of the path-angle on paths from the start and from the end of the first epoch.
 
+    A path on which the field is not finite has none.
+
     Args:
         gan: with nets kept after these iterations.
         reals: the images of the game, where to compute.
@@ -136,40 +139,69 @@ def path_of(
     """
     alphas = np.linspace(0.4, 1.1, how.alphas).round(_DIGITS)
     numbers: dict[str, float] = {}
+    courses: Found = {}
     for prefix, begin in (("later_", first), ("", 0)):
         ends = [end for end in best if end > begin]
         if not ends:
             continue
-        profile = gan.path(reals, begin, ends, alphas, seed=seed, batch_size=how.batch)
+        try:
+            profile = gan.path(reals, begin, ends, alphas, seed=seed, batch_size=how.batch)
+        except FloatingPointError:
+            continue
         numbers |= {f"{prefix}{name}": float(value) for name, value in vars(bump(profile)).items()}
-    places = {"end": np.repeat(range(len(best)), len(alphas)), "alpha": np.tile(alphas, len(best))}
-    path = places | {"angle": profile.angle.ravel(), "norm": profile.norm.ravel()}
-    return {"numbers": numbers, "path": _course(path)}
+        if begin == 0:
+            places = np.repeat(range(len(best)), len(alphas)), np.tile(alphas, len(best))
+            path = {"end": places[0], "alpha": places[1]}
+            path |= {"angle": profile.angle.ravel(), "norm": profile.norm.ravel()}
+            courses["path"] = _course(path)
+    return {"numbers": numbers} | courses
 
 
 def end_of(gan: TrainedGan, end: int, reals: Tensor, how: Looking, *, seed: int) -> Found:
-    """Numbers and leading eigenvalues of a kept net, with spectral norm held and settled."""
-    at = gan.end_point(end, reals, top=how.top, seed=seed)
+    """Numbers and leading eigenvalues of a kept net, with spectral norm held and settled.
+
+    The leading eigenvalues are those of the game and of each player's own Hessian, by modulus. The
+    numbers have the leftmost eigenvalue of the game and the one that turns fastest, too, which need
+    not be among the leading ones. What a search that fails was to find is NaN.
+    """
+    at = gan.end_point(end, reals, top=how.top, seed=seed, lenient=True)
     numbers = at.summary()
     # Part of a spectrum cannot show that a point is stable, and "lowest" is the lowest leading one.
     del numbers["stable"], numbers["lowest"]
+    # Each of these is a search of its own, of which one may have failed.
+    (g_high, g_low), (d_high, d_low) = at.classification.spectrum_g, at.classification.spectrum_d
     numbers |= {
         "real": float(np.abs(at.leading.real).max()),
-        "d_low": float(at.classification.spectrum_d.min()),
+        "curvature_low": float(g_low),
+        "curvature_high": float(g_high),
+        "d_low": float(d_low),
+        "sharpness": float(d_high),
         "residual": at.classification.stability_resolution,
         "own_residual": at.classification.nash_resolution,
     }
-    point = gan.point(end).to(reals.device)
+    game, point = gan.game(end, reals, seed=seed), gan.point(end).to(reals.device)
+    operator = jacobian(game, point, route="retained")
+    for name, which in (("leftmost", "SR"), ("turning", "LI")):
+        numbers |= _first(operator, name, which, seed)
+    own = {
+        player: _own(hessian(game, player, point, route="retained"), how.top, "LM")
+        for player in PLAYERS
+    }
     settled = gan.game(end, reals, seed=seed, spectral_norm="exact")
     numbers["settled_norm"] = float(settled.vector_field(point).norm())
     operator = hessian(settled, "D", point, route="retained")
     for name, which in (("settled_sharpness", "LA"), ("settled_d_low", "SA")):
-        pairs = top_eigenpairs(operator, 1, which, tolerance=_TOLERANCE)
-        numbers[name] = float(pairs.values[0])
+        numbers[name] = float(_own(operator, 1, which)[0])
     held, largest, second = spectral_norms(gan.run.players_at(end).discriminator).cpu().numpy().T
     return {
         "numbers": numbers,
         "leading": _course({"real": at.leading.real, "imaginary": at.leading.imag}),
+        "own": _course(
+            {
+                "player": np.repeat(PLAYERS, how.top),
+                "value": np.concatenate([own[player] for player in PLAYERS]),
+            }
+        ),
         "norms": _course(
             {"layer": np.arange(len(held)), "held": held / largest, "second": second / largest}
         ),
@@ -180,6 +212,8 @@ def along(
     gan: TrainedGan, stages: Sequence[int], reals: Tensor, how: Looking, *, seed: int
 ) -> Found:
     """The game's leading and leftmost eigenvalues, and the field's norm, along the training.
+
+    What a search that fails was to find is NaN.
 
     Args:
         gan: with nets kept after the stages.
@@ -196,21 +230,25 @@ def along(
         norm = float(game.vector_field(point).norm())
         row: dict[str, float] = {"passes": stage * gan.setting.critics, "norm": norm}
         for name, which in (("leading", "LM"), ("leftmost", "SR")):
-            found = game_eigenvalues(operator, 1, which, seed=seed, tolerance=_TOLERANCE)
-            row |= {f"{name}_real": found.values[0].real, f"{name}_imaginary": found.values[0].imag}
-            row[f"{name}_residual"] = found.residuals[0]
+            row |= _first(operator, name, which, seed)
         rows.append(row)
     return {"numbers": {}, "along": DataFrame(rows, dtype=float).to_dict("list")}
 
 
 def densities_of(gan: TrainedGan, end: int, reals: Tensor, how: Looking, *, seed: int) -> Found:
-    """Densities of each player's own spectrum at a kept net, thinned to what a figure shows."""
+    """Densities of each player's own spectrum at a kept net, thinned to what a figure shows.
+
+    A player whose products are not finite has none.
+    """
     game, point = gan.game(end, reals, seed=seed), gan.point(end).to(reals.device)
     steps, probes = how.lanczos
     course: dict[str, list[Any]] = {"player": [], "x": [], "density": [], "error": []}
     for player in PLAYERS:
         operator = hessian(game, player, point, route="retained")
-        found = slq_density(operator, steps=steps, probes=probes, seed=seed)
+        try:
+            found = slq_density(operator, steps=steps, probes=probes, seed=seed)
+        except FloatingPointError:
+            continue
         x, density, error = (
             values[::_EVERY] for values in (found.grid, found.density, found.standard_error)
         )
@@ -220,6 +258,23 @@ def densities_of(gan: TrainedGan, end: int, reals: Tensor, how: Looking, *, seed
         course["error"] += np.where(seen, error, 0.0).tolist()
         course["player"] += [player] * len(x)
     return {"numbers": {}, "density": course}
+
+
+def _first(operator: Operator, name: str, which: str, seed: int) -> dict[str, float]:
+    """The first eigenvalue of a game's Jacobian in some order, and its residual."""
+    find = partial(game_eigenvalues, operator, 1, which, seed=seed, tolerance=_TOLERANCE)
+    (value,), (residual,) = searched(find, 1)
+    return {
+        f"{name}_real": float(value.real),
+        f"{name}_imaginary": float(value.imag),
+        f"{name}_residual": float(residual),
+    }
+
+
+def _own(operator: Operator, k: int, which: str) -> NDArray[np.float64]:
+    """(k,) first eigenvalues of a Hessian in some order."""
+    find = partial(top_eigenpairs, operator, k, which, tolerance=_TOLERANCE)
+    return searched(find, k)[0].real
 
 
 def _course(columns: dict[str, NDArray[Any]]) -> dict[str, list[Any]]:

@@ -128,6 +128,13 @@ def train(
     )
 
 
+def is_sound(gan: TrainedGan, iteration: int) -> bool:
+    """Whether the nets after an iteration were kept, with weights that are finite throughout."""
+    states = gan.run.snapshots.get(iteration, [])
+    values = [value for state in states for value in state.values()]
+    return bool(values) and all(bool(value.isfinite().all()) for value in values)
+
+
 def look(
     setting: Setting,
     size: ImageSize,
@@ -141,7 +148,9 @@ def look(
     The end point is the kept net whose samples score best, and paths lead to the best few, as in
     the paper (Section 5.1, Appendix C.3).
 
-    Arguments and errors are those of `train`, but a member that diverges has a few numbers, too.
+    Arguments and errors are those of `train`, but a member that diverges has numbers, too: those of
+    the nets kept before, as the paper reads the best net, which need not be the last one; how long
+    it lasted is all that there is of one that diverges before any was kept.
 
     >>> tiny = ImageSize(iterations=(1, 1), width=2, batch=5, stand_in="digits", lacks="most")
     >>> wild = Setting(rates=(1e30, 1e30))
@@ -157,8 +166,12 @@ def look(
     try:
         gan = train(setting, size, member=member, data=data, **how)
     except Diverged as end:
-        last = {"diverged": float(end.iteration), "passes": float(end.iteration * setting.critics)}
-        return {"numbers": numbers | last}
+        numbers["diverged"] = float(end.iteration)
+        numbers["passes"] = float(end.iteration * setting.critics)
+        gan = TrainedGan(setting.hurried(size.faster), size.latent, end.run)
+    stages = [stage for stage in when.stages if is_sound(gan, stage)]
+    if not stages:
+        return {"numbers": numbers}
     judge = judges.judge_of(
         name,
         size.judge_epochs,
@@ -172,14 +185,14 @@ def look(
         for count in (size.looked, size.on_path)
     )
     run = {"setting": repr(setting), "size": repr(size), "seed": number}
-    samples = partial(samples_of, gan, judge, held, when.stages, seed=number)
+    samples = partial(samples_of, gan, judge, held, stages, seed=number)
     found = kept(samples, in_folder(given.folder, "samples.pt"), run, given.until)
     numbers |= found["numbers"] | {"least": size.least_score if setting.data == "mnist" else 0.0}
-    ends = best_of(when.stages, found["scores"]["score"], size.ends)
+    ends = best_of(stages, found["scores"]["score"], size.ends)
     looks: dict[str, Callable[[], Found]] = {
         "path": partial(path_of, gan, on_path, ends, when.first, size, seed=number),
         "end": partial(end_of, gan, ends[0], looked, size, seed=number),
-        "along": partial(along, gan, when.stages, looked, size, seed=number),
+        "along": partial(along, gan, stages, looked, size, seed=number),
         "densities": partial(densities_of, gan, ends[0], looked, size, seed=number),
     }
     for part, of in looks.items():

@@ -124,11 +124,18 @@ class TrainedGan:
         )
 
     def end_point(
-        self, iteration: int, reals: Tensor, *, top: int = 20, **options: Any
+        self,
+        iteration: int,
+        reals: Tensor,
+        *,
+        top: int = 20,
+        lenient: bool = False,
+        **options: Any,
     ) -> EndPoint:
         """What kind of point a kept iteration is, by `helpers.analysis.leading_end_point`.
 
-        Residuals are below a hundredth of their eigenvalues. Other arguments are those of `game`.
+        Residuals are below a hundredth of their eigenvalues. `top` and `lenient` are those of that
+        function, other arguments those of `game`.
         """
         first = min(self.run.snapshots)
         start = self.game(first, reals, **options).vector_field(self.point(first).to(reals.device))
@@ -137,6 +144,7 @@ class TrainedGan:
             self.point(iteration).to(reals.device),
             start_norm=float(start.norm()),
             top=top,
+            lenient=lenient,
         )
 
     def path(

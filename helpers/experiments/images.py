@@ -21,7 +21,7 @@ from helpers.experiments.parts import for_member
 from helpers.experiments.protocol import How, Measured, Quantity, Reading, Rows, Wanted
 
 VERSION = 2
-_COURSES = ("scores", "pictures", "path", "leading", "norms", "along", "density")
+_COURSES = ("scores", "pictures", "path", "leading", "own", "norms", "along", "density")
 READINGS = {
     "as printed": Reading(
         Setting(),
@@ -125,10 +125,11 @@ def measure(
 
     The frame "members" has what `image_ends` finds: scores under the judge, the bump of the
     path-angle, numbers of the end point, which is the kept net whose samples score best; NaN where
-    a member diverged. Courses are "scores" along the training, "pictures" of the best net, the
-    "path" to it, "leading" eigenvalues of the Jacobian there, "norms" of D's layers, and the
-    "density" of each player's own spectrum; "along" has the Jacobian's leading and leftmost
-    eigenvalues during training.
+    a member diverged before any net was kept, and for a search that failed. Courses are "scores"
+    along the training, "pictures" of the best net, the "path" to it, "leading" eigenvalues of the
+    Jacobian and of each player's "own" Hessian there, "norms" of D's layers, and the "density" of
+    each player's own spectrum; "along" has the Jacobian's leading and leftmost eigenvalues during
+    training.
 
     `until` is asked in trainings, and between the parts of what follows; `data` is the folder of
     data sets, as for `helpers.datasets.load`.

@@ -9,10 +9,11 @@ from pandas import DataFrame, concat
 from pandas.testing import assert_frame_equal
 
 from helpers import evidence
+from helpers.analysis import endpoints
 from helpers.datasets import load
 from helpers.evidence.lines import encoded, rounded, text_of
-from helpers.experiments import find, images
-from helpers.experiments.image_ends import as_text, from_text
+from helpers.experiments import find, image_ends, image_members, images
+from helpers.experiments.image_ends import along, as_text, densities_of, end_of, from_text, path_of
 from helpers.experiments.image_members import schedule
 from helpers.experiments.images import (
     ARMS,
@@ -26,12 +27,13 @@ from helpers.experiments.images import (
 )
 from helpers.experiments.judges import judge_of
 from helpers.experiments.protocol import setting_of
-from helpers.ledger import legacy_runs
+from helpers.ledger import judge, legacy_runs
 from helpers.ledger.claims import all_claims
 from helpers.losses.penalty import GradientPenalty
 from helpers.operators import hessian, jacobian
 from helpers.scores import inception_score
-from helpers.training import Paused
+from helpers.spectra import NotConverged
+from helpers.training import Diverged, Paused
 
 SMALL = replace(
     SIZES["quick"],
@@ -116,6 +118,11 @@ def test_members(found):
     values = torch.linalg.eigvalsh(hessian(game, "D", point).dense())
     assert row["sharpness"] == pytest.approx(float(values[-1]), rel=2e-2)
     assert row["d_low"] == pytest.approx(float(values[0]), rel=2e-2, abs=1e-3)
+    for player in ("G", "D"):
+        values = torch.linalg.eigvalsh(hessian(game, player, point).dense())
+        own = found["own"].loc[found["own"]["player"] == player, "value"].abs()
+        top = values.abs().sort(descending=True).values[:2]
+        assert own.tolist() == pytest.approx(top.tolist(), rel=2e-2)
     leading = found["leading"]
     assert row["real"] == leading["real"].abs().max()
     assert row["imaginary"] == leading["imaginary"].abs().max()
@@ -127,6 +134,7 @@ def test_courses(found):
         "pictures": ["member", "picture", "pixels"],
         "path": ["member", "end", "alpha", "angle", "norm"],
         "leading": ["member", "real", "imaginary"],
+        "own": ["member", "player", "value"],
         "norms": ["member", "layer", "held", "second"],
         "along": ["member", "passes", "norm"]
         + [
@@ -148,15 +156,19 @@ def test_courses(found):
 
 
 def test_a_run_fits_into_the_evidence(found):
-    """20 kB a run: at the paper's size the path and the leading eigenvalues are longer."""
-    text = text_of(rounded({"seconds": 1.0, "tables": encoded(found)}))
-    longer = len(text_of(encoded({"path": found["path"]}))) * (5 * 22 / len(found["path"]) - 1)
-    assert len(text) + longer < 20_000
+    """20 kB a run: at the paper's size the path, the eigenvalues and the scores are longer."""
+    full = {"path": 5 * 22, "leading": 20, "own": 2 * 20, "scores": 40, "along": 8}
+    longer = {name: concat([found[name]] * rows).head(rows) for name, rows in full.items()}
+    text = text_of(rounded({"seconds": 1.0, "tables": encoded(found | longer)}))
+    assert len(text) < 20_000
 
 
 @pytest.mark.slow
 def test_along_the_training(found):
-    """Two of four kept nets, the last one among them; the ends of the whole spectrum there."""
+    """Two of four kept nets, the last one among them; the ends of the whole spectrum there.
+
+    So are those of the best net, which is the last one here.
+    """
     along = found["along"]
     assert along["passes"].tolist() == [4, 8]
     gan = train(setting_of(images, "as printed", "mnist nsgan adam"), SMALL, seed=0)
@@ -166,6 +178,11 @@ def test_along_the_training(found):
     leading = abs(complex(row["leading_real"], row["leading_imaginary"]))
     assert leading == pytest.approx(np.abs(values).max(), rel=2e-2)
     assert row["leftmost_real"] == pytest.approx(values.real.min(), rel=2e-2)
+    best = found["members"].loc[0]
+    assert best["best_passes"] == 8
+    assert best["leftmost_real"] == pytest.approx(values.real.min(), rel=2e-2)
+    turning = np.abs(values.imag).max()
+    assert best["turning_imaginary"] == pytest.approx(turning, rel=2e-2, abs=1e-2)
 
 
 def test_a_gan_that_has_not_learnt_decides_by_its_score_alone():
@@ -180,6 +197,61 @@ def test_a_gan_that_has_not_learnt_decides_by_its_score_alone():
     assert QUANTITIES["B34"]["imaginary_over_real"](found) == pytest.approx([10 / 9])
     with pytest.raises(KeyError, match="not learnt"):
         QUANTITIES["B34"]["top_real_part"](found | {arm: found[arm].assign(least=9.0)})
+
+
+@pytest.mark.parametrize("error", [NotConverged, FloatingPointError])
+def test_a_search_that_fails_loses_its_own_numbers_alone(error, monkeypatch):
+    """Of the game the leftmost eigenvalue, of a player the lowest; all others are as before."""
+    gan = train(setting_of(images, "as printed", "mnist nsgan adam"), SMALL, seed=0)
+    few = load("digits").subset(6, seed=0).images
+    before = end_of(gan, 8, few, SMALL, seed=0)
+
+    def failing(search, lost):
+        def maybe(operator, k, which="LM", **options):
+            if which in lost:
+                raise error("not found")
+            return search(operator, k, which, **options)
+
+        return maybe
+
+    for module in (endpoints, image_ends):
+        for name in ("game_eigenvalues", "top_eigenpairs"):
+            search = failing(getattr(module, name), ("SR", "SA"))
+            monkeypatch.setattr(module, name, search)
+    found = end_of(gan, 8, few, SMALL, seed=0)
+    lost = {name for name, value in found["numbers"].items() if np.isnan(value)}
+    leftmost = {f"leftmost_{of}" for of in ("real", "imaginary", "residual")}
+    assert lost == leftmost | {"curvature_low", "negative_curvature", "d_low", "settled_d_low"}
+    # The largest residual is that of the searches which are left.
+    for name in before["numbers"].keys() - lost - {"own_residual"}:
+        assert found["numbers"][name] == before["numbers"][name], name
+    assert found["numbers"]["own_residual"] <= before["numbers"]["own_residual"]
+    assert found["own"] == before["own"] and found["leading"] == before["leading"]
+    course = along(gan, [4, 8], few, SMALL, seed=0)["along"]
+    assert np.isnan(course["leftmost_real"]).all() and np.isfinite(course["leading_real"]).all()
+    monkeypatch.setattr(endpoints, "game_eigenvalues", failing(None, ("LM",)))
+    found = end_of(gan, 8, few, SMALL, seed=0)
+    for name in ("real", "imaginary", "imaginary_share", "lean", "lowest_leading", "residual"):
+        assert np.isnan(found["numbers"][name]), name
+    assert np.isnan(found["leading"]["real"] + found["leading"]["imaginary"]).all()
+    text = text_of(
+        rounded({"seconds": 1.0, "tables": encoded({"leading": DataFrame(found["leading"])})})
+    )
+    assert "NaN" not in text
+
+
+def test_a_path_and_a_density_that_overflow(monkeypatch):
+    """They are left out, and what else was found stays."""
+    gan = train(setting_of(images, "as printed", "mnist nsgan adam"), SMALL, seed=0)
+    few = load("digits").subset(6, seed=0).images
+
+    def overflow(*args, **options):
+        raise FloatingPointError("too large")
+
+    monkeypatch.setattr(image_ends, "slq_density", overflow)
+    monkeypatch.setattr(type(gan), "path", overflow)
+    assert densities_of(gan, 8, few, SMALL, seed=0)["density"]["x"] == []
+    assert path_of(gan, few, [8, 6], 2, SMALL, seed=0) == {"numbers": {}}
 
 
 def test_pictures_are_those_of_the_best_net(found):
@@ -220,6 +292,28 @@ def test_a_gan_that_diverges_keeps_its_row():
     members = measure(wild, SMALL, seed=0, device="cpu")["members"]
     assert members["diverged"][0] > 0 and members["passes"][0] == members["diverged"][0]
     assert "norm" not in members
+
+
+def test_a_gan_that_diverges_late_keeps_its_best_net(found, monkeypatch):
+    """As a shorter training would: scores, pictures and the end are those of nets kept before."""
+
+    def late(setting, size, **how):
+        gan = train(setting, size, **how)
+        kept = {k: gan.run.snapshots[k] for k in (0, 2, 4, 6)}
+        for state in kept[6]:  # in the step before its loss was seen
+            state.update({name: part * np.nan for name, part in state.items()})
+        raise Diverged("late", replace(gan.run, snapshots=kept), 7)
+
+    monkeypatch.setattr(image_members, "train", late)
+    made = run()
+    row = made["members"].loc[0]
+    assert (row["diverged"], row["passes"]) == (7, 7)
+    scores = found["scores"].iloc[:2]
+    assert_frame_equal(made["scores"], scores)
+    assert row["score"] == scores["score"].max() and row["score_end"] == scores["score"].iloc[-1]
+    assert row["best_passes"] in (2, 4) and np.isfinite(row[["norm", "sharpness", "height"]]).all()
+    assert made["along"]["passes"].tolist() == [2, 4] and len(made["pictures"]) == 6
+    assert made.keys() == found.keys()
 
 
 def test_quantities_are_those_of_claims():
