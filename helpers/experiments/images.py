@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
-from pandas import DataFrame, Series, concat
+from pandas import DataFrame, concat
 from typing_extensions import Unpack
 
 from helpers.experiments.image_members import ImageSize, Setting, look
@@ -155,101 +156,111 @@ def measure(
 
 
 def _whole(rows: Rows, arm: str, *columns: str) -> DataFrame:
-    """Columns of an arm's members that did not diverge.
+    """Columns of an arm's members that have them: a GAN that diverged at once has none.
 
     All numbers but scores are about GANs that have learnt: a member whose best net scores below
-    the "least" of its size says nothing about them. Its score still counts.
+    the "least" of its size says nothing about them. Its score still counts, for runs picked by
+    their scores would have the scores by which they were picked.
     """
     found = rows[arm]
     if "score" not in columns and "least" in found:
         found = found[~(found["score"] < found["least"])]
     found = found[list(columns)].dropna().astype(float)
     if not len(found):
-        raise KeyError(f"every member of {arm} has diverged, or has not learnt")
+        raise KeyError(f"every member of {arm} has diverged, has not learnt, or was not measured")
     return found
 
 
-def _by_seed(rows: Rows, arm: str, *columns: str) -> DataFrame:
-    """The same, by block and member."""
-    return _whole(rows, arm, "block", "member", *columns).set_index(["block", "member"])
+def _pairs(rows: Rows, arms: Sequence[str], *columns: str) -> list[DataFrame]:
+    """The same of two arms, for the seeds that both have, by block and member."""
+    one, other = (
+        _whole(rows, arm, "block", "member", *columns).set_index(["block", "member"])
+        for arm in arms
+    )
+    shared = one.index.intersection(other.index)
+    if not len(shared):
+        raise KeyError(f"no seed has both {' and '.join(arms)}")
+    return [one.loc[shared], other.loc[shared]]
 
 
-def _median(rows: Rows, arm: str, column: str) -> float:
-    return float(_whole(rows, arm, column)[column].median())
+def _seeds(rows: Rows, arm: str, column: str) -> list[float]:
+    return _whole(rows, arm, column)[column].tolist()
 
 
-def _scores(arm: str) -> Quantity:
-    """Inception scores at the end, seed by seed."""
-    return lambda rows: _whole(rows, arm, "score")["score"].tolist()
+def _of(arm: str, column: str) -> Quantity:
+    """A column of an arm, seed by seed."""
+    return lambda rows: _seeds(rows, arm, column)
 
 
-def _both(rows: Rows, data: str, column: str) -> list[float]:
-    """Medians over seeds of NSGAN and of WGAN-GP, with ExtraAdam."""
-    return [_median(rows, f"{data} {loss} extra-adam", column) for loss in ("nsgan", "wgan-gp")]
+def _extra(data: str) -> list[str]:
+    """NSGAN and WGAN-GP with ExtraAdam."""
+    return [f"{data} {loss} extra-adam" for loss in ("nsgan", "wgan-gp")]
+
+
+def _least(rows: Rows, data: str, column: str) -> list[float]:
+    """A column, seed by seed, of the loss of which its median is smaller, with ExtraAdam."""
+    return min((_seeds(rows, arm, column) for arm in _extra(data)), key=median)
+
+
+def _most(rows: Rows, data: str, column: str) -> list[float]:
+    """The same of the loss of which it is larger."""
+    return max((_seeds(rows, arm, column) for arm in _extra(data)), key=median)
 
 
 def _bump(rows: Rows, arms: Sequence[str]) -> list[float]:
     """Height of the path-angle over its level, seed by seed, for the arm where it is smallest."""
     parts = [_whole(rows, arm, "height", "level") for arm in arms]
-    found = [own["height"] / own["level"] for own in parts]
-    return min(found, key=lambda own: float(own.median())).tolist()
+    return min(((own["height"] / own["level"]).tolist() for own in parts), key=median)
 
 
-def _lean(rows: Rows, data: str) -> float:
-    """WGAN-GP's lean minus NSGAN's."""
-    nsgan, wgan = _both(rows, data, "lean")
-    return wgan - nsgan
+def _more(rows: Rows, one: str, other: str, column: str) -> list[float]:
+    """A column of one arm minus that of another, for the seeds that both have."""
+    ours, theirs = _pairs(rows, (one, other), column)
+    return (ours[column] - theirs[column]).tolist()
 
 
-def _gains(rows: Rows) -> float:
-    """The smaller gain in score of WGAN-GP over NSGAN."""
-    pairs = [_both(rows, data, "score") for data in ("mnist", "cifar10")]
-    return min(wgan - nsgan for nsgan, wgan in pairs)
+def _by_loss(rows: Rows, data: str, column: str) -> list[float]:
+    """WGAN-GP minus NSGAN, with ExtraAdam."""
+    nsgan, wgan = _extra(data)
+    return _more(rows, wgan, nsgan, column)
 
 
-def _gap(rows: Rows, column: str, data: str, losses: Sequence[str] = ("nsgan", "wgan-gp")) -> float:
-    """The larger difference between Adam and ExtraAdam over the losses."""
-    return max(
-        abs(
-            _median(rows, f"{data} {loss} adam", column)
-            - _median(rows, f"{data} {loss} extra-adam", column)
-        )
-        for loss in losses
-    )
+def _by_method(rows: Rows, data: str, loss: str, column: str) -> list[float]:
+    """ExtraAdam minus Adam."""
+    return _more(rows, f"{data} {loss} extra-adam", f"{data} {loss} adam", column)
+
+
+def _gap(
+    rows: Rows, column: str, data: str, losses: Sequence[str] = ("nsgan", "wgan-gp")
+) -> list[float]:
+    """ExtraAdam minus Adam, seed by seed, for the loss of which the median is larger in size."""
+    found = (_by_method(rows, data, loss, column) for loss in losses)
+    return max(found, key=lambda own: abs(median(own)))
 
 
 def _gain(data: str, loss: str) -> Quantity:
-    """Score with ExtraAdam minus that with Adam, for the seeds that both have."""
-
-    def gain(rows: Rows) -> list[float]:
-        extra, adam = (
-            _by_seed(rows, f"{data} {loss} {method}", "score")["score"]
-            for method in ("extra-adam", "adam")
-        )
-        return (extra - adam).dropna().tolist()
-
-    return gain
+    """Score with ExtraAdam minus that with Adam."""
+    return lambda rows: _by_method(rows, data, loss, "score")
 
 
-def _own(rows: Rows, column: str) -> float:
-    """An end of D's own spectrum over its largest modulus, for NSGAN on CIFAR-10."""
-    ends = _whole(rows, "cifar10 nsgan extra-adam", "d_low", "sharpness")
-    return float((ends[column] / ends.abs().max(axis=1)).median())
+def _share(rows: Rows, arm: str, *columns: str) -> list[float]:
+    """The first of some columns over the largest modulus of all, seed by seed."""
+    found = _whole(rows, arm, *columns)
+    return (found[columns[0]] / found.abs().max(axis=1)).tolist()
 
 
 def _over(rows: Rows, one: str, other: str, *columns: str) -> list[float]:
     """One arm over another with the same seeds: a column, or the quotient of two columns."""
-
-    def values(arm: str) -> Series:
-        own = _by_seed(rows, arm, *columns)
-        return own[columns[0]] / own[columns[1]] if columns[1:] else own[columns[0]]
-
-    return (values(one) / values(other)).dropna().tolist()
+    ours, theirs = (
+        own[columns[0]] / own[columns[1]] if columns[1:] else own[columns[0]]
+        for own in _pairs(rows, (one, other), *columns)
+    )
+    return (ours / theirs).tolist()
 
 
 def _sharper(rows: Rows, data: str) -> list[float]:
     """The leading eigenvalue of D's Hessian, NSGAN over WGAN-GP."""
-    return _over(rows, f"{data} nsgan extra-adam", f"{data} wgan-gp extra-adam", "sharpness")
+    return _over(rows, *_extra(data), "sharpness")
 
 
 def _lasted(rows: Rows, loss: str) -> list[float]:
@@ -258,32 +269,52 @@ def _lasted(rows: Rows, loss: str) -> list[float]:
     return [passes for arm in arms for passes in rows[arm]["passes"].tolist()]
 
 
+def _read_off(name: str, of: Callable[[Rows, str], Any]) -> dict[str, Quantity]:
+    """What Berard et al. read off their figures for both losses with ExtraAdam, by set."""
+
+    def on(data: str) -> Quantity:
+        return lambda rows: of(rows, data)
+
+    return {f"mnist_{name}": on("mnist"), f"cifar_{name}": on("cifar10")}
+
+
+_COLOUR = "cifar10 nsgan extra-adam"
 QUANTITIES: dict[str, dict[str, Quantity]] = {
-    "B17": {
-        "image_bump": lambda rows: _bump(rows, _EXTRA),
-        "image_sign_switches": lambda rows: min(_median(rows, arm, "switches") for arm in _EXTRA),
-    },
+    "B17": _read_off("bump", lambda rows, data: _bump(rows, _extra(data)))
+    | _read_off("sign_switches", lambda rows, data: _least(rows, data, "switches")),
     "B18": {
-        "mnist_nsgan_score": _scores("mnist nsgan extra-adam"),
-        "mnist_wgan_gp_score": _scores("mnist wgan-gp extra-adam"),
-        "cifar_nsgan_score": _scores("cifar10 nsgan extra-adam"),
-        "cifar_wgan_gp_score": _scores("cifar10 wgan-gp extra-adam"),
-        "smallest_gain": _gains,
-    },
+        "mnist_nsgan_score": _of("mnist nsgan extra-adam", "score"),
+        "mnist_wgan_gp_score": _of("mnist wgan-gp extra-adam", "score"),
+        "cifar_nsgan_score": _of("cifar10 nsgan extra-adam", "score"),
+        "cifar_wgan_gp_score": _of("cifar10 wgan-gp extra-adam", "score"),
+    }
+    | _read_off("gain", lambda rows, data: _by_loss(rows, data, "score")),
+    "B19": _read_off("relative_norm", lambda rows, data: _most(rows, data, "relative_norm")),
+    "B20": _read_off("imaginary_share", lambda rows, data: _least(rows, data, "imaginary_share")),
+    "B21": _read_off("top_real_part", lambda rows, data: _least(rows, data, "lowest_leading")),
+    "B22": _read_off("lean", lambda rows, data: _by_loss(rows, data, "lean")),
+    "B23": _read_off(
+        "negative_curvature", lambda rows, data: _most(rows, data, "negative_curvature")
+    ),
+    # Where the axes of the paper's Figure 4 end: the paper against itself.
+    "B24": _read_off("sharpness", _sharper)
+    | {"printed_cifar_axes": lambda rows: 700.0 / 500_000.0},
     "B25": {
-        "generator_negative_curvature": lambda rows: _median(
-            rows, "cifar10 nsgan extra-adam", "negative_curvature"
+        "generator_negative_curvature": _of(_COLOUR, "negative_curvature"),
+        "discriminator_negative_curvature": lambda rows: _share(
+            rows, _COLOUR, "d_low", "sharpness"
         ),
-        "discriminator_negative_curvature": lambda rows: _own(rows, "d_low"),
-        "discriminator_largest": lambda rows: _own(rows, "sharpness"),
+        "discriminator_largest": lambda rows: _share(rows, _COLOUR, "sharpness", "d_low"),
     },
     "B28": {
-        "adam_nsgan_score": _scores("mnist nsgan adam"),
-        "adam_wgan_gp_score": _scores("mnist wgan-gp adam"),
+        "adam_nsgan_score": _of("mnist nsgan adam", "score"),
+        "adam_wgan_gp_score": _of("mnist wgan-gp adam", "score"),
         "adam_bump": lambda rows: _bump(rows, ["mnist nsgan adam", "mnist wgan-gp adam"]),
     },
     "B29": {
-        "smallest_real_part": lambda rows: _median(rows, "cifar10 nsgan adam", "lowest_leading"),
+        "leftmost_real_part": lambda rows: _share(
+            rows, "cifar10 nsgan adam", "leftmost_real", "modulus"
+        ),
     },
     "B31": {
         "finite_nsgan_iterations": lambda rows: _lasted(rows, "nsgan"),
@@ -296,7 +327,7 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
         "cifar_lean_gap": lambda rows: _gap(rows, "lean", "cifar10", ["nsgan"]),
     },
     "B34": {
-        "top_real_part": lambda rows: min(_both(rows, "mnist", "lowest_leading")),
+        "top_real_part": lambda rows: _least(rows, "mnist", "lowest_leading"),
         "imaginary_over_real": lambda rows: _over(
             rows, "mnist wgan-gp extra-adam", "mnist nsgan extra-adam", "imaginary", "real"
         ),
@@ -307,29 +338,4 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
         "cifar_nsgan_gain": _gain("cifar10", "nsgan"),
         "cifar_wgan_gp_gain": _gain("cifar10", "wgan-gp"),
     },
-}
-
-
-def _read_off(name: str, of: Callable[[Rows, str], Any]) -> dict[str, Quantity]:
-    """What Berard et al. read off their Figures 3 to 6 for both losses with ExtraAdam, by set."""
-
-    def on(data: str) -> Quantity:
-        return lambda rows: of(rows, data)
-
-    return {f"mnist_{name}": on("mnist"), f"cifar_{name}": on("cifar10")}
-
-
-QUANTITIES |= {
-    "B19": _read_off("relative_norm", lambda rows, data: max(_both(rows, data, "relative_norm"))),
-    "B20": _read_off(
-        "imaginary_share", lambda rows, data: min(_both(rows, data, "imaginary_share"))
-    ),
-    "B21": _read_off("top_real_part", lambda rows, data: min(_both(rows, data, "lowest_leading"))),
-    "B22": _read_off("lean", _lean),
-    "B23": _read_off(
-        "negative_curvature", lambda rows, data: max(_both(rows, data, "negative_curvature"))
-    ),
-    # Where the axes of the paper's Figure 4 end: the paper against itself.
-    "B24": _read_off("sharpness", _sharper)
-    | {"printed_cifar_axes": lambda rows: 700.0 / 500_000.0},
 }
