@@ -33,6 +33,7 @@ mixture               Berard et al. 2020: the mixture of Gaussians
 mixture_ends          the mixture: what is measured on a trained member
 mixture_quantities    the mixture: what claims are judged by
 mixture_training      the mixture: how a block is trained
+narrow_ends           narrow nets: the spectra where a training ends
 narrow_nets           Sun et al. 2020: narrow nets on images, paired and separable losses
 narrow_quantities     narrow nets: what claims are judged by
 narrow_setting        narrow nets: what they are trained with

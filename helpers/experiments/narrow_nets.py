@@ -19,31 +19,23 @@ from pandas import DataFrame, concat
 from scipy.spatial.distance import pdist
 from typing_extensions import Unpack
 
-from helpers.analysis.endpoints import leading_end_point
-from helpers.experiments.image_training import standard_normal
+from helpers.experiments.narrow_ends import end_of, kept_end
 from helpers.experiments.narrow_quantities import BY_INCEPTION
 from helpers.experiments.narrow_quantities import QUANTITIES as QUANTITIES
 from helpers.experiments.narrow_setting import LAST, Setting, Size
 from helpers.experiments.narrow_training import Trained, train
-from helpers.experiments.narrow_watch import LATENT, coloured, course_of, read
-from helpers.experiments.parts import for_member, in_folder, kept
+from helpers.experiments.narrow_watch import coloured, course_of, read
+from helpers.experiments.parts import for_member
 from helpers.experiments.protocol import How, Measured, Reading, Wanted
-from helpers.games.networks import joint_point, network_game
 from helpers.losses.penalty import GradientPenalty
 from helpers.models.copying import copied
 from helpers.outer import trap_slope
 from helpers.scores import inception
 from helpers.scores.metrics import distance_of_features, score_of_logits
 from helpers.scores.weights import shipped_sha
-from helpers.spectra import NotConverged
 from helpers.training import Diverged
 
 VERSION = 1
-_END = (
-    *("sharpness", "curvature_low", "curvature_high"),
-    *("imaginary_share", "lowest_leading", "relative_norm"),
-)
-_TOLERANCE = 0.05  # of the residuals there, relative to each eigenvalue
 _JUDGE: dict[str, Any] = {"judge": shipped_sha("cifar10")}
 READINGS = {
     "as released": Reading(Setting(**_JUDGE), "scripts.txt and rsgan.py of the released code"),
@@ -205,11 +197,9 @@ def measure(
     "members" has means over the last ten scored nets, by the names of `narrow_watch.Watch`, and of
     the losses; "accuracy" of the judge, NaN for Inception; "official", 0 if the images are a
     stand-in; "real_frechet" and "real_score", of half of the images that samples are scored beside,
-    next to the other half; "apart", as `pulled_apart`; and of the end point "sharpness",
-    "curvature_low", "curvature_high", "imaginary_share", "lowest_leading" and "relative_norm", as
-    `helpers.analysis.EndPoint.summary`, NaN if its spectra are left out or a search does not
-    converge. A member that diverged has its iteration in "diverged", and no other number. "course"
-    has the scores along the training.
+    next to the other half; "apart", as `pulled_apart`; and of the end point what
+    `narrow_ends.end_of` finds, NaN if its spectra are left out. A member that diverged has its
+    iteration in "diverged", and no other number. "course" has the scores along the training.
 
     Raises:
         ValueError: for a setting whose judge is not the one that the package ships.
@@ -227,19 +217,19 @@ def measure(
         about: dict[str, Any] = {"member": member, "diverged": 0}
         try:
             trained = train(setting, size, member=member, data=data, **own)
-        except Diverged as end:
-            members.append(about | {"diverged": end.iteration})
-            courses.append(DataFrame({"member": member, **course_of(end.run, size)}))
+        except Diverged as gone:
+            members.append(about | {"diverged": gone.iteration})
+            courses.append(DataFrame({"member": member, **course_of(gone.run, size)}))
             continue
         course = DataFrame({"member": member, **trained.course()})
         courses.append(course)
         last = course.drop(columns=["member", "iteration"]).tail(LAST).mean().to_dict()
 
         def find(trained: Trained = trained) -> dict[str, float]:
-            return real(trained) | {"apart": pulled_apart(trained)} | end_of(trained)
+            return real(trained) | {"apart": pulled_apart(trained)} | end(trained)
 
-        run = {"setting": repr(setting), "size": repr(size), "seed": trained.seed}
-        found = kept(find, in_folder(own["folder"], "end.pt"), run, how.get("until"))
+        of_member: How = {**own, "seed": trained.seed}
+        found = kept_end(find, setting, size, **of_member)
         members.append(about | last | found)
     return {"members": DataFrame(members), "course": concat(courses, ignore_index=True)}
 
@@ -268,26 +258,14 @@ def pulled_apart(trained: Trained) -> float:
     return float((pdist(logits[:, None].cpu().double().numpy()) > trap_slope("js")).mean())
 
 
-def end_of(trained: Trained) -> dict[str, float]:
-    """Spectra at the end of a training, on a few of its images; NaN where there are none."""
-    size, setting = trained.size, trained.setting
-    nothing = dict.fromkeys(_END, float("nan"))
-    if not size.top:
-        return nothing
-    weight = next(trained.run.players.generator.parameters())
-    reals = trained.looked.to(weight)
-    latents = standard_normal(len(reals), LATENT, seed=trained.seed).to(weight)
-    games, points = {}, {}
-    for when in (0, size.iterations):
-        players = trained.run.players_at(when)
-        games[when] = network_game(
-            *players, latents, reals, loss=setting.loss, penalty=setting.penalty
-        )
-        points[when] = joint_point(*players).to(weight.device)
-    start = float(games[0].vector_field(points[0]).norm())
-    end = games[size.iterations], points[size.iterations]
-    try:
-        found = leading_end_point(*end, start_norm=start, top=size.top, tolerance=_TOLERANCE)
-    except NotConverged:
-        return nothing
-    return {name: found.summary()[name] for name in _END}
+def end(trained: Trained) -> dict[str, float]:
+    """The spectra at the end of a training, as `narrow_ends.end_of` finds them."""
+    return end_of(
+        trained.run.players_at(0),
+        trained.run.players_at(trained.size.iterations),
+        trained.looked,
+        loss=trained.setting.loss,
+        penalty=trained.setting.penalty,
+        seed=trained.seed,
+        top=trained.size.top,
+    )
