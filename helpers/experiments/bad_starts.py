@@ -23,6 +23,7 @@ from typing_extensions import Unpack
 from helpers.experiments import judges, narrow_setting
 from helpers.experiments.ensembles import member_seed, paired
 from helpers.experiments.image_training import samples, standard_normal
+from helpers.experiments.narrow_ends import end_of, kept_end
 from helpers.experiments.narrow_quantities import BY_INCEPTION
 from helpers.experiments.narrow_setting import LAST
 from helpers.experiments.narrow_training import loaded, schedules
@@ -128,7 +129,7 @@ SIZES: Mapping[str, Size] = {
         lacks="nearly all iterations, and MNIST: scikit-learn's digits stand in",
     ),
     "medium": Size(
-        iterations=5_000, every=200, earlier=1_000, samples=5_000, before=1_000,
+        iterations=5_000, every=200, earlier=1_000, samples=5_000, before=1_000, top=2,
         lacks="how long the paper trains is unknown",
     ),
 }  # fmt: skip
@@ -181,6 +182,16 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
 }
 
 
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """A GAN after training, and what its start and its end are looked at with."""
+
+    run: TrainingResult
+    before: Players  # both nets at the start
+    looked: Tensor  # (n, 3, 32, 32) images, of those that it learnt from
+    seed: int
+
+
 def train(
     setting: Setting,
     size: Size,
@@ -188,16 +199,14 @@ def train(
     member: int = 0,
     data: Path | str | None = None,
     **how: Unpack[How],
-) -> tuple[TrainingResult, dict[str, float]]:
+) -> Trained:
     """Train one member of a block from its start, and score its samples along the way.
 
-    Returns the training and, of its start, "margin" and "sureness", as `separation` has them.
     Arguments and errors are those of `narrow_training.train`.
 
     >>> tiny = replace(SIZES["quick"], iterations=2, before=1, batch=5, samples=9, judge_epochs=1)
-    >>> run, start = train(Setting(start="separated"), tiny, seed=0)
-    >>> sorted(start)
-    ['margin', 'sureness']
+    >>> train(Setting(start="separated"), tiny, seed=0).run.iterations.tolist()
+    [1, 2]
     """
     given = Context(**how)
     number = member_seed(given.seed, member)
@@ -234,7 +243,7 @@ def train(
         device=given.device,
     )
     few = images.subset(min(size.looked, len(images)), seed=_DRAW).images
-    return run, separation(players, coloured(few).to(given.device), seed=number)
+    return Trained(run, players, coloured(few), number)
 
 
 def prepared(
@@ -318,8 +327,9 @@ def measure(
     """Train the members of a block from their starts, and score their samples.
 
     "members" has means over the last ten scored nets, by the names of `narrow_watch.Watch`, and of
-    the losses, and what `separation` says of the start; a member that diverged has its iteration in
-    "diverged", and no other number. "course" has the scores along the training.
+    the losses, what `separation` says of the start, and of the end point what `narrow_ends.end_of`
+    finds, NaN if its spectra are left out; a member that diverged has its iteration in "diverged",
+    and no other number. "course" has the scores along the training.
 
     Raises:
         FileNotFoundError: if images are missing.
@@ -331,13 +341,30 @@ def measure(
     members, courses = [], []
     for member in range(size.members):
         about: dict[str, float] = {"member": member, "diverged": 0}
+        own = for_member(how, member)
         try:
-            run, start = train(setting, size, member=member, data=data, **for_member(how, member))
-        except Diverged as end:
-            run = end.run
-            members.append(about | {"diverged": end.iteration})
+            trained = train(setting, size, member=member, data=data, **own)
+        except Diverged as stop:
+            run = stop.run
+            members.append(about | {"diverged": stop.iteration})
         else:
+            run = trained.run
             last = DataFrame(course_of(run, size)).drop(columns="iteration").tail(LAST).mean()
-            members.append(about | last.to_dict() | start)
+            start = separation(trained.before, trained.looked, seed=trained.seed)
+            of_member: How = {**own, "seed": trained.seed}
+            found = kept_end(partial(end, setting, size, trained), setting, size, **of_member)
+            members.append(about | last.to_dict() | start | found)
         courses.append(DataFrame({"member": member, **course_of(run, size)}))
     return {"members": DataFrame(members), "course": concat(courses, ignore_index=True)}
+
+
+def end(setting: Setting, size: Size, trained: Trained) -> dict[str, float]:
+    """The spectra at the end of a training, beside the field's norm at the start."""
+    return end_of(
+        trained.before,
+        trained.run.players,
+        trained.looked,
+        loss=setting.loss,
+        seed=trained.seed,
+        top=size.top,
+    )

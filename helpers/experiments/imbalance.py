@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from helpers.datasets import ImageSet
 from helpers.experiments import judges, narrow_setting, protocol
 from helpers.experiments.ensembles import difference, log_ratio, member_seed, paired
 from helpers.experiments.image_training import samples, standard_normal
+from helpers.experiments.narrow_ends import end_of, kept_end
 from helpers.experiments.narrow_setting import LAST
 from helpers.experiments.narrow_training import loaded, schedules
 from helpers.experiments.narrow_watch import LATENT, coloured
@@ -100,6 +102,10 @@ class Size(protocol.Size):
     judge_epochs: int = 20
     stand_in: str = ""  # a set of images in place of the setting's
     faster: float = 1.0  # factor on the setting's rates
+    looked: int = 100  # images on which the end point is analysed
+    # Leading eigenvalues there; 0 leaves its spectra out. The default is not 0, so that a medium
+    # run has the key that it had before there were any: older ones lack these columns.
+    top: int = 2
 
 
 READINGS = {
@@ -118,7 +124,7 @@ ARMS: dict[str, dict[str, Any]] = {
 SIZES: Mapping[str, Size] = {
     "quick": Size(
         iterations=40, every=4, samples=100, batch=16, judge_epochs=4, stand_in="digits",
-        faster=4.0,
+        faster=4.0, top=0,
         lacks="nearly all iterations, and MNIST: scikit-learn's digits stand in",
     ),
     "medium": Size(
@@ -227,7 +233,7 @@ def train(
     Arguments and errors are those of `narrow_training.train`.
 
     >>> tiny = Size(iterations=2, every=1, samples=9, batch=5, judge_epochs=1, lacks="most",
-    ...     stand_in="digits")
+    ...     stand_in="digits", top=0)
     >>> run, true = train(Setting(), tiny, seed=0)
     >>> run.records["rare"].shape
     (2,)
@@ -266,31 +272,66 @@ def measure(
 ) -> Measured:
     """Train the members of a block, and follow the rare digit.
 
-    "members" has the columns of `row_of`. A member that diverged has its iteration in "diverged",
-    counts as one that has "lost" the digit, which is there for good at the end only, and has no
-    other number. "course" has the shares along the training.
+    "members" has the columns of `row_of`, and of the end point what `narrow_ends.end_of` finds, NaN
+    if its spectra are left out; the first runs on record lack these. A member that diverged has its
+    iteration in "diverged", counts as one that has "lost" the digit, which is there for good at the
+    end only, and has no other number. "course" has the shares along the training.
 
     Raises:
         FileNotFoundError: if images are missing.
 
     >>> tiny = Size(iterations=2, every=1, samples=9, batch=5, judge_epochs=1, lacks="most",
-    ...     stand_in="digits")
+    ...     stand_in="digits", top=0)
     >>> measure(Setting(), tiny, seed=0)["course"]["iteration"].tolist()
     [1, 2]
     """
     members, courses = [], []
     for member in range(size.members):
         about: dict[str, float] = {"member": member, "diverged": 0}
+        own = for_member(how, member)
         try:
-            run, true = train(setting, size, member=member, data=data, **for_member(how, member))
-        except Diverged as end:
-            run = end.run
-            gone = {"diverged": end.iteration, "lost": 1.0, "lasting": float(size.iterations)}
+            run, true = train(setting, size, member=member, data=data, **own)
+        except Diverged as stop:
+            run = stop.run
+            gone = {"diverged": stop.iteration, "lost": 1.0, "lasting": float(size.iterations)}
             members.append(about | gone)
         else:
-            members.append(about | row_of(run.iterations, run.records, true, size.iterations))
+            row = row_of(run.iterations, run.records, true, size.iterations)
+            of_member: How = {**own, "seed": member_seed(own["seed"], member)}
+            find = partial(
+                end, setting, size, run.players, looked(setting, size, data), of_member["seed"]
+            )
+            members.append(about | row | kept_end(find, setting, size, **of_member))
         courses.append(DataFrame({"member": member, "iteration": run.iterations, **run.records}))
     return {"members": DataFrame(members), "course": concat(courses, ignore_index=True)}
+
+
+def looked(setting: Setting, size: Size, data: Path | str | None = None) -> Tensor:
+    """A few of the images that are learnt, drawn once and for all, as the nets take them.
+
+    Raises:
+        FileNotFoundError: if images are missing.
+
+    >>> looked(Setting(), SIZES["quick"]).shape
+    torch.Size([100, 3, 32, 32])
+    """
+    images, _ = uneven(loaded(size.stand_in or setting.data, "train", data), setting)
+    stream = torch.Generator().manual_seed(_DRAW)
+    few = images[torch.randperm(len(images), generator=stream, device="cpu")[: size.looked]]
+    return coloured(few) if setting.channels == 3 else few
+
+
+def end(
+    setting: Setting, size: Size, players: Players, reals: Tensor, seed: int
+) -> dict[str, float]:
+    """The spectra at the end of a member's training, whose seed is given, on a few images.
+
+    >>> spectra = end(Setting(), SIZES["quick"], Setting().players(seed=0), torch.zeros(2), 0)
+    >>> "leftmost" in spectra
+    True
+    """
+    before = setting.players(seed=seed)
+    return end_of(before, players, reals, loss=setting.loss, seed=seed, top=size.top)
 
 
 def row_of(

@@ -16,6 +16,7 @@ from helpers.experiments.bad_starts import (
     READINGS,
     SIZES,
     STARTS,
+    WANTED,
     Setting,
     measure,
     prepared,
@@ -23,8 +24,10 @@ from helpers.experiments.bad_starts import (
     train,
 )
 from helpers.experiments.image_training import samples, standard_normal
+from helpers.experiments.narrow_ends import END
 from helpers.experiments.narrow_watch import LATENT
 from helpers.experiments.protocol import setting_of
+from helpers.games.networks import joint_point, network_game
 from helpers.models import Players, small_resnet
 from helpers.scores import Classifier, inception
 from helpers.training import Paused
@@ -69,7 +72,7 @@ def test_inception_judges_where_a_setting_names_it(monkeypatch):
     monkeypatch.setattr(inception, "load_inception", lambda: blank)
     size = replace(TINY, stand_in="")
     by_inception, by_lenet = (
-        train(Setting(data="digits", judge=judge), size, seed=0)[0].records
+        train(Setting(data="digits", judge=judge), size, seed=0).run.records
         for judge in (inception.SHA, "")
     )
     assert np.array_equal(by_inception["loss_d"], by_lenet["loss_d"])
@@ -143,9 +146,10 @@ def test_pairs_have_one_start_and_one_draw():
     """Both losses of a seed start at the same margin; scores are read at the same iterations."""
     setting = Setting(start="separated")
     js, rs = (train(replace(setting, loss=loss), TINY, seed=0) for loss in ("js", "rs"))
-    assert js[1] == rs[1]
-    np.testing.assert_array_equal(js[0].iterations, rs[0].iterations)
-    assert np.isfinite(js[0].records["frechet"]).all()
+    of_js, of_rs = (separation(each.before, each.looked, seed=each.seed) for each in (js, rs))
+    assert of_js == of_rs
+    np.testing.assert_array_equal(js.run.iterations, rs.run.iterations)
+    assert np.isfinite(js.run.records["frechet"]).all()
 
 
 @pytest.mark.slow
@@ -160,6 +164,23 @@ def test_a_break_anywhere(tmp_path):
     assert pauses >= 8
     for name, frame in measure(setting, size, seed=0).items():
         assert_frame_equal(found[name], frame, check_exact=True)
+
+
+@pytest.mark.slow
+def test_the_end_is_looked_at():
+    """From a start that is not random: the field's norm is relative to the one there."""
+    size, setting = replace(TINY, top=1, looked=8), Setting(start="failed", narrow=32)
+    (row,) = measure(setting, size, seed=0)["members"].to_dict("records")
+    assert np.isfinite([row[name] for name in END]).all()
+    trained = train(setting, size, seed=0)
+    assert moved(trained.before.generator, setting.players(seed=0).generator)
+    latents = standard_normal(8, LATENT, seed=0)
+    norms = [
+        network_game(*nets, latents, trained.looked).vector_field(joint_point(*nets)).norm()
+        for nets in (trained.before, trained.run.players)
+    ]
+    assert row["relative_norm"] == pytest.approx(float(norms[1] / norms[0]), rel=1e-3)
+    assert all(SIZES[wanted.size].top for wanted in WANTED) and not SIZES["quick"].top
 
 
 def test_a_run_that_diverges_is_kept():

@@ -8,19 +8,27 @@ import torch
 from pandas.testing import assert_frame_equal
 
 from helpers.datasets import load
+from helpers.evidence import committed
+from helpers.evidence.identity import canonical
+from helpers.evidence.planning import run_of
 from helpers.experiments import imbalance
+from helpers.experiments.image_training import standard_normal
 from helpers.experiments.imbalance import (
     ARMS,
     READINGS,
     SIZES,
     Counts,
     Setting,
+    looked,
     measure,
     row_of,
     train,
     uneven,
 )
+from helpers.experiments.narrow_ends import END
+from helpers.experiments.narrow_watch import LATENT
 from helpers.experiments.protocol import setting_of
+from helpers.games.networks import joint_point, network_game
 from helpers.scores import Classifier
 from helpers.training import Paused
 
@@ -107,6 +115,37 @@ def test_a_break_anywhere(tmp_path):
     assert pauses >= 6
     for name, frame in measure(Setting(), size, seed=0).items():
         assert_frame_equal(found[name], frame, check_exact=True)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reading", READINGS)
+def test_the_end_is_looked_at(reading):
+    """Of every net, on a few of the images that it learns, grey where it takes grey ones."""
+    setting = replace(READINGS[reading].setting, narrow=32)
+    size = replace(TINY, top=1, looked=8)
+    (row,) = measure(setting, size, seed=0)["members"].to_dict("records")
+    assert np.isfinite([row[name] for name in END]).all()
+    few, (images, _) = looked(setting, size), uneven(load("digits"), setting)
+    assert few.shape == (8, setting.channels, 32, 32)
+    known = {image.numpy().tobytes() for image in images}
+    assert all(image[:1].numpy().tobytes() in known for image in few)
+    nets = setting.players(seed=0), train(setting, size, seed=0)[0].players
+    latents = standard_normal(8, LATENT, seed=0)
+    norms = [
+        network_game(*each, latents, few, loss=setting.loss).vector_field(joint_point(*each)).norm()
+        for each in nets
+    ]
+    assert row["relative_norm"] == pytest.approx(float(norms[1] / norms[0]), rel=1e-3)
+
+
+def test_runs_on_record_are_found():
+    """The ends came later than the first runs, whose keys they leave as they were."""
+    assert SIZES["medium"].top == 2 and SIZES["quick"].top == 0
+    assert canonical(SIZES["medium"]) == {"iterations": 5000, "every": 100, "samples": 1000}
+    recorded = {row["key"] for row in committed.read("imbalance")}
+    for arm in ("js 5:1", "rs 5:1"):
+        for block in range(100, 104):
+            assert run_of("imbalance", "cnn", arm, "medium", block).key in recorded
 
 
 def test_a_run_that_diverges_is_kept():
