@@ -42,6 +42,7 @@ from helpers.experiments.setting import optimizers_for
 from helpers.inputs import one_of, whole_number
 from helpers.losses.table import find_loss
 from helpers.models import Players, sn_cnn
+from helpers.models.copying import copied
 from helpers.scores import inception
 from helpers.training import Diverged, EpochBatches, Recording, TrainingResult, Turns
 from helpers.training.train import train as train_players
@@ -311,9 +312,13 @@ def separation(players: Players, reals: Tensor, *, seed: int) -> dict[str, float
     True
     """
     latents = standard_normal(len(reals), LATENT, seed=seed)
+    # Nets that nothing has prepared are on the CPU still, wherever the training was.
+    reals = reals.to(next(players.discriminator.parameters(), reals))
+    # A copy: each pass through D moves the vectors of its spectral norm.
+    D = copied(players.discriminator)
     with torch.no_grad():
-        of_samples = players.discriminator(samples(players.generator, latents).to(reals))
-        of_reals = players.discriminator(reals)
+        of_samples = D(samples(players.generator, latents).to(reals))
+        of_reals = D(reals)
     wins = (of_reals[:, None] > of_samples[None, :]).double()
     return {
         "margin": float(of_reals.mean() - of_samples.mean()),

@@ -142,6 +142,16 @@ def test_separation_by_hand():
     assert found == {"margin": 0.0, "sureness": 0.5}
 
 
+def test_images_go_to_where_d_is():
+    """D's precision stands for its device here: images of another one are taken."""
+    found = Setting(narrow=32).players(seed=0)
+    there = Players(found.generator, found.discriminator.double())
+    few = images()[0][:4].expand(-1, 3, -1, -1)
+    told = separation(there, few, seed=0)
+    assert np.isfinite(told["margin"]) and 0 <= told["sureness"] <= 1
+    assert told == separation(there, few, seed=0)  # which leaves D as it was
+
+
 def test_pairs_have_one_start_and_one_draw():
     """Both losses of a seed start at the same margin; scores are read at the same iterations."""
     setting = Setting(start="separated")
