@@ -140,6 +140,13 @@ WANTED = [
         "C30's MNIST half, at the released imbalance",
     ),
     Wanted(("dcgan", "dense"), ["js 5:1", "rs 5:1"], "medium", range(3), "other nets, screened"),
+    Wanted(
+        ("cnn",),
+        ["js 10:1", "rs 10:1", "js 20:1", "rs 20:1"],
+        "medium",
+        range(100, 103),
+        "does the gap grow with the imbalance? Beyond what was released",
+    ),
 ]
 _PAIR = ("js 5:1", "rs 5:1")  # at the released imbalance
 _RIGHT = 0.05  # a share this near the true one is right

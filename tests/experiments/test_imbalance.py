@@ -138,6 +138,13 @@ def test_the_end_is_looked_at(reading):
     assert row["relative_norm"] == pytest.approx(float(norms[1] / norms[0]), rel=1e-3)
 
 
+def test_every_imbalance_is_wanted():
+    """The released one first, and of the others three seeds each."""
+    asked = [(each.readings, list(each.arms), list(each.blocks)) for each in imbalance.WANTED]
+    assert asked[0] == (("cnn",), ["js 5:1", "rs 5:1"], list(range(100, 110)))
+    assert asked[-1] == (("cnn",), list(ARMS)[2:], [100, 101, 102])
+
+
 def test_runs_on_record_are_found():
     """The ends came later than the first runs, whose keys they leave as they were."""
     assert SIZES["medium"].top == 2 and SIZES["quick"].top == 0
