@@ -112,14 +112,14 @@ def as_text(images: Tensor) -> list[str]:
     return ["".join(f"{level:x}" for level in row) for row in levels.tolist()]
 
 
-def from_text(texts: Sequence[str]) -> NDArray[np.float64]:
-    """(n, C, 32, 32) in [-1, 1]: what `as_text` was given, in sixteen levels.
+def from_text(texts: Sequence[str], side: int = 32) -> NDArray[np.float64]:
+    """(n, C, side, side) in [-1, 1]: what `as_text` was given, in sixteen levels.
 
     >>> from_text(["0f" * 512]).shape
     (1, 1, 32, 32)
     """
     levels = np.array([[int(digit, 16) for digit in text] for text in texts])
-    return levels.reshape(len(texts), -1, 32, 32) / (_LEVELS / 2) - 1
+    return levels.reshape(len(texts), -1, side, side) / (_LEVELS / 2) - 1
 
 
 def path_of(

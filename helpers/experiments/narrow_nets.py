@@ -17,8 +17,11 @@ from typing import Any
 import torch
 from pandas import DataFrame, concat
 from scipy.spatial.distance import pdist
+from torch.nn.functional import adaptive_avg_pool2d
 from typing_extensions import Unpack
 
+from helpers.experiments.image_ends import as_text
+from helpers.experiments.image_training import SAMPLES
 from helpers.experiments.narrow_ends import end_of, kept_end
 from helpers.experiments.narrow_quantities import BY_INCEPTION
 from helpers.experiments.narrow_quantities import QUANTITIES as QUANTITIES
@@ -36,6 +39,8 @@ from helpers.scores.weights import shipped_sha
 from helpers.training import Diverged
 
 VERSION = 1
+_PICTURES = 16  # samples that are kept of a net
+_SIDE = 16  # pixels of their sides: in colour, 12 kB a run in all
 _JUDGE: dict[str, Any] = {"judge": shipped_sha("cifar10")}
 READINGS = {
     "as released": Reading(Setting(**_JUDGE), "scripts.txt and rsgan.py of the released code"),
@@ -199,7 +204,8 @@ def measure(
     stand-in; "real_frechet" and "real_score", of half of the images that samples are scored beside,
     next to the other half; "apart", as `pulled_apart`; and of the end point what
     `narrow_ends.end_of` finds, NaN if its spectra are left out. A member that diverged has its
-    iteration in "diverged", and no other number. "course" has the scores along the training.
+    iteration in "diverged", and no other number. "course" has the scores along the training,
+    "pictures" a few samples of each last net, as `pictures_of`.
 
     Raises:
         ValueError: for a setting whose judge is not the one that the package ships.
@@ -212,6 +218,7 @@ def measure(
     [1, 2]
     """
     members, courses = [], []
+    pictures: dict[str, list[Any]] = {"member": [], "picture": [], "pixels": []}
     for member in range(size.members):
         own = for_member(how, member)
         about: dict[str, Any] = {"member": member, "diverged": 0}
@@ -231,7 +238,15 @@ def measure(
         of_member: How = {**own, "seed": trained.seed}
         found = kept_end(find, setting, size, **of_member)
         members.append(about | last | found)
-    return {"members": DataFrame(members), "course": concat(courses, ignore_index=True)}
+        drawn = pictures_of(trained)
+        pictures["member"] += [member] * len(drawn)
+        pictures["picture"] += range(len(drawn))
+        pictures["pixels"] += drawn
+    return {
+        "members": DataFrame(members),
+        "course": concat(courses, ignore_index=True),
+        "pictures": DataFrame(pictures),
+    }
 
 
 def real(trained: Trained) -> dict[str, float]:
@@ -244,6 +259,15 @@ def real(trained: Trained) -> dict[str, float]:
         "real_frechet": distance_of_features(features[:half], features[half:]),
         "real_score": score_of_logits(logits[:half]),
     }
+
+
+def pictures_of(trained: Trained) -> list[str]:
+    """The first 16 of the scored samples of the last G, shrunk to 16 x 16 pixels, as text.
+
+    `helpers.experiments.image_ends.from_text` gives them back, in sixteen levels.
+    """
+    drawn = trained.drawn(min(trained.size.samples, SAMPLES))[:_PICTURES]
+    return as_text(adaptive_avg_pool2d(drawn, _SIDE))
 
 
 def pulled_apart(trained: Trained) -> float:

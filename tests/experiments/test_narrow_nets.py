@@ -14,6 +14,7 @@ from torchvision.transforms.v2.functional import resize
 
 from helpers.datasets import load
 from helpers.experiments import narrow_nets
+from helpers.experiments.image_ends import from_text
 from helpers.experiments.image_training import samples
 from helpers.experiments.narrow_ends import END
 from helpers.experiments.narrow_nets import ARMS, READINGS, SIZES, WANTED, Setting, measure
@@ -198,6 +199,20 @@ def test_members_are_means_over_the_last_ten():
     assert row["diverged"] == 0 and 0 < row["accuracy"] <= 1 and row["official"] == 1
     assert row["real_frechet"] < row["frechet"] and row["real_score"] > 1
     assert np.isnan(row["sharpness"]) and not size.top
+
+
+def test_pictures_are_samples_of_the_last_nets():
+    """Sixteen of each member, two by two pixels in one; none of a member that diverged."""
+    found = run(size=replace(TINY, members=2))["pictures"]
+    assert found["member"].tolist() == [0] * 16 + [1] * 16
+    assert found["picture"].tolist() == [*range(16)] * 2
+    shown = from_text(found["pixels"].tolist(), side=16)[16:]
+    drawn = train(NARROW, TINY, member=1, seed=0).drawn(20)[:16]
+    means = drawn.view(16, 3, 16, 2, 16, 2).mean(dim=(3, 5)).numpy()
+    assert shown.shape == (16, 3, 16, 16) and np.abs(shown - means).max() < 1 / 15 + 1e-3
+    assert found["pixels"].str.len().sum() == 2 * 16 * 768
+    wild = replace(NARROW, loss="ls", normed=False, rates=(5e-4, 1e12))
+    assert not len(run(wild, replace(TINY, iterations=30))["pictures"])
 
 
 def test_scores_are_those_of_the_nets():
