@@ -80,12 +80,17 @@ class Store:
             return None
 
     def write(self, run: Run, line: Mapping[str, Any]) -> None:
-        """Write a finished run, never half of it; a damaged file is set aside."""
+        """Write a run that is over, never half of it; a damaged file is set aside.
+
+        The checkpoint goes with it, except that of a run that failed: once that is dropped, it is
+        done from there.
+        """
         path = self.path(run)
         if path.exists() and self.read(run) is None:
             path.replace(path.with_suffix(".json.damaged"))
         write_text(path, text_of(line) + "\n")
-        shutil.rmtree(self.scratch(run), ignore_errors=True)
+        if "failed" not in line:
+            shutil.rmtree(self.scratch(run), ignore_errors=True)
 
     def lines(self, experiment: str) -> Iterator[tuple[Path, dict[str, Any] | str]]:
         """The files of an experiment, each with its run, or with what is wrong with it."""

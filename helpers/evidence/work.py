@@ -122,7 +122,10 @@ def _said(error: Exception) -> str:
 
 
 def record_failure(run: Run, folder: Path, message: str) -> None:
-    """Record that a run failed, so that it is not tried again until it is dropped."""
+    """Record that a run failed, so that it is not tried again until it is dropped.
+
+    Its checkpoint stays for that time.
+    """
     store = Store(folder)
     if store.read(run) is None:
         line = run.parameters | {"key": run.key, "tables": {}, "failed": message, "seconds": 0.0}
