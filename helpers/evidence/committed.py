@@ -65,6 +65,7 @@ def merge(lines: Iterable[Mapping[str, Any]], place: Path | None = None) -> dict
     """Bring runs in; return how many were new, the same, and replicates (same key, other numbers).
 
     If a key is there already with other numbers, that run stays and the new one is kept beside it.
+    A replicate becomes the run where its first run is neither there nor among the lines.
 
     Raises:
         ValueError: if a file would be larger than 2 MB, or all of them together larger than 10 MB;
@@ -80,7 +81,8 @@ def merge(lines: Iterable[Mapping[str, Any]], place: Path | None = None) -> dict
     counts = {"new": 0, "the same": 0, "replicates": 0, "dropped before": 0}
     by_experiment: dict[str, list[dict[str, Any]]] = {}
     gone = dropped(place)
-    for given in lines:
+    # Replicates last: otherwise one whose first run follows in its file would take its place.
+    for given in sorted(lines, key=lambda line: bool(line.get("replicate"))):
         line = rounded(given)
         name = line["experiment"]
         rows = by_experiment.setdefault(name, read(name, place))
@@ -91,7 +93,8 @@ def merge(lines: Iterable[Mapping[str, Any]], place: Path | None = None) -> dict
             counts["dropped before"] += 1
         else:
             is_twin = any(not row.get("replicate") for row in twins)
-            rows.append({**line, "replicate": True} if is_twin else line)
+            kept = {name: part for name, part in line.items() if name != "replicate"}
+            rows.append(kept | ({"replicate": True} if is_twin else {}))
             counts["replicates" if is_twin else "new"] += 1
     texts = {
         place / f"{name}.jsonl": "".join(sorted(text_of(row) + "\n" for row in rows))

@@ -1,8 +1,15 @@
 """What goes wrong on the way: failed runs, files of an odd shape, and doubles."""
 
+import json
+import math
+from dataclasses import replace
+
 import pytest
 
-from helpers.evidence import committed, gather, wanted
+from helpers.evidence import committed, compare, gather, listing, runs, wanted
+from helpers.evidence.__main__ import main
+from helpers.evidence.lines import rounded, text_of
+from helpers.evidence.planning import lacking
 from helpers.evidence.store import Store
 from tests import toy
 
@@ -35,3 +42,41 @@ def test_a_failed_run_keeps_its_checkpoint_and_goes_on_from_it(book, monkeypatch
     assert gather([run], folder=store.folder, device="cpu").done == [run]
     assert seen == ["a day of work"]
     assert not store.scratch(run).exists()
+
+
+def made(tmp_path):
+    """The first run of the toy and its line, from a store."""
+    (run, *_) = wanted([toy.NAME])
+    store = Store(tmp_path / "made")
+    gather([run], folder=store.folder, device="cpu", anew=True)
+    return run, store.read(run)
+
+
+def other_numbers(line, **more):
+    """The run as another device made it."""
+    members = line["tables"]["members"]
+    value = [1.5 * number for number in members["value"]]
+    return {**line, "tables": {"members": {**members, "value": value}}, **more}
+
+
+def test_a_replicate_whose_first_run_was_dropped_becomes_the_run(book, tmp_path):
+    """It is brought in from elsewhere, and decides here."""
+    (run, line), here, there = made(tmp_path), tmp_path / "evidence", tmp_path / "there"
+    committed.merge([line], here)
+    committed.drop(run.key, "a faulty disk", here)
+    # The replicate is the first of the two in the file.
+    committed.merge([{**line, "commit": "b"}, other_numbers(line, commit="a")], there)
+    lines = committed.checked(there / "toy.jsonl")
+    assert [row.get("replicate", False) for row in lines] == [True, False]
+    assert committed.merge(lines, here)["new"] == 1
+    (row,) = committed.read(toy.NAME, here)
+    assert "replicate" not in row and lacking([run], Store(tmp_path / "own")) == []
+    assert len(runs(toy.NAME)) == 16
+
+
+def test_a_file_of_evidence_keeps_its_first_runs_where_it_is_brought_in(book, tmp_path):
+    (_, line), there = made(tmp_path), tmp_path / "there"
+    committed.merge([{**line, "commit": "b"}, other_numbers(line, commit="a")], there)
+    committed.merge(committed.checked(there / "toy.jsonl"), tmp_path / "evidence")
+    files = [place / "toy.jsonl" for place in (there, tmp_path / "evidence")]
+    assert files[0].read_text() == files[1].read_text()
