@@ -234,7 +234,10 @@ def _alike(lines: Sequence[dict[str, Any]], **parts: object) -> list[dict[str, A
 
 
 def _spread(lines: Sequence[dict[str, Any]]) -> float:
-    """Largest relative difference of a member's number between runs of a key; NaN for one run."""
+    """Largest relative difference of a member's number between runs of a key.
+
+    NaN for one run; infinite where one of two diverged as a whole, and has no numbers.
+    """
     worst = float("nan")
     by_key: dict[str, list[dict[str, Any]]] = {}
     for line in lines:
@@ -243,6 +246,9 @@ def _spread(lines: Sequence[dict[str, Any]]) -> float:
             twins.append(line)
     for first, *others in by_key.values():
         for other in others:
+            if not all("members" in each["tables"] for each in (first, other)):
+                worst = float("inf")
+                continue
             one, two = (decoded(each["tables"]["members"]) for each in (first, other))
             one, two = one.select_dtypes("number").align(two.select_dtypes("number"), join="inner")
             apart = (one - two).abs() / np.maximum(one.abs(), two.abs()).clip(lower=1e-300)

@@ -80,3 +80,9 @@ def test_a_file_of_evidence_keeps_its_first_runs_where_it_is_brought_in(book, tm
     committed.merge(committed.checked(there / "toy.jsonl"), tmp_path / "evidence")
     files = [place / "toy.jsonl" for place in (there, tmp_path / "evidence")]
     assert files[0].read_text() == files[1].read_text()
+
+
+def test_a_replicate_that_diverged_is_infinitely_far(book, tmp_path):
+    (run, line), place = made(tmp_path), tmp_path / "evidence"
+    committed.merge([line, {**line, "tables": {}, "diverged": 7}], place)
+    assert listing([run], Store(tmp_path / "own"))["spread"].tolist() == [math.inf]
