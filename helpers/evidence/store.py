@@ -28,6 +28,8 @@ from helpers.inputs import shown
 DEFAULT = Path("data", "cache", "runs")
 _STALE = 600.0  # seconds without a touch after which a mark no longer counts
 _TOUCH = 30.0
+# What reading a file gives that holds no run: it cannot be read, is no JSON, or has an odd shape.
+_NO_RUN = (OSError, ValueError, KeyError, TypeError, AttributeError)
 
 
 class Unwritable(OSError):
@@ -76,7 +78,7 @@ class Store:
         """A run that is done; None if it is not there, or damaged."""
         try:
             return parsed(self.path(run).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+        except _NO_RUN:
             return None
 
     def write(self, run: Run, line: Mapping[str, Any]) -> None:
@@ -97,7 +99,7 @@ class Store:
         for path in sorted((self.folder / experiment).glob("*.json")):
             try:
                 yield path, parsed(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            except _NO_RUN as error:
                 yield path, str(error)
 
     @contextmanager

@@ -86,3 +86,15 @@ def test_a_replicate_that_diverged_is_infinitely_far(book, tmp_path):
     (run, line), place = made(tmp_path), tmp_path / "evidence"
     committed.merge([line, {**line, "tables": {}, "diverged": 7}], place)
     assert listing([run], Store(tmp_path / "own"))["spread"].tolist() == [math.inf]
+
+
+@pytest.mark.parametrize("tables", [[], None, {"members": [1, 2]}, {"members": {"member": 3}}])
+def test_a_file_of_an_odd_shape_is_damaged(book, tmp_path, tables):
+    """It is JSON, and of the run's key, and ends no gather."""
+    (run, line), store = made(tmp_path), Store(tmp_path / "made")
+    text = json.dumps({**line, "tables": tables})
+    store.path(run).write_text(text)
+    assert store.read(run) is None
+    assert gather([run], folder=store.folder, device="cpu").done == [run]
+    assert store.read(run)["tables"] == line["tables"]
+    assert store.path(run).with_suffix(".json.damaged").read_text() == text
