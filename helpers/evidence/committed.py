@@ -29,16 +29,41 @@ def folder() -> Path:
 def read(experiment: str, place: Path | None = None) -> list[dict[str, Any]]:
     """The runs of an experiment, including replicates (their "replicate" is true).
 
-    A ValueError names file and line of what is no run, or of a version newer than this package.
+    A ValueError names file and line of what is no run, or of a version newer than this package, and
+    a key that has several runs with different numbers.
     """
-    path = (place or folder()) / f"{experiment}.jsonl"
-    if not path.exists():
-        return []
-    return checked(path, experiment)
+    rows = _with_doubles(experiment, place or folder())
+    return _without_doubles(rows, (place or folder()) / f"{experiment}.jsonl")
+
+
+def _with_doubles(experiment: str, place: Path) -> list[dict[str, Any]]:
+    path = place / f"{experiment}.jsonl"
+    return checked(path, experiment) if path.exists() else []
+
+
+def _without_doubles(rows: list[dict[str, Any]], path: Path) -> list[dict[str, Any]]:
+    """Each run once, where a file that was united from two branches has it twice."""
+    kept, by_key = set[int](), dict[str, list[dict[str, Any]]]()
+    for row in sorted(rows, key=_is_replicate):
+        twins = by_key.setdefault(row["key"], [])
+        if any(same_numbers(row, twin) for twin in twins):
+            continue
+        if twins and not _is_replicate(row):
+            raise ValueError(
+                f"{path} has two runs of the key {row['key']} with different numbers; "
+                f"python -m helpers.evidence merge {path} makes one of them a replicate"
+            )
+        twins.append(row)
+        kept.add(id(row))
+    return [row for row in rows if id(row) in kept]
+
+
+def _is_replicate(row: Mapping[str, Any]) -> bool:
+    return bool(row.get("replicate"))
 
 
 def checked(path: Path, experiment: str | None = None) -> list[dict[str, Any]]:
-    """The lines of a file of evidence."""
+    """The lines of a file of evidence, doubles among them."""
     found = []
     try:
         content = path.read_text(encoding="utf-8")
@@ -78,24 +103,24 @@ def merge(lines: Iterable[Mapping[str, Any]], place: Path | None = None) -> dict
     (True, 0)
     """
     place = place or folder()
-    counts = {"new": 0, "the same": 0, "replicates": 0, "dropped before": 0}
+    counts = dict.fromkeys(("new", "the same", "replicates", "dropped before"), 0)
     by_experiment: dict[str, list[dict[str, Any]]] = {}
     gone = dropped(place)
     # Replicates last: otherwise one whose first run follows in its file would take its place.
-    for given in sorted(lines, key=lambda line: bool(line.get("replicate"))):
+    for given in sorted(lines, key=_is_replicate):
         line = rounded(given)
         name = line["experiment"]
-        rows = by_experiment.setdefault(name, read(name, place))
-        twins = [row for row in rows if row["key"] == line["key"]]
-        if any(same_numbers(row, line) for row in twins):
-            counts["the same"] += 1
-        elif any(same_numbers(row, line) for row in gone if row["key"] == line["key"]):
+        if name not in by_experiment:
+            rows = by_experiment[name] = []
+            for row in sorted(_with_doubles(name, place), key=_is_replicate):
+                _bring_in(row, rows)
+        rows = by_experiment[name]
+        is_known = any(row["key"] == line["key"] and same_numbers(row, line) for row in rows)
+        is_gone = any(row["key"] == line["key"] and same_numbers(row, line) for row in gone)
+        if is_gone and not is_known:
             counts["dropped before"] += 1
         else:
-            is_twin = any(not row.get("replicate") for row in twins)
-            kept = {name: part for name, part in line.items() if name != "replicate"}
-            rows.append(kept | ({"replicate": True} if is_twin else {}))
-            counts["replicates" if is_twin else "new"] += 1
+            counts[_bring_in(line, rows)] += 1
     texts = {
         place / f"{name}.jsonl": "".join(sorted(text_of(row) + "\n" for row in rows))
         for name, rows in by_experiment.items()
@@ -105,6 +130,17 @@ def merge(lines: Iterable[Mapping[str, Any]], place: Path | None = None) -> dict
     for path, text in texts.items():
         write_text(path, text)
     return counts
+
+
+def _bring_in(line: dict[str, Any], rows: list[dict[str, Any]]) -> str:
+    """Add a run to others, beside which it may be the same or a replicate; return which it is."""
+    twins = [row for row in rows if row["key"] == line["key"]]
+    if any(same_numbers(row, line) for row in twins):
+        return "the same"
+    is_twin = not all(map(_is_replicate, twins))
+    kept = {name: part for name, part in line.items() if name != "replicate"}
+    rows.append(kept | ({"replicate": True} if is_twin else {}))
+    return "replicates" if is_twin else "new"
 
 
 def drop(key: str, why: str, place: Path | None = None, store: Store | None = None) -> int:

@@ -77,7 +77,7 @@ class Store:
     def read(self, run: Run) -> dict[str, Any] | None:
         """A run that is done; None if it is not there, or damaged."""
         try:
-            return parsed(self.path(run).read_text(encoding="utf-8"))
+            return _read(self.path(run))
         except _NO_RUN:
             return None
 
@@ -98,7 +98,7 @@ class Store:
         """The files of an experiment, each with its run, or with what is wrong with it."""
         for path in sorted((self.folder / experiment).glob("*.json")):
             try:
-                yield path, parsed(path.read_text(encoding="utf-8"))
+                yield path, _read(path)
             except _NO_RUN as error:
                 yield path, str(error)
 
@@ -124,6 +124,15 @@ class Store:
         mark = self.path(run).with_suffix(".busy")
         held = _held(mark)
         return None if held is None or _is_stale(mark, held) else held
+
+
+def _read(path: Path) -> dict[str, Any]:
+    line = parsed(path.read_text(encoding="utf-8"))
+    # A copy under another name, such as a service that synchronises folders makes of a file that
+    # two machines wrote, would count as a second run.
+    if line["key"] != path.stem:
+        raise ValueError(f"the file holds the run {line['key']}, and not that of its name")
+    return line
 
 
 def write_text(path: Path, text: str) -> None:

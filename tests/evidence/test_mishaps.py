@@ -98,3 +98,47 @@ def test_a_file_of_an_odd_shape_is_damaged(book, tmp_path, tables):
     assert gather([run], folder=store.folder, device="cpu").done == [run]
     assert store.read(run)["tables"] == line["tables"]
     assert store.path(run).with_suffix(".json.damaged").read_text() == text
+
+
+def test_a_copy_under_another_name_is_no_run(book, tmp_path):
+    """What a service that synchronises folders leaves, or one run under another's name."""
+    (run, line), store, (_, second, *_) = made(tmp_path), Store(tmp_path / "made"), wanted(["toy"])
+    copy = store.path(run).with_name(f"{run.key}.sync-conflict-20261128.json")
+    for path in (copy, store.path(second)):
+        path.write_text(store.path(run).read_text())
+    assert len(runs(toy.NAME, folder=store.folder)) == 16
+    found, damaged = committed.runs_of_store(store)
+    assert found == [line] and len(damaged) == 2
+    assert all(f"holds the run {run.key}" in said for said in damaged)
+    assert store.read(second) is None and lacking([second], store) == [second]
+
+
+def test_a_run_that_two_branches_brought_in_counts_once(book, tmp_path):
+    """`merge=union` leaves both lines, which differ in where and when the run was made."""
+    (_, line), place = made(tmp_path), tmp_path / "evidence"
+    committed.merge([line], place)
+    path = place / "toy.jsonl"
+    whole = path.read_text()
+    again = text_of({**rounded(line), "commit": "0000000", "seconds": 9.0})
+    path.write_text(f"{again}\n{whole}")
+    assert len(runs(toy.NAME)) == 16 and len(committed.read(toy.NAME)) == 1
+
+
+def test_a_run_that_two_branches_made_with_other_numbers_is_refused_until_merged(book, tmp_path):
+    (run, line), place = made(tmp_path), tmp_path / "evidence"
+    committed.merge([line], place)
+    path = place / "toy.jsonl"
+    path.write_text(path.read_text() + text_of(rounded(other_numbers(line))) + "\n")
+    with pytest.raises(ValueError, match=rf"toy\.jsonl has two runs of the key {run.key} .*merge"):
+        runs(toy.NAME)
+    assert main(["merge", str(path), "--to", str(place)]) == 0
+    assert len(runs(toy.NAME)) == 16 and len(committed.read(toy.NAME)) == 2
+
+
+def test_a_run_may_be_taken_out_twice(book, tmp_path):
+    """Each time with other numbers: the record of what was taken out has both."""
+    (run, line), place = made(tmp_path), tmp_path / "evidence"
+    for each in (line, other_numbers(line)):
+        committed.merge([each], place)
+        committed.drop(run.key, "a faulty disk", place)
+    assert len(committed.dropped(place)) == 2
