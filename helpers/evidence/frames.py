@@ -13,7 +13,7 @@ from pandas import DataFrame
 from helpers import experiments
 from helpers.evidence import committed
 from helpers.evidence.identity import canonical
-from helpers.evidence.lines import decoded, text_of
+from helpers.evidence.lines import decoded, rounded, text_of
 from helpers.evidence.store import Store
 from helpers.experiments.protocol import Experiment, setting_of
 from helpers.inputs import one_of
@@ -171,7 +171,7 @@ def _lines(experiment: str, folder: Path | str | None) -> Iterator[dict[str, Any
         return
     for _, line in Store(folder).lines(experiment):
         if isinstance(line, dict) and "failed" not in line:
-            yield line
+            yield rounded(line)  # as evidence has it: the same run has the same numbers
 
 
 def _recorded(experiment: str, table: str) -> Iterator[tuple[dict[str, Any], DataFrame]]:

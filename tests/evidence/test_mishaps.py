@@ -142,3 +142,13 @@ def test_a_run_may_be_taken_out_twice(book, tmp_path):
         committed.merge([each], place)
         committed.drop(run.key, "a faulty disk", place)
     assert len(committed.dropped(place)) == 2
+
+
+def test_the_very_same_runs_have_not_drifted(book, tmp_path):
+    """A quantity that all seeds share, of more digits than evidence keeps."""
+    book.measure = lambda setting, *args, **more: toy.measure(
+        replace(setting, mean=1 / 3, width=0.0), *args, **more
+    )
+    toy.make_evidence(tmp_path / "evidence", tmp_path / "made")
+    found = compare(toy.NAME, "full", tmp_path / "made")
+    assert found and not any(each.drifted or each.why_not for each in found)
