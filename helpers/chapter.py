@@ -275,7 +275,8 @@ class Chapter:
         # Nothing may be wanted at the quick size; what one block of each gives is then shown.
         blocks = None if wanted else range(evidence.DECIDING, evidence.DECIDING + 1)
         runs = evidence.wanted([experiment], size=size, blocks=blocks)
-        plan = evidence.listing(runs, evidence.Store(self.folder), anew=True)
+        store = evidence.Store(self.folder)
+        plan = evidence.listing(runs, store, anew=True)
         print(f"{experiment}, {size} size: {evidence.cost_of(plan)}")
         done = evidence.gather(
             runs,
@@ -285,8 +286,14 @@ class Chapter:
         )
         for why in dict.fromkeys(done.lacking.values()):  # claims that need them stay open
             print(f"{experiment}: runs are passed over: {why}")
-        if done.failed or done.paused or done.busy or done.left:
-            raise RuntimeError(f"runs of {experiment} in {self.folder} are not complete: {done}")
+        # Those that failed in an earlier call, too: the runs that are left are a selection.
+        failed = [f"{run} ({run.key})" for run in evidence.failed(runs, store)]
+        if failed or done.paused or done.busy or done.left:
+            told = f"runs of {experiment} in {self.folder} are not complete: {done}"
+            if failed:
+                told += f"; failed: {'; '.join(failed)}; to have one done again, python -m "
+                told += f"helpers.evidence drop KEY --why REASON --runs {self.folder}"
+            raise RuntimeError(told)
         self._gathered.add(experiment)
         if not self.check:
             return

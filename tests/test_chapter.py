@@ -394,7 +394,7 @@ def test_runs_whose_images_are_missing(book, shown, tmp_path, monkeypatch, capsy
 
 
 def test_runs_that_fail(book, tmp_path, monkeypatch, capsys):
-    """One line says how many, and where."""
+    """One line says how many, where, and which, however often the page is run."""
 
     def fails(*args, **kwargs):
         raise ArithmeticError("no luck")
@@ -402,6 +402,13 @@ def test_runs_that_fail(book, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(book, "measure", fails)
     with pytest.raises(RuntimeError, match=r"runs of toy in .*own are not complete: 0 done, 4 fa"):
         page(profile="full", runs=tmp_path / "own").record("Z1")
+    (one, *_), again = evidence.wanted([toy.NAME]), page(profile="full", runs=tmp_path / "own")
+    monkeypatch.setattr(book, "measure", toy.measure)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match=r"are not complete: 0 done.* drop KEY") as error:
+            again.runs("toy", reading=READING)
+        assert f"{one} ({one.key})" in str(error.value)
+    assert "0 of 4 runs are missing; 4 failed, see drop" in capsys.readouterr().out
 
 
 # ---- check. ----

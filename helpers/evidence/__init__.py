@@ -19,7 +19,7 @@ from helpers.evidence.frames import DECIDING, LEGACY, astray, deciding, legacy_r
 from helpers.evidence.gathering import Gathered, gather
 from helpers.evidence.identity import Run
 from helpers.evidence.judging import judged, source_of
-from helpers.evidence.planning import cost_of, listing, wanted
+from helpers.evidence.planning import cost_of, failed, listing, wanted
 from helpers.evidence.store import Store, Unwritable
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "cost_of",  # what is missing of a listing and what it costs, in a sentence
     "deciding",  # the rows that decide
     "drop",  # take a run out of the evidence, on record
+    "failed",  # those of some runs that are on record as failed
     "gather",  # do the runs that are missing
     "judged",  # a claim judged on the evidence
     "legacy_rows",  # rows that were recorded before there was evidence

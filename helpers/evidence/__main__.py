@@ -41,6 +41,8 @@ def _gather(options: argparse.Namespace) -> int:
     shown = listing.drop(columns=["past", "device"])  # for the sentence below
     print(shown.to_string(index=False, float_format="{:.3g}".format))
     print(planning.cost_of(listing))
+    for run in planning.failed(runs, store):
+        print(f"failed before: {run} ({run.key})", file=sys.stderr)
     for damaged in committed.runs_of_store(store)[1]:
         print(f"damaged, left alone and done again: {damaged}", file=sys.stderr)
     if options.list or (listing["wanted"] == listing["there"]).all():

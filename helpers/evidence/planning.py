@@ -108,6 +108,17 @@ def lacking(runs: Sequence[Run], store: Store, *, anew: bool = False) -> list[Ru
     return [run for run in runs if run.key not in have and store.read(run) is None]
 
 
+def failed(runs: Sequence[Run], store: Store) -> list[Run]:
+    """Those of some runs that a store has on record as failed: they are not tried again.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     failed(wanted(["two_clusters"]), Store(folder))
+    []
+    """
+    return [run for run in runs if "failed" in (store.read(run) or {})]
+
+
 def listing(runs: Sequence[Run], store: Store, *, anew: bool = False) -> DataFrame:
     """Which of some runs there are, with one row for each reading, arm and size.
 
@@ -139,8 +150,7 @@ def listing(runs: Sequence[Run], store: Store, *, anew: bool = False) -> DataFra
         row["wanted"] += 1
         row["there"] += run.key not in missing
         row["busy"] += store.holder(run) is not None
-        line = store.read(run)
-        row["failed"] += line is not None and "failed" in line
+        row["failed"] += bool(failed([run], store))
     for kind, row in rows.items():
         row |= _history(first[kind], past)
         left = row["wanted"] - row["there"]
@@ -170,6 +180,8 @@ def cost_of(plan: DataFrame) -> str:
     if new := int((lacking["past"] == 0).sum()):
         text += f"; {new} kind{' was' if new == 1 else 's were'} never run, and "
         text += f"count{'s' if new == 1 else ''} as others of the same size, if there are any"
+    if count := int(plan["failed"].sum()):  # they count as there, but have no numbers
+        text += f"; {count} failed, see drop"
     return text
 
 

@@ -152,3 +152,16 @@ def test_the_very_same_runs_have_not_drifted(book, tmp_path):
     toy.make_evidence(tmp_path / "evidence", tmp_path / "made")
     found = compare(toy.NAME, "full", tmp_path / "made")
     assert found and not any(each.drifted or each.why_not for each in found)
+
+
+def test_failed_runs_are_told_every_time(book, tmp_path, monkeypatch, capsys):
+    """They count as there, since they are not tried again."""
+    (run, *_), own = wanted([toy.NAME]), tmp_path / "own"
+    monkeypatch.setattr(book, "measure", failing)
+    command = ["gather", toy.NAME, "--arm", "low", "--blocks", "100", "--runs", str(own)]
+    command += ["--device", "cpu"]
+    assert main(command) == 1
+    assert main(command) == 0
+    told = capsys.readouterr()
+    assert "0 of 1 run are missing; 1 failed, see drop" in told.out
+    assert f"failed before: {run} ({run.key})" in told.err
