@@ -236,6 +236,11 @@ class _Gathering:
         self.result = Gathered()
         self.tries: dict[Run, int] = {}
         self.begun: dict[str, float] = {}  # when, by key
+        # One process that is killed breaks its pool, and all runs under way are lost. Whose it was
+        # is not said: they are done one by one, until one breaks a pool alone.
+        self.doubtful: list[Run] = []
+        self.breaking: list[Run] = []  # broke a pool alone: done last, and alone again
+        self.is_alone = False  # whether the run under way is to have no other beside it
 
     def all(self, todo: Sequence[Run], pool: _Pool) -> Gathered:
         """Work through the runs, under a progress bar: done, under way, left, time."""
@@ -243,32 +248,40 @@ class _Gathering:
         executor = pool.make()
         try:
             with progress_bar(total=len(waiting), bar_format=_BAR) as bar:
-                while waiting or running:
+                while running or self._left(waiting):
                     width = pool.width()
-                    while waiting and len(running) < width and not self.until():
-                        run = waiting.pop(0)
+                    is_broken = False
+                    while not self.until() and (run := self._next(waiting, len(running), width)):
                         self.begun[run.key] = time.monotonic()
                         # Told before: a run in this process is over when `submit` returns.
                         bar.set_postfix_str(self._told([*running.values(), run], waiting, width))
                         try:
                             running[executor.submit(self.task, run)] = run
                         except BrokenProcessPool:
-                            waiting.insert(0, run)
+                            (self.doubtful if self.is_alone else waiting).insert(0, run)
+                            is_broken = True
                             break
                     if not running and self.until():
                         break
                     over, _ = wait(running, timeout=1.0, return_when=FIRST_COMPLETED)
+                    if is_broken or any(map(_broke, over)):
+                        is_broken = True
+                        over, _ = wait(running)  # they are lost as well
+                    lost = sum(map(_broke, over))
                     for future in over:
                         run = running.pop(future)
+                        if _broke(future) and lost > 1:
+                            self.doubtful.append(run)
+                            continue
                         again = self._take(run, future)
-                        waiting += [run] if again else []
+                        if _broke(future):
+                            self.breaking += [run] if again else []
+                            waiting[:0], self.doubtful = self.doubtful, []
+                        else:
+                            waiting += [run] if again else []
                         bar.update(not again)
                     bar.set_postfix_str(self._told([*running.values()], waiting, width))
-                    if any(isinstance(f.exception(), BrokenProcessPool) for f in over):
-                        for future, run in list(running.items()):  # they are lost as well
-                            wait([future])
-                            running.pop(future)
-                            waiting += [run] if self._take(run, future) else []
+                    if is_broken:
                         executor.shutdown(wait=False)
                         executor = pool.make()
         except BaseException:
@@ -280,19 +293,35 @@ class _Gathering:
                 future.cancel()
             executor.shutdown(wait=True)
             pool.close()
-        self.result.left = len(waiting)
+        self.result.left = len(self._left(waiting))
         return self.result
+
+    def _left(self, waiting: Sequence[Run]) -> list[Run]:
+        return [*self.doubtful, *waiting, *self.breaking]
+
+    def _next(self, waiting: list[Run], under_way: int, width: int) -> Run | None:
+        """The run to begin now; None if there is none, or no room for it."""
+        if under_way and self.is_alone:
+            return None
+        alone = self.doubtful or ([] if waiting else self.breaking)
+        if alone:
+            if under_way:
+                return None
+            self.is_alone = True
+            return alone.pop(0)
+        self.is_alone = False
+        return waiting.pop(0) if waiting and under_way < width else None
 
     def _told(self, running: Sequence[Run], waiting: Sequence[Run], width: int) -> str:
         """How many runs there are of each kind, and the time until the last is done."""
-        now = time.monotonic()
-        left = self.forecast.seconds_left(
+        now, left = time.monotonic(), self._left(waiting)
+        seconds = self.forecast.seconds_left(
             {run.key: now - self.begun[run.key] for run in running},
-            [run.key for run in waiting],
+            [run.key for run in left],
             width=width,
         )
-        ahead = "time unknown" if math.isnan(left) else f"{tqdm.format_interval(left)} left"
-        return f"{len(running)} under way, {len(waiting)} waiting, {ahead}"
+        ahead = "time unknown" if math.isnan(seconds) else f"{tqdm.format_interval(seconds)} left"
+        return f"{len(running)} under way, {len(left)} waiting, {ahead}"
 
     def _take(self, run: Run, future: Future[Outcome]) -> bool:
         """Note how a run ended; return whether to try it again."""
@@ -317,6 +346,10 @@ class _Gathering:
         self.result.failed[run] = outcome.message
         record_failure(run, self.folder, outcome.message)
         return False
+
+
+def _broke(future: Future[Outcome]) -> bool:
+    return isinstance(future.exception(), BrokenProcessPool)
 
 
 @contextmanager

@@ -2,15 +2,22 @@
 
 import json
 import math
+from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import replace
+from threading import Timer
 
 import pytest
 
 from helpers.evidence import committed, compare, gather, listing, runs, wanted
 from helpers.evidence.__main__ import main
+from helpers.evidence.forecast import Forecast
+from helpers.evidence.gathering import _Gathering, _Pool
 from helpers.evidence.lines import rounded, text_of
 from helpers.evidence.planning import lacking
 from helpers.evidence.store import Store
+from helpers.evidence.work import DONE, Outcome
 from tests import toy
 
 
@@ -165,3 +172,44 @@ def test_failed_runs_are_told_every_time(book, tmp_path, monkeypatch, capsys):
     told = capsys.readouterr()
     assert "0 of 1 run are missing; 1 failed, see drop" in told.out
     assert f"failed before: {run} ({run.key})" in told.err
+
+
+class Breaking(Executor):
+    """A pool of processes that soon breaks, with all that it does, if it is given a bad run."""
+
+    def __init__(self, bad, companies):
+        self.bad, self.companies, self.under_way = bad, companies, {}
+
+    def submit(self, _, run):
+        future = Future()
+        self.under_way[run] = future
+        bad = run in self.bad
+        timer = Timer(0.05 if bad else 0.3, self.breaks if bad else self.ends, [run])
+        timer.daemon = True
+        timer.start()
+        return future
+
+    def ends(self, run):
+        if run in self.under_way:
+            self.under_way.pop(run).set_result(Outcome(DONE, 0.3))
+
+    def breaks(self, _):
+        runs, self.under_way = self.under_way, {}
+        self.companies.append(set(runs))
+        for future in runs.values():
+            with suppress(Exception):  # over in this very moment
+                future.set_exception(BrokenProcessPool("a process was killed"))
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_run_that_is_killed_fails_alone(book, tmp_path, count):
+    """It is found by doing alone what was under way, and the others are done side by side."""
+    todo, store, companies = wanted([toy.NAME], blocks=range(100, 104)), Store(tmp_path), []
+    bad, unknown = todo[1 : 1 + count], Forecast({run.key: math.nan for run in todo})
+    pool = _Pool(lambda: Breaking(bad, companies), lambda: 4)
+    done = _Gathering(None, store, None, tmp_path / "stop", unknown).all(todo, pool)
+    assert set(done.failed) == set(bad) and done.left == 0
+    assert set(done.done) == set(todo) - set(bad) and len(done.done) == len(todo) - count
+    for run in bad:
+        assert companies.count({run}) == 3
+    assert sum(len(each) > 1 for each in companies) <= count
