@@ -42,22 +42,34 @@ def runs(experiment: str, table: str = "members", *, folder: Path | str | None =
     >>> list(runs("two_clusters").columns[:5])
     ['experiment', 'version', 'reading', 'arm', 'size']
     """
+    return runs_and_lost(experiment, table, folder=folder)[0]
+
+
+def runs_and_lost(
+    experiment: str, table: str = "members", *, folder: Path | str | None = None
+) -> tuple[DataFrame, DataFrame]:
+    """What `runs` gives, and the runs that diverged as a whole, which have no numbers to give.
+
+    The latter have one row for each reading and arm.
+
+    >>> len(runs_and_lost("two_clusters")[1])
+    0
+    """
     module = experiments.find(experiment)
     labels, sizes = _labels(module), _sizes(module)
-    parts = []
+    parts, lost = [], []
     for line in _lines(experiment, folder):
-        if table not in line["tables"]:
-            continue
         size = sizes.get(text_of(line["size"]))
         for reading, arm in labels.get(text_of(line["setting"]), []):
-            if size is not None:
-                frame = decoded(line["tables"][table])
-                about = {name: line[name] for name in _RUN}
-                about |= {"reading": reading, "arm": arm, "size": size}
-                parts.append(frame.assign(**about))
+            about = {name: line[name] for name in _RUN}
+            about |= {"reading": reading, "arm": arm, "size": size}
+            if size is not None and table in line["tables"]:
+                parts.append(decoded(line["tables"][table]).assign(**about))
+            elif size is not None and "diverged" in line and not line["tables"]:
+                lost.append(DataFrame([about]))
     whole = stacked(parts)
     by = [name for name in ("reading", "arm", "size", "block", "member") if name in whole]
-    return whole.sort_values(by, kind="stable", ignore_index=True)
+    return whole.sort_values(by, kind="stable", ignore_index=True), stacked(lost)
 
 
 def stacked(parts: Sequence[DataFrame]) -> DataFrame:

@@ -12,11 +12,13 @@ import pandas as pd
 from pandas import DataFrame
 
 from helpers import experiments
-from helpers.evidence.frames import by_arm, fresh, of_version, runs
+from helpers.evidence.frames import by_arm, fresh, of_version, runs_and_lost
 from helpers.inputs import one_of
 from helpers.ledger import PROFILES, Judgement, judge
 from helpers.ledger.claims import find
 from helpers.ledger.rules import CAVEAT, HOLDING, NOT_REPRODUCED, OPEN, REFUTING
+
+_Both = tuple[DataFrame, DataFrame]  # rows, and runs that diverged as a whole
 
 
 def judged(claim_id: str, *, folder: Path | str | None = None) -> Judgement | None:
@@ -27,7 +29,8 @@ def judged(claim_id: str, *, folder: Path | str | None = None) -> Judgement | No
     A reading in which the claim holds makes the verdict a caveat. A reading of which nothing was
     run leaves the claim open. So does one that comes nearer than the first, by `Record.miss`, on
     screening blocks, until it fails on its own deciding blocks. While a quantity has no evidence,
-    the claim is open, and the record holds the other quantities.
+    the claim is open, and the record holds the other quantities. It is open, too, where runs of the
+    arms that were read diverged as a whole: the others are a selection.
 
     Args:
         claim_id: id in data/claims.json.
@@ -45,18 +48,18 @@ def judged(claim_id: str, *, folder: Path | str | None = None) -> Judgement | No
         return None
     own = [name for name in names if name in experiments.ORDER]  # others are judged where they run
     firsts = {name: next(iter(experiments.find(name).READINGS)) for name in own}
-    rows = {name: runs(name, folder=folder) for name in own}
-    found, arms = _judged(claim_id, firsts, rows)
+    both = {name: runs_and_lost(name, folder=folder) for name in own}
+    found, arms = _judged(claim_id, firsts, both)
     # Where several experiments share a claim, it has no single reading.
     if found.record.verdict == NOT_REPRODUCED and len(own) == 1:
-        return _best_chance(claim_id, own[0], found, arms, rows[own[0]])
+        return _best_chance(claim_id, own[0], found, arms, both[own[0]])
     return found
 
 
 def _judged(
     claim_id: str,
     readings: Mapping[str, str],
-    rows: Mapping[str, DataFrame],
+    rows: Mapping[str, _Both],
     *,
     screened: bool = False,
 ) -> tuple[Judgement, set[str]]:
@@ -66,42 +69,51 @@ def _judged(
     """
     quantities = find(claim_id)["quantities"]
     values: dict[str, Any] = {}
-    sources, used, arms = [], [], set[str]()
+    sources, used, arms, count = [], [], set[str](), 0
     for name, reading in readings.items():
         wanted = [q["name"] for q in quantities if q.get("experiment") == name]
-        found = of_version(rows[name], name) if screened else fresh(rows[name], name)
-        found = found[found["reading"] == reading]
+        found, lost = (
+            of_version(each, name) if screened else fresh(each, name) for each in rows[name]
+        )
+        found, lost = (each[each["reading"] == reading] for each in (found, lost))
         own, used_rows, size = _values(name, found, claim_id, wanted)
         values |= own
         if len(used_rows):  # some quantities are arithmetic, and rest on no run
-            sources.append(f"{source_of(used_rows)}, reading: {reading}")
+            of_these = [lost[part].isin(used_rows[part]) for part in ("arm", "size")]
+            gone = lost[of_these[0] & of_these[1]]["key"].nunique()
+            told = f", {_runs(gone)} diverged without numbers" if gone else ""
+            sources.append(f"{source_of(used_rows)}{told}, reading: {reading}")
             arms |= set(used_rows["arm"])
+            count += gone
         if size:
             used.append(size)
     size = min(used, key=PROFILES.index, default="")
     record = judge(claim_id, values, profile=size or PROFILES[0])
+    if count and record.verdict != OPEN:
+        lacks = f"numbers of {_runs(count)} that diverged"
+        record = replace(record, verdict=OPEN, lacks=lacks)
     return Judgement(record, "; ".join(sources), size), arms
 
 
 def _best_chance(
-    claim_id: str, name: str, first: Judgement, arms: set[str], rows: DataFrame
+    claim_id: str, name: str, first: Judgement, arms: set[str], both: _Both
 ) -> Judgement:
     """What the other readings of an experiment make of a claim that its first reading refutes."""
     readings = experiments.find(name).READINGS
     others = [other for other in list(readings)[1:] if readings[other].plausible]
-    found = {other: _judged(claim_id, {name: other}, {name: rows})[0] for other in others}
+    found = {other: _judged(claim_id, {name: other}, {name: both})[0] for other in others}
     for other, made in found.items():
         if made.record.verdict in HOLDING:
             verdict = made.record.verdict if readings[other].stated else CAVEAT
             record = replace(made.record, verdict=verdict, lacks=f"in the reading {other!r}")
             return replace(made, record=record)
-    ran = {other: set(rows[rows["reading"] == other]["arm"]) for other in others}
+    ran = {other: set(both[0][both[0]["reading"] == other]["arm"]) for other in others}
     never = [other for other in others if not arms <= ran[other]]
     if never:
         lacks = f"the reading{'s' if len(never) > 1 else ''} {', '.join(map(repr, never))}"
         return replace(first, record=replace(first.record, verdict=OPEN, lacks=lacks))
     seen = {
-        other: _judged(claim_id, {name: other}, {name: rows}, screened=True)[0].record
+        other: _judged(claim_id, {name: other}, {name: both}, screened=True)[0].record
         for other in others
     }
     nearest = min(seen, key=lambda other: seen[other].miss, default=None)
@@ -111,6 +123,10 @@ def _best_chance(
         return found[nearest]
     lacks = f"seeds of the reading {nearest!r}, which comes nearer"
     return replace(first, record=replace(first.record, verdict=OPEN, lacks=lacks))
+
+
+def _runs(count: int) -> str:
+    return f"{count} run{'' if count == 1 else 's'}"
 
 
 def source_of(rows: DataFrame) -> str:

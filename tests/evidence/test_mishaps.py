@@ -10,7 +10,7 @@ from threading import Timer
 
 import pytest
 
-from helpers.evidence import committed, compare, gather, listing, runs, wanted
+from helpers.evidence import committed, compare, gather, judged, listing, runs, wanted
 from helpers.evidence.__main__ import main
 from helpers.evidence.forecast import Forecast
 from helpers.evidence.gathering import _Gathering, _Pool
@@ -213,3 +213,22 @@ def test_a_run_that_is_killed_fails_alone(book, tmp_path, count):
     for run in bad:
         assert companies.count({run}) == 3
     assert sum(len(each) > 1 for each in companies) <= count
+
+
+@pytest.mark.parametrize("arm, is_open", [("low", True), ("high", True), ("rare", False)])
+def test_runs_that_diverged_as_a_whole_leave_a_claim_open(book, tmp_path, arm, is_open):
+    """If they are of an arm that it reads: those that did not diverge are a selection."""
+    toy.make_evidence(tmp_path / "evidence", tmp_path / "made")
+    usual = judged("Z1")
+    (_, line) = made(tmp_path)
+    for run in wanted([toy.NAME], arms=["rare"] if arm == "rare" else [arm], size="full",
+                      reading="as printed", blocks=range(200, 203)):  # fmt: skip
+        lost = line | run.parameters | {"key": run.key, "tables": {}, "diverged": 9}
+        committed.merge([lost], tmp_path / "evidence")
+    found = judged("Z1")
+    assert usual.record.said == "reproduced" and found.record.values == usual.record.values
+    if is_open:
+        assert found.record.said == "open, for lack of numbers of 3 runs that diverged"
+        assert ", 3 runs diverged without numbers, reading: as printed" in found.source
+    else:
+        assert found == usual
