@@ -79,6 +79,13 @@ def _drawn(lmdb: Any, place: Path, most: int) -> tuple[NDArray[np.uint8], int]:
 
     options = {"readonly": True, "lock": False, "readahead": False, "create": False}
     with lmdb.open(str(place), **options) as database, database.begin(buffers=True) as view:
+        # Reading beyond the end of a mapped file ends the process, and no error can be caught.
+        whole = (database.info()["last_pgno"] + 1) * database.stat()["psize"]
+        there = (place / "data.mdb").stat().st_size
+        if there < whole:
+            raise UnusableFile(
+                f"{place}: data.mdb has {there} of {whole} bytes, as if its download had stopped"
+            )
         keys = [bytes(key) for key in view.cursor().iternext(keys=True, values=False)]
         if not keys:
             raise ValueError(f"{place} has no pictures")

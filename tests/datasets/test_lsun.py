@@ -12,6 +12,7 @@ from torchvision.transforms.functional import center_crop, pil_to_tensor
 
 from helpers.datasets import load, sources
 from helpers.datasets.lsun import SCENES
+from helpers.inputs import UnusableFile
 
 SIZES = [(256, 256), (341, 256), (256, 300), (257, 256), (400, 256), (256, 263)]
 LMDB = "the extra 'lsun' is not installed"
@@ -99,6 +100,12 @@ def test_damaged_databases(tmp_path):
     for content in (b"", b"no database" * 1000):
         (place / "data.mdb").write_bytes(content)
         with pytest.raises(ValueError, match=r"church_outdoor_train_lmdb: train files are damaged"):
+            load("lsun-church", root=tmp_path, most=9)
+    for length in (len(whole) // 2, len(whole) - 4096, 8192):
+        (place / "data.mdb").write_bytes(whole[:length])
+        with pytest.raises(
+            UnusableFile, match=rf"_train_lmdb: data\.mdb has {length} of \d+ bytes"
+        ):
             load("lsun-church", root=tmp_path, most=9)
     (place / "data.mdb").write_bytes(whole)
     with lmdb.open(str(place)) as database, database.begin(write=True) as view:
