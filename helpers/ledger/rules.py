@@ -39,9 +39,14 @@ def _sign(value: float, paper: float, margin: float) -> bool:
     return math.copysign(1.0, value) == paper and abs(value) > margin
 
 
+def _is_within(value: float, paper: float, within: float) -> bool:
+    # Not by the difference, which is rounded: 1.1 - 1 is more than 0.1.
+    return paper - within <= value <= paper + within
+
+
 # What each rule needs beside "paper", and how it decides about one number.
 _RULES: dict[str, tuple[set[str], Any]] = {
-    "equal": ({"within"}, lambda v, r: abs(v - r["paper"]) <= r["within"]),
+    "equal": ({"within"}, lambda v, r: _is_within(v, r["paper"], r["within"])),
     "at_most": (set(), lambda v, r: v <= r["paper"]),
     "at_least": (set(), lambda v, r: v >= r["paper"]),
     "sign": ({"margin"}, lambda v, r: _sign(v, r["paper"], r["margin"])),
@@ -105,7 +110,8 @@ def miss(value: Value, rule: Mapping[str, Any]) -> float:
         side = abs(judged) if paper == 0 else -paper * judged
         margin = rule["margin"] if paper == 0 else -rule["margin"]
         return float((side - margin) / (rule["margin"] or 1))
-    gap = abs(judged - paper) - (rule["within"] if rule["rule"] == "equal" else 0)
+    within = rule["within"] if rule["rule"] == "equal" else 0
+    gap = max(judged - (paper + within), paper - within - judged)
     return float(gap / (abs(paper) or 1))
 
 

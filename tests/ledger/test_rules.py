@@ -54,6 +54,16 @@ def test_boundaries(value, rule, expected):
     assert holds(value, rule) is expected
 
 
+@pytest.mark.parametrize("paper, within", [(1, 0.1), (2, 0.1), (0.5, 0.05), (0.3, 0.1), (3, 0.3)])
+def test_ends_in_decimals(paper, within):
+    """What is written as an end is within, however it is rounded, for a number and an interval."""
+    rule = {"rule": "equal", "paper": paper, "within": within}
+    for end, outward in ((paper + within, math.inf), (paper - within, -math.inf)):
+        beyond = math.nextafter(end, outward)
+        assert holds(end, rule) and may_hold([end] * 6, rule)
+        assert not holds(beyond, rule) and not may_hold([beyond] * 6, rule)
+
+
 @pytest.mark.parametrize(
     "values, expected",
     [
