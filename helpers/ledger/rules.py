@@ -219,7 +219,7 @@ def plain_numbers(value: Any) -> float | list[float]:
 
 
 def check_rule(rule: Mapping[str, Any]) -> None:
-    """Raise a ValueError unless the rule is one that `holds` can apply.
+    """Raise a ValueError unless the rule is one that `holds` can apply, and some value satisfies.
 
     >>> check_rule({"rule": "about", "paper": 1})
     Traceback (most recent call last):
@@ -237,7 +237,16 @@ def check_rule(rule: Mapping[str, Any]) -> None:
     for key in ({"paper"} | _RULES[name][0]) - {"each"}:
         if isinstance(plain_numbers(rule[key]), list):
             raise ValueError(f"{key} of a rule must be one number, got {shown(rule[key])}")
+    if math.isinf(rule["paper"]):
+        raise ValueError(f"paper of a rule must be finite, got {shown(rule['paper'])}")
+    for key in _RULES[name][0] - {"each"}:
+        if not 0 <= rule[key] < math.inf:
+            raise ValueError(f"{key} of a rule is a finite number, 0 or more, got {rule[key]}")
+    if name == "sign" and rule["paper"] not in (-1, 0, 1):
+        raise ValueError(f"paper of a sign is -1, 0 or 1, got {rule['paper']}")
     if name == "fraction":
+        if not 0 <= rule["paper"] <= 1:
+            raise ValueError(f"paper of a fraction is in [0, 1], got {rule['paper']}")
         check_rule(rule["each"])
         if rule["each"]["rule"] == "fraction":
             raise ValueError("the rule for each seed must be one that judges a single number")

@@ -147,6 +147,17 @@ def test_nan_and_nothing(rule, value):
         ({"rule": "fraction", "paper": 0.5}, "lacks each"),
         ({"rule": "fraction", "paper": 0.5, "each": {"rule": "equal", "paper": 1}}, "lacks within"),
         ({"rule": "fraction", "paper": 0.5, "each": FRACTION}, "single number"),
+        (FRACTION | {"paper": 80}, r"fraction is in \[0, 1\], got 80"),
+        (FRACTION | {"paper": -0.1}, r"fraction is in \[0, 1\], got -0.1"),
+        (FRACTION | {"each": POSITIVE | {"margin": -1}}, "margin .* 0 or more, got -1"),
+        (POSITIVE | {"paper": 0.5}, "sign is -1, 0 or 1, got 0.5"),
+        (POSITIVE | {"paper": 2}, "sign is -1, 0 or 1, got 2"),
+        (POSITIVE | {"margin": -1}, "margin of a rule is a finite number, 0 or more, got -1"),
+        (POSITIVE | {"margin": math.inf}, "margin of a rule is a finite number"),
+        (EQUAL | {"within": -1e-9}, "within of a rule is a finite number, 0 or more, got -1e-09"),
+        (EQUAL | {"within": math.inf}, "within of a rule is a finite number"),
+        (AT_MOST | {"paper": math.inf}, "paper of a rule must be finite, got inf"),
+        (AT_LEAST | {"paper": -math.inf}, "paper of a rule must be finite, got -inf"),
     ],
 )
 def test_bad_rules(rule, message):
