@@ -55,7 +55,7 @@ class GradientPenalty:
             shares: (..., n) of the real sample in each interpolate.
 
         Raises:
-            ValueError: for shapes that do not fit, and more than one logit for a sample.
+            ValueError: for shapes that do not fit, and unless there is one logit for each sample.
         """
         points, each = reals, reals.shape[: shares.ndim]
         if not shares.ndim < reals.ndim:
@@ -75,7 +75,7 @@ class GradientPenalty:
 
         def total(samples: Tensor) -> Tensor:
             logits = discriminate(samples)
-            if logits.ndim and logits.numel() != each.numel():
+            if logits.numel() != each.numel():
                 raise ValueError(
                     f"a discriminator gives one logit for each sample, got {tuple(logits.shape)} "
                     f"for samples {tuple(samples.shape)}"

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
+from helpers.inputs import real_number, shown
 from helpers.losses.scalars import IDENTITY, PAIRING, SEPARABLE
 
 
@@ -73,10 +74,14 @@ class GanLoss:
 
         Under SGD this multiplies D's learning rate; under Adam it changes next to nothing.
 
+        Raises:
+            ValueError: for a factor that is no finite number, 0 or more.
+
         >>> import torch
         >>> LOSSES["js"].weighted(0.5).discriminator(torch.zeros(2), torch.zeros(2))
         tensor(0.6931)
         """
+        factor = real_number("the factor of a loss", factor, least=0)
         return replace(
             self,
             name=f"{self.name}*{factor:g}",
@@ -104,26 +109,54 @@ def _marked(loss: Any, mean: bool = True) -> Any:
     return loss
 
 
+def _some(*logits: Tensor) -> None:
+    """ValueError for no logits, whose mean is NaN. Only shapes are looked at: values are traced."""
+    if any(each.numel() == 0 for each in logits):
+        raise ValueError(
+            f"a loss is a mean over logits, of which there must be some, got {_shapes(logits)}"
+        )
+
+
+def _paired(real: Tensor, fake: Tensor) -> None:
+    """ValueError unless logits come in pairs: of other shapes, each would meet each."""
+    _some(real, fake)
+    if real.shape != fake.shape:
+        raise ValueError(
+            "a pairing loss takes logits of reals and of generated samples of one shape, got "
+            f"{_shapes((real, fake))}"
+        )
+
+
+def _shapes(logits: tuple[Tensor, ...]) -> str:
+    return " and ".join(str(tuple(each.shape)) for each in logits)
+
+
 # The Wasserstein loss has no exact landscape in function space: its supremum is infinite.
 _TERMS = SEPARABLE | {"wgan": (IDENTITY, IDENTITY)}
 
 
 def _separable(name: str) -> GanLoss:
     h1, h2 = _TERMS[name]
-    return GanLoss(
-        name,
-        _marked(lambda real, fake: -h1(real).mean() - h2(-fake).mean()),
-        _marked(lambda real, fake: -h1(fake).mean()),
-    )
+
+    def discriminator(real: Tensor, fake: Tensor) -> Tensor:
+        _some(real, fake)
+        return -h1(real).mean() - h2(-fake).mean()
+
+    def generator(_: Tensor, fake: Tensor) -> Tensor:
+        _some(fake)
+        return -h1(fake).mean()
+
+    return GanLoss(name, _marked(discriminator), _marked(generator))
 
 
 def _saturating(name: str) -> GanLoss:
     _, h2 = SEPARABLE[name]
-    return GanLoss(
-        f"{name}-saturating",
-        _separable(name).discriminator,
-        _marked(lambda real, fake: h2(-fake).mean()),
-    )
+
+    def generator(_: Tensor, fake: Tensor) -> Tensor:
+        _some(fake)
+        return h2(-fake).mean()
+
+    return GanLoss(f"{name}-saturating", _separable(name).discriminator, _marked(generator))
 
 
 # D's hinge loss with G's part of the Wasserstein loss, as in most code.
@@ -134,12 +167,16 @@ _HINGE_LINEAR = replace(
 
 def _pairing(name: str) -> GanLoss:
     h = PAIRING[name]
-    return GanLoss(
-        name,
-        _marked(lambda real, fake: -h(real - fake).mean()),
-        _marked(lambda real, fake: -h(fake - real).mean()),
-        pairs=True,
-    )
+
+    def discriminator(real: Tensor, fake: Tensor) -> Tensor:
+        _paired(real, fake)
+        return -h(real - fake).mean()
+
+    def generator(real: Tensor, fake: Tensor) -> Tensor:
+        _paired(real, fake)
+        return -h(fake - real).mean()
+
+    return GanLoss(name, _marked(discriminator), _marked(generator), pairs=True)
 
 
 # "js" is the non-saturating GAN (NSGAN); "js-saturating" the minimax game of Goodfellow et al.
@@ -160,6 +197,6 @@ def find_loss(name: str) -> GanLoss:
     >>> find_loss("rs").pairs
     True
     """
-    if name not in LOSSES:
-        raise ValueError(f"unknown loss {name!r}; there are {', '.join(LOSSES)}")
+    if not isinstance(name, str) or name not in LOSSES:
+        raise ValueError(f"unknown loss {shown(name)}; there are {', '.join(LOSSES)}")
     return LOSSES[name]

@@ -20,10 +20,10 @@ def test_where():
     real, fake = torch.ones(4, 1), torch.zeros(4, 1)
     square = GradientPenalty(1.0, "interpolates", seed=3)
     shares = square.shares(4)
-    found = square(lambda s: s.square().sum() / 2, real, fake, shares)
+    found = square(lambda s: s.square().sum(dim=1) / 2, real, fake, shares)
     assert torch.isclose(found, (shares - 1).square().mean())
     at_data = GradientPenalty(1.0, "data")
-    assert at_data(lambda s: s.square().sum() / 2, real, fake, shares) == 0
+    assert at_data(lambda s: s.square().sum(dim=1) / 2, real, fake, shares) == 0
 
 
 def test_images_and_members():
@@ -33,7 +33,7 @@ def test_images_and_members():
     shares = penalty.shares(5)
 
     def judge(s):
-        return s.pow(3).sum()
+        return s.pow(3).flatten(-3).sum(dim=-1)
 
     alone = [penalty(judge, x, y, shares) for x, y in zip(real, fake, strict=True)]
     assert torch.isclose(penalty(judge, real, fake, shares.expand(3, -1)), sum(alone) / 3)
@@ -101,6 +101,17 @@ def test_one_logit(where):
     net = mlp([1, 3, 2], seed=0)
     with pytest.raises(ValueError, match=r"one logit for each sample, got \(7, 2\)"):
         GradientPenalty(1.0, where)(net, REAL, REAL, SHARE)
+
+
+@pytest.mark.parametrize("where", ["data", "interpolates"])
+def test_one_number_for_all(where):
+    """The slope of a mean is a sample's slope divided by their number."""
+    with pytest.raises(
+        ValueError, match=r"one logit for each sample, got \(\) for samples \(7, 1\)"
+    ):
+        GradientPenalty(1.0, where)(lambda s: s.mean(), REAL, REAL, SHARE)
+    alone = GradientPenalty(1.0, where)(lambda s: 3 * s.sum(), REAL[:1], REAL[:1], SHARE[:1])
+    assert alone == 4
 
 
 def test_wrong_kinds():

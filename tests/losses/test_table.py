@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.losses.table import LOSSES, GanLoss
+from helpers.losses.table import LOSSES, GanLoss, find_loss
 
 # D's loss and G's as printed, in the probabilities and differences of Goodfellow et al. 2014,
 # eq. 1, Mao et al. 2017, eq. 2, Sun et al. 2020, eq. 2 and 3, with the factor of the first.
@@ -178,3 +178,42 @@ def test_weighted(name):
     assert half.discriminator(real, fake) == loss.discriminator(real, fake) / 2
     assert half.generator(real, fake) == loss.generator(real, fake)
     assert (half.name, half.pairs) == (f"{name}*0.5", loss.pairs)
+
+
+@every
+def test_shapes_of_logits(name):
+    """Pairs have one shape; a separable loss may have other numbers of both, but not none."""
+    loss, some = LOSSES[name], torch.zeros(4)
+    for none in ((some, some[:0]), (some[:0], some), (some[:0], some[:0])):
+        with pytest.raises(ValueError, match=r"must be some, got \(\d,\) and \(\d,\)"):
+            loss.discriminator(*none)
+    with pytest.raises(ValueError, match="must be some, got"):
+        loss.generator(some[:0], some[:0])
+    if not loss.pairs:
+        assert loss.discriminator(some, some[:3]) == loss.discriminator(some, some)
+        return
+    for players in (loss.discriminator, loss.generator, loss.weighted(2).discriminator):
+        for other in (some[:, None], some[:1], some[0]):
+            with pytest.raises(ValueError, match=r"of one shape, got \(.*\) and \(4,\)$"):
+                players(other, some)
+
+
+@every
+def test_members_side_by_side(name):
+    """Under vmap as one by one."""
+    real, fake = torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(0))
+    for player in (LOSSES[name].discriminator, LOSSES[name].generator):
+        alone = torch.stack([player(*each) for each in zip(real, fake, strict=True)])
+        torch.testing.assert_close(torch.func.vmap(player)(real, fake), alone)
+
+
+@pytest.mark.parametrize("factor", [float("nan"), float("inf"), -1, "2", True, None])
+def test_factors(factor):
+    with pytest.raises(ValueError, match="the factor of a loss is a finite number, 0 or more, got"):
+        LOSSES["js"].weighted(factor)
+
+
+@pytest.mark.parametrize("name", ["nsgan", ["js"], {}, None, 3])
+def test_unknown_losses(name):
+    with pytest.raises(ValueError, match=r"^unknown loss .*; there are js, .*hinge-linear$"):
+        find_loss(name)
