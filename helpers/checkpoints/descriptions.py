@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import sys
 import types
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
@@ -22,10 +21,23 @@ from torch import Tensor, nn
 from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.optim import Optimizer
 
+from helpers.checkpoints.parts import (
+    BUILT_IN,
+    code_of,
+    content,
+    content_of,
+    global_names,
+    has_own_reduction,
+    in_class,
+    is_named,
+    may_matter,
+    name_of,
+    receiver,
+    reduced,
+    slots_of,
+)
 from helpers.inputs import shown
 
-# What is imported from these is known by its name; the code of anything else is looked at.
-_NAMED = {"helpers", "numpy", "torch", "torchvision", *sys.stdlib_module_names} - {"__main__"}
 _OF_EVERY_MODULE = frozenset(vars(nn.Module()))
 _HOOKS = ("_forward_pre_hooks", "_forward_hooks", "_backward_pre_hooks", "_backward_hooks")
 # Once a scheduler is attached, "step" is an attribute too.
@@ -39,13 +51,17 @@ def described(value: Any, *, closures: bool = True) -> Any:
 
     Numbers, text and containers stand for themselves, tensors and arrays for a hash of their bytes,
     networks for their `architecture` with a hash of the weights. Functions are described by their
-    names, code, defaults and what they close over, dataclasses by the fields that compare, and
-    other objects by all attributes.
+    names, code, defaults, and what they close over and read, dataclasses by the fields that
+    compare, random generators by their state, and other objects by all attributes, or as pickle
+    takes them apart.
 
     Args:
         value: anything.
-        closures: whether to include what functions close over, plain global values that they read,
-            and the attributes of objects that are not dataclasses.
+        closures: whether to include what functions close over, data, functions and classes that
+            they read from their module, and what is in objects that are not dataclasses.
+
+    Raises:
+        ValueError: for objects that cannot be looked into, such as generators and sockets.
 
     >>> described(functools.partial(torch.optim.SGD, lr=0.1))["keywords"]
     {'lr': 0.1}
@@ -110,7 +126,7 @@ def described_hooks(optimizer: Optimizer) -> dict[str, Any]:
 
 
 def _optimizer(optimizer: Optimizer) -> dict[str, Any]:
-    kind = {"type": _name(type(optimizer))} | _code_of_class(type(optimizer))
+    kind = {"type": name_of(type(optimizer))} | _code_of_class(type(optimizer))
     own = [name for name in vars(optimizer) if name[0] != "_" and name not in _OF_EVERY_OPTIMIZER]
     kind |= {name: described(getattr(optimizer, name)) for name in own}
     inner = getattr(optimizer, "optimizer", None)
@@ -183,7 +199,8 @@ def _describe(value: Any, closures: bool, above: tuple[int, ...]) -> Any:
         return f"level {above.index(id(value))}"
     inside = functools.partial(_describe, closures=closures, above=(*above, id(value)))
     if isinstance(value, np.generic):
-        return inside(value.item())
+        plain = value.item()
+        return repr(plain) if isinstance(plain, np.generic) else inside(plain)
     if isinstance(value, float):
         return float(value) if np.isfinite(value) else repr(float(value))
     if isinstance(value, Tensor):
@@ -193,8 +210,8 @@ def _describe(value: Any, closures: bool, above: tuple[int, ...]) -> Any:
     if isinstance(value, np.ndarray):
         if value.dtype == object:
             return [inside(each) for each in value.ravel()]
-        content = hashlib.sha256(np.ascontiguousarray(value).data).hexdigest()[:32]
-        return {"array": list(value.shape), "dtype": str(value.dtype), "digest": content}
+        values = hashlib.sha256(np.ascontiguousarray(value).data).hexdigest()[:32]
+        return {"array": list(value.shape), "dtype": str(value.dtype), "digest": values}
     if isinstance(value, nn.Module):
         return _architecture(value, (*above, id(value))) | {"digest": digest_of_state(value)}
     if isinstance(value, Mapping):
@@ -220,90 +237,103 @@ def _described_object(value: Any, closures: bool, inside: Callable[[Any], Any]) 
     if isinstance(value, types.FunctionType):
         return _described_function(value, closures, inside)
     if isinstance(value, type):
-        return {"type": _name(value)} | _code_of_class(value)
-    if not hasattr(value, "__dict__"):
-        return {"type": _name(type(value))}
-    kind = {"type": _name(type(value))} | _code_of_class(type(value))
+        return {"type": name_of(value)} | _code_of_class(value)
+    if isinstance(value, BUILT_IN):
+        bound = receiver(value)
+        return {"function": name_of(value)} | ({} if bound is None else {"of": inside(bound)})
+    if isinstance(value, types.ModuleType):
+        return {"module": value.__name__}
+    if isinstance(value, types.CodeType):
+        return {"code": code_of(value)}
+    if isinstance(value, types.CellType):
+        return inside(content(value))
+    kind = {"type": name_of(type(value))} | _code_of_class(type(value))
     if dataclasses.is_dataclass(value):
         fields = [each.name for each in dataclasses.fields(value) if each.compare]
         return kind | {name: inside(getattr(value, name)) for name in fields}
-    if hasattr(value, "__qualname__"):  # as functions of other languages have
-        return {"function": _name(value)}
-    return kind | ({k: inside(v) for k, v in vars(value).items()} if closures else {})
+    if isinstance(value, np.ufunc):
+        return {"function": name_of(value), "parts": inside(reduced(value))}
+    if hasattr(value, "__qualname__") and hasattr(value, "__dict__"):
+        # So have functions of other languages; generators have no attributes.
+        found = {"function": name_of(value), "of": inside(getattr(value, "__wrapped__", None))}
+        if closures and not is_named(type(value).__module__):
+            found |= {name: inside(each) for name, each in vars(value).items()}
+        return found
+    if isinstance(value, torch.jit.ScriptFunction):
+        return kind | {"code": value.code}
+    return kind | (_content_of_object(value, inside) if closures else {})
+
+
+def _content_of_object(value: Any, inside: Callable[[Any], Any]) -> dict[str, Any]:
+    attributes = slots_of(value) | getattr(value, "__dict__", {})
+    found = {_key(name): inside(each) for name, each in attributes.items()}
+    held = content_of(value)
+    if held is not None:
+        return found | {"content": inside(held)}
+    if not hasattr(value, "__dict__") and not attributes:
+        return {"parts": inside(reduced(value))}
+    if has_own_reduction(value):
+        made, arguments, _, *items = (*reduced(value), None, None)
+        found |= {"parts": inside([made, arguments, *items])}
+    return found
 
 
 def _described_function(
     value: types.FunctionType, closures: bool, inside: Callable[[Any], Any]
 ) -> dict[str, Any]:
-    found = {"function": _name(value)}
-    if not _is_named(value.__module__) or value.__name__ == "<lambda>":  # such a name says nothing
-        found["code"] = _code(value.__code__)
+    found = {"function": name_of(value)}
+    if not is_named(value.__module__) or value.__name__ == "<lambda>":  # such a name says nothing
+        found["code"] = code_of(value.__code__)
     if value.__defaults__ or value.__kwdefaults__:
         found["defaults"] = inside([value.__defaults__, value.__kwdefaults__])
     if not closures:
         return found
-    cells = zip(value.__code__.co_freevars, value.__closure__ or (), strict=True)
-    held = {name: inside(_content(cell)) for name, cell in cells}
-    if not _is_named(value.__module__):
-        for name in sorted(_global_names(value.__code__)):
-            one = value.__globals__.get(name, ...)
-            own = isinstance(one, types.FunctionType) and one.__module__ == value.__module__
-            if own or isinstance(one, bool | int | float | str | np.generic):
-                held[name] = inside(one)
+    cells = [content(cell) for cell in value.__closure__ or ()]
+    held = dict(zip(value.__code__.co_freevars, map(inside, cells), strict=True))
+    wrapped = getattr(value, "__wrapped__", None)
+    if wrapped is not None and not any(wrapped is each for each in cells):
+        held["__wrapped__"] = inside(wrapped)
+    # A wrapper has the module of what it wraps, and its globals are those of its own.
+    if not any(map(is_named, (value.__module__, value.__globals__.get("__name__")))):
+        for name in sorted(global_names(value.__code__) & value.__globals__.keys()):
+            one = value.__globals__[name]
+            if may_matter(one):
+                held[name] = _of_module(one, value.__module__, inside)
     return found | ({"reads": held} if held else {})
 
 
-def _content(cell: types.CellType) -> Any:
-    try:
-        return cell.cell_contents
-    except ValueError:  # not yet filled
-        return None
+def _of_module(one: Any, module: str, inside: Callable[[Any], Any]) -> Any:
+    """What is read in a module; of functions and classes of others no more than name and code.
 
-
-def _global_names(code: types.CodeType) -> set[str]:
-    inner = [each for each in code.co_consts if isinstance(each, types.CodeType)]
-    return set(code.co_names).union(*map(_global_names, inner))
-
-
-def _code(code: types.CodeType) -> str:
-    """A hash of what a function does, not of where it stands."""
-    parts = [code.co_code, code.co_names, code.co_varnames, code.co_freevars]
-    for each in code.co_consts:
-        if isinstance(each, types.CodeType):
-            each = _code(each)
-        if isinstance(each, frozenset):  # ordered differently in each process
-            each = sorted(each, key=repr)
-        parts.append(each)
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
+    They may reach all of a library.
+    """
+    if getattr(one, "__module__", module) != module:
+        if isinstance(one, types.FunctionType):
+            return _described_function(one, False, inside)
+        if isinstance(one, type):
+            return {"type": name_of(one)}
+    return inside(one)
 
 
 def _code_of_class(kind: type) -> dict[str, Any]:
-    """A hash of what a class's methods do, unless the class is known by its name."""
-    own = [each for each in kind.__mro__ if not _is_named(each.__module__)]
+    """A hash of what a class's methods do and its attributes are, unless its name says it."""
+    own = [each for each in kind.__mro__ if not is_named(each.__module__)]
     if not own or kind in _under_way:
         return {}
     _under_way.append(kind)
     try:
         inside = functools.partial(_describe, closures=True, above=(id(kind),))
         parts = []
-        for name, part in (item for each in own for item in sorted(vars(each).items())):
-            part = getattr(part, "__func__", getattr(part, "fget", part))
+        everything = [(each, *item) for each in own for item in sorted(vars(each).items())]
+        for source, name, part in everything:
+            part = in_class(part)
             if isinstance(part, types.FunctionType):
                 parts.append((name, _described_function(part, True, inside)))
-            elif name[:2] != "__" and isinstance(part, bool | int | float | str | tuple):
-                parts.append((name, inside(part)))
+            elif name[:2] != "__" and (may_matter(part) or isinstance(part, nn.Module)):
+                parts.append((name, _of_module(part, source.__module__, inside)))
     finally:
         _under_way.remove(kind)
     return {"code": hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}
-
-
-def _is_named(module: str | None) -> bool:
-    return (module or "").partition(".")[0] in _NAMED
-
-
-def _name(value: Any) -> str:
-    name = getattr(value, "__qualname__", None) or getattr(value, "__name__", "")
-    return f"{getattr(value, '__module__', '')}.{name}"
 
 
 def _key(key: Any) -> str:
@@ -353,12 +383,16 @@ def _module(
         }
         for part, each in module._buffers.items()
     }
+    scripted = isinstance(module, torch.jit.ScriptModule)
+    hidden = {*_OF_EVERY_MODULE, *(("_c", "_concrete_type") if scripted else ())}
     parts = {
-        "type": _name(type(module)),
+        "type": name_of(type(module)),
         "training": module.training,
         "parameters": parameters,
         "buffers": buffers,
-        "settings": {k: attribute(v) for k, v in vars(module).items() if k not in _OF_EVERY_MODULE},
+        "settings": {k: attribute(v) for k, v in vars(module).items() if k not in hidden},
         "hooks": [attribute(list(getattr(module, kind).values())) for kind in _HOOKS],
     }
+    if scripted and hasattr(module, "forward"):
+        parts["script"] = module.code
     return parts | _code_of_class(type(module))

@@ -1,5 +1,7 @@
 """Plain attributes that change: kept with their values, or refused by name."""
 
+from collections import deque
+
 import pytest
 import torch
 from torch import nn
@@ -45,7 +47,9 @@ def test_what_has_changed(tmp_path):
     assert other.weight_too is other.body[0].weight
 
 
-@pytest.mark.parametrize("value", [object, {1}, [nn.Tanh()], {(1, 2): 3}, lambda x: x])
+@pytest.mark.parametrize(
+    "value", [object, {1}, [nn.Tanh()], {(1, 2): 3}, lambda x: x, torch.Generator(), deque([1])]
+)
 def test_what_no_file_keeps(value):
     net = Counts()
     start = architecture(net)

@@ -1,8 +1,20 @@
 """Descriptions: equal where two things compute the same, and different where they do not."""
 
+import copy
+import datetime
+import functools
+import math
+import operator
+import random
+import re
 import subprocess
 import sys
+import threading
+import types
+from collections import deque
 from dataclasses import dataclass, field
+from decimal import Decimal
+from fractions import Fraction
 from functools import partial
 
 import numpy as np
@@ -48,6 +60,63 @@ class Counts:
     seen: int = field(default=0, compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Slotted:
+    slope: float
+
+
+class Bare:
+    __slots__ = ("__hidden", "unset")
+
+    def __init__(self, hidden):
+        self.__hidden = hidden
+
+
+class BareToo(Bare):
+    __slots__ = "width"
+
+    def __init__(self, width, hidden=0):
+        super().__init__(hidden)
+        self.width = width
+
+
+class Wrapper:
+    def __init__(self, function, factor):
+        self.factor = factor
+        functools.update_wrapper(self, function)
+
+    def __call__(self, x):
+        return self.factor * self.__wrapped__(x)
+
+
+class Text(str):
+    pass
+
+
+class Sum(Decimal):
+    pass
+
+
+def of_a_module(value):
+    """A function that reads a global value, a class that has it, and one that reads such a class.
+
+    They are defined in a module of their own, as a user's are.
+    """
+    made = types.ModuleType("users")
+    made.VALUE = value
+    code = """
+import torch
+def reads(x): return x, VALUE
+class Has(torch.nn.Module):
+    value = VALUE
+def reads_class(x): return Has()
+class Calls:
+    def __call__(self, x): return VALUE
+"""
+    exec(code, vars(made))
+    return [made.reads, made.Has(), made.reads_class, made.Calls()]
+
+
 def module(slope=0.2, **changes):
     class Net(nn.Module):
         def __init__(self):
@@ -89,6 +158,47 @@ APART = {
 }
 
 
+# Of one type each, with nothing in `__dict__` that would tell them apart.
+UNSEEN = {
+    "built-in": (torch.relu, torch.tanh),
+    "of a module": (nn.functional.softplus, nn.functional.gelu),
+    "descriptors": (torch.Tensor.relu, torch.Tensor.tanh),
+    "slot wrappers": (int.__add__, int.__mul__),
+    "mathematical": (math.sin, math.cos),
+    "universal": (np.tanh, np.exp),
+    "bound": (torch.tensor(1.0).add, torch.tensor(2.0).add),
+    "wrapped slots": ((1.0).__add__, (2.0).__add__),
+    "dataclasses with slots": (Slotted(0.2), Slotted(0.01)),
+    "slots": (Bare(1), Bare(2)),
+    "slots of two classes": (BareToo(1), BareToo(2)),
+    "slots of the first class": (BareToo(1, 2), BareToo(1, 3)),
+    "deques": (deque([1]), deque([2])),
+    "lengths of deques": (deque([1], 2), deque([1], 3)),
+    "ranges": (range(3), range(5)),
+    "slices": (slice(3), slice(5)),
+    "items": (operator.itemgetter(0), operator.itemgetter(1)),
+    "callers": (operator.methodcaller("relu"), operator.methodcaller("tanh")),
+    "patterns": (re.compile("a"), re.compile("b")),
+    "torch's generators": (torch.Generator().manual_seed(0), torch.Generator().manual_seed(1)),
+    "numpy's generators": (np.random.default_rng(0), np.random.default_rng(1)),
+    "numpy's old generators": (np.random.RandomState(0), np.random.RandomState(1)),
+    "bits": (np.random.PCG64(0), np.random.PCG64(1)),
+    "python's generators": (random.Random(0), random.Random(1)),
+    "fractions": (Fraction(1, 2), Fraction(1, 3)),
+    "decimals": (Decimal(1), Decimal(2)),
+    "decimals with attributes": (Sum(1), Sum(2)),
+    "dates": (datetime.date(2020, 1, 1), datetime.date(2020, 1, 2)),
+    "text with attributes": (Text("a"), Text("b")),
+    "kinds of numbers": (np.dtype("f4"), np.dtype("f8")),
+    "bytes": (bytearray(b"a"), bytearray(b"b")),
+    "cached": (functools.cache(lambda x: x), functools.cache(lambda x: 2 * x)),
+    "wrappers": (Wrapper(scaled, 1), Wrapper(scaled, 2)),
+    "scripts": (torch.jit.script(nn.ReLU()), torch.jit.script(nn.Tanh())),
+    "formats": (torch.channels_last, torch.contiguous_format),
+}
+APART |= UNSEEN
+
+
 @pytest.mark.parametrize("kind", APART)
 def test_told_apart(kind):
     one, other = APART[kind]
@@ -115,6 +225,76 @@ def test_global_numbers_that_a_function_reads(monkeypatch):
     monkeypatch.setattr(sys.modules[__name__], "SCALE", 4.0)
     assert difference(before, described(scaled)) == "reads.SCALE is 3.0 and 4.0"
     assert difference(described(scaled, closures=False), described(scaled, closures=False)) is None
+
+
+VALUES = {
+    "tuples": ((0.2,), (0.9,)),
+    "lists": ([0.2], [0.9]),
+    "dictionaries": ({"a": 0.2}, {"a": 0.9}),
+    "tensors": (torch.ones(1), torch.zeros(1)),
+    "arrays": (np.ones(1), np.zeros(1)),
+    "built-in": (torch.relu, torch.tanh),
+    "functions": (lambda x: x, lambda x: 2 * x),
+    "classes": (nn.ReLU, nn.Tanh),
+    "dataclasses": (Slotted(0.2), Slotted(0.9)),
+    "generators": (torch.Generator().manual_seed(0), torch.Generator().manual_seed(1)),
+}
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_what_functions_and_classes_read(kind):
+    """Global values and attributes of a class, as closures are."""
+    one, other = map(of_a_module, VALUES[kind])
+    for a, again, b in zip(one, of_a_module(VALUES[kind][0]), other, strict=True):
+        assert described(a) == described(again) != described(b)
+
+
+def test_networks_as_attributes_of_a_class():
+    one, other = (type("Net", (nn.Module,), {"act": act}) for act in (nn.ReLU(), nn.Tanh()))
+    assert architecture(one()) != architecture(other())
+
+
+def test_what_is_wrapped():
+    """Where a wrapper does not close over it."""
+
+    def of(factor):
+        def wrapper(x):
+            return wrapper.__wrapped__(x)
+
+        wrapper.__wrapped__ = lambda x: factor * x
+        return wrapper
+
+    assert described(of(2)) == described(of(2)) != described(of(3))
+
+
+@pytest.mark.parametrize("kind", UNSEEN)
+def test_copies(kind):
+    """What is told apart is not told apart by where it lies in memory."""
+    one = UNSEEN[kind][0]
+    text = str(described(one))
+    assert " at 0x" not in text
+    if kind not in ("torch's generators", "scripts"):  # torch copies the one not, the other not all
+        assert text == str(described(copy.copy(one)))
+
+
+def test_what_cannot_be_seen():
+    """It is refused, as no two of a kind could be told apart; locks are all alike."""
+    for value in ((x for x in "ab"), np.frompyfunc(lambda x: x, 1, 1)):
+        with pytest.raises(
+            ValueError, match=r"^what is within an object of type .* cannot be seen"
+        ):
+            described([Slope(value)])
+    assert described(threading.Lock()) == described(threading.Lock())
+    assert described(Slope(object())) == described(Slope(object()))
+
+
+def test_generators_as_they_draw():
+    """A network's own one has another state after a draw, of which a checkpoint is told."""
+    net = module(random=torch.Generator().manual_seed(0))
+    start = architecture(net)
+    assert architecture(net) == start
+    torch.rand(1, generator=net.random)
+    assert difference(start, architecture(net)).startswith("random.content.digest is")
 
 
 def test_what_contains_itself():
