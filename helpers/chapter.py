@@ -138,11 +138,13 @@ class Chapter:
         their "size" is "legacy". Arguments and errors as `helpers.evidence.deciding`.
         """
         self._gather(experiment)
-        rows = evidence.deciding(experiment, table, reading=reading, arms=arms, folder=self.folder)
+        # Where no runs are wanted any more, a folder has none, and the shipped ones are shown.
+        folder = self.folder if experiments.find(experiment).WANTED else None
+        rows = evidence.deciding(experiment, table, reading=reading, arms=arms, folder=folder)
         if not len(rows):  # not all arms have rows of one size: those that have, of the largest
-            rows = evidence.deciding(experiment, table, reading=reading, folder=self.folder)
+            rows = evidence.deciding(experiment, table, reading=reading, folder=folder)
         is_first = reading == next(iter(experiments.find(experiment).READINGS))
-        if self.folder is None and is_first:
+        if folder is None and is_first:
             wanted = experiments.find(experiment).ARMS if arms is None else arms
             lacking = [arm for arm in wanted if arm not in set(rows["arm"])]
             older = evidence.legacy_rows(experiment, lacking, table)
@@ -268,6 +270,10 @@ class Chapter:
         if self.folder is None or experiment in self._gathered:
             return
         module = experiments.find(experiment)
+        if not module.WANTED:
+            print(f"{experiment}: no runs are wanted any more, those of the evidence are shown")
+            self._gathered.add(experiment)
+            return
         # Not every experiment has all sizes: then the largest one below.
         below = ledger.PROFILES[: ledger.PROFILES.index(self.profile) + 1]
         size = [name for name in below if name in module.SIZES][-1]

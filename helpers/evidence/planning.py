@@ -21,6 +21,10 @@ from helpers.evidence.store import Store
 from helpers.experiments.protocol import Experiment, Wanted, setting_of
 from helpers.inputs import one_of, shown
 
+# Of a listing; experiments of which no runs are wanted any more have one without rows.
+_COLUMNS = ["experiment", "reading", "arm", "size", "wanted", "there", "busy", "failed"]
+_COLUMNS += ["stale", "past", "seconds", "device", "spread", "cost"]
+
 
 def wanted(
     names: Sequence[str] = (),
@@ -80,8 +84,11 @@ def _chosen(
     if reading is not None:
         one_of("reading", reading, module.READINGS)
         own = [replace(each, readings=(reading,)) for each in chosen if reading in each.readings]
-        first = next(iter(module.WANTED))
-        chosen = own or [replace(first, readings=(reading,), arms=arms or tuple(module.ARMS))]
+        others = [
+            replace(each, readings=(reading,), arms=arms or tuple(module.ARMS))
+            for each in module.WANTED[:1]
+        ]
+        chosen = own or others
     if size is not None:
         one_of("size", size, module.SIZES)
         own = [each for each in chosen if each.size == size]
@@ -155,7 +162,7 @@ def listing(runs: Sequence[Run], store: Store, *, anew: bool = False) -> DataFra
         row |= _history(first[kind], past)
         left = row["wanted"] - row["there"]
         row["cost"] = left * row["seconds"] / 3600 if left else 0.0
-    return pd.DataFrame(list(rows.values()))
+    return pd.DataFrame(list(rows.values()), columns=None if rows else _COLUMNS)
 
 
 def cost_of(plan: DataFrame) -> str:

@@ -7,8 +7,10 @@ import pytest
 from pandas import DataFrame
 
 from helpers import experiments, ledger
-from helpers.evidence.__main__ import _parser
-from helpers.evidence.planning import wanted
+from helpers.chapter import Chapter
+from helpers.evidence.__main__ import _parser, main
+from helpers.evidence.planning import cost_of, listing, wanted
+from helpers.evidence.store import Store
 from helpers.experiments import narrow_nets
 from helpers.scores.inception import VARIABLE
 
@@ -62,3 +64,21 @@ def test_the_command_of_a_claim_makes_its_runs(claim):
     assert all(run.block >= 100 for run in made)
     seeds = Counter(run.arm for run in made)
     assert set(seeds) == set(read) and min(seeds.values()) >= ledger.rules.FEWEST
+
+
+def test_nothing_wanted(tmp_path, capsys):
+    """Of an experiment of which no runs are wanted: an empty list, and the shipped rows."""
+    assert not experiments.find("image_epochs").WANTED
+    some = wanted(["mixture"], blocks=range(100, 101))
+    none = listing([], Store(tmp_path))
+    assert list(none.columns) == list(listing(some, Store(tmp_path), anew=True).columns)
+    assert cost_of(none) == "0 of 0 runs are missing"
+    folder = ["--list", "--runs", str(tmp_path)]
+    for options in (["--arm", "mnist NSGAN"], ["--reading", "as printed"]):
+        assert main(["gather", "image_epochs", *options, *folder]) == 0
+    shown, kept = (
+        Chapter("collapse_on_images", runs=runs).runs("image_epochs", reading="as printed")
+        for runs in (tmp_path, "")
+    )
+    assert len(shown) and shown.equals(kept)
+    assert "no runs are wanted any more" in capsys.readouterr().out
