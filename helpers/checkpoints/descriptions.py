@@ -10,6 +10,7 @@ import dataclasses
 import functools
 import hashlib
 import types
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
 from pathlib import PurePath
@@ -356,6 +357,7 @@ def _module(
     prefix = f"{name}." if name else ""
 
     def attribute(value: Any) -> Any:
+        value = value() if isinstance(value, weakref.ref) else value  # as an LSTM's to its weights
         if isinstance(value, Tensor) and id(value) in weights:
             return {"weight": weights[id(value)]}
         if isinstance(value, list | tuple):

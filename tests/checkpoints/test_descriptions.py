@@ -297,6 +297,12 @@ def test_generators_as_they_draw():
     assert difference(start, architecture(net)).startswith("random.content.digest is")
 
 
+def test_references_to_weights():
+    """They are those of the network, whatever their values."""
+    one, other = (nn.LSTM(1, 2) for _ in range(2))
+    assert difference(architecture(one), architecture(other)) is None
+
+
 def test_what_contains_itself():
     ring = [1]
     ring.append(ring)
