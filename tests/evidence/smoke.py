@@ -120,6 +120,7 @@ def numbers(name, members=2):
     """The first two members' numbers of each pair, by reading, arm and column."""
     module, found = experiments.find(name), {}
     size = replace(module.SIZES["quick"], **({"members": members} | SMALL[name]))
+    torch.set_num_threads(1)  # as in `gather`: with more of them, sums have another order
     for reading, arm in pairs(name):
         setting = setting_of(module, reading, arm)
         rows = module.measure(setting, size, seed=0, device="cpu")["members"]
@@ -158,7 +159,6 @@ def main():
     ask.add_argument("--only")
     ask.add_argument("--members", type=int, default=2)
     given = ask.parse_args()
-    torch.set_num_threads(1)
     if not given.write:
         print(json.dumps(numbers(given.only, given.members)))
         return

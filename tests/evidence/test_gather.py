@@ -83,7 +83,16 @@ def wait_for(condition, seconds=300):
         time.sleep(0.02)
 
 
-def test_same_numbers_in_process_by_processes_and_by_dask(tmp_path, quiet, sizes):
+@pytest.fixture
+def threads_as_before():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)  # with two, sums in later tests have another order
+
+
+def test_same_numbers_in_process_by_processes_and_by_dask(
+    tmp_path, quiet, sizes, threads_as_before
+):
     pytest.importorskip("distributed", reason="the extra 'cluster' is not installed")
     runs, options = wanted(["two_clusters"], size="tiny"), {"anew": True, "device": "cpu"}
     torch.set_num_threads(2)  # runs have one thread all the same
