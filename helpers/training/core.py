@@ -43,8 +43,8 @@ from helpers.machine import progress_bar
 from helpers.models.replacing import in_steps
 from helpers.spectra import NotConverged
 from helpers.training.gradients import apart, gradient, towards_rest
-from helpers.training.nudged import Nudged
-from helpers.training.optimizers import Extragradient, Lookahead, Wrapper, weights_of
+from helpers.training.nudged import Nudged, check_order
+from helpers.training.optimizers import Extragradient, Lookahead, Wrapper
 from helpers.training.randomness import PrivateRandom
 from helpers.training.recording import Diverged, Paused, Recording
 from helpers.training.turns import Consensus, Unrolled
@@ -379,20 +379,6 @@ class Training(ABC):
     def described_observer(self) -> Any:
         """What is recorded, as far as it can be described."""
         return described(self.recording.observe, closures=False)
-
-
-def check_order(player: str, optimizer: Any, weights: Sequence[Tensor]) -> None:
-    """ValueError if directions that are found would be taken for those of other weights."""
-    if not isinstance(optimizer, Nudged) or optimizer.find is None:
-        return
-    moved = weights_of(optimizer)
-    if [*map(id, moved)] != [*map(id, weights)]:
-        wanted, got = ([tuple(weight.shape) for weight in each] for each in (weights, moved))
-        raise ValueError(
-            f"directions are found over {player}'s weights in the order in which they are given, "
-            f"{wanted}; keep it in the parameter groups of a Nudged optimiser, got another one, "
-            f"{got}"
-        )
 
 
 @torch.no_grad()

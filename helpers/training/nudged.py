@@ -170,6 +170,20 @@ class Nudged(Wrapper):
         self.taken, self.read = state["taken"], state["read"]
 
 
+def check_order(player: str, optimizer: Any, weights: Sequence[Tensor]) -> None:
+    """ValueError if directions that are found would be taken for those of other weights."""
+    if not isinstance(optimizer, Nudged) or optimizer.find is None:
+        return
+    moved = weights_of(optimizer)
+    if [*map(id, moved)] != [*map(id, weights)]:
+        wanted, got = ([tuple(weight.shape) for weight in each] for each in (weights, moved))
+        raise ValueError(
+            f"directions are found over {player}'s weights in the order in which they are given, "
+            f"{wanted}; keep it in the parameter groups of a Nudged optimiser, got another one, "
+            f"{got}"
+        )
+
+
 def _along(span: Tensor, parts: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
     """The part of a vector in the directions, and its share of the norm; 0 of a zero vector.
 
