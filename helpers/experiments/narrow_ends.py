@@ -11,20 +11,23 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import Unpack
 
+from helpers.analysis.endpoints import searched
 from helpers.experiments.image_training import standard_normal
 from helpers.experiments.narrow_setting import Setting
 from helpers.experiments.narrow_watch import LATENT
 from helpers.experiments.parts import in_folder, kept
 from helpers.experiments.protocol import How, Size
+from helpers.games.game import Game
 from helpers.games.networks import joint_point, network_game
 from helpers.losses.penalty import GradientPenalty
 from helpers.models import Players
 from helpers.models.copying import copied
 from helpers.operators import hessian, jacobian
-from helpers.spectra import NotConverged, game_eigenvalues, top_eigenpairs
+from helpers.spectra import EigenPairs, game_eigenvalues, top_eigenpairs
 
 END = (
     *("sharpness", "curvature_low", "curvature_high"),
@@ -79,29 +82,29 @@ def end_of(
     )
     point = joint_point(*after)
 
-    def of_game(which: str, k: int = 1) -> np.ndarray:
-        operator = jacobian(game, point, route="retained")
-        return game_eigenvalues(operator, k, which, tolerance=_TOLERANCE).values
+    def of_game(which: str, k: int = 1) -> NDArray[Any]:
+        def search() -> EigenPairs:
+            operator = jacobian(game, point, route="retained")
+            return game_eigenvalues(operator, k, which, tolerance=_TOLERANCE)
+
+        return searched(search, k)[0]
 
     def of_player(player: str, which: str) -> float:
-        operator = hessian(game, player, point, route="retained")
-        return float(top_eigenpairs(operator, 1, which, tolerance=_TOLERANCE).values[0])
+        def search() -> EigenPairs:
+            operator = hessian(game, player, point, route="retained")
+            return top_eigenpairs(operator, 1, which, tolerance=_TOLERANCE)
 
-    def norm() -> float:
-        first = float(start.vector_field(joint_point(*here)).norm())
-        last = float(game.vector_field(point).norm())
-        return last / first if first and np.isfinite([first, last]).all() else float("nan")
+        return float(searched(search, 1)[0].real[0])
 
-    searches: dict[str, Callable[[], float]] = {
-        "sharpness": lambda: of_player("D", "LA"),
-        "curvature_low": lambda: of_player("G", "SA"),
-        "curvature_high": lambda: of_player("G", "LA"),
-        "modulus": lambda: float(np.abs(of_game("LM", top)).max()),
-        "imaginary": lambda: float(np.abs(of_game("LI").imag).max()),
-        "leftmost": lambda: float(of_game("SR").real.min()),
-        "relative_norm": norm,
+    found = {
+        "sharpness": of_player("D", "LA"),
+        "curvature_low": of_player("G", "SA"),
+        "curvature_high": of_player("G", "LA"),
+        "modulus": float(np.abs(of_game("LM", top)).max()),
+        "imaginary": float(np.abs(of_game("LI").imag).max()),
+        "leftmost": float(of_game("SR").real.min()),
+        "relative_norm": _norm(game, point) / (_norm(start, joint_point(*here)) or float("nan")),
     }
-    found = {name: _number(search) for name, search in searches.items()}
     modulus = found["modulus"]  # 0 where nothing moves, which is no rotation either way
     found["imaginary_share"] = found["imaginary"] / modulus if modulus else float("nan")
     return {name: found[name] for name in END}
@@ -128,9 +131,10 @@ def kept_end(
     return kept(find, in_folder(how.get("folder"), "end.pt"), run, how.get("until"))
 
 
-def _number(search: Callable[[], float]) -> float:
-    """What a search gives; NaN where it does not converge or meets numbers that are not finite."""
+def _norm(game: Game, point: Tensor) -> float:
+    """The norm of the field; NaN where it is not finite."""
     try:
-        return search()
-    except (NotConverged, FloatingPointError):
+        found = float(game.vector_field(point).norm())
+    except FloatingPointError:
         return float("nan")
+    return found if np.isfinite(found) else float("nan")
