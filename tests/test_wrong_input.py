@@ -143,6 +143,10 @@ DOORS = {
         analysis.rank_correlation_of_changes,
         [[1.0, 2.0, 4.0, 1.0], [1.0, 3.0, 2.0, 0.0], 1],
     ),
+    "lagged_correlations": (
+        analysis.lagged_correlations,
+        [[1.0, 2.0, 4.0, 1.0, 3.0], [1.0, 3.0, 2.0, 0.0, 1.0], 1],
+    ),
     "rising_together": (analysis.rising_together, [[1.0, 2.0, 4.0], [1.0, 3.0, 2.0], 1]),
     "turning": (analysis.turning, [[1.0, 2.0, 4.0]]),
     "classify": (lambda t: classify(GAME, [0.0, 0.0], tolerance=t), [1e-3]),

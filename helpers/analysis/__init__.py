@@ -12,6 +12,7 @@ from helpers.analysis.coverage import (
 )
 from helpers.analysis.curves import (
     correlations,
+    lagged_correlations,
     rank_correlation,
     rank_correlation_of_changes,
     rising_together,
@@ -68,6 +69,7 @@ __all__ = [
     "find_rest",  # search for a stationary point from a start
     "flow",  # follow d omega / dt = -v(omega) from many starts, by scipy's solve_ivp (DOP853)
     "iterate",  # iterates of a plain method from one start or many: `play` with steps of one size
+    "lagged_correlations",  # of the changes of one curve with later ones of another, by lag
     "largest_stable_step",  # the size below which a method is drawn to a point
     "leading_end_point",  # `end_point` for nets too large for a matrix
     "least_loss",  # D's least loss for points at two clusters or astray

@@ -78,6 +78,41 @@ def rank_correlation_of_changes(a: ArrayLike, b: ArrayLike, apart: int) -> float
     return _correlation(changes, "spearman", [_size(curve) for curve in curves])
 
 
+def lagged_correlations(a: ArrayLike, b: ArrayLike, most: int) -> dict[int, float]:
+    """Spearman's correlation of the changes of a with those of b some records later, by that lag.
+
+    Where a leads, the strongest correlation is at a lag above 0; where it follows, below 0. With n
+    changes, two curves that have nothing in common stay within 2 / sqrt(n) of 0 at nineteen of
+    twenty lags.
+
+    Args:
+        a, b: (t,) along one training; changes from or to NaN are left out.
+        most: the largest lag, either way; at least three changes have to be left.
+
+    Raises:
+        ValueError: for a lag that is too large, and as `rank_correlation`.
+
+    >>> found = lagged_correlations([0, 1, 3, 2, 6, 5], [7, 7, 8, 10, 9, 13], 1)
+    >>> max(found, key=found.get), round(found[1], 6)
+    (1, 1.0)
+    """
+    curves, most = _both(a, b), whole_number("most", most, 0)
+    n = len(curves[0]) - 1
+    if n - most < 3:
+        raise ValueError(f"a lag of {most} leaves less than three of {max(n, 0)} changes")
+    with np.errstate(invalid="ignore"):  # from infinite to infinite: no number, too
+        first, second = (np.diff(curve) for curve in curves)
+    sizes = [_size(curve) for curve in curves]
+    return {
+        lag: _correlation(
+            [first[max(-lag, 0) : n - max(lag, 0)], second[max(lag, 0) : n - max(-lag, 0)]],
+            "spearman",
+            sizes,
+        )
+        for lag in range(-most, most + 1)
+    }
+
+
 def rising_together(g: ArrayLike, d: ArrayLike, window: int) -> float:
     """Of the windows in which d rises, the share in which g rises too; NaN if d never rises.
 

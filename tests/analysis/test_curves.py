@@ -5,6 +5,7 @@ import pytest
 
 from helpers.analysis.curves import (
     correlations,
+    lagged_correlations,
     rank_correlation,
     rank_correlation_of_changes,
     rising_together,
@@ -33,6 +34,37 @@ def test_changes_are_so_far_apart():
     trend = np.arange(40.0) ** 1.5
     assert rank_correlation_of_changes(swing + trend, trend, 2) == pytest.approx(1)
     assert rank_correlation_of_changes(swing + trend, trend, 1) < 0.6
+
+
+def test_a_curve_that_leads_is_told_by_the_sign_of_the_lag():
+    rng = np.random.default_rng(0)
+    a = rng.standard_normal(60).cumsum()
+    b = np.r_[np.zeros(3), -2 * a[:-3]]  # what a does, b undoes three records later
+    found = lagged_correlations(a, b, 5)
+    assert list(found) == list(range(-5, 6))
+    assert found[3] == pytest.approx(-1, abs=0.02)
+    assert max(abs(value) for lag, value in found.items() if lag != 3) < 0.5
+    back = lagged_correlations(b, a, 5)
+    assert [back[-lag] for lag in found] == pytest.approx([*found.values()])
+    assert found[0] == pytest.approx(rank_correlation_of_changes(a, b, 1))
+
+
+def test_curves_of_their_own_stay_within_chance_at_all_lags():
+    rng = np.random.default_rng(1)
+    curves = rng.standard_normal((400, 2, 60)).cumsum(axis=-1)
+    found = [[*lagged_correlations(a, b, 6).values()] for a, b in curves]
+    assert 0.03 < (np.abs(found) > 2 / 59**0.5).mean() < 0.08
+
+
+def test_lags_that_leave_too_little_are_refused():
+    curve = [1.0, 2.0, 1.0, 3.0, 2.0]
+    assert list(lagged_correlations(curve, curve, 1)) == [-1, 0, 1]
+    with pytest.raises(ValueError, match="a lag of 2 leaves less than three of 4 changes"):
+        lagged_correlations(curve, curve, 2)
+    with pytest.raises(ValueError, match="less than three of 0 changes"):
+        lagged_correlations([], [], 0)
+    with pytest.raises(ValueError, match="most is a whole number, 0 or more"):
+        lagged_correlations(curve, curve, -1)
 
 
 def test_readings_by_hand():
@@ -84,6 +116,7 @@ def test_ranks_leave_out_what_is_no_number():
     rank_correlation,
     lambda a, b: rank_correlation_of_changes(a, b, 1),
     lambda a, b: rising_together(a, b, 1),
+    lambda a, b: lagged_correlations(a, b, 1),
 ])  # fmt: skip
 def test_curves_that_are_none_are_refused(related):
     with pytest.raises(ValueError, match=r"of one length, got \(3,\) and \(5,\)"):
