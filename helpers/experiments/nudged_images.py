@@ -52,6 +52,9 @@ ARMS: dict[str, dict[str, Any]] = {
     for name in PAPER_SETS
     for kind in KINDS
 }
+# An ablation of ours: the nudge takes most of D's gradient away, and slows D down by it.
+SLOW = "mnist NSGAN, slow D"
+ARMS[SLOW] = ARMS["mnist NSGAN"] | {"rates": (2e-4, 5e-5)}
 
 SIZES: Mapping[str, Size] = {
     "quick": image_epochs.SIZES["quick"],
@@ -74,6 +77,14 @@ WANTED = [
         "medium",
         range(2),
         "what the readings are nearer to than NSGAN, should the first one fail; an hour each",
+    ),
+    Wanted(
+        _FIRST,
+        [SLOW],
+        "medium",
+        range(2),
+        "whether it takes a nudge: it does not, if NSGAN with a quarter of D's rate has as good a "
+        "mean score as the NuGAN that is picked; an hour each",
     ),
     Wanted(
         _FIRST,

@@ -77,7 +77,7 @@ ALIKE = {
     "mixture": "rate",
     "ring": "k 1,|k 20,|every| 0.9 |rs 0.5 (gradient|step)",
     "image_epochs": "kmnist|fashion|emnist|rate|, k|every",
-    "nudged_images": "kmnist|fashion|emnist",
+    "nudged_images": "kmnist|fashion|emnist|slow",
     "images": "cifar10",
     "bad_starts": "inception",
     "image_edges": "rate 0.003|rate 0.01",

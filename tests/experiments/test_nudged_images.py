@@ -12,6 +12,7 @@ from helpers.experiments.nudged_images import (
     ARMS,
     READINGS,
     SIZES,
+    SLOW,
     WANTED,
     confirmed,
     measure,
@@ -45,18 +46,22 @@ def test_readings():
 
 
 def test_arms():
-    """NSGAN is the baseline itself, in every reading."""
-    assert list(ARMS) == [f"{name} {kind}" for name in PAPER_SETS for kind in KINDS]
+    """NSGAN is the baseline itself, in every reading; with a slow D, all but D's rate."""
+    assert list(ARMS) == [*(f"{name} {kind}" for name in PAPER_SETS for kind in KINDS), SLOW]
     for reading in READINGS:
         setting = setting_of(nudged_images, reading, "mnist NSGAN")
         assert setting == baselines.READINGS["dense"].setting
+        slow = setting_of(nudged_images, reading, SLOW)
+        assert slow.rates == (2e-4, 2e-4 / 4)
+        assert replace(slow, rates=(2e-4, 2e-4)) == setting
 
 
 def test_screening_comes_before_the_judging():
     """On blocks that decide nothing, at the length at which the baseline was picked."""
-    screen, beside, plain, nudged = WANTED[:4]
+    screen, beside, slow, plain, nudged = WANTED[:5]
     assert set(screen.readings) == set(READINGS) and list(screen.blocks) == [0, 1]
     assert (beside.arms, beside.size, list(beside.blocks)) == (["mnist NSGAN"], "medium", [0, 1])
+    assert (slow.arms, slow.size, list(slow.blocks)) == ([SLOW], "medium", [0, 1])
     assert SIZES["medium"] == baselines.SIZES["medium"]
     for each, kind in ((plain, "NSGAN"), (nudged, "NuGAN")):
         assert (each.arms, each.size) == ([f"mnist {kind}"], "full")
