@@ -8,7 +8,7 @@ from typing import Any
 
 from helpers import experiments
 from helpers.evidence.lines import parsed, rounded, same_numbers, text_of
-from helpers.evidence.store import Store, write_text
+from helpers.evidence.store import Store, alone, write_text
 from helpers.inputs import shown
 from helpers.machine import provenance
 
@@ -90,11 +90,13 @@ def merge(lines: Iterable[Mapping[str, Any]], place: Path | None = None) -> dict
     """Bring runs in; return how many were new, the same, and replicates (same key, other numbers).
 
     If a key is there already with other numbers, that run stays and the new one is kept beside it.
-    A replicate becomes the run where its first run is neither there nor among the lines.
+    A replicate becomes the run where its first run is neither there nor among the lines. If another
+    process is changing the same evidence, this waits until that is done.
 
     Raises:
         ValueError: if a file would be larger than 2 MB, or all of them together larger than 10 MB;
             then nothing is written.
+        Unwritable: if the folder cannot be written, or the other process takes over a minute.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as place:
@@ -103,11 +105,17 @@ def merge(lines: Iterable[Mapping[str, Any]], place: Path | None = None) -> dict
     (True, 0)
     """
     place = place or folder()
+    # Replicates last: otherwise one whose first run follows in its file would take its place.
+    given = sorted(lines, key=_is_replicate)
+    with alone(place):  # what another process adds between reading and writing would be lost
+        return _merge_into(place, given)
+
+
+def _merge_into(place: Path, lines: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     counts = dict.fromkeys(("new", "the same", "replicates", "dropped before"), 0)
     by_experiment: dict[str, list[dict[str, Any]]] = {}
     gone = dropped(place)
-    # Replicates last: otherwise one whose first run follows in its file would take its place.
-    for given in sorted(lines, key=_is_replicate):
+    for given in lines:
         line = rounded(given)
         name = line["experiment"]
         if name not in by_experiment:
@@ -148,6 +156,7 @@ def drop(key: str, why: str, place: Path | None = None, store: Store | None = No
 
     Raises:
         ValueError: for a key that is nowhere, and if no reason is given.
+        Unwritable: as `merge`.
 
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as place:
@@ -160,18 +169,11 @@ def drop(key: str, why: str, place: Path | None = None, store: Store | None = No
     if not isinstance(why, str) or not why.strip():
         raise ValueError(f"a run is taken out for a reason, got {shown(why)}")
     count = 0
-    record = place / _DROPPED
     for name in experiments.ORDER:
-        rows = read(name, place)
-        gone = [row for row in rows if row["key"] == key]
-        if gone:
-            today = provenance()["date"]
-            before = record.read_text(encoding="utf-8") if record.exists() else ""
-            new = "".join(text_of({**row, "why": why, "dropped": today}) + "\n" for row in gone)
-            write_text(record, before + new)
-            kept = [row for row in rows if row["key"] != key]
-            write_text(place / f"{name}.jsonl", "".join(text_of(row) + "\n" for row in kept))
-            count += len(gone)
+        # Evidence that does not have the run is not locked: its folder may be read-only.
+        if any(row["key"] == key for row in read(name, place)):
+            with alone(place):
+                count += _take_out(key, why, name, place)
         if store is not None:
             path = store.folder / name / f"{key}.json"
             if path.exists():
@@ -180,6 +182,19 @@ def drop(key: str, why: str, place: Path | None = None, store: Store | None = No
     if not count:
         raise ValueError(f"there is no run {shown(key)}")
     return count
+
+
+def _take_out(key: str, why: str, name: str, place: Path) -> int:
+    """Move a run's lines from an experiment's file to the record; return how many."""
+    rows, record = read(name, place), place / _DROPPED
+    gone = [row for row in rows if row["key"] == key]
+    today = provenance()["date"]
+    before = record.read_text(encoding="utf-8") if record.exists() else ""
+    new = "".join(text_of({**row, "why": why, "dropped": today}) + "\n" for row in gone)
+    write_text(record, before + new)
+    kept = [row for row in rows if row["key"] != key]
+    write_text(place / f"{name}.jsonl", "".join(text_of(row) + "\n" for row in kept))
+    return len(gone)
 
 
 def dropped(place: Path | None = None) -> list[dict[str, Any]]:

@@ -150,13 +150,35 @@ def write_text(path: Path, text: str) -> None:
         raise Unwritable(f"{path} cannot be written: {error}") from error
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time into a folder; others wait a minute, and then give up.
+
+    Raises:
+        Unwritable: if the folder cannot be written, or another process is too long in it.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder, alone(Path(folder)):
+    ...     write_text(Path(folder, "count"), "1")
+    """
+    # The system frees a lock whose process is gone, so that its file may stay.
+    lock = FileLock(folder / ".lock", timeout=60, poll_interval=0.01)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+    except OSError as error:
+        raise Unwritable(f"the folder {folder} cannot be locked: {error}") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def _claim(mark: Path) -> bool:
     own = {"host": socket.gethostname(), "process": os.getpid(), "time": round(time.time())}
     try:
-        mark.parent.mkdir(parents=True, exist_ok=True)
-        # One process at a time: otherwise, of two that find a mark stale, the slower would remove
-        # the other's fresh mark. The system frees a lock whose process is gone.
-        with FileLock(mark.with_name(".lock"), timeout=60, poll_interval=0.01):
+        # Otherwise, of two that find a mark stale, the slower would remove the other's fresh mark.
+        with alone(mark.parent):
             held = _held(mark)
             if held is not None:
                 if not _is_stale(mark, held):

@@ -1,6 +1,11 @@
 """The evidence that ships: brought in once, never lost, never too large, taken out on record."""
 
 import json
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +13,7 @@ from helpers import experiments
 from helpers.evidence import committed
 from helpers.evidence.identity import key_of
 from helpers.evidence.lines import text_of
-from helpers.evidence.store import Store
+from helpers.evidence.store import Store, alone
 from tests.evidence.test_lines import line
 from tests.evidence.test_store import RUN, result
 
@@ -98,6 +103,58 @@ def test_a_run_is_taken_out_on_record_and_does_not_come_back(tmp_path):
     assert committed.merge([result(loss=0.7)], tmp_path)["new"] == 1
     with pytest.raises(ValueError, match="there is no run 'nowhere'"):
         committed.drop("nowhere", "no", tmp_path, store)
+
+
+def test_merges_and_drops_at_once_lose_nothing(tmp_path, monkeypatch):
+    """Each has read the evidence before the one before it has written, unless it waits."""
+    whole = committed.checked
+
+    def slowly(*words):
+        found = whole(*words)
+        time.sleep(0.01)
+        return found
+
+    monkeypatch.setattr(committed, "checked", slowly)
+    committed.merge([line(0)], tmp_path)
+
+    def change(block):
+        if block == 0:
+            return committed.drop(line(0)["key"], "a wrong seed", tmp_path)
+        return committed.merge([line(block)], tmp_path)["new"]
+
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(change, range(8))) == [1] * 8
+    assert {row["block"] for row in committed.read("two_clusters", tmp_path)} == set(range(1, 8))
+    assert [row["block"] for row in committed.dropped(tmp_path)] == [0]
+
+
+@pytest.mark.slow
+def test_merges_of_two_processes_lose_nothing(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from helpers.evidence import committed\n"
+        "from tests.evidence.test_lines import line\n"
+        "place, first = Path(sys.argv[1]), int(sys.argv[2])\n"
+        "(place / f'{first}.ready').touch()\n"
+        "while len(list(place.glob('*.ready'))) < 2: pass\n"
+        "for block in range(first, first + 25): committed.merge([line(block)], place)"
+    )
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path), first], cwd=Path(__file__).parents[2]
+        )
+        for first in ("0", "25")
+    ]
+    assert [process.wait(timeout=300) for process in both] == [0, 0]
+    assert {row["block"] for row in committed.read("two_clusters", tmp_path)} == set(range(50))
+
+
+def test_evidence_without_the_run_is_not_locked(tmp_path):
+    """A run that is in the store alone is dropped though nobody may write the evidence."""
+    store, place = Store(tmp_path / "runs"), tmp_path / "evidence"
+    store.write(RUN, result())
+    committed.merge([line(5)], place)
+    with alone(place):
+        assert committed.drop(RUN.key, "a wrong seed", place, store) == 1
 
 
 def test_a_damaged_run_is_named_and_the_others_exported(tmp_path):
