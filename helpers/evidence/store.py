@@ -120,7 +120,7 @@ class Store:
             mark.unlink(missing_ok=True)
 
     def holder(self, run: Run) -> dict[str, Any] | None:
-        """Who is at work on a run: host, process and time."""
+        """Who is at work on a run: host, process, when that started, and since when it is."""
         mark = self.path(run).with_suffix(".busy")
         held = _held(mark)
         return None if held is None or _is_stale(mark, held) else held
@@ -175,7 +175,12 @@ def alone(folder: Path) -> Iterator[None]:
 
 
 def _claim(mark: Path) -> bool:
-    own = {"host": socket.gethostname(), "process": os.getpid(), "time": round(time.time())}
+    own = {
+        "host": socket.gethostname(),
+        "process": os.getpid(),
+        "start": _start(os.getpid()),
+        "time": round(time.time()),
+    }
     try:
         # Otherwise, of two that find a mark stale, the slower would remove the other's fresh mark.
         with alone(mark.parent):
@@ -206,8 +211,14 @@ def _held(mark: Path) -> dict[str, Any] | None:
 
 
 def _is_stale(mark: Path, held: Mapping[str, Any]) -> bool:
-    if held.get("host") == socket.gethostname() and isinstance(held.get("process"), int):
-        return not _is_alive(held["process"])
+    process = held.get("process")
+    if held.get("host") == socket.gethostname() and isinstance(process, int):
+        if not _is_alive(process):
+            return True
+        # After a while, or a reboot, the system gives the number to another process.
+        before, now = held.get("start"), _start(process)
+        if before is not None and now is not None:
+            return before != now
     try:
         return time.time() - mark.stat().st_mtime > _STALE
     except OSError:
@@ -222,6 +233,16 @@ def _is_alive(process: int) -> bool:
     except OSError:  # alive, but another user's
         return True
     return True
+
+
+def _start(process: int) -> int | None:
+    """When a process started, in ticks since the last boot; None where the system does not say."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+        # Before the last bracket is the program's name, which may have spaces and brackets itself.
+        return int(status.rpartition(")")[2].split()[19])
+    except (OSError, ValueError, IndexError):
+        return None
 
 
 def _keep_touched(mark: Path, over: threading.Event) -> None:

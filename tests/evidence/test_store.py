@@ -96,6 +96,47 @@ def test_a_mark_of_another_machine_counts_for_ten_minutes(tmp_path, age, is_free
         assert is_ours is is_free
 
 
+OWN = {"host": socket.gethostname(), "process": os.getpid()}
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc")
+@pytest.mark.parametrize(("later", "is_free"), [(0, False), (1, True)])
+@pytest.mark.parametrize("age", [0, 700])
+def test_a_number_that_another_process_has_by_now_counts_no_longer(tmp_path, age, later, is_free):
+    """A process that is alive counts however long it was stopped, one with its number never."""
+    path = mark(tmp_path, age, **OWN, start=module._start(os.getpid()) - later)
+    with Store(tmp_path).claimed(RUN) as is_ours:
+        assert is_ours is is_free
+        if is_ours:
+            assert json.loads(path.read_text())["start"] == module._start(os.getpid())
+
+
+@pytest.mark.parametrize(("age", "is_free"), [(0, False), (700, True)])
+@pytest.mark.parametrize("words", [{}, {"start": None}, {"start": 1}])
+def test_where_no_start_is_known_a_mark_counts_for_ten_minutes(
+    tmp_path, monkeypatch, words, age, is_free
+):
+    monkeypatch.setattr(module, "_start", lambda _: None)
+    mark(tmp_path, age, **OWN, **words)
+    with Store(tmp_path).claimed(RUN) as is_ours:
+        assert is_ours is is_free
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc")
+def test_when_a_process_started(tmp_path):
+    """The later the larger, whatever the program is called."""
+    program = tmp_path / "a) b (c"
+    program.write_text("#!/bin/sh\nread line\n")
+    program.chmod(0o700)
+    process = subprocess.Popen([program], stdin=subprocess.PIPE)
+    try:
+        assert program.name in Path(f"/proc/{process.pid}/stat").read_text()
+        assert module._start(process.pid) >= module._start(os.getpid())
+    finally:
+        process.communicate()
+    assert module._start(process.pid) is None
+
+
 @pytest.mark.parametrize("_", range(5))
 def test_a_stale_mark_is_taken_by_one(tmp_path, monkeypatch, _):
     is_stale = module._is_stale
