@@ -10,6 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from filelock import FileLock
 from numpy.typing import NDArray
 from torchvision.datasets import CIFAR10, EMNIST, KMNIST, MNIST, STL10, FashionMNIST, ImageFolder
 from torchvision.datasets.folder import has_file_allowed_extension
@@ -90,8 +91,10 @@ def read(name: str, split: str, root: str | PathLike[str] | None) -> Raw:
     try:
         if stand_in:
             images, labels = _stand_in(place, split)
+        elif download:
+            images, labels = _downloaded(source, folder, split)
         else:
-            images, labels = _official(source, folder, split, download)
+            images, labels = _official(source, folder, split)
         _check(images, labels, source)
     except Exception as error:  # whatever a damaged file makes torchvision raise
         # Its messages may have several lines, or none, and no type marks missing files.
@@ -106,8 +109,20 @@ def read(name: str, split: str, root: str | PathLike[str] | None) -> Raw:
     return Raw(images, labels, source.classes, official)
 
 
+def _downloaded(
+    source: Source, folder: Path, split: str
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """The files in the cache; what is missing is downloaded, by one process at a time."""
+    try:  # a whole set needs no lock, so that the cache may be read-only
+        return _official(source, folder, split)
+    except Exception:  # missing, damaged, or half written: by another process, perhaps
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f".{source.folder}.lock"):
+            return _official(source, folder, split, download=True)
+
+
 def _official(
-    source: Source, folder: Path, split: str, download: bool
+    source: Source, folder: Path, split: str, download: bool = False
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     if source.maker is STL10:
         files = STL10(folder, split=source.part if split == "train" else split, download=download)

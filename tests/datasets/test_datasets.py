@@ -4,7 +4,9 @@ import io
 import os
 import pickle
 import struct
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from urllib.error import URLError
@@ -275,6 +277,36 @@ def test_interrupted_downloads(after, failure, alone, monkeypatch):
     calls.clear()
     assert len(load("mnist")) == 60 and len(calls) == 4
     assert len(load("mnist", "test")) == 60 and len(calls) == 4
+
+
+def test_downloads_at_once(tmp_path, alone, monkeypatch):
+    """One gets the files; the others wait, and read none that is half written."""
+    for split in ("train", "test"):
+        write_idx(tmp_path, "mnist", split)
+    calls = []
+
+    def get(url, download_root, filename, md5):
+        calls.append(url)
+        file = filename.removesuffix(".gz")
+        content = (tmp_path / "MNIST/raw" / file).read_bytes()
+        with Path(download_root, file).open("wb") as part:
+            part.write(content[: len(content) // 2])
+            part.flush()
+            time.sleep(0.05)
+            part.write(content[len(content) // 2 :])
+
+    monkeypatch.setattr("torchvision.datasets.mnist.download_and_extract_archive", get)
+    with ThreadPoolExecutor(4) as pool:
+        late = pool.map(lambda wait: (time.sleep(wait), load("mnist"))[1], (0, 0, 0.08, 0.18))
+        assert [len(found) for found in late] == [60] * 4
+    assert len(calls) == 4
+
+
+def test_a_whole_cache_is_not_written_to(alone):
+    """Not even with a lock, as it may be read-only."""
+    write_idx(alone, "mnist")
+    before = everything(alone)
+    assert len(load("mnist")) == 60 and everything(alone) == before
 
 
 def test_a_damaged_cache_is_named(alone):
