@@ -168,11 +168,24 @@ def searched(search: Callable[[], EigenPairs], k: int) -> tuple[NDArray[Any], ND
     >>> searched(lambda: top_eigenpairs(Matrix([[2.0]]), 1), 1)[0].round(6)
     array([2.])
     """
-    try:
-        return _found(search, k)
-    except (NotConverged, FloatingPointError):
+    found = pairs_or_none(search)
+    if found is None:
         # Of a real NaN the imaginary part would be 0, a number like any other.
         return np.full(k, complex(np.nan, np.nan)), np.full(k, np.nan)
+    return found.values, found.residuals
+
+
+def pairs_or_none(search: Callable[[], EigenPairs]) -> EigenPairs | None:
+    """What a search finds, vectors included; None where it fails, as `searched` says.
+
+    >>> from helpers.operators import Matrix
+    >>> pairs_or_none(lambda: top_eigenpairs(Matrix([[2.0]]), 1)).vectors.shape
+    torch.Size([1, 1])
+    """
+    try:
+        return search()
+    except (NotConverged, FloatingPointError):
+        return None
 
 
 def _found(search: Callable[[], EigenPairs], _: int) -> tuple[NDArray[Any], NDArray[np.float64]]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from torch import Tensor
 from typing_extensions import Unpack
 
 from helpers.analysis import edge_ratio
+from helpers.analysis.endpoints import pairs_or_none
 from helpers.datasets import load
 from helpers.experiments import protocol
 from helpers.experiments.ensembles import member_seed
@@ -30,7 +32,7 @@ from helpers.inputs import real_number
 from helpers.losses.table import find_loss
 from helpers.models import dcgan
 from helpers.operators import Operator, hessian, jacobian
-from helpers.spectra import EigenPairs, NotConverged, game_eigenvalues, top_eigenpairs
+from helpers.spectra import EigenPairs, game_eigenvalues, top_eigenpairs
 
 VERSION = 1
 _TOLERANCE = 0.01  # of an eigenvalue's residual, relative to it
@@ -213,10 +215,7 @@ def _looked_at(
 
 def _leading(find: Find, operator: Operator, start: Tensor | None) -> EigenPairs | None:
     """The first eigenpair; None if the search does not find it, or products overflow."""
-    try:
-        return find(operator, 1, start=start, tolerance=_TOLERANCE)
-    except (NotConverged, FloatingPointError):
-        return None
+    return pairs_or_none(partial(find, operator, 1, start=start, tolerance=_TOLERANCE))
 
 
 def _ratio(value: complex) -> float:

@@ -4,9 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from helpers.analysis.endpoints import bump, end_point, leading_end_point
+from helpers.analysis.endpoints import (
+    bump,
+    end_point,
+    leading_end_point,
+    pairs_or_none,
+    searched,
+)
 from helpers.analysis.paths import PathProfile
 from helpers.games.closed_form import linear_game
+from helpers.spectra import NotConverged
 
 # Two turning pairs 1 +- 5i and -0.5 +- 3i, and a slow direction for each player.
 J = np.zeros((6, 6))
@@ -125,3 +132,26 @@ def test_bad_start_norm():
     for norm in (0.0, -1.0, float("nan"), float("inf"), "1"):
         with pytest.raises(ValueError, match="start_norm is a finite number, above 0, got"):
             leading_end_point(linear_game(J, 3), END, start_norm=norm, top=2)
+
+
+@pytest.mark.parametrize("error", [NotConverged, FloatingPointError])
+def test_a_search_that_fails_is_no_error(error):
+    """Its eigenvalues are NaN in both parts."""
+
+    def search():
+        raise error
+
+    assert pairs_or_none(search) is None
+    values, residuals = searched(search, 3)
+    assert values.shape == residuals.shape == (3,)
+    assert np.isnan(values.real).all() and np.isnan(values.imag).all() and np.isnan(residuals).all()
+
+
+@pytest.mark.parametrize("error", [RuntimeError, ValueError])
+def test_other_errors_of_a_search_are_raised(error):
+    def search():
+        raise error("out of memory")
+
+    for call in (lambda: pairs_or_none(search), lambda: searched(search, 1)):
+        with pytest.raises(error, match="out of memory"):
+            call()
