@@ -249,6 +249,12 @@ def _share(rows: Rows, arm: str, *columns: str) -> list[float]:
     return (found[columns[0]] / found.abs().max(axis=1)).tolist()
 
 
+def _leftmost(rows: Rows, data: str) -> list[float]:
+    """The leftmost real part over the modulus, for the loss of which its median is smaller."""
+    shares = (_share(rows, arm, "leftmost_real", "modulus") for arm in _extra(data))
+    return min(shares, key=median)
+
+
 def _over(rows: Rows, one: str, other: str, *columns: str) -> list[float]:
     """One arm over another with the same seeds: a column, or the quotient of two columns."""
     ours, theirs = (
@@ -291,7 +297,8 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
     | _read_off("gain", lambda rows, data: _by_loss(rows, data, "score")),
     "B19": _read_off("relative_norm", lambda rows, data: _most(rows, data, "relative_norm")),
     "B20": _read_off("imaginary_share", lambda rows, data: _least(rows, data, "imaginary_share")),
-    "B21": _read_off("top_real_part", lambda rows, data: _least(rows, data, "lowest_leading")),
+    "B21": _read_off("top_real_part", lambda rows, data: _least(rows, data, "lowest_leading"))
+    | _read_off("leftmost_real_part", _leftmost),
     "B22": _read_off("lean", lambda rows, data: _by_loss(rows, data, "lean")),
     "B23": _read_off(
         "negative_curvature", lambda rows, data: _most(rows, data, "negative_curvature")

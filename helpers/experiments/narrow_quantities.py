@@ -75,6 +75,17 @@ def _excess(one: tuple[str, str], other: tuple[str, str]) -> Quantity:
     return found
 
 
+def _widening(wide: tuple[str, str], slim: tuple[str, str]) -> Quantity:
+    """The gap of slimmer nets minus that of wider ones, for seeds that have all four runs."""
+
+    def found(rows: Rows) -> list[float]:
+        both = [_pair(rows, *which) for which in (slim, wide)]
+        gaps = concat([each["one"] - each["other"] for each in both], axis=1, join="inner")
+        return (gaps[0] - gaps[1]).fillna(0.0).tolist()
+
+    return found
+
+
 def _value(arm: str, column: str = _FRECHET) -> Quantity:
     return lambda rows: rows[arm][column].fillna(inf).tolist()
 
@@ -167,11 +178,13 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
         "fid_js_sn": _value(_NORMED[0]),
         "fid_rs_sn": _value(_NORMED[1]),
         "fid_gap_sn": gap(*_NORMED),
+        "fid_gap_sn_size": gap(*_NORMED),
         "is_gap_sn": gap(*_NORMED[::-1], _SCORE),
     },
     "C22-3": {
         "fid_gap_half": gap(*_HALF),
         "fid_gap_quarter": gap(*_QUARTER),
+        "fid_gap_quarter_over_half": _widening(_HALF, _QUARTER),
         "fid_rs_half": _value(_HALF[1]),
         "fid_rs_quarter": _value(_QUARTER[1]),
         "is_gap_quarter": gap(*_QUARTER[::-1], _SCORE),
@@ -180,6 +193,7 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
         "fid_js_resnet": _value(_RES[0]),
         "fid_rs_resnet": _value(_RES[1]),
         "fid_gap_resnet": gap(*_RES),
+        "fid_gap_resnet_size": gap(*_RES),
         "is_gap_resnet": gap(*_RES[::-1], _SCORE),
     },
     "C22-5": {

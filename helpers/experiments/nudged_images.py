@@ -1,10 +1,12 @@
 """NSGAN and NuGAN (Durall et al. 2021) on the nets that `baselines` picks, on four sets of images.
 
-The paper leaves open how often NuGAN's directions are found, in what order projection and Adam
-come, and whom it nudges. `screened` compares the first two on blocks 0 and 1; then the better one
-is to be tried on G alone and on D alone, which makes six readings. `confirmed` says which of them
-are judged on fresh blocks. Both rules were written before any run. The claims are judged on the
-first reading, so the one that is confirmed has to come first in `READINGS`, from then on.
+The paper leaves open how often NuGAN's directions are found, and whom it nudges. `screened` compares
+two answers to the first on blocks 0 and 1; then the better one is to be tried on G alone and on D
+alone, which makes four readings. `confirmed` says which of them are judged on fresh blocks. Both
+rules were written before any run. That Adam's step is projected in place of the gradient is no
+reading but a variant of ours, since Section 4.3 has Adam use what is left of the gradient; it was
+listed as a reading until one run was there. The claims are judged on the first reading, so the one
+that is confirmed has to come first in `READINGS`, from then on.
 """
 
 from __future__ import annotations
@@ -32,19 +34,26 @@ _EPOCH = 937  # whole batches of 64 in 60,000 images, of which every official se
 DOSE = 0.05
 
 
-def _reading(source: str, **nudging: Any) -> Reading:
-    setting = replace(baselines.READINGS["dense"].setting, nudging=Nudging(**nudging))
-    return Reading(setting, source)
+_SOURCES = {
+    "gradient": "Section 4.3, eq. 12: the gradient is projected, and Adam gets what is left; nets, "
+    "k and how often directions are found are ours",
+    "step": "ours: Adam's step is projected, where Section 4.3 projects the gradient",
+}
 
 
-_EQUATION = "Section 4.3, eq. 12: the gradient is projected, and Adam gets what is left"
-_ADAM = "Section 4.3: an optimiser based on Adam that ignores directions, so out of Adam's step"
-_OFTEN = "; how often directions are found is ours"
+def _reading(project: str, every: int) -> Reading:
+    setting = replace(
+        baselines.READINGS["dense"].setting, nudging=Nudging(project=project, every=every)
+    )
+    meant = project == "gradient"
+    return Reading(setting, _SOURCES[project], stated=meant, plausible=meant)
+
+
 READINGS = {
-    "gradient, once an epoch": _reading(_EQUATION + _OFTEN, every=_EPOCH),
-    "gradient, every 50 steps": _reading(_EQUATION + _OFTEN, every=50),
-    "step, once an epoch": _reading(_ADAM + _OFTEN, project="step", every=_EPOCH),
-    "step, every 50 steps": _reading(_ADAM + _OFTEN, project="step", every=50),
+    "gradient, once an epoch": _reading("gradient", _EPOCH),
+    "gradient, every 50 steps": _reading("gradient", 50),
+    "step, once an epoch": _reading("step", _EPOCH),
+    "step, every 50 steps": _reading("step", 50),
 }
 
 ARMS: dict[str, dict[str, Any]] = {
@@ -64,7 +73,7 @@ SIZES: Mapping[str, Size] = {
 _FIRST = tuple(READINGS)[:1]
 WANTED = [
     Wanted(
-        tuple(READINGS),
+        [name for name, reading in READINGS.items() if reading.plausible],
         ["mnist NuGAN"],
         "medium",
         range(2),
@@ -85,6 +94,13 @@ WANTED = [
         range(2),
         "whether it takes a nudge: it does not, if NSGAN with a quarter of D's rate has as good a "
         "mean score as the NuGAN that is picked; an hour each",
+    ),
+    Wanted(
+        [name for name, reading in READINGS.items() if not reading.plausible],
+        ["mnist NuGAN"],
+        "medium",
+        range(2),
+        "the variant of ours that projects steps, beside the readings; one to two hours each",
     ),
     Wanted(
         _FIRST,
@@ -170,7 +186,7 @@ def screened(rows: DataFrame) -> DataFrame:
 
 
 def confirmed(rows: DataFrame) -> list[str]:
-    """The readings that are judged on fresh blocks: the first by `screened`.
+    """The readings that are judged on fresh blocks: the first by `screened`, ours left out.
 
     If that one leaves out less than a twentieth of the norm (`DOSE`), it is next to no nudging, and
     its runs would compare NSGAN with itself. Then the best of those with a larger dose is judged as
@@ -187,5 +203,7 @@ def confirmed(rows: DataFrame) -> list[str]:
     ['b', 'a']
     """
     found = screened(rows)
+    ours = [name for name in found.index if name in READINGS and not READINGS[name].plausible]
+    found = found.drop(index=ours)
     best, strong = found.index[:1], found.index[found["dose"] >= DOSE][:1]
     return [*dict.fromkeys([*strong, *best])]
