@@ -389,7 +389,12 @@ WANT = {
     },
     "B19": {"mnist_relative_norm": [3, 5], "cifar_relative_norm": [7, 9]},
     "B20": {"mnist_imaginary_share": [1, 3], "cifar_imaginary_share": [5, 7]},
-    "B21": {"mnist_top_real_part": [1, 3], "cifar_top_real_part": [5, 7]},
+    "B21": {
+        "mnist_top_real_part": [1, 3],
+        "cifar_top_real_part": [5, 7],
+        "mnist_leftmost_real_part": [-2 / 10, -1],
+        "cifar_leftmost_real_part": [2 / 14, -1],
+    },
     "B22": {"mnist_lean": [2, 2], "cifar_lean": [2, 2]},
     "B23": {"mnist_negative_curvature": [3, 5], "cifar_negative_curvature": [7, 9]},
     "B24": {
