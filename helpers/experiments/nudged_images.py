@@ -1,12 +1,12 @@
 """NSGAN and NuGAN (Durall et al. 2021) on the nets that `baselines` picks, on four sets of images.
 
-The paper leaves open how often NuGAN's directions are found, and whom it nudges. `screened` compares
-two answers to the first on blocks 0 and 1; then the better one is to be tried on G alone and on D
-alone, which makes four readings. `confirmed` says which of them are judged on fresh blocks. Both
-rules were written before any run. That Adam's step is projected in place of the gradient is no
-reading but a variant of ours, since Section 4.3 has Adam use what is left of the gradient; it was
-listed as a reading until one run was there. The claims are judged on the first reading, so the one
-that is confirmed has to come first in `READINGS`, from then on.
+The paper leaves open how often NuGAN's directions are found, and whom it nudges. `screened`
+compares two answers to the first on blocks 0 and 1; then the better one is to be tried on G alone
+and on D alone, which makes four readings. `confirmed` says which of them are judged on fresh
+blocks. Both rules were written before any run. That Adam's step is projected in place of the
+gradient is no reading but a variant of ours, since Section 4.3 has Adam use what is left of the
+gradient; it was listed as a reading until one run was there. The claims are judged on the first
+reading, so the one that is confirmed has to come first in `READINGS`, from then on.
 """
 
 from __future__ import annotations

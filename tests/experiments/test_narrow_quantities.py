@@ -28,9 +28,10 @@ def test_gaps_in_points_of_inception():
     with pytest.raises(KeyError):
         asked["fid_gap_half"](arms)
     # Half as wide there are other seeds, too, which say nothing about what narrowing does.
-    half = [rows(frechet=[1.0, 3.0, 2.0]).assign(block=[101, 99, 100]), rows(frechet=[0.0, 0.0])]
-    half = {BY_INCEPTION + f"cnn/2 {loss}": own for loss, own in zip(("js", "rs"), half, strict=True)}
-    assert asked["fid_gap_quarter_over_half"](arms | half) == [5.0 - 2.0, -2.0 - 1.0]
+    more = rows(frechet=[1.0, 3.0, 2.0]).assign(block=[101, 99, 100])
+    half = {"cnn/2 js": more, "cnn/2 rs": rows(frechet=[0.0, 0.0])}
+    arms |= {BY_INCEPTION + arm: own for arm, own in half.items()}
+    assert asked["fid_gap_quarter_over_half"](arms) == [5.0 - 2.0, -2.0 - 1.0]
     with pytest.raises(KeyError):
         asked["fid_gap_quarter"]({"cnn/4 js": js, "cnn/4 rs": rs})
 
