@@ -91,5 +91,26 @@ def compared(
     return Comparison(forward, backward, finite, off, errors)
 
 
+def steady(map: Rows, at: Tensor, *, rough: bool = False) -> Tensor:
+    """(S,) whether differences by two steps along one direction agree, so that they tell anything.
+
+    They do not where units switch in between, or where rounding is all that they show.
+
+    >>> ones = torch.ones(1, 3).double()
+    >>> steady(lambda x: x**2, ones), steady(lambda x: (1 + 1e-10 * x) - 1, ones)
+    (tensor([True]), tensor([False]))
+    """
+    random = torch.Generator().manual_seed(1)
+    u = torch.randn(at.shape, generator=random, dtype=torch.float64, device="cpu").to(at)
+    u = u * _lengths(at)[:, None] / at.shape[1] ** 0.5
+    step = (ROUGH if rough else STEPS)[0]
+    one, other = (
+        (map(at + length * u) - map(at - length * u)) / (2 * length)
+        for length in (step, 1.37 * step)
+    )
+    allowed = 5e-2 if rough else 1e-4
+    return (_lengths(one - other) <= allowed * _lengths(one)) & (_lengths(one) > 0)
+
+
 def _lengths(rows: Tensor) -> Tensor:
     return torch.linalg.vector_norm(rows, dim=1)

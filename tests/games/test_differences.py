@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from helpers.games.differences import compared
+from helpers.games.differences import compared, steady
 from helpers.games.networks import joint_point, network_game
 from helpers.operators import hessian, jacobian
 
@@ -16,6 +16,19 @@ def test_rows_are_judged_by_themselves():
     assert found.is_right.tolist() == [True, False, False]
     assert found.is_finite.tolist() == [True, True, False]
     assert 1e-4 < found.off[1] < 1e-2
+
+
+@pytest.mark.parametrize("scale", [1e-10, 1e-18])  # at the second they show nothing at all
+def test_differences_that_show_rounding_are_no_evidence(scale):
+    """A wrong product where they agree is wrong; where they do not, nothing can be said."""
+    at = torch.ones(1, 3, dtype=torch.float64)
+    assert not compared(lambda x: x**2, at, lambda u: 2.1 * u).is_right.item()
+    assert steady(lambda x: x**2, at).item()
+
+    def flat(x):
+        return (1 + scale * x) - 1
+
+    assert not steady(flat, at).item()
 
 
 @pytest.mark.parametrize("part, right", [(1.0, True), (0.9, False)])
