@@ -182,6 +182,9 @@ def test_what_ships_is_whole_sorted_small_and_known():
         for row in rows:
             size = len(json.dumps(row["tables"]))
             members = len(row["tables"].get("members", {}).get("member", [0]))
-            assert size <= 20_000 + 1_000 * members, (name, row["key"], size, members)
+            # What leads and what follows is read off every epoch of a NuGAN, in some forty numbers.
+            epochs = len(row["tables"]["course"]["epoch"]) if name == "nudged_images" else 0
+            most = 20_000 + 1_000 * members + 250 * epochs
+            assert size <= most, (name, row["key"], size, members)
     total = sum(path.stat().st_size for path in committed.folder().glob("*.jsonl"))
     assert total <= 10_000_000
