@@ -37,11 +37,12 @@ def gap(one: str, other: str, column: str = _FRECHET) -> Quantity:
     [3.0]
     """
 
-    def found(rows: Rows) -> list[float]:
-        both = _pair(rows, one, other, column)
-        return (both["one"] - both["other"]).fillna(0.0).tolist()
+    return lambda rows: _gap(rows, one, other, column).fillna(0.0).tolist()
 
-    return found
+
+def _gap(rows: Rows, one: str, other: str, column: str = _FRECHET) -> Series:
+    both = _pair(rows, one, other, column)
+    return both["one"] - both["other"]
 
 
 def relative_gap(net: str, ending: str = "", prefix: str = "") -> Quantity:
@@ -67,23 +68,18 @@ def _relative_of(both: DataFrame) -> Series:
 
 def _excess(one: tuple[str, str], other: tuple[str, str]) -> Quantity:
     """A relative gap, of a net and an ending, minus another, for seeds that have all four runs."""
-
-    def found(rows: Rows) -> list[float]:
-        both = concat([_relative(rows, *which) for which in (one, other)], axis=1, join="inner")
-        return (both[0] - both[1]).fillna(0.0).tolist()
-
-    return found
+    return lambda rows: _minus(_relative(rows, *one), _relative(rows, *other))
 
 
 def _widening(wide: tuple[str, str], slim: tuple[str, str]) -> Quantity:
     """The gap of slimmer nets minus that of wider ones, for seeds that have all four runs."""
+    return lambda rows: _minus(_gap(rows, *slim), _gap(rows, *wide))
 
-    def found(rows: Rows) -> list[float]:
-        both = [_pair(rows, *which) for which in (slim, wide)]
-        gaps = concat([each["one"] - each["other"] for each in both], axis=1, join="inner")
-        return (gaps[0] - gaps[1]).fillna(0.0).tolist()
 
-    return found
+def _minus(one: Series, other: Series) -> list[float]:
+    """Differences for the seeds that both have."""
+    both = concat([one, other], axis=1, join="inner", keys=range(2))
+    return (both[0] - both[1]).fillna(0.0).tolist()
 
 
 def _value(arm: str, column: str = _FRECHET) -> Quantity:

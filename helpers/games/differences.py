@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
 STEPS = (1e-6, 1e-7, 1e-8, 1e-6)  # shares of the weights' size
 ROUGH = (1e-2, 3e-3, 1e-3, 1e-2)  # where the map is of float32's accuracy
+_ALLOWED = {False: 1e-4, True: 5e-2}  # share by which differences may be off, by whether rough
 Rows = Callable[[Tensor], Tensor]
 
 
@@ -46,19 +48,14 @@ def compared(
     >>> compared(lambda x: x**2, torch.ones(1, 3).double(), lambda u: 2 * u).is_right
     tensor([True])
     """
-    random = torch.Generator().manual_seed(0)
-
-    def draw(like: Tensor) -> Tensor:
-        drawn = torch.randn(like.shape, generator=random, dtype=torch.float64, device="cpu")
-        return drawn.to(like) * _lengths(like)[:, None] / like.shape[1] ** 0.5
-
+    draw = partial(_direction, random=torch.Generator().manual_seed(0))
     here = map(at)
     finite = here.isfinite().all(dim=1)
     product(draw(at))  # a fault may show only from the second product on
     off, errors = torch.full_like(here[:, 0], torch.inf), torch.zeros_like(here)
     forward = torch.zeros_like(finite)
     backward = torch.full_like(finite, transposed is None)
-    allowed = 5e-2 if rough else 1e-4
+    allowed = _ALLOWED[rough]
     for step in ROUGH if rough else STEPS:
         u = draw(at)
         found = product(u)
@@ -100,16 +97,20 @@ def steady(map: Rows, at: Tensor, *, rough: bool = False) -> Tensor:
     >>> steady(lambda x: x**2, ones), steady(lambda x: (1 + 1e-10 * x) - 1, ones)
     (tensor([True]), tensor([False]))
     """
-    random = torch.Generator().manual_seed(1)
-    u = torch.randn(at.shape, generator=random, dtype=torch.float64, device="cpu").to(at)
-    u = u * _lengths(at)[:, None] / at.shape[1] ** 0.5
+    u = _direction(at, random=torch.Generator().manual_seed(1))
     step = (ROUGH if rough else STEPS)[0]
     one, other = (
         (map(at + length * u) - map(at - length * u)) / (2 * length)
         for length in (step, 1.37 * step)
     )
-    allowed = 5e-2 if rough else 1e-4
-    return (_lengths(one - other) <= allowed * _lengths(one)) & (_lengths(one) > 0)
+    size = _lengths(one)
+    return (_lengths(one - other) <= _ALLOWED[rough] * size) & (size > 0)
+
+
+def _direction(like: Tensor, *, random: torch.Generator) -> Tensor:
+    """Random directions, each about as long as the row that it is for."""
+    drawn = torch.randn(like.shape, generator=random, dtype=torch.float64, device="cpu")
+    return drawn.to(like) * _lengths(like)[:, None] / like.shape[1] ** 0.5
 
 
 def _lengths(rows: Tensor) -> Tensor:

@@ -7,25 +7,7 @@ from torch import nn
 from helpers.games.networks import joint_point, network_game
 from helpers.models import mlp
 from helpers.operators import hessian, trust
-
-
-class Square(torch.autograd.Function):
-    """Its slope is right, and that of its slope is not."""
-
-    @staticmethod
-    def forward(ctx, x):
-        ctx.save_for_backward(x)
-        return x**2
-
-    @staticmethod
-    def backward(ctx, slope):
-        (x,) = ctx.saved_tensors
-        return slope * 2 * x.detach()
-
-
-class Layer(nn.Module):
-    def forward(self, x):
-        return Square.apply(x)
+from tests.models.test_functional import Doing, Wrong
 
 
 def game_of(*last):
@@ -33,7 +15,7 @@ def game_of(*last):
     generator = nn.Sequential(mlp([2, 8, 2], seed=0), *last, nn.Tanh())
     with torch.no_grad():
         generator[0][-1].weight.mul_(0.1)
-        generator[0][-1].bias.fill_(12.0 if not last else 12.0**0.5)
+        generator[0][-1].bias.fill_(12.0 if not last else 12.0 ** (1 / 3))
     nets = generator, mlp([2, 8, 1], seed=1)
     z, x = torch.randn(2, 20, 2, generator=torch.Generator().manual_seed(0))
     return network_game(*nets, z, x), joint_point(*nets)
@@ -51,7 +33,7 @@ def test_slopes_that_are_rounding_do_not_refuse_right_products():
 
 
 def test_wrong_products_are_refused_there_too():
-    game, point = game_of(Layer())
+    game, point = game_of(Doing(Wrong.apply))
     small, omega = game.probe.make()
     assert small.gradient("G", omega).norm() < 1e-8
     with pytest.raises(ValueError, match="no right products of G's Hessian"):
