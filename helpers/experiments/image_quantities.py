@@ -74,14 +74,13 @@ def _gain(name: str) -> Quantity:
 
 
 def _won(column: str) -> Quantity:
-    """In how many sets NuGAN's median is the higher one."""
+    """In how many sets NuGAN is the higher one, for the seeds that all sets have of both."""
 
-    def won(rows: Rows) -> int:
-        medians = [
-            [np.median(_seeds(rows, f"{name} {kind}", column)) for kind in KINDS]
-            for name in PAPER_SETS
-        ]
-        return sum(bool(nugan > nsgan) for nsgan, nugan in medians)
+    def won(rows: Rows) -> list[int]:
+        arms = [f"{name} {kind}" for name in PAPER_SETS for kind in KINDS]
+        found = _by_seed(rows, arms, column)
+        higher = [found[f"{name} NuGAN"] > found[f"{name} NSGAN"] for name in PAPER_SETS]
+        return concat(higher, axis=1).sum(axis=1).tolist()
 
     return won
 
@@ -118,6 +117,10 @@ def _contradiction(rows: Rows) -> float:
     return TABLE_1["emnist"][2] - TABLE_1["emnist"][3]
 
 
+# What is said of where NuGAN arrives is about a NuGAN that has learnt: a flat or unmoved one that
+# never did would otherwise be on the paper's side.
+_LEARNT = {"nugan_best_is": _of("mnist NuGAN", "score_best")}
+
 QUANTITIES: dict[str, dict[str, Quantity]] = {
     "A07": {
         "lowest_rank_correlation": _over_sets("ranks", "min"),
@@ -144,20 +147,24 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
         "nugan_classes_at_160": _of("mnist NuGAN", "modes_late"),
         "is_fluctuation": _over("score_spread"),
     },
-    "A14": {
+    "A14": _LEARNT
+    | {
         "nsgan_g_min_over_max_eigenvalue": _of("mnist NSGAN", "lowest_g_highest"),
         "nugan_g_min_over_max_eigenvalue": _of("mnist NuGAN", "lowest_g_highest"),
         "g_gradient_norm_ratio": lambda rows: (
             _by_seed(rows, _ON_MNIST, "slope_late").max(axis=1).tolist()
         ),
     },
-    "A15": {
+    "A15": _LEARNT
+    | {
         "nsgan_d_min_over_max_eigenvalue": _of("mnist NSGAN", "lowest_d_late"),
         "nugan_d_min_over_max_eigenvalue": _of("mnist NuGAN", "lowest_d_late"),
         "d_sharpening_trend": _of("mnist NSGAN", "sharpening_d"),
     },
-    "A16": {"d_top_eigenvalue_at_160": _over("top_d_late"), "d_log_sharpness_gap": _sharper},
-    "A17": {
+    "A16": _LEARNT
+    | {"d_top_eigenvalue_at_160": _over("top_d_late"), "d_log_sharpness_gap": _sharper},
+    "A17": _LEARNT
+    | {
         "nsgan_classes_lost": _of("mnist NSGAN", "modes_late"),
         "nsgan_g_spectrum_widening": _of("mnist NSGAN", "widening_g"),
         "nugan_g_spectrum_widening": _of("mnist NuGAN", "widening_g"),
@@ -168,8 +175,8 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
     "A18-Fashion": _table("fashion-mnist") | {"nugan_mean_gain": _gain("fashion-mnist")},
     "A18-EMNIST": _table("emnist") | {"printed_mean_minus_maximum": _contradiction},
     "A19": {
-        "data_sets_with_higher_mean": _won("score_mean"),
-        "data_sets_with_higher_max": _won("score_best"),
+        "sets_won_by_mean": _won("score_mean"),
+        "sets_won_by_max": _won("score_best"),
     },
     "A21": {
         "is_away_from_equilibrium": _better("score_away"),

@@ -312,6 +312,7 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
             rows, _COLOUR, "d_low", "sharpness"
         ),
         "discriminator_largest": lambda rows: _share(rows, _COLOUR, "sharpness", "d_low"),
+        "relative_norm": _of(_COLOUR, "relative_norm"),
     },
     "B28": {
         "adam_nsgan_score": _of("mnist nsgan adam", "score"),

@@ -276,5 +276,6 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
         "g_smaller_curvature_in_plane": lambda rows: (
             rows["nsgan"]["second_over_first_g"].dropna().tolist()
         ),
+        "g_gradient_growth": lambda rows: rows["nsgan"]["slope_growth"].tolist(),
     }
 }

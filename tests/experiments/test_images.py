@@ -406,6 +406,7 @@ WANT = {
         "generator_negative_curvature": [5, 7],
         "discriminator_negative_curvature": [-1, -1],
         "discriminator_largest": [5 / 6, 7 / 16],
+        "relative_norm": [5, 7],
     },
     "B28": {"adam_nsgan_score": [2, 4], "adam_wgan_gp_score": [4, 6], "adam_bump": [7 / 5, 9 / 5]},
     "B29": {"leftmost_real_part": [3 / 15, -1]},

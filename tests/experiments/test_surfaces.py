@@ -115,11 +115,13 @@ def test_interrupted_and_resumed(tmp_path, measured):
 def test_quantities_by_hand():
     rows = pd.DataFrame({"top_g": [2.0, 4.0], "low_g": [-1.0, -1.0], "top_d": [5.0, 5.0]})
     rows = rows.assign(low_d=[-0.05, -0.5], second_over_first_g=[0.5, np.nan])
+    rows = rows.assign(slope_growth=[0.05, 2.0])
     own = surfaces.QUANTITIES["A06"]
     assert {name: of({"nsgan": rows}) for name, of in own.items()} == {
         "d_min_over_max_eigenvalue": [-0.01, -0.1],
         "g_min_over_max_eigenvalue": [-0.5, -0.25],
         "g_smaller_curvature_in_plane": [0.5],
+        "g_gradient_growth": [0.05, 2.0],
     }
     assert [q["name"] for q in claims.find("A06")["quantities"]] == list(own)
     for of in own.values():
@@ -132,8 +134,10 @@ def test_rows_of_before():
     rows = evidence.legacy_rows("surfaces")
     assert len(rows) == 2 and set(rows["size"]) == {"legacy"}
     (recorded,) = [r for r, _ in legacy_runs()["A06"]]
-    for name, of in surfaces.QUANTITIES["A06"].items():
-        np.testing.assert_allclose(of({"nsgan": rows}), recorded.values[name], rtol=1e-4)
+    assert len(recorded.values) == 3  # the gradient was not asked for by then
+    for name, value in recorded.values.items():
+        found = surfaces.QUANTITIES["A06"][name]({"nsgan": rows})
+        np.testing.assert_allclose(found, value, rtol=1e-4)
     heights = evidence.legacy_rows("surfaces", None, "surface")
     path = evidence.legacy_rows("surfaces", None, "path")
     assert len(heights) == 4 * 31 and len(path) == 4 * 12
