@@ -14,7 +14,7 @@ from pandas import DataFrame
 from helpers import experiments
 from helpers.evidence.frames import by_arm, fresh, of_version, runs_and_lost
 from helpers.inputs import one_of
-from helpers.ledger import PROFILES, Judgement, judge
+from helpers.ledger import OWN, PROFILES, Judgement, judge
 from helpers.ledger.claims import find
 from helpers.ledger.rules import CAVEAT, HOLDING, NOT_REPRODUCED, OPEN, REFUTING
 
@@ -25,7 +25,9 @@ def judged(claim_id: str, *, folder: Path | str | None = None) -> Judgement | No
     """A claim judged on the deciding evidence; None if none of its quantities has an experiment.
 
     Each experiment's first reading is judged, at the largest size at which all arms that the claim
-    needs have deciding blocks. Where that fails, the other readings give the paper its best chance.
+    needs have deciding blocks. Where that fails, the other readings give the paper its best chance:
+    those in the claim's "readings", if it has them, since its words may be about some alone. A
+    claim of this book has no such chance, since it says what it is about.
     A reading in which the claim holds makes the verdict a caveat. A reading of which nothing was
     run leaves the claim open. So does one that comes nearer than the first, by `Record.miss`, on
     screening blocks, until it fails on its own deciding blocks. While a quantity has no evidence,
@@ -51,7 +53,8 @@ def judged(claim_id: str, *, folder: Path | str | None = None) -> Judgement | No
     both = {name: runs_and_lost(name, folder=folder) for name in own}
     found, arms = _judged(claim_id, firsts, both)
     # Where several experiments share a claim, it has no single reading.
-    if found.record.verdict == NOT_REPRODUCED and len(own) == 1:
+    of_paper = claim["paper"] != OWN
+    if of_paper and found.record.verdict == NOT_REPRODUCED and len(own) == 1:
         return _best_chance(claim_id, own[0], found, arms, both[own[0]])
     return found
 
@@ -100,7 +103,8 @@ def _best_chance(
 ) -> Judgement:
     """What the other readings of an experiment make of a claim that its first reading refutes."""
     readings = experiments.find(name).READINGS
-    others = [other for other in list(readings)[1:] if readings[other].plausible]
+    meant = find(claim_id).get("readings", readings)
+    others = [o for o in list(readings)[1:] if readings[o].plausible and o in meant]
     found = {other: _judged(claim_id, {name: other}, {name: both})[0] for other in others}
     for other, made in found.items():
         if made.record.verdict in HOLDING:

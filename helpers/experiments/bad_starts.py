@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,10 @@ from torch.optim import SGD
 from typing_extensions import Unpack
 
 from helpers.experiments import judges, narrow_setting
-from helpers.experiments.ensembles import member_seed, paired
+from helpers.experiments.ensembles import member_seed
 from helpers.experiments.image_training import samples, standard_normal
 from helpers.experiments.narrow_ends import end_of, kept_end
-from helpers.experiments.narrow_quantities import BY_INCEPTION
+from helpers.experiments.narrow_quantities import BY_INCEPTION, gap_by_seed
 from helpers.experiments.narrow_setting import LAST
 from helpers.experiments.narrow_training import loaded, schedules
 from helpers.experiments.narrow_watch import (
@@ -159,19 +160,19 @@ def _gaps(rows: Rows, beside: str = "") -> DataFrame:
     found = {}
     for rate in RATES:
         js, rs = (f"{BY_INCEPTION}{loss} {rate:g}{beside}" for loss in ("js", "rs"))
-        pair = paired(rows, js, rs, "frechet")
-        found[rate] = pair["one"] - pair["other"]
-    return DataFrame(found).dropna()
+        found[rate] = gap_by_seed(rows, js, rs)
+    return concat(found, axis=1, join="inner").fillna(0.0)
 
 
 def _worst_rs(rows: Rows) -> list[float]:
     own = [rows[f"{BY_INCEPTION}rs {rate:g}"].set_index(["block", "member"]) for rate in RATES]
-    return concat([each["frechet"] for each in own], axis=1).dropna().max(axis=1).tolist()
+    both = concat([each["frechet"] for each in own], axis=1, join="inner")
+    return both.fillna(inf).max(axis=1).tolist()
 
 
 def _over_random(rows: Rows) -> list[float]:
-    excess = _gaps(rows) - _gaps(rows, ", random start")
-    return excess.dropna().median(axis=1).tolist()
+    bad, random = _gaps(rows).align(_gaps(rows, ", random start"), join="inner", axis=0)
+    return (bad - random).fillna(0.0).median(axis=1).tolist()
 
 
 QUANTITIES: dict[str, dict[str, Quantity]] = {

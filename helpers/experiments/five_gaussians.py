@@ -78,7 +78,7 @@ SIZES = {
     "full": Size(lacks="nothing"),
 }
 WANTED = [
-    Wanted(("as released",), tuple(ARMS), "full", range(100, 101), "R02"),
+    Wanted(("as released",), tuple(ARMS), "full", range(100, 103), "R02, 48 seeds"),
 ]
 
 

@@ -49,6 +49,15 @@ class Setting(image_training.Setting):
         super().__post_init__()
         one_of("counted", self.counted, COUNTED)
 
+    @property
+    def passes_each(self) -> int:
+        """Passes of D in what is counted: two in an update of ExtraAdam.
+
+        >>> Setting().passes_each
+        2
+        """
+        return 2 if self.counted == "updates" and self.method == "extra-adam" else 1
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageSize(Size, Looking):
@@ -80,8 +89,7 @@ def schedule(setting: Setting, size: ImageSize, images: int) -> Schedule:
     180
     """
     length = size.iterations["wgan" in setting.loss] // setting.critics
-    if setting.counted == "updates" and setting.method == "extra-adam":
-        length *= 2
+    length *= setting.passes_each
     epoch = images // size.batch // setting.critics
     stages = [stage for stage in milestones(length, size.kept) if stage] or [length]
     return Schedule(length, stages, min(epoch + epoch % 2, length))
@@ -163,11 +171,14 @@ def look(
     when, number = schedule(setting, size, len(reals)), member_seed(given.seed, member)
     numbers = {"images": float(len(reals)), "official": float(reals.official), "diverged": 0.0}
     numbers["passes"] = float(when.length * setting.critics)
+    # Of D, as they are counted.
+    numbers["iterations"] = numbers["passes"] / setting.passes_each
     try:
         gan = train(setting, size, member=member, data=data, **how)
     except Diverged as end:
         numbers["diverged"] = float(end.iteration)
         numbers["passes"] = float(end.iteration * setting.critics)
+        numbers["iterations"] = numbers["passes"] / setting.passes_each
         gan = TrainedGan(setting.hurried(size.faster), size.latent, end.run)
     stages = [stage for stage in when.stages if is_sound(gan, stage)]
     if not stages:

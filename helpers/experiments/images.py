@@ -270,9 +270,9 @@ def _sharper(rows: Rows, data: str) -> list[float]:
 
 
 def _lasted(rows: Rows, loss: str) -> list[float]:
-    """Passes that each seed lasted, for both methods."""
+    """Iterations that each seed lasted, for both methods."""
     arms = (f"mnist {loss} {method}" for method in ("extra-adam", "adam"))
-    return [passes for arm in arms for passes in rows[arm]["passes"].tolist()]
+    return [lasted for arm in arms for lasted in rows[arm]["iterations"].tolist()]
 
 
 def _read_off(name: str, of: Callable[[Rows, str], Any]) -> dict[str, Quantity]:

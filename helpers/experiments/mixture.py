@@ -19,7 +19,6 @@ from pandas import DataFrame, concat
 from typing_extensions import Unpack
 
 from helpers.experiments.mixture_ends import Course, Looking, late_norms, look
-from helpers.experiments.mixture_quantities import DEFAULTS as DEFAULTS
 from helpers.experiments.mixture_quantities import QUANTITIES as QUANTITIES
 from helpers.experiments.mixture_training import RELEASED, Setting, TrainedMixture, train_mixture
 from helpers.experiments.parts import in_folder, kept
@@ -181,6 +180,13 @@ WANTED = (
         "full",
         range(1),
         "whether the dimension of latents matters, one block to screen",
+    ),
+    Wanted(
+        ("printed, latent 100",),
+        ("nsgan", "wgan-gp"),
+        "full",
+        range(100, 102),
+        "B30 with the other dimension of latents, 8 seeds; a quarter of an hour a block",
     ),
     Wanted(
         ("as released",),

@@ -11,6 +11,7 @@ import re
 from math import inf
 from statistics import median
 
+import numpy as np
 from pandas import DataFrame, Series, concat
 
 from helpers.experiments.ensembles import paired
@@ -37,10 +38,11 @@ def gap(one: str, other: str, column: str = _FRECHET) -> Quantity:
     [3.0]
     """
 
-    return lambda rows: _gap(rows, one, other, column).fillna(0.0).tolist()
+    return lambda rows: gap_by_seed(rows, one, other, column).fillna(0.0).tolist()
 
 
-def _gap(rows: Rows, one: str, other: str, column: str = _FRECHET) -> Series:
+def gap_by_seed(rows: Rows, one: str, other: str, column: str = _FRECHET) -> Series:
+    """The same with its "block" and "member"; NaN where both diverged."""
     both = _pair(rows, one, other, column)
     return both["one"] - both["other"]
 
@@ -73,7 +75,7 @@ def _excess(one: tuple[str, str], other: tuple[str, str]) -> Quantity:
 
 def _widening(wide: tuple[str, str], slim: tuple[str, str]) -> Quantity:
     """The gap of slimmer nets minus that of wider ones, for seeds that have all four runs."""
-    return lambda rows: _minus(_gap(rows, *slim), _gap(rows, *wide))
+    return lambda rows: _minus(gap_by_seed(rows, *slim), gap_by_seed(rows, *wide))
 
 
 def _minus(one: Series, other: Series) -> list[float]:
@@ -111,7 +113,12 @@ def _change(raw: Quantity, average: Quantity) -> Quantity:
     """A gap with the average of G's weights minus the same without it, per pair of seeds."""
 
     def found(rows: Rows) -> list[float]:
-        return (Series(average(rows)) - Series(raw(rows))).fillna(0.0).tolist()
+        # Where a run diverged, neither gap is a number that an average could have kept.
+        change = Series(average(rows)) - Series(raw(rows))
+        change = change[np.isfinite(change)]
+        if not len(change):
+            raise KeyError("a pair of which no run diverges")
+        return change.tolist()
 
     return found
 
@@ -158,6 +165,7 @@ def _by(net: str, ending: str = "") -> tuple[str, str]:
 
 
 _PLAIN, _NORMED = _by("cnn/1", " without norm"), _by("cnn/1")
+_WGAN_GP = BY_INCEPTION + "cnn/1 wgan-gp without norm"
 _HALF, _QUARTER = _by("cnn/2"), _by("cnn/4")
 _RES, _RES_HALF, _RES_QUARTER = (_by(f"resnet/{narrow}") for narrow in (1, 2, 4))
 _RES_SLIM = _by("resnet/2 bottleneck")
@@ -168,7 +176,8 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
         "fid_rs": _value(_PLAIN[1]),
         "fid_gap": gap(*_PLAIN),
         "is_gap": gap(*_PLAIN[::-1], _SCORE),
-        "fid_wgan_gp_minus_rs": gap(BY_INCEPTION + "cnn/1 wgan-gp without norm", _PLAIN[1]),
+        "fid_wgan_gp_minus_rs": gap(_WGAN_GP, _PLAIN[1]),
+        "is_rs_minus_wgan_gp": gap(_PLAIN[1], _WGAN_GP, _SCORE),
     },
     "C22-2": {
         "fid_js_sn": _value(_NORMED[0]),
@@ -176,9 +185,11 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
         "fid_gap_sn": gap(*_NORMED),
         "fid_gap_sn_size": gap(*_NORMED),
         "is_gap_sn": gap(*_NORMED[::-1], _SCORE),
+        "is_gap_sn_size": gap(*_NORMED[::-1], _SCORE),
     },
     "C22-3": {
         "fid_gap_half": gap(*_HALF),
+        "fid_gap_half_size": gap(*_HALF),
         "fid_gap_quarter": gap(*_QUARTER),
         "fid_gap_quarter_over_half": _widening(_HALF, _QUARTER),
         "fid_rs_half": _value(_HALF[1]),

@@ -234,6 +234,13 @@ def staying(rows: Rows, arm: str) -> DataFrame:
     return own[own["stays"] > 0]
 
 
+def _searched(rows: Rows) -> list[int]:
+    """1 for each JS seed the search of whose longest stay came to an end, whatever end."""
+    own = staying(rows, "js")
+    ended = (own["residual"] <= stay_points.TOLERANCE) | (own["away"] > 0) | (own["stuck"] > 0)
+    return ended.astype(int).tolist()
+
+
 def _sharper(rows: Rows, player: str) -> list[float]:
     """log10 of a player's largest own curvature at JS's longest stay over that at full coverage."""
     own = staying(rows, "js")
@@ -280,6 +287,7 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
     "R10": {
         "js_at_nash": lambda rows: staying(rows, "js")["at_nash"].tolist(),
         "js_at_rest": lambda rows: staying(rows, "js")["at_rest"].tolist(),
+        "js_searches_ended": _searched,
     },
     "R11": {
         "d_log_sharpness": lambda rows: _sharper(rows, "d"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from pandas import DataFrame, concat
+from pandas import DataFrame, Series, concat
 from scipy.stats import binomtest
 
 from helpers.analysis.coverage import least_loss
@@ -13,6 +13,7 @@ from helpers.experiments.protocol import Quantity, Rows
 from helpers.experiments.two_cluster_arms import CHANGES, RATES, SCALES, UNEVEN, grid_arm
 from helpers.experiments.two_cluster_training import Setting, collapse_loss, real_shares
 
+_LONG = 500  # iterations of a collapse that lingers
 _LOST, _RIGHT = 0.01, 0.05  # shares this small count as none; this near the true one, as right
 # The setting that suits JS best is chosen on the first deciding block and judged on others.
 _CHOICE = 100
@@ -158,9 +159,26 @@ def _alone(rows: Rows) -> list[float]:
 
 def _from_collapse(rows: Rows, loss: str) -> list[float]:
     """How far D's lowest loss is from that of collapse; 1 if D never had that loss there."""
+    return _off_collapse(rows, loss).tolist()
+
+
+def _off_collapse(rows: Rows, loss: str) -> Series:
     own = rows[loss]
     off = (own["min_loss"] - collapse_loss(Setting(loss))).abs()
-    return off.where(own["at_best"] > 0, 1.0).tolist()
+    return off.where(own["at_best"] > 0, 1.0)
+
+
+def _lingering(rows: Rows) -> list[float]:
+    """The same for JS, and 1, too, if no collapse is long."""
+    return _off_collapse(rows, "js").where(rows["js"]["longest"] >= _LONG, 1.0).tolist()
+
+
+def _more_than_half(rows: Rows) -> list[float]:
+    """Iterations in collapse that wide nets save JS, minus half of all that they gain."""
+    narrow, wide = "js 5, 3", "js 40, 20"
+    saved, gained = (paired(rows, narrow, wide, name) for name in ("collapsed", "stable"))
+    saved, gained = (both["one"] - both["other"] for both in (saved, gained))
+    return (saved - gained / 2).dropna().tolist()
 
 
 def value_at_collapse(imbalance: float, loss: str) -> float:
@@ -188,7 +206,7 @@ def _tuned(rows: Rows) -> list[float]:
 
 QUANTITIES: dict[str, dict[str, Quantity]] = {
     "C17": {
-        "js_min_d_loss_share": lambda rows: _from_collapse(rows, "js"),
+        "js_min_d_loss_share": _lingering,
         "js_longest_collapse": lambda rows: rows["js"]["longest"].tolist(),
     },
     "C18": {
@@ -216,6 +234,7 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
         "js_collapse_time_saved": lambda rows: difference(
             rows, "js 5, 3", "js 40, 20", "collapsed"
         ),
+        "js_collapse_time_over_half": _more_than_half,
     },
     "C30": {
         "js_loses_alone": _alone,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from helpers import evidence
+from helpers import evidence, experiments, ledger
 from helpers.experiments.protocol import Reading
 from tests import toy
 
@@ -137,3 +137,34 @@ def test_an_arm_too_few(readings, monkeypatch, tmp_path):
     )  # fmt: skip
     assert record.said == evidence.judged("Z1").record.said
     assert record == replace(record, lacks=f"the reading {OTHER!r}")
+
+
+def of_claim(monkeypatch, **changes):
+    """Z1 with other entries."""
+    made = ledger.find("Z1") | changes
+    monkeypatch.setattr(ledger.claims, "all_claims", lambda: {"Z1": made})
+
+
+def test_a_claim_about_some_readings_has_its_chance_in_these(readings, monkeypatch):
+    """Another one in which it holds, or that was never run, is not asked."""
+    readings({FIRST: 50.0, OTHER: 0.0, THIRD: 70.0}, run=[FIRST, OTHER])
+    of_claim(monkeypatch, readings=[FIRST, THIRD])
+    assert evidence.judged("Z1").record.said == f"open, for lack of the reading {THIRD!r}"
+    of_claim(monkeypatch, readings=[FIRST])
+    assert evidence.judged("Z1").record.said == "not reproduced"
+
+
+def test_a_claim_of_this_book_has_no_other_reading(readings, monkeypatch):
+    readings({FIRST: 50.0, OTHER: 0.0}, run=[FIRST, OTHER])
+    of_claim(monkeypatch, paper=ledger.OWN)
+    assert evidence.judged("Z1").record.said == "not reproduced"
+
+
+def test_readings_of_claims_are_those_of_their_experiment():
+    """And the first one, on which the claim is judged, is among them."""
+    about = {n: c for n, c in ledger.all_claims().items() if "readings" in c}
+    assert "B30" in about
+    for claim in about.values():
+        (experiment,) = {quantity["experiment"] for quantity in claim["quantities"]}
+        known = list(experiments.find(experiment).READINGS)
+        assert set(claim["readings"]) <= set(known) and claim["readings"][0] == known[0]

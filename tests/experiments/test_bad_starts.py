@@ -80,7 +80,10 @@ def test_inception_judges_where_a_setting_names_it(monkeypatch):
 
 
 def test_what_c31_is_judged_by():
-    """Of each seed over the six rates: the least gap, RS's worst distance, the middle excess."""
+    """Of each seed over the six rates: the least gap, RS's worst distance, the middle excess.
+
+    A run that diverged has an infinite distance: JS is infinitely far behind there, or RS.
+    """
     rows = {}
     for place, rate in enumerate(RATES):
         for beside, gap in (("", 30.0 + place), (", random start", 5.0)):
@@ -89,9 +92,13 @@ def test_what_c31_is_judged_by():
                 table = {"block": [100, 101], "member": 0, "frechet": frechet}
                 rows[f"inception {loss} {rate:g}{beside}"] = DataFrame(table)
     quantities = bad_starts.QUANTITIES["C31"]
-    assert quantities["smallest_gap"](rows) == [30.0]
+    assert quantities["smallest_gap"](rows) == [30.0, 30.0]
     assert quantities["worst_rs_fid"](rows) == [25.0, 25.0]
-    assert quantities["gap_over_random_start"](rows) == [27.5]
+    assert quantities["gap_over_random_start"](rows) == [27.5, 27.0]
+    wild = rows["inception rs 1e-05"].assign(frechet=[np.nan, 22.0])
+    rows["inception rs 1e-05"] = wild
+    assert quantities["smallest_gap"](rows) == [-np.inf, 30.0]
+    assert quantities["worst_rs_fid"](rows) == [np.inf, 25.0]
     with pytest.raises(KeyError):
         quantities["smallest_gap"]({name: rows[name] for name in list(rows)[1:]})
 

@@ -12,7 +12,6 @@ from pandas.testing import assert_frame_equal
 from helpers.experiments import find, mixture
 from helpers.experiments.mixture import (
     ARMS,
-    DEFAULTS,
     QUANTITIES,
     READINGS,
     SIZES,
@@ -244,7 +243,6 @@ def test_finite_iterations_by_seed():
         "wgan-gp": rows(finite_iterations=[500, 30_000, 700]).iloc[::-1],
     }
     assert QUANTITIES["B30"]["finite_iterations"](found) == [500, 30_000, 700]
-    assert QUANTITIES["B30"]["defaults_off_table"]({}) == len(DEFAULTS) == 4
 
 
 def test_end_points_are_compared():

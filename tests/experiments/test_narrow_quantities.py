@@ -66,6 +66,12 @@ def test_what_averages_change():
     asked, arms = QUANTITIES["R23"], {"cnn/4 js": js, "cnn/4 rs": rs}
     assert asked["js_gain_by_average"](arms) == pytest.approx([0.2, 0.25])
     assert asked["relative_gap_change"](arms) == pytest.approx([1.0 - 1.0, 0.0 - 0.25])
+    # Of a pair with a run that diverged there is no gap that the average could have kept.
+    wild = js.assign(frechet=[np.nan, 40.0], average_frechet=[np.nan, 30.0])
+    found = asked["relative_gap_change"](arms | {"cnn/4 js": wild})
+    assert found == pytest.approx([0.0 - 0.25])
+    with pytest.raises(KeyError, match="a pair of which no run diverges"):
+        asked["relative_gap_change"](arms | {"cnn/4 js": wild.iloc[:1]})
     with pytest.raises(KeyError, match="a run of cnn/4 js that does not diverge"):
         asked["js_gain_by_average"]({"cnn/4 js": js.assign(frechet=np.nan)})
 

@@ -249,6 +249,9 @@ def test_quantities_by_hand():
         full_top_d=[np.nan, 1.0, 10.0, np.nan],
         top_g=[np.nan, 1.0, 1.0, 1.0],
         full_top_g=[np.nan, 1.0, 100.0, np.nan],
+        residual=[np.nan, 1e-11, 1e-5, 1e-5],
+        away=[np.nan, 0.0, 1.0, 0.0],
+        stuck=[np.nan, 0.0, 0.0, 0.0],
     )
     rs = rows(stays=[0, 1, 0, 0], at_rest=[0, 0, 0, 0], longest=[60, 500, 400, 100])
     quick = rows(longest=[80, 700, 300, 200])
@@ -260,6 +263,7 @@ def test_quantities_by_hand():
     assert found["R10"] == {
         "js_at_nash": [0, 0, 0],
         "js_at_rest": [1, 0, 0],
+        "js_searches_ended": [1, 1, 0],
     }
     assert found["R11"] == {
         "d_log_sharpness": pytest.approx([1, -1]),

@@ -323,6 +323,8 @@ def test_quantities_by_hand():
         "js_min_d_loss_share": pytest.approx([0.5 - 0.477386, 1.0], abs=1e-6),
         "js_longest_collapse": [900, 20],
     }
+    short = {"js": js.assign(longest=499)}
+    assert two_clusters.QUANTITIES["C17"]["js_min_d_loss_share"](short) == [1.0, 1.0]
     # The stay of 80 iterations is none of those that count.
     found = {name: of({"js": js}) for name, of in two_clusters.QUANTITIES["C18"].items()}
     assert found == {"d_on_occupied_cluster": [0.3], "d_on_abandoned_cluster": [0.9]}
@@ -413,6 +415,7 @@ def test_quantities_of_width_and_imbalance_by_hand():
         "js_speedup_with_width": pytest.approx([2.5, 5.0]),
         "rs_speedup_with_width": pytest.approx([2.5, 5.0]),
         "js_collapse_time_saved": [40, 50],
+        "js_collapse_time_over_half": [40 - 30, 50 - 120],
     }
     assert two_clusters.QUANTITIES["C34"]["cover_gain_with_width"](widths) == 0.5
     change = two_clusters.QUANTITIES["C30"]["js_collapse_value_change"]({})

@@ -105,7 +105,7 @@ def test_claims_have_what_they_need():
     assert len(table) == len({claim["id"] for claim in table}) == len(ledger.all_claims())
     assert {claim["paper"] for claim in table} == set(ledger.PAPERS)
     for claim in table:
-        assert set(claim) - {"untestable", "home", "needs"} == KEYS, claim["id"]
+        assert set(claim) - {"untestable", "home", "needs", "readings"} == KEYS, claim["id"]
         assert claim.get("home", "two_clusters") in checkout().chapters(), claim["id"]
         assert claim["id"][0] == claim["paper"] and claim["paper"] in ledger.PAPERS
         assert claim["lowest"] in ledger.PROFILES, claim["id"]
