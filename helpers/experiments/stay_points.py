@@ -28,7 +28,7 @@ from helpers.operators import jacobian
 LEAST = 0.1  # of its fair share of the points: then a mode is covered
 TOLERANCE = 1e-10  # largest norm of the field at a stationary point
 _POINTS, _FAR = 100, 10.0  # of a search: points that it tries, and radii that it goes, at most
-_TYPICAL = 1.2  # radius of a stay: the median of the 28 recorded ones is 1.17
+_TYPICAL = 1.2  # radii of stays: the median of 144 recorded ones of JS is 1.01
 _WINDOW, _LOOKS = 20.0, 11  # the flow is solved so far at a time, and looked at so often
 
 
