@@ -140,7 +140,8 @@ def source_of(rows: DataFrame) -> str:
     >>> source_of(DataFrame(columns | {"device": "CPU (x86_64)", "date": "2026-11-27"}))
     'full size, 2 seeds, CPU (x86_64), 2026-11-27'
     """
-    seeds = rows.drop_duplicates(["arm", "block", "member"]).groupby("arm").size()
+    kind = rows.columns.intersection(["reading", "arm"]).tolist()
+    seeds = rows.drop_duplicates([*kind, "block", "member"]).groupby(kind).size()
     count = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
     one = " seed" if count == "1" else " seeds"
     each = " of each" if len(seeds) > 1 else ""

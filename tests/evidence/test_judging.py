@@ -30,6 +30,7 @@ def rows(**columns):
         ({}, "full size, 2 seeds, CPU, 2026-01-02"),
         ({"member": [0]}, "full size, 1 seed, CPU, 2026-01-02"),
         ({"member": 0, "value": [1, 2]}, "full size, 1 seed, CPU, 2026-01-02"),
+        ({"reading": ["one", "other"]}, "full size, 1 seed of each, CPU, 2026-01-02"),
         ({"member": 0, "block": [100, 101]}, "full size, 2 seeds, CPU, 2026-01-02"),
         ({"arm": ["a", "b"]}, "full size, 1 seed of each, CPU, 2026-01-02"),
         (
