@@ -15,8 +15,8 @@ _KEYS = {"date", "what", "why", "seen", "rule"}
 def rule_hash(claim: Mapping[str, Any]) -> str:
     """Twelve hexadecimal digits that any change of a claim's rule changes.
 
-    They cover `lowest` and, of each quantity in order, its name, what is measured and how it is
-    judged.
+    They cover `lowest`, the "readings" that its words allow, if it names any, and, of each quantity
+    in order, its name, what is measured and how it is judged.
 
     >>> from helpers.ledger import find
     >>> claim = find("C14")
@@ -24,12 +24,15 @@ def rule_hash(claim: Mapping[str, Any]) -> str:
     True
     >>> rule_hash(claim) == rule_hash(claim | {"lowest": "full"})
     False
+    >>> rule_hash(claim) == rule_hash(claim | {"readings": ["as printed"]})
+    False
     """
     quantities = [
         {key: value for key, value in quantity.items() if key not in _NOT_RULE}
         for quantity in claim["quantities"]
     ]
     rule = {"lowest": claim["lowest"], "quantities": quantities}
+    rule |= {"readings": claim["readings"]} if "readings" in claim else {}
     text = json.dumps(rule, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
