@@ -171,15 +171,14 @@ def look(
     when, number = schedule(setting, size, len(reals)), member_seed(given.seed, member)
     numbers = {"images": float(len(reals)), "official": float(reals.official), "diverged": 0.0}
     numbers["passes"] = float(when.length * setting.critics)
-    # Of D, as they are counted.
-    numbers["iterations"] = numbers["passes"] / setting.passes_each
     try:
         gan = train(setting, size, member=member, data=data, **how)
     except Diverged as end:
         numbers["diverged"] = float(end.iteration)
         numbers["passes"] = float(end.iteration * setting.critics)
-        numbers["iterations"] = numbers["passes"] / setting.passes_each
         gan = TrainedGan(setting.hurried(size.faster), size.latent, end.run)
+    # Of D, as they are counted.
+    numbers["iterations"] = numbers["passes"] / setting.passes_each
     stages = [stage for stage in when.stages if is_sound(gan, stage)]
     if not stages:
         return {"numbers": numbers}

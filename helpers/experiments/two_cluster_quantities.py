@@ -157,12 +157,8 @@ def _alone(rows: Rows) -> list[float]:
     return lead[lead != 0].tolist()
 
 
-def _from_collapse(rows: Rows, loss: str) -> list[float]:
+def _from_collapse(rows: Rows, loss: str) -> Series:
     """How far D's lowest loss is from that of collapse; 1 if D never had that loss there."""
-    return _off_collapse(rows, loss).tolist()
-
-
-def _off_collapse(rows: Rows, loss: str) -> Series:
     own = rows[loss]
     off = (own["min_loss"] - collapse_loss(Setting(loss))).abs()
     return off.where(own["at_best"] > 0, 1.0)
@@ -170,15 +166,15 @@ def _off_collapse(rows: Rows, loss: str) -> Series:
 
 def _lingering(rows: Rows) -> list[float]:
     """The same for JS, and 1, too, if no collapse is long."""
-    return _off_collapse(rows, "js").where(rows["js"]["longest"] >= _LONG, 1.0).tolist()
+    return _from_collapse(rows, "js").where(rows["js"]["longest"] >= _LONG, 1.0).tolist()
 
 
 def _more_than_half(rows: Rows) -> list[float]:
     """Iterations in collapse that wide nets save JS, minus half of all that they gain."""
-    narrow, wide = "js 5, 3", "js 40, 20"
-    saved, gained = (paired(rows, narrow, wide, name) for name in ("collapsed", "stable"))
-    saved, gained = (both["one"] - both["other"] for both in (saved, gained))
-    return (saved - gained / 2).dropna().tolist()
+    saved, gained = (
+        difference(rows, "js 5, 3", "js 40, 20", column) for column in ("collapsed", "stable")
+    )
+    return [one - all_of_it / 2 for one, all_of_it in zip(saved, gained, strict=True)]
 
 
 def value_at_collapse(imbalance: float, loss: str) -> float:
@@ -214,7 +210,7 @@ QUANTITIES: dict[str, dict[str, Quantity]] = {
         "d_on_abandoned_cluster": lambda rows: sitting(rows["js"])["abandoned"].tolist(),
     },
     "C19": {
-        "rs_min_d_loss_share": lambda rows: _from_collapse(rows, "rs"),
+        "rs_min_d_loss_share": lambda rows: _from_collapse(rows, "rs").tolist(),
         "collapse_js_minus_rs": lambda rows: difference(rows, "js", "rs", "longest"),
         "collapse_at_equal_rates": lambda rows: difference(rows, *_JS_RATE, "longest"),
     },
