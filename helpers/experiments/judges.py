@@ -1,12 +1,15 @@
 """LeNets that judge images of digits, as those of Berard et al. 2020 do (Appendix C.2).
 
-The paper's is "a LeNet classifier pretrained on MNIST", and nothing more is said of it. So a run
-is one LeNet, scored along its training; how high an inception score can be depends on that.
+The paper's is "a LeNet classifier pretrained on MNIST"; its authors have released the weights with
+their code. Whoever has them scores real images under it. Since how high an inception score can be
+depends on the judge, the other runs are LeNets of our own, each scored along its training.
 `helpers.experiments.images` scores all GANs of a data set under one of them.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,20 +25,30 @@ from helpers.experiments.ensembles import member_seed
 from helpers.experiments.parts import Context, in_folder, kept, of_member
 from helpers.experiments.protocol import How, Measured, Quantity, Reading, Until, Wanted
 from helpers.machine import pick_device
-from helpers.scores import Classifier, inception_score, score_range, train_judge
+from helpers.scores import (
+    Classifier,
+    inception_score,
+    load_released_lenet,
+    score_range,
+    train_judge,
+)
+from helpers.scores.classifiers import accuracy
+from helpers.scores.released import SHA
 
 VERSION = 1
 SCORED = 5000  # images, as many as Berard et al. score per generator; at most half the test images
 _JUDGE = 0  # the seed of the LeNet under which all GANs of a set are scored
 _JUDGES: dict[tuple[Any, ...], Classifier] = {}  # kept for this process: each takes minutes
-_DRAW = 0  # the seed of the images that are scored: all judges see the same ones
+_DRAW = 0  # the seed of the images that are scored: all judges of our own see the same ones
+_COURSE = ("epochs", "accuracy", "all", "half")
 
 
 @dataclass(frozen=True)
 class Setting:
-    """Which images are learnt."""
+    """Which images are learnt, or that the judge is the released one."""
 
     data: str = "mnist"  # a name in `helpers.datasets.NAMES`
+    judge: str = ""  # first digits of the SHA-256 of released weights; "" for a LeNet of our own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,10 +60,14 @@ class Size(protocol.Size):
 
 
 READINGS = {
+    "the released LeNet": Reading(
+        Setting(judge=SHA),
+        "mnist_classifier.pt of the released code, from which the paper's 9.9 is",
+    ),
     "as printed": Reading(
         Setting(),
-        "Appendix C.2 says LeNet and MNIST; Adam at a rate of 0.001 and batches of 128 are ours",
-    )
+        "Appendix C.2 says LeNet and MNIST; width, batches of 128 and no dropout are ours",
+    ),
 }
 ARMS: dict[str, dict[str, str]] = {"mnist": {}}
 SIZES = {
@@ -59,11 +76,18 @@ SIZES = {
 }
 WANTED = [
     Wanted(
+        ("the released LeNet",),
+        ("mnist",),
+        "full",
+        range(100, 106),
+        "B26 by the paper's own judge; needs its weights; seconds a block",
+    ),
+    Wanted(
         ("as printed",),
         ("mnist",),
         "full",
         range(100, 106),
-        "B26; ten minutes a block on one core",
+        "B26 by LeNets of our own; ten minutes a block on one core",
     ),
 ]
 
@@ -169,36 +193,59 @@ def measure(
 
     The frame "course" has accuracy and inception scores, of "all" test images and of "half" of
     them, after each of `size.epochs`; "members" has the last of these, the score of as many images
-    of "noise", and Fréchet distances of reals and noise to the other half.
+    of "noise", and Fréchet distances of reals and noise to the other half. Of the released LeNet
+    there is a single row, at epoch NaN; its members differ in the half that they score.
+
+    Raises:
+        FileNotFoundError: if images or the released weights are missing.
+        ValueError: for weights that are not the released ones.
 
     >>> tiny = Size(epochs=(1,), stand_in="digits", lacks="nearly all")
     >>> list(measure(Setting(), tiny, seed=0, device="cpu")["course"])
     ['member', 'epochs', 'accuracy', 'all', 'half']
     """
     given = Context(**how)
+    released = load_released_lenet(sha=setting.judge) if setting.judge else None
     own = replace(setting, data=size.stand_in or setting.data)
     held = load(own.data, "test", root=data)
     members, course = [], []
     for member in range(size.members):
-        number, place = member_seed(given.seed, member), of_member(given.folder, member)
-        for epochs in size.epochs:
-            judged = partial(
-                _judged,
-                own,
-                epochs,
-                held,
-                seed=number,
-                device=given.device,
-                checkpoint=in_folder(place, "judge.pt"),
-                data=data,
-                until=given.until,
-            )
-            path = in_folder(place, f"{epochs} epochs.pt")
-            found = kept(judged, path, {"setting": repr(own), "seed": number}, given.until)
-            scores = {name: found[name] for name in ("epochs", "accuracy", "all", "half")}
-            course.append({"member": member, **scores})
-        members.append({"member": member, "official": float(held.official), **found})
+        if released is not None:
+            seen = _seen(released, held, seed=member_seed(given.seed, member))
+            found = [{"epochs": math.nan, **seen}]
+        else:
+            found = _along(own, size.epochs, held, member, given, data)
+        course += [{"member": member, **{name: row[name] for name in _COURSE}} for row in found]
+        members.append({"member": member, "official": float(held.official), **found[-1]})
     return {"members": DataFrame(members), "course": DataFrame(course)}
+
+
+def _along(
+    setting: Setting,
+    epochs: Sequence[int],
+    held: ImageSet,
+    member: int,
+    given: Context,
+    data: Path | str | None,
+) -> list[dict[str, float]]:
+    """What one LeNet of our own says of test images after each of some numbers of epochs."""
+    number, place = member_seed(given.seed, member), of_member(given.folder, member)
+    found = []
+    for count in epochs:
+        judged = partial(
+            _judged,
+            setting,
+            count,
+            held,
+            seed=number,
+            device=given.device,
+            checkpoint=in_folder(place, "judge.pt"),
+            data=data,
+            until=given.until,
+        )
+        path = in_folder(place, f"{count} epochs.pt")
+        found.append(kept(judged, path, {"setting": repr(setting), "seed": number}, given.until))
+    return found
 
 
 def _judged(
@@ -206,10 +253,14 @@ def _judged(
 ) -> dict[str, float]:
     """What a LeNet says of test images after some epochs."""
     judge = train(setting, epochs, seed=seed, **options)
-    bounds = score_range(judge, held.images, n=scored(held), seed=_DRAW)
+    return {"epochs": epochs, **_seen(judge, held, seed=_DRAW)}
+
+
+def _seen(judge: Classifier, held: ImageSet, *, seed: int) -> dict[str, float]:
+    """The scores of test images and of noise under a judge, half of the images drawn by a seed."""
+    bounds = score_range(judge, held.images, n=scored(held), seed=seed)
     return {
-        "epochs": epochs,
-        "accuracy": judge.accuracy,
+        "accuracy": accuracy(judge.net, held.images, held.labels),
         "all": inception_score(judge, held.images),
         "half": bounds.real_score,
         "noise": bounds.noise_score,

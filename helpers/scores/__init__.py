@@ -13,6 +13,7 @@ from helpers.scores.metrics import (
 )
 from helpers.scores.one_cycle import OneCycle, train_one_cycle
 from helpers.scores.printed import printed_pairs, printed_scores
+from helpers.scores.released import load_released_lenet
 from helpers.scores.samples import (
     ImageScores,
     image_scores,
@@ -33,6 +34,7 @@ __all__ = [
     "inception_score",  # the Inception score, under any judge
     "kernel_distance",  # the kernel distance (KID), from features
     "load_inception",  # the judge of published scores, from its file of weights
+    "load_released_lenet",  # the judge of Berard et al. 2020, from its file of weights
     "modes",  # how many classes have their share of the samples
     "precision_and_recall",  # of samples, by nearest neighbours among features
     "printed_pairs",  # the pairs of JS and RS in Table 2 of Sun et al. 2020, with their gaps

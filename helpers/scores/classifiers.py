@@ -1,7 +1,7 @@
 """Classifiers that judge generated images: a LeNet trained here.
 
 It gives logits and features of images in [-1, 1], which is what `helpers.scores.metrics` reads.
-Berard et al. 2020 score images of digits by a LeNet-like classifier, which was not released.
+`helpers.scores.released` has the one by which Berard et al. 2020 score images of digits.
 """
 
 from __future__ import annotations

@@ -8,7 +8,6 @@ last block takes the maximum. It is not `inception_v3_google`, whose weights are
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,15 +17,15 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool2d, interpolate, max_pool2d
 from torch.overrides import TorchFunctionMode
 
-from helpers.inputs import UnusableFile
 from helpers.models.players import seeded
 from helpers.scores.classifiers import Classifier
-from helpers.scores.weights import put_weights, read_weights, sha256_of
+from helpers.scores.weights import Source
 
 VARIABLE = "GANSCAPES_INCEPTION"
 SIDE = 299  # pixels to which images are resized
 FILE = "pt_inception-2015-12-05-6726825d.pth"
 SHA = "6726825d"  # the first digits of its SHA-256
+_SOURCE = Source("Inception", FILE, SHA, VARIABLE)
 _CLASSES = 1008
 _AVERAGED = ("5b", "5c", "5d", "6b", "6c", "6d", "6e", "7b")  # blocks, as torchvision names them
 _MAXIMAL = ("7c",)
@@ -53,20 +52,8 @@ def load_inception(path: str | Path | None = None, *, sha: str = SHA) -> Classif
     ...
     FileNotFoundError: no file of weights nowhere.pth
     """
-    given = path or os.environ.get(VARIABLE)
-    if not given:
-        raise FileNotFoundError(
-            f"no weights of Inception: give the path of {FILE}, or set {VARIABLE} to it"
-        )
-    found = sha256_of(given)
-    print(f"{given}: SHA-256 {found}")
     net = inception()
-    weights = read_weights(given)
-    if not isinstance(weights, dict):
-        raise UnusableFile(f"{given} has no weights by name")
-    put_weights(net, weights, given)
-    if not found.startswith(sha):
-        raise UnusableFile(f"{given} has the SHA-256 {found}, and that of {FILE} begins with {sha}")
+    found = _SOURCE.put_into(net, path, sha)
     name = f"Inception of 2015, SHA-256 {found[:8]}, resized to {SIDE} x {SIDE}"
     return Classifier(as_judge(net), float("nan"), name)
 

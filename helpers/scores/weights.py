@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -71,6 +73,52 @@ def read_weights(path: str | Path) -> Any:
     except Exception as error:  # torch, zipfile and pickle raise a dozen kinds
         said = str(error).partition("\n")[0][:200]
         raise UnusableFile(f"{path} is no whole file of weights ({said})") from error
+
+
+@dataclass(frozen=True)
+class Source:
+    """Weights that the package does not have, and whoever has them gives by path or variable."""
+
+    of: str  # whose they are, in words
+    file: str
+    sha: str  # the first digits of the file's SHA-256
+    variable: str  # of the environment, with the path
+
+    def put_into(self, net: nn.Module, path: str | Path | None, sha: str) -> str:
+        """Put them into a net of the same shapes; print the file's SHA-256 and return it.
+
+        Args:
+            net: the net.
+            path: of the file; by default the one that the variable names.
+            sha: the first digits that the file's SHA-256 must have.
+
+        Raises:
+            FileNotFoundError: without a path, and without a file.
+            ValueError: for a damaged file, weights of another net, and another SHA-256; as an
+                `UnusableFile`, after which `gather` passes its run over.
+
+        >>> Source("A", "a.pt", "00", "NO_SUCH").put_into(nn.Linear(1, 1), None, "00")
+        Traceback (most recent call last):
+        ...
+        FileNotFoundError: no weights of A: give the path of a.pt, or set NO_SUCH to it
+        """
+        given = path or os.environ.get(self.variable)
+        if not given:
+            raise FileNotFoundError(
+                f"no weights of {self.of}: give the path of {self.file}, or set {self.variable} "
+                "to it"
+            )
+        found = sha256_of(given)
+        print(f"{given}: SHA-256 {found}")
+        weights = read_weights(given)
+        if not isinstance(weights, dict):
+            raise UnusableFile(f"{given} has no weights by name")
+        put_weights(net, weights, given)
+        if not found.startswith(sha):
+            raise UnusableFile(
+                f"{given} has the SHA-256 {found}, and that of {self.file} begins with {sha}"
+            )
+        return found
 
 
 def write_judge(
