@@ -1,6 +1,6 @@
 """How many starts a bounded discriminator leaves trapped, loss by loss.
 
-Sun et al. 2020 (Section 4.3, and Section 5 on spectral normalisation) suspect that a bounded slope
+Sun et al. 2020 (Section 6, on spectral normalisation) suspect that a bounded slope
 smooths the landscape; they do not say how far it must be bounded. Here the generator is its n
 points, the discriminator any function of slope at most L, and a start is *trapped* if each of its
 paths to a global minimum rises (their Definition 4.1), on a grid of all n points.

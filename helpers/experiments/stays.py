@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pandas import DataFrame
+from pandas import DataFrame, Series
 from torch import Tensor
 from typing_extensions import Unpack
 
@@ -234,11 +234,20 @@ def staying(rows: Rows, arm: str) -> DataFrame:
     return own[own["stays"] > 0]
 
 
+def ended(searches: DataFrame) -> Series:
+    """Whether each search for rest came to an end, whatever end; the others were cut off.
+
+    >>> kinds = {"residual": [1e-12, 0.1, 0.1], "away": [0, 1, 0], "stuck": [0, 0, 0]}
+    >>> ended(DataFrame(kinds)).tolist()
+    [True, True, False]
+    """
+    at_rest = searches["residual"] <= stay_points.TOLERANCE
+    return at_rest | (searches["away"] > 0) | (searches["stuck"] > 0)
+
+
 def _searched(rows: Rows) -> list[int]:
-    """1 for each JS seed the search of whose longest stay came to an end, whatever end."""
-    own = staying(rows, "js")
-    ended = (own["residual"] <= stay_points.TOLERANCE) | (own["away"] > 0) | (own["stuck"] > 0)
-    return ended.astype(int).tolist()
+    """1 for each JS seed the search of whose longest stay came to an end."""
+    return ended(staying(rows, "js")).astype(int).tolist()
 
 
 def _sharper(rows: Rows, player: str) -> list[float]:
