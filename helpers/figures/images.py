@@ -32,6 +32,7 @@ def pictures(rows: Mapping[str, NDArray[np.float64]]) -> Figure:
         strip = np.concatenate([np.moveaxis(each, 0, -1) for each in images], axis=1)
         strip = np.clip((strip + 1) / 2, 0, 1)
         axes.imshow(strip.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+        axes.set_anchor("E")  # what the aspect leaves over is for the names
         axes.set(xticks=[])
         axes.set_yticks([strip.shape[0] / 2], [name])
         axes.tick_params(length=0)
