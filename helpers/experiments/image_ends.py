@@ -28,6 +28,7 @@ from helpers.scores import (
     modes,
     score_range,
 )
+from helpers.scores.classifiers import accuracy
 from helpers.spectra import game_eigenvalues, slq_density, top_eigenpairs
 
 _DIGITS = 10  # decimals of a path's positions, so that equal ones are the same number
@@ -73,7 +74,7 @@ def samples_of(
     made = gan.samples(best, count, seed=seed)
     counts, bounds = class_counts(judge, made), score_range(judge, held.images, n=count)
     numbers = {
-        "judge_accuracy": judge.accuracy,
+        "judge_accuracy": accuracy(judge.net, held.images, held.labels),
         "real_score": bounds.real_score,
         "noise_score": bounds.noise_score,
         "score": max(found),

@@ -26,6 +26,7 @@ from helpers.experiments.image_training import TrainedGan, milestones, train_ima
 from helpers.experiments.parts import Context, in_folder, kept
 from helpers.experiments.protocol import How, Size
 from helpers.inputs import one_of
+from helpers.scores import load_released_lenet
 from helpers.training.train import Diverged
 
 COUNTED = ("updates", "passes")
@@ -36,7 +37,8 @@ class Setting(image_training.Setting):
     """A training, what it learns from, and how the paper counts its length.
 
     Raises:
-        ValueError: as in `TrainingSetting`, and for an unknown `counted`.
+        ValueError: as in `TrainingSetting`, for an unknown `counted`, and for a released judge of
+            other images than MNIST.
 
     >>> Setting(data="cifar10").method
     'extra-adam'
@@ -44,10 +46,13 @@ class Setting(image_training.Setting):
 
     data: str = "mnist"  # a name in `helpers.datasets.NAMES`
     counted: str = "updates"  # or "passes", of which ExtraAdam makes two per update
+    judge: str = ""  # first digits of the SHA-256 of released weights; "" for a LeNet of our own
 
     def __post_init__(self) -> None:
         super().__post_init__()
         one_of("counted", self.counted, COUNTED)
+        if self.judge and self.data != "mnist":
+            raise ValueError(f"the released judge is one of mnist, got images of {self.data!r}")
 
     @property
     def passes_each(self) -> int:
@@ -171,6 +176,8 @@ def look(
     when, number = schedule(setting, size, len(reals)), member_seed(given.seed, member)
     numbers = {"images": float(len(reals)), "official": float(reals.official), "diverged": 0.0}
     numbers["passes"] = float(when.length * setting.critics)
+    # Before the training, or missing weights would show only after it.
+    released = load_released_lenet(sha=setting.judge) if setting.judge and name == "mnist" else None
     try:
         gan = train(setting, size, member=member, data=data, **how)
     except Diverged as end:
@@ -182,7 +189,7 @@ def look(
     stages = [stage for stage in when.stages if is_sound(gan, stage)]
     if not stages:
         return {"numbers": numbers}
-    judge = judges.judge_of(
+    judge = released or judges.judge_of(
         name,
         size.judge_epochs,
         device=given.device,

@@ -1,8 +1,8 @@
 """The image experiments of Berard et al. 2020 (Sections 5.1 and 5.2, Appendices C.2 and C.5).
 
 DCGANs on MNIST and CIFAR-10 by four kinds of training, scored and looked at as games.
-`image_members` trains one and looks at it, `image_ends` has what is measured, and `judges` trains
-the LeNet under which all GANs of a data set are scored.
+`image_members` trains one and looks at it, and `image_ends` has what is measured. On MNIST the
+paper's own LeNet judges, which is released; elsewhere one that `judges` trains for a data set.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from helpers.experiments.image_members import train as train
 from helpers.experiments.image_training import KINDS
 from helpers.experiments.parts import for_member
 from helpers.experiments.protocol import How, Measured, Quantity, Reading, Rows, Wanted
+from helpers.scores.released import SHA
 
 VERSION = 2
 _COURSES = ("scores", "pictures", "path", "leading", "own", "norms", "along", "density")
@@ -35,8 +36,8 @@ READINGS = {
     ),
 }
 ARMS: dict[str, dict[str, Any]] = {
-    f"{data} {kind}": {"data": data, **fields}
-    for data in ("mnist", "cifar10")
+    f"{data} {kind}": {"data": data, "judge": judge, **fields}
+    for data, judge in (("mnist", SHA), ("cifar10", ""))
     for kind, fields in KINDS.items()
 }
 _MNIST, _CIFAR = ([arm for arm in ARMS if arm.startswith(data)] for data in ("mnist", "cifar10"))

@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from helpers import experiments
+from helpers.experiments import judges
 from helpers.experiments.protocol import setting_of
 from helpers.scores.released import SHA
 
@@ -109,8 +110,8 @@ def same_setting(module, arm, one, other):
 def pairs(name):
     """Every reading with its first arm, and every arm in the first reading."""
     module = experiments.find(name)
-    # What is judged by weights that the package does not have would need them.
-    ours = [r for r in module.READINGS if getattr(module.READINGS[r].setting, "judge", "") != SHA]
+    # LeNets that the package does not have would be needed.
+    ours = [r for r in module.READINGS if module.READINGS[r].setting != judges.Setting(judge=SHA)]
     first, arm = ours[0], next(iter(module.ARMS))
     arms = [a for a in module.ARMS if name not in ALIKE or not re.search(ALIKE[name], a)]
     # The spectra of nets with 100 latent dimensions take a minute each.

@@ -25,13 +25,16 @@ from helpers.experiments.images import (
     measure,
     train,
 )
-from helpers.experiments.judges import judge_of
+from helpers.experiments.judges import judge_of, scored
 from helpers.experiments.protocol import setting_of
 from helpers.ledger import judge, legacy_runs
 from helpers.ledger.claims import all_claims
 from helpers.losses.penalty import GradientPenalty
 from helpers.operators import hessian, jacobian
-from helpers.scores import inception_score
+from helpers.scores import inception_score, load_released_lenet, score_range
+from helpers.scores.classifiers import accuracy
+from helpers.scores.released import SHA, VARIABLE, released_lenet
+from helpers.scores.weights import sha256_of
 from helpers.spectra import NotConverged
 from helpers.training import Diverged, Paused
 
@@ -99,6 +102,27 @@ def test_schedule():
         twice = schedule(setting_of(images, "as printed", arm), size, 60_000)
         assert twice.length == (2000 if "extra" in arm else length)
     assert schedule(Setting(), SIZES["full"], 60_000).first == 600
+
+
+def test_the_released_judge_scores_mnist_and_is_there_before_the_training(tmp_path, monkeypatch):
+    for arm, setting in ((arm, setting_of(images, "as printed", arm)) for arm in images.ARMS):
+        assert setting.judge == (SHA if arm.startswith("mnist") else "")
+    with pytest.raises(ValueError, match="released judge is one of mnist, got images of 'cifar10'"):
+        Setting(data="cifar10", judge=SHA)
+    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.setattr(image_members, "load", lambda *args, **options: load("digits"))
+    size, how = replace(SMALL, stand_in=""), {"seed": 0, "member": 0, "device": "cpu"}
+    with monkeypatch.context() as untrained, pytest.raises(FileNotFoundError, match="no weights"):
+        untrained.setattr(image_members, "train", None)
+        image_members.look(Setting(judge=SHA), size, **how)
+    path = tmp_path / "weights.pt"
+    torch.save(released_lenet().state_dict(), path)
+    monkeypatch.setenv(VARIABLE, str(path))
+    sha = sha256_of(path)
+    seen = image_members.look(Setting(judge=sha), size, **how)["numbers"]
+    judge, held = load_released_lenet(sha=sha), load("digits")
+    assert seen["judge_accuracy"] == accuracy(judge.net, held.images, held.labels)
+    assert seen["real_score"] == score_range(judge, held.images, n=scored(held)).real_score
 
 
 def test_members(found):
