@@ -77,7 +77,7 @@ READINGS = {
     "ours": Reading(
         Setting(),
         "ours: the DCGAN of Berard et al. 2020 without a norm in D, at an eighth of its width; no "
-        "paper on GANs asks for the edge",
+        "paper on GANs asks about the edge",
         stated=False,
     )
 }
