@@ -60,13 +60,23 @@ def known_nets(
         known = seen
         _refuse(nets, batch, logits)
         _decide_holding(nets, batch, known)
-        if not nets[0].settings.check or _check_field(nets, given, batch, known):
+        is_sure = not nets[0].settings.check or _check_field(nets, given, batch, known)
+        if is_sure and _tells(nets, batch, known):
             while len(_KNOWN) >= _MOST:
                 del _KNOWN[next(iter(_KNOWN))]
             _KNOWN[known.key] = known
     for net, effects in zip(nets, known.effects, strict=True):
         net.effects = effects
     return known
+
+
+def _tells(nets: list[FunctionalNet], batch: Objective, known: Known) -> bool:
+    """Whether both players have a gradient on the few samples: zeros agree with anything.
+
+    A hinge loss has none once all samples are beyond its margin.
+    """
+    game, point = few_samples_game(nets, batch, known)
+    return all(bool(game.gradient(player, point).any()) for player in PLAYERS)
 
 
 def _observed(
@@ -163,6 +173,8 @@ def _is_gradient(game: Game, player: str, point: Tensor, rough: bool) -> bool:
     try:
         theta, phi = (own, parts[1]) if player == "G" else (parts[0], own)
         slope = game.gradient_with_graph(player, theta, phi)
+        if not slope.any():  # zeros agree with anything; what is held is right here
+            return False
 
         def product(rows: Tensor) -> Tensor:
             if not slope.requires_grad:

@@ -95,18 +95,19 @@ def network_game(
     judging = Judging() if judging is None else instance_of("judging", judging, Judging)
     passes = PassSettings() if passes is None else instance_of("passes", passes, PassSettings)
     passes = replace(passes, thrice=penalty is not None)
-    nets = [FunctionalNet(generator, "G", passes), FunctionalNet(discriminator, "D", passes)]
-    shares = None if penalty is None else penalty.shares(len(latents)).to(reals.device)
-    z, x = latents.detach().clone(), reals.detach().clone()
-    y = None if labels is None else labels.detach().clone()
-    whole = Objective(of, judging, z, x, y, penalty, shares)
-    batches = whole.batches(size)
-    known = known_nets(nets, (generator, discriminator), batches[0])
-    probe = Probe(known.key, lambda: few_samples_game(nets, batches[0], known), known.rough)
-    parts = [game_of(nets, batch, probe if passes.check else None) for batch in batches]
-    if len(parts) == 1:
-        return parts[0]
-    return average(parts, [len(batch.latents) / len(latents) for batch in batches])
+    with torch.inference_mode(False):  # tensors made in that mode have no derivatives
+        nets = [FunctionalNet(generator, "G", passes), FunctionalNet(discriminator, "D", passes)]
+        shares = None if penalty is None else penalty.shares(len(latents)).to(reals.device)
+        z, x = latents.detach().clone(), reals.detach().clone()
+        y = None if labels is None else labels.detach().clone()
+        whole = Objective(of, judging, z, x, y, penalty, shares)
+        batches = whole.batches(size)
+        known = known_nets(nets, (generator, discriminator), batches[0])
+        probe = Probe(known.key, lambda: few_samples_game(nets, batches[0], known), known.rough)
+        parts = [game_of(nets, batch, probe if passes.check else None) for batch in batches]
+        if len(parts) == 1:
+            return parts[0]
+        return average(parts, [len(batch.latents) / len(latents) for batch in batches])
 
 
 def joint_point(generator: nn.Module, discriminator: nn.Module) -> Tensor:

@@ -82,8 +82,11 @@ class GradientPenalty:
                 )
             return logits.sum()
 
-        slope = _slope(total, points)
-        steepness = slope.flatten(start_dim=shares.ndim).norm(dim=-1)
+        slope = _slope(total, points).flatten(start_dim=shares.ndim)
+        # Torch's second derivatives of a norm are NaN at 0, where f is flat: there they are 0.
+        steep = (slope != 0).any(dim=-1)
+        length = torch.where(steep[..., None], slope, 1.0).norm(dim=-1)
+        steepness = torch.where(steep, length, 0.0)
         return self.weight * (steepness - 1).square().mean()
 
 

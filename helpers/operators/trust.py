@@ -79,12 +79,16 @@ def _fault(probe: Probe, kind: str, route: str) -> str:
     if key not in _FOUND:
         while len(_FOUND) >= _MOST:
             del _FOUND[next(iter(_FOUND))]
-        _FOUND[key] = _tried(probe, kind, route)
+        with torch.inference_mode(False):  # tensors made in that mode have no derivatives
+            fault, is_telling = _tried(probe, kind, route)
+        if not is_telling:
+            return fault
+        _FOUND[key] = fault
     return _FOUND[key]
 
 
-def _tried(probe: Probe, kind: str, route: str) -> str:
-    """What is wrong with a route at the networks' own weights.
+def _tried(probe: Probe, kind: str, route: str) -> tuple[str, bool]:
+    """What is wrong with a route at the networks' own weights, and whether to remember that.
 
     Where a player is saturated, its slopes are so small that rounding is all that differences show,
     and they tell right products from wrong ones no more than they agree with each other. Then the
@@ -93,8 +97,8 @@ def _tried(probe: Probe, kind: str, route: str) -> str:
     game, omega = probe.make()
     fault, is_telling = _tried_at(game, omega, probe.rough, kind, route)
     if fault and not is_telling:
-        fault, _ = _tried_at(game, omega / 2, probe.rough, kind, route)
-    return fault
+        return _tried_at(game, omega / 2, probe.rough, kind, route)
+    return fault, is_telling
 
 
 def _tried_at(game: Game, omega: Tensor, rough: bool, kind: str, route: str) -> tuple[str, bool]:
@@ -122,8 +126,10 @@ def _tried_at(game: Game, omega: Tensor, rough: bool, kind: str, route: str) -> 
         )
     except (RuntimeError, NotImplementedError) as error:  # of torch, from inside
         return f"{type(error).__name__}: {str(error).strip().splitlines()[0]}", True
-    if found.is_right and found.is_transpose:
-        return "", True
+    if found.is_right and found.is_transpose:  # products of 0 agree with any differences of 0
+        image = operator.matvec(here[0])
+        parts = game.split(image) if kind == "J" else (image,)
+        return "", all(bool(part.any()) for part in parts)
     if found.is_right:
         return "transposed products are not the transpose of the products", True
     inside = {k: s for k, s in game.blocks.items() if start <= s.start < start + n}

@@ -118,10 +118,11 @@ def train(
         seed=batches.seed,
     )
     iterations = whole_number("iterations", iterations, 0)
-    run = SingleTraining(
-        players, reals, labels, settings, _recording(recording), pick_device(device)
-    )
-    return run.advance(iterations)
+    with torch.inference_mode(False), torch.enable_grad():  # whatever the caller has turned off
+        run = SingleTraining(
+            players, reals, labels, settings, _recording(recording), pick_device(device)
+        )
+        return run.advance(iterations)
 
 
 def train_ensemble(
@@ -193,10 +194,11 @@ def train_ensemble(
         seed=members.seed,
     )
     iterations = whole_number("iterations", iterations, 0)
-    run = EnsembleTraining(
-        members.players, latents, reals, settings, _recording(recording), pick_device(device)
-    )
-    return run.advance(iterations)
+    with torch.inference_mode(False), torch.enable_grad():
+        run = EnsembleTraining(
+            members.players, latents, reals, settings, _recording(recording), pick_device(device)
+        )
+        return run.advance(iterations)
 
 
 def _recording(recording: Any) -> Recording:

@@ -125,3 +125,21 @@ def test_wrong_kinds():
             GradientPenalty(1.0, seed=seed)
     with pytest.raises(ValueError, match="n is a whole number, 1 or more, got 0"):
         GradientPenalty(1.0).shares(0)
+
+
+def test_second_derivatives_where_it_is_flat():
+    """All ReLUs are off at one sample, where torch's second derivatives of a norm are NaN."""
+    net = torch.nn.Sequential(torch.nn.Linear(1, 3), torch.nn.ReLU(), torch.nn.Linear(3, 1))
+    with torch.no_grad():
+        net[0].weight.fill_(1.0)
+        net[0].bias.copy_(torch.tensor([0.0, -0.5, -1.0]))
+    penalty, x = GradientPenalty(1.0, "data"), torch.tensor([[-3.0], [2.0]])
+    value = penalty(net, x, x, penalty.shares(2))
+    weights = [part for name, part in net.named_parameters() if "weight" in name]
+    first = torch.autograd.grad(value, weights, create_graph=True)
+    second = torch.autograd.grad(sum(part.square().sum() for part in first), weights)
+    steep = penalty(net, x[1:], x[1:], penalty.shares(1))
+    wanted = torch.autograd.grad(steep / 2, weights)
+    for found, right in zip(first, wanted, strict=True):
+        assert torch.allclose(found, right)
+    assert value == (1 + steep) / 2 and all(part.isfinite().all() for part in second)

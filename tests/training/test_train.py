@@ -752,3 +752,25 @@ def test_shapes_that_would_broadcast():
     wide = torch.cat([x, x], dim=2)
     with pytest.raises(ValueError, match=r"of one shape, got \(2,\) and \(1,\)"):
         train_ensemble(pairs(), z, wide, loss=LOSSES["js"], **how)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_training_does_not_depend_on_the_mode_of_its_caller(mode):
+    """An observer runs without gradients, and may train, too."""
+    z, x = data(2)
+    options = {"loss": LOSSES["js"], "optimizer": SGD, "iterations": 3}
+    plain = train_ensemble(pairs(2), z, x, **options)
+    with mode():
+        held = train_ensemble(pairs(2), z, x, **options)
+    assert np.array_equal(plain.records["loss_d"], held.records["loss_d"])
+
+    def single(observe=None):
+        batches, seen = training.EpochBatches(x[0], latent=1, size=5), Recording(1, observe)
+        return training.train(pairs(1)[0], batches, recording=seen, **options).records
+
+    plain = single()["loss_d"]
+    assert len(set(plain)) > 1
+    with mode():
+        assert np.array_equal(single()["loss_d"], plain)
+    inner = single(lambda players: {"inner": single()["loss_d"]})["inner"]
+    assert np.array_equal(inner[0], plain)
