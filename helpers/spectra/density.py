@@ -78,8 +78,9 @@ def slq_density(
         sigma: standard deviation of the Gaussians; 1% of the spectrum's extent by default.
         grid: where the density is wanted; by default 1,000 points over the spectrum and three
             sigma beyond.
-        batch_size: probes that share a product of several vectors; by default one on a CPU, where
-            sharing did not pay, and all of them on a GPU.
+        batch_size: probes that share a product of several vectors; by default all of them on a
+            GPU, and one on a CPU, where little memory is needed then; sharing is often faster there
+            too (the page "What it costs" has the times).
         reorthogonalise: as for `lanczos`: True stores a basis of (steps, n) for each probe of a
             batch, False stores none, and gives, of enough steps, the same density with other nodes.
             By default True, unless the basis of one probe would take more than 1 GiB: 80 steps in
