@@ -163,7 +163,7 @@ class FunctionalNet:
                 with Watch(self.effects, self.names, at):
                     output = functional_call(self.net, tensors, given)
             except Exception as error:
-                raise ValueError(failure(at, error)) from error
+                raise ValueError(failure(at, error, labelled=len(inputs) > 1)) from error
         changed = [name for name, old in kept.items() if _written(tensors[name], old)]
         if any(_written(now, old) for now, old in zip(given, before, strict=True)):
             changed.append("its input")

@@ -137,9 +137,14 @@ class Layers:
         self.stack.pop()
 
 
-def failure(at: Any, error: Exception) -> str:
-    """What a layer's own error says, and what the caller may have forgotten."""
+def failure(at: Layers, error: Exception, *, labelled: bool) -> str:
+    """What a layer's own error says, and what the caller may have forgotten, or need not give."""
     said = f"{at} fails: {type(error).__name__}: {error}"
-    if isinstance(error, TypeError) and "argument" in str(error):
+    if not isinstance(error, TypeError) or "argument" not in str(error):
+        return said
+    if not labelled:
         return f"{said}; networks that take labels get them by labels=..."
-    return said
+    if "were given" not in str(error):
+        return said
+    takes = "latents" if at.player == "G" else "samples"
+    return f"{said}; labels were given, but {at.player} takes {takes} alone"

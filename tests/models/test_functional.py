@@ -426,6 +426,10 @@ def test_labels():
         network_game(G, D, latents, reals)
     with pytest.raises(ValueError, match="a label for each of 8 reals, got 3"):
         network_game(G, D, latents, reals, labels=labels[:3])
+    with pytest.raises(ValueError, match=r"labels were given, but G takes latents alone$"):
+        network_game(seeded(small_generator), D, latents, reals, labels=labels)
+    with pytest.raises(ValueError, match=r"labels were given, but D takes samples alone$"):
+        network_game(G, seeded(small_discriminator), latents, reals, labels=labels)
 
 
 @pytest.mark.parametrize(
