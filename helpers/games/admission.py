@@ -17,13 +17,12 @@ from torch import Tensor, nn
 
 from helpers.games.differences import compared
 from helpers.games.game import PLAYERS, Game, Probe
-from helpers.games.objective import Objective, ends_in_sigmoid, plain_field
+from helpers.games.objective import Objective, check_logits, plain_field
 from helpers.models.functional import FunctionalNet, PassRecords, as_trained, seeded
 from helpers.models.observing import SideEffects
 
 _FEW = 8  # samples that networks are observed on
 _MOST = 256  # pairs of networks whose side effects are remembered
-_LOGISTIC = ("js", "js-saturating", "rs")  # losses that make no sense for probabilities
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,11 +126,7 @@ def _refuse(nets: list[FunctionalNet], batch: Objective, logits: Tensor) -> None
                 "given; products in float64 are no more accurate than that",
                 stacklevel=4,
             )
-    if batch.loss.name.split("*")[0] in _LOGISTIC and ends_in_sigmoid(logits):
-        raise ValueError(
-            f"D ends in a sigmoid, but the loss {batch.loss.name!r} takes logits; leave the "
-            "sigmoid out, or pass judging=Judging(logit=torch.logit)"
-        )
+    check_logits(batch.loss, logits)
 
 
 def _decide_holding(nets: list[FunctionalNet], batch: Objective, known: Known) -> None:

@@ -16,6 +16,9 @@ from helpers.games.judging import Judging
 from helpers.losses.penalty import GradientPenalty
 from helpers.losses.table import GanLoss
 
+_LOGISTIC = ("js", "js-saturating", "rs")  # losses that make no sense for probabilities
+# Steps that leave numbers as they are; a slice is the samples' part of one batch with the reals.
+_RESHAPING = ("View", "Reshape", "Squeeze", "Unsqueeze", "Select", "Slice", "Alias")
 Generate = Callable[..., Tensor]  # latents, and labels if there are any, to samples
 # Passes of D by what it sees ("reals", "fakes", "joint", "penalty"), in the order of the calls.
 Discriminate = Callable[..., Callable[..., Any]]
@@ -127,6 +130,15 @@ def plain_field(objective: Objective, copy_of: Sequence[Callable[[], nn.Module]]
     return torch.cat(found)
 
 
+def check_logits(loss: GanLoss, logits: Tensor) -> None:
+    """ValueError if what a loss takes for logits, which carry a graph, are probabilities."""
+    if loss.name.split("*")[0] in _LOGISTIC and ends_in_sigmoid(logits):
+        raise ValueError(
+            f"D ends in a sigmoid, but the loss {loss.name!r} takes logits; leave the "
+            "sigmoid out, or pass judging=Judging(logit=torch.logit)"
+        )
+
+
 def ends_in_sigmoid(logits: Tensor) -> bool:
     """Whether the last step on logits, which carry a graph, made probabilities of them."""
     step = logits.grad_fn
@@ -134,7 +146,7 @@ def ends_in_sigmoid(logits: Tensor) -> bool:
         name = step.name()
         if name.startswith("Sigmoid"):
             return True
-        if not name.startswith(("View", "Reshape", "Squeeze", "Unsqueeze", "Select", "Alias")):
+        if not name.startswith(_RESHAPING):
             return False
         step = step.next_functions[0][0]
     return False

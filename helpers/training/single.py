@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from helpers.games.judging import Judging
+from helpers.games.objective import check_logits
 from helpers.losses.table import GanLoss
 from helpers.models import Players
 from helpers.models.copying import copied
@@ -97,7 +98,6 @@ class SingleTraining(Training):
         data = {"reals": self.reals, "labels": self.labels}
         super().__init__(settings, recording, players, weights, data, (players,), (), device)
         self.judging = Judging(settings.joint_batch, settings.logit)
-        self.logits_of_both = partial(self.judging.both, self.discriminate)
         self.logits_alone = partial(self.judging.alone, self.discriminate)
         self.latent_dtype = next(w.dtype for w in players.generator.parameters())
         self.inner = [getattr(each, "optimizer", each) for each in self.optimizers]
@@ -233,6 +233,15 @@ class SingleTraining(Training):
             loss = of.of_fakes(self.logits_alone(fakes, labels))
         self.take_turn(0, loss)
         return loss.detach()
+
+    def logits_of_both(
+        self, reals: Tensor, fakes: Tensor, labels: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """D's logits; in the first iteration their graph shows whether they are logits."""
+        logits = self.judging.both(self.discriminate, reals, fakes, labels)
+        if not self.done:
+            check_logits(self.settings.loss, logits[1])
+        return logits
 
     def generate(self, latents: Tensor, labels: Tensor | None) -> Tensor:
         """G's samples; G may write to its latents, which an extrapolation needs twice."""

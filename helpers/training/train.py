@@ -78,11 +78,12 @@ def train(
         ValueError: for counts out of range; reals and labels that `EpochBatches.tensors` refuses; a
             wrapper that extrapolates for one player only; a player without weights that require
             grad; weights that G and D share, or that have hooks; a D that does not give one logit
-            per sample; a G's loss that looks at reals but has not `pairs`; a D that is unrolled and
-            uses weights from a list or another plain attribute; a checkpoint that is damaged, of
-            another run or of an earlier version, or that cannot be written, which is tried before
-            the first iteration; and with a checkpoint, after the first iteration, for step hooks of
-            an optimiser and attributes of a network that change and cannot be kept in a file.
+            per sample, or under a logistic loss ends in a sigmoid; a G's loss that looks at reals
+            but has not `pairs`; a D that is unrolled and uses weights from a list or another plain
+            attribute; a checkpoint that is damaged, of another run or of an earlier version, or
+            that cannot be written, which is tried before the first iteration; and with a
+            checkpoint, after the first iteration, for step hooks of an optimiser and attributes of
+            a network that change and cannot be kept in a file.
         Diverged: once a loss is not finite, or a search for directions fails; it names the
             iteration. Losses are checked at each record, snapshot and checkpoint, after every
             hundredth iteration, and at the end.

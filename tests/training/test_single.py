@@ -713,6 +713,23 @@ def test_logits_of_other_outputs():
 FROZEN = ("0.weight", "2.bias")
 
 
+@pytest.mark.parametrize("turns", [None, Turns(), Turns(first="G")])
+@pytest.mark.parametrize("joint", [False, True])
+def test_probabilities_are_no_logits(turns, joint):
+    """They are refused as `network_game` refuses them, before D moves."""
+    G, D = small()
+    D = torch.nn.Sequential(D, torch.nn.Sigmoid())
+    how = {"loss": LOSSES["js"], "optimizer": SGD, "iterations": 1, "turns": turns}
+    batches = EpochBatches(data(), latent=2, size=8)
+    with pytest.raises(ValueError, match=r"ends in a sigmoid.*Judging.logit=torch.logit") as said:
+        training.train(Players(G, D), batches, judging=Judging(joint), **how)
+    with pytest.raises(ValueError) as game:
+        network_game(G, D, torch.zeros(20, 2), data(), judging=Judging(joint))
+    assert str(said.value) == str(game.value)
+    training.train(Players(G, D), batches, judging=Judging(joint, torch.logit), **how)
+    training.train(Players(G, D), batches, **how | {"loss": LOSSES["wgan"]})
+
+
 @pytest.mark.parametrize("steps", [(1, 1), None])
 def test_weights_that_do_not_require_grad(steps):
     """Stay as they are, in no optimiser; the others move as if they were constants."""
