@@ -252,8 +252,9 @@ def train_nets(
     latents = standard_normal(len(fixed), latent, seed=batches.seed).to(device)
     nudging, directions = setting.nudging, {}
     if nudging is not None:
+        of = (setting.loss, setting.penalty, setting.judging.joint_batch, setting.judging.logit)
         directions = {
-            player: SharpDirections(player, nudging, latents, fixed, setting.loss, setting.penalty)
+            player: SharpDirections(player, nudging, latents, fixed, *of)
             for player in nudging.players
         }
     run = train(

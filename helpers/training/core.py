@@ -43,7 +43,7 @@ from helpers.machine import progress_bar
 from helpers.models.replacing import in_steps
 from helpers.spectra import NotConverged
 from helpers.training.gradients import apart, gradient, towards_rest
-from helpers.training.nudged import Nudged, check_order
+from helpers.training.nudged import Nudged, check_of, check_order
 from helpers.training.optimizers import Extragradient, Lookahead, Wrapper
 from helpers.training.randomness import PrivateRandom
 from helpers.training.recording import Diverged, Paused, Recording
@@ -106,6 +106,7 @@ class Training(ABC):
         self.extrapolates = True in extrapolates
         for player, optimizer, own in zip(PLAYERS, self.optimizers, weights, strict=True):
             check_order(player, optimizer, own)
+            check_of(player, optimizer, settings)
         self.random = PrivateRandom(settings.seed, device)
         self.done = 0
         # How many iterations had finite losses.

@@ -184,6 +184,14 @@ def check_order(player: str, optimizer: Any, weights: Sequence[Tensor]) -> None:
         )
 
 
+def check_of(player: str, optimizer: Any, settings: Any) -> None:
+    """ValueError if what finds directions says that they are of another training's loss."""
+    if isinstance(optimizer, Nudged):
+        check = getattr(optimizer.find, "check_training", None)
+        if check is not None:
+            check(player, settings)
+
+
 def _along(span: Tensor, parts: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
     """The part of a vector in the directions, and its share of the norm; 0 of a zero vector.
 

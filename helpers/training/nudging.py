@@ -24,12 +24,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from helpers.checkpoints.descriptions import described
 from helpers.games.game import PLAYERS
 from helpers.games.judging import Judging
 from helpers.games.networks import joint_point, network_game
-from helpers.inputs import one_of, real_number, whole_number
+from helpers.inputs import one_of, real_number, shown, whole_number
 from helpers.losses.penalty import GradientPenalty
-from helpers.losses.table import GanLoss
+from helpers.losses.table import GanLoss, find_loss
 from helpers.models import Players
 from helpers.models.stacked import Stacked
 from helpers.operators import MemberHessians, hessian
@@ -72,10 +73,12 @@ class SharpDirections:
         player: "G" or "D".
         nudging: how many to find, and how accurately.
         latents, reals: the fixed subset on which the loss is taken, on the training's device.
-        loss: a name of `helpers.losses.LOSSES`.
+        loss: a name of `helpers.losses.LOSSES`, or one of your own.
         penalty: on D's slope.
-        joint_batch, logit: as in the training.
+        joint_batch, logit: of the training's `Judging`.
         labels: labels of the subset, if the training has labels.
+
+    A training refuses directions of another loss than its own, and says what differs.
 
     >>> from helpers.models import mlp
     >>> nets = Players(mlp([1, 5, 1], seed=0), mlp([1, 5, 1], seed=1))
@@ -88,7 +91,7 @@ class SharpDirections:
     nudging: Nudging
     latents: Tensor = field(repr=False)
     reals: Tensor = field(repr=False)
-    loss: str = "js"
+    loss: str | GanLoss = "js"
     penalty: GradientPenalty | None = None
     joint_batch: bool = False
     logit: Callable[[Any], Tensor] | None = None
@@ -115,6 +118,28 @@ class SharpDirections:
         self.products += found.products
         self.seconds += time.perf_counter() - started
         return found.vectors
+
+    def check_training(self, player: str, settings: Any) -> None:
+        """See that these are directions of the loss that a player descends in a training.
+
+        Raises:
+            ValueError: for another player, loss, penalty, joint_batch or logit than the training's.
+        """
+        own = find_loss(self.loss) if isinstance(self.loss, str) else self.loss
+        pairs = [("player", self.player, player), ("loss", own, settings.loss)]
+        if player == "D":  # G's loss has no penalty
+            pairs.append(("penalty", self.penalty, settings.penalty))
+        pairs.append(("joint_batch", self.joint_batch, settings.joint_batch))
+        pairs.append(("logit", self.logit, settings.logit))
+        for name, found, wanted in pairs:
+            # Two functions may be one: a loss that was weighted twice by the same factor.
+            if found != wanted and described(found) != described(wanted):
+                one, other = (getattr(each, "name", each) for each in (found, wanted))
+                one, other = (found, wanted) if one == other else (one, other)
+                raise ValueError(
+                    f"directions of {player} are those of the training's {name}, {shown(other)}, "
+                    f"got a SharpDirections with {name}={shown(one)}"
+                )
 
 
 @dataclass

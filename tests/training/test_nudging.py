@@ -7,9 +7,10 @@ import pytest
 import torch
 
 from helpers.checkpoints.descriptions import described_optimizer
+from helpers.games.judging import Judging
 from helpers.games.networks import joint_point, network_game
 from helpers.losses.penalty import GradientPenalty
-from helpers.losses.table import LOSSES
+from helpers.losses.table import LOSSES, GanLoss
 from helpers.models import Players, mlp
 from helpers.models.stacked import Stacked
 from helpers.operators import MemberHessians, hessian
@@ -263,3 +264,57 @@ def test_both_look_before_either_moves():
     )
     assert torch.equal(seen["G"], seen["D"])
     assert torch.equal(seen["G"], joint_point(*nets))
+
+
+def first(output):
+    return output[:, :1]
+
+
+@pytest.mark.parametrize(
+    ("player", "of", "said"),
+    [
+        ("D", {}, "training's loss, 'rs', got .* loss='js'"),
+        ("G", {}, "training's loss, 'rs', got .* loss='js'"),
+        ("D", {"loss": "rs"}, r"training's penalty, .*weight=3.0.*, got .* penalty=None"),
+        ("D", {"loss": "rs", "penalty": GradientPenalty(1.0)}, r"weight=3.0.*weight=1.0"),
+        ("D", {"joint_batch": False}, "training's joint_batch, True, got .*=False"),
+        ("D", {"logit": None}, "training's logit, <function first.*, got .*=None"),
+        ("G", {"player": "D"}, "training's player, 'G', got .*='D'"),
+        ("G", {"penalty": None}, ""),  # G's loss has none
+        ("D", {"loss": GanLoss("rs", lambda r, f: -r.mean(), lambda r, f: -f.mean())}, "loss"),
+    ],
+)
+def test_directions_of_another_loss(player, of, said):
+    """They would be left out of the steps of a loss whose sharp directions are others."""
+    nets, (z, x) = pair(0), data(1)
+    right = {
+        "player": player, "loss": LOSSES["rs"], "penalty": GradientPenalty(3.0),
+        "joint_batch": True, "logit": first,
+    }  # fmt: skip
+    if "penalty" in said or "weight" in said or not of:
+        right |= {"loss": "js", "penalty": None}  # the defaults
+    find = SharpDirections(nudging=Nudging(k=1), latents=z[0], reals=x[0], **right | of)
+    plain = partial(torch.optim.SGD, lr=0.1)
+    makers = tuple((lambda w: Nudged(plain(w), find)) if p == player else plain for p in "GD")
+    run = partial(
+        train, nets, EpochBatches(x[0], latent=2, size=8), loss=LOSSES["rs"], optimizer=makers,
+        penalty=GradientPenalty(3.0), judging=Judging(True, first), iterations=1,
+    )  # fmt: skip
+    if not said:
+        assert len(run().iterations) == 0
+        return
+    with pytest.raises(ValueError, match=f"directions of {player} .*{said}"):
+        run()
+
+
+def test_a_weighted_loss_made_twice():
+    """The same factor of the same loss is no other loss, though its functions are other objects."""
+    nets, (z, x) = pair(0), data(1)
+    of = [LOSSES["js"].weighted(0.5) for _ in range(2)]
+    find = SharpDirections("D", Nudging(k=1), z[0], x[0], of[0])
+    plain = partial(torch.optim.SGD, lr=0.1)
+    makers = (plain, lambda w: Nudged(plain(w), find))
+    batches = EpochBatches(x[0], latent=2, size=8)
+    train(nets, batches, loss=of[1], optimizer=makers, iterations=1)
+    with pytest.raises(ValueError, match=r"training's loss, 'js', got .*'js\*0.5'"):
+        train(nets, batches, loss=LOSSES["js"], optimizer=makers, iterations=1)
