@@ -285,8 +285,10 @@ def game_of(nets: list[FunctionalNet], batch: Objective, probe: Probe | None) ->
         return batch.of_discriminator(generates(theta), judges(phi))
 
     if generator.effects.holds or discriminator.effects.holds:
-        # Record now, at the networks' own weights: what is held is what they have here.
-        own = generator.weights, discriminator.weights
+        # Record now, at the networks' own weights: what is held is what they have here. In float64
+        # for a check in float64, which compares with networks that compute it so.
+        dtype = torch.promote_types(generator.weights.dtype, batch.latents.dtype)
+        own = generator.weights.to(dtype), discriminator.weights.to(dtype)
         labels = () if batch.labels is None else (batch.labels,)
         judges(own[1])("penalty")(batch.reals, *labels)
         (

@@ -50,6 +50,7 @@ class PassRecords:
 
     results: list[tuple[bool, Any]] = field(default_factory=list)  # whether in place, and what
     complete: bool = False
+    dtype: torch.dtype | None = None  # of the weights in that pass
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,8 @@ class FunctionalNet:
                 stack.enter_context(seeded(self.settings.noise_seed, flat.device))
             if self.effects.attends:
                 stack.enter_context(sdpa_kernel(SDPBackend.MATH))
-            mode = _Careful(self, tensors, records if self.effects.holds else None)
+            held = records if self.effects.holds else None
+            mode = _Careful(self, tensors, held, flat.dtype)
             stack.enter_context(mode)
             output = functional_call(self.net, tensors, inputs)
         if records is not None:
@@ -190,11 +192,15 @@ class _Careful(TorchFunctionMode):
     """Holds what a network would change, and replaces functions that lack correct derivatives."""
 
     def __init__(
-        self, net: FunctionalNet, tensors: dict[str, Tensor], records: PassRecords | None
+        self,
+        net: FunctionalNet,
+        tensors: dict[str, Tensor],
+        records: PassRecords | None,
+        dtype: torch.dtype,
     ) -> None:
         self.thrice = net.settings.thrice
         self.values = {key: tensors[name] for key, name in net.names.items()}
-        self.records = records
+        self.records, self.dtype = records, dtype
         self.recorded = iter(records.results) if records and records.complete else None
         self.replaced: dict[int, tuple[Tensor, Tensor]] = {}  # tensors, and what became their data
 
@@ -220,16 +226,21 @@ class _Careful(TorchFunctionMode):
     def _held(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """What the network itself had at this place, recorded in its first pass."""
         target: Any = kwargs.get("out", args[0] if args else None)
+        assert self.records is not None
         if self.recorded is None:
             result = func(*args, **kwargs)
             kept = tree_map_only(Tensor, lambda part: part.detach().clone(), result)
-            assert self.records is not None
+            self.records.dtype = self.dtype
             self.records.results.append((result is target, kept))
             return result
         in_place, kept = next(self.recorded)
         if in_place:
             return target.copy_(kept)
-        return tree_map_only(Tensor, Tensor.clone, kept)
+        # What had the precision of the weights then has that of the weights now.
+        was, now = self.records.dtype, self.dtype
+        return tree_map_only(
+            Tensor, lambda part: part.to(now if part.dtype == was else part.dtype, copy=True), kept
+        )
 
 
 def as_trained(net: nn.Module, settings: PassSettings) -> nn.Module:

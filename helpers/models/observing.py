@@ -20,6 +20,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
 
 _DATA: Any = Tensor.data  # a descriptor
+_SET_ITEM: Any = Tensor.__setitem__
 _STILL = {Tensor.detach, _DATA.__get__}  # what no gradient goes through, besides no_grad
 _CUSTOM = ("autograd/function.py", "autograd_function.py")  # where torch calls custom functions
 _CALLER = str(Path(__file__).with_name("functional.py"))  # where a network's pass begins
@@ -79,6 +80,8 @@ class Watch(TorchFunctionMode):
         parts = [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
         if parts and is_still(func):
             self._note("holds")
+        if func is _SET_ITEM:  # the only write that does not return what was written to
+            parts = [args[0]]
         most = max((each.dtype.itemsize for each in given if each.is_floating_point()), default=0)
         if any(part.is_floating_point() and part.dtype.itemsize < most for part in parts):
             self._note("rounds")

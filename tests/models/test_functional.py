@@ -263,6 +263,66 @@ def test_a_spectral_norm_of_ones_own(how):
         network_game(G, D, latents, reals, passes=PassSettings(spectral_norm="exact"))  # F32
 
 
+class Divided(nn.Module):
+    """A layer divided as an `OwnSpectralNorm` would be now, by vectors that are constants."""
+
+    def __init__(self, own):
+        super().__init__()
+        self.weight = own.weight
+        w = own.weight.detach()
+        self.v = F.normalize(w.t() @ own.u, dim=0)
+        self.u = F.normalize(w @ self.v, dim=0)
+
+    def forward(self, x):
+        return F.linear(x, self.weight / (self.u @ self.weight @ self.v))
+
+
+def double_backward(discriminator, fakes, reals):
+    """D's Hessian of "js", of the network as it is."""
+    weights = list(discriminator.parameters())
+    loss = LOSSES["js"].discriminator(discriminator(reals), discriminator(fakes))
+    slopes = torch.autograd.grad(loss, weights, create_graph=True)
+    flat = torch.cat([slope.flatten() for slope in slopes])
+    rows = [
+        torch.autograd.grad(e, weights, retain_graph=True, materialize_grads=True) for e in flat
+    ]
+    return torch.stack([torch.cat([part.flatten() for part in row]) for row in rows])
+
+
+@pytest.mark.parametrize("how", ["no_grad", "data"])
+@pytest.mark.parametrize("nets", [torch.float32, torch.float64])
+@pytest.mark.parametrize("point", [torch.float32, torch.float64])
+def test_what_is_held_in_another_precision(how, nets, point):
+    """Vectors that are held have the precision of the point, whichever the networks have."""
+    D = seeded(lambda: nn.Sequential(OwnSpectralNorm(how), nn.Tanh(), nn.Linear(6, 1))).to(nets)
+    G, (latents, reals) = seeded(small_generator).to(nets), (each.to(nets) for each in data(4))
+    game, omega = network_game(G, D, latents, reals), joint_point(G, D).to(point)
+    H = hessian(game, "D", omega).dense()
+    assert H.dtype == point
+    fakes = G.double()(latents.double()).detach()
+    wanted = double_backward(nn.Sequential(Divided(D.double()[0]), *D[1:]), fakes, reals.double())
+    tolerance = 1e-9 if (nets, point) == (torch.float64, torch.float64) else 1e-5
+    assert float((H.double() - wanted).norm() / wanted.norm()) < tolerance
+
+
+def half_written(x):
+    """Into a tensor of torch's default precision, whatever that of x."""
+    out = torch.zeros(x.shape, dtype=torch.float32)
+    out[:, :2] = x[:, :2]
+    return out + x
+
+
+def test_a_write_that_rounds():
+    """In float64 it is less accurate than that, which does not make the products wrong."""
+    D, G = judged_by(Doing(half_written)).float(), seeded(small_generator).float()
+    latents, reals = (each.float() for each in data(4))
+    with pytest.warns(UserWarning, match=r"D\.1 \(Doing\) computes in lower precision"):
+        game = network_game(G, D, latents, reals)
+    H = hessian(game, "D", joint_point(G, D)).dense()
+    wanted = double_backward(D, G(latents).detach(), reals)
+    assert float((H - wanted).norm() / wanted.norm()) < 1e-5
+
+
 class Sorted(nn.Module):
     """Places in an order, found without gradients, as exact nets on the line find them."""
 
