@@ -7,10 +7,11 @@ standard error.
 
 What it costs: ``probes * steps`` products, and beside the product's own memory the basis of
 Lanczos' method, ``steps * n`` numbers for each probe of a batch, against which every new vector is
-made orthogonal twice. Without reorthogonalisation six vectors of n numbers replace the basis, and
-two operations on vectors the reorthogonalisation. Once the steps resolve the density it is the same
-to far less than the error of its probes, see `helpers.spectra.lanczos`; single nodes are not, as
-eigenvalues that have converged come several times, and each copy takes a step.
+made orthogonal twice. Without reorthogonalisation four vectors of n numbers beside the probe
+replace the basis (six for each probe of a batch), and two operations on vectors the
+reorthogonalisation. Once the steps resolve the density it is the same to far less than the error of
+its probes, see `helpers.spectra.lanczos`; single nodes are not, as eigenvalues that have converged
+come several times, and each copy takes a step.
 """
 
 from __future__ import annotations

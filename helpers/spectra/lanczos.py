@@ -6,7 +6,7 @@ those of H from the ends of the spectrum inwards.
 
 In finite precision the vectors lose their orthogonality as Ritz values converge. There are two
 remedies. With full reorthogonalisation, which is the default, all vectors are stored, and T is what
-exact arithmetic would give. Without it only two vectors are held. T then has several copies of
+exact arithmetic would give. Without it only the last two are kept. T then has several copies of
 eigenvalues that have converged ("ghosts"), but as a quadrature it is as good. It is the exact T of
 a larger matrix, whose eigenvalues lie in tiny intervals around those of H and share their weights
 (Greenbaum 1989, "Behavior of slightly perturbed Lanczos and conjugate-gradient recurrences"); and
@@ -65,9 +65,10 @@ def lanczos(
             vectors, which pays on a GPU.
         steps: products of each run, 1 to n.
         reorthogonalise: whether each vector is made orthogonal to all earlier ones, which are
-            stored: m n numbers a run. Without it a run holds four vectors whatever m is; its nodes
-            and weights are good for quadrature, but eigenvalues that have converged come several
-            times, and there is no basis.
+            stored: m n numbers a run. Without it a single run holds four vectors beside its start,
+            whatever m is: the last two, a product and what is left of it. Its nodes and weights are
+            good for quadrature, but eigenvalues that have converged come several times, and there
+            is no basis.
 
     Raises:
         ValueError: for an operator that is not symmetric, starts that have another shape, vanish or
