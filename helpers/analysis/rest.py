@@ -32,7 +32,8 @@ class Rest:
     residual: float  # norm of the field there
     distance: float  # from the start
     # "rest": the residual is within the tolerance. "stuck": no small step makes the field shorter.
-    # "away": it left the ball in which it was to search. "cut off": it was stopped before.
+    # "away": it left the ball in which it was to search, whatever it found outside. "cut off": it
+    # was stopped before.
     ending: str
 
     @property
@@ -105,9 +106,9 @@ def find_rest(
     residual = float(np.linalg.norm(field(last))) if np.isfinite(last).all() else np.nan
     if not np.isfinite(residual):
         raise FloatingPointError(f"the field of {game.name} is not finite where the search ended")
-    return Rest(
-        point=torch.from_numpy(last),
-        residual=residual,
-        distance=float(np.linalg.norm(last - first)),
-        ending="rest" if residual <= tolerance else ending,
-    )
+    distance = float(np.linalg.norm(last - first))
+    if distance > within:  # MINPACK may end with a step for which it wants no slope
+        ending = "away"
+    elif residual <= tolerance:
+        ending = "rest"
+    return Rest(torch.from_numpy(last), residual, distance, ending)

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from helpers.analysis.rest import find_rest
-from helpers.games.closed_form import dirac_gan, quadratic_game, rotating_saddle
+from helpers.games.closed_form import dirac_gan, linear_game, quadratic_game, rotating_saddle
 from helpers.games.game import Game
 from helpers.games.networks import joint_point, network_game
 from helpers.models import mlp
@@ -47,6 +47,16 @@ def test_no_point_in_reach():
     assert found.residual == pytest.approx(np.hypot(np.exp(-x), y))
     left = find_rest(game, [0.0, 0.5], within=3.0)
     assert left.ending == "away" and 3 < left.distance < 10
+
+
+@pytest.mark.parametrize(
+    ("start", "within", "most"),
+    [([3.0, 0.0], 2.5, 200), ([0.1, 0.0], 0.095, 200), ([3.0, 0.0], 0.2, 2)],
+)
+def test_a_point_outside_of_the_ball(start, within, most):
+    """A last step may lead out of the ball, to a point at rest or to where the search is cut off."""
+    found = find_rest(linear_game(np.eye(2), 1), start, within=within, most=most)
+    assert found.ending == "away" and not found.is_stationary and found.distance > within
 
 
 def test_a_game_of_networks():
