@@ -20,8 +20,8 @@ _COLUMNS = 64  # of a dense matrix at once
 class Operator(ABC):
     """A square real matrix that is known by its products.
 
-    Products come in float32, or in float64 where the operator is float64: bfloat16 is a precision
-    to multiply in, not to store results in.
+    It multiplies complex vectors too, part by part. Products come in float32, or in float64 where
+    the operator is float64: bfloat16 is a precision to multiply in, not to store results in.
     """
 
     like: Tensor  # (n,) a tensor of the operator's length, precision and device
@@ -66,6 +66,8 @@ class Operator(ABC):
         if u.ndim != ndim or len(u) != n or not u.numel():
             wanted = f"({n}{', k' if ndim == 2 else ','})"
             raise ValueError(f"this operator multiplies tensors {wanted}, got {tuple(u.shape)}")
+        if u.is_complex():  # the matrix is real, and multiplies both parts
+            return torch.complex(*(self._given(product, part, ndim) for part in (u.real, u.imag)))
         return product(u.detach().to(self.like)).to(self.dtype)
 
     @abstractmethod

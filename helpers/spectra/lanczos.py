@@ -71,8 +71,9 @@ def lanczos(
             is no basis.
 
     Raises:
-        ValueError: for an operator that is not symmetric, starts that have another shape, vanish or
-            are not finite, steps below 1 or above n, and a choice that is not True or False.
+        ValueError: for an operator that is not symmetric, starts that are complex, have another
+            shape, vanish or are not finite, steps below 1 or above n, and a choice that is not True
+            or False.
         FloatingPointError: for a product that is not finite, naming the step.
 
     >>> from helpers.operators import Matrix
@@ -85,6 +86,8 @@ def lanczos(
     steps = whole_number("steps", steps, 1, n)
     if not isinstance(reorthogonalise, bool):
         raise ValueError(f"reorthogonalise is True or False, got {shown(reorthogonalise)}")
+    if starts.is_complex():
+        raise ValueError(f"starts are real, got {starts.dtype}; start from .real and from .imag")
     starts = starts.to(operator.device, operator.dtype)
     if starts.ndim not in (1, 2) or len(starts) != n or not starts.numel():
         raise ValueError(f"starts are ({n},) or ({n}, k), got {tuple(starts.shape)}")

@@ -534,6 +534,17 @@ def test_entries_that_make_no_matrix(entries, message):
         Matrix(entries)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_complex_vectors(dtype):
+    """Both parts are multiplied: eigenvectors of a matrix that rotates, from either side."""
+    A = Matrix(torch.tensor([[1.0, -2.0], [2.0, 1.0]], dtype=dtype))
+    v = torch.tensor([1, -1j])  # of the eigenvalue 1 + 2i
+    found, kind = A.matvec(v), torch.promote_types(dtype, torch.complex64)
+    assert found.dtype == kind and torch.equal(found, ((1 + 2j) * v).to(kind))
+    assert torch.equal(A.rmatvec(v.conj()), ((1 + 2j) * v.conj()).to(kind))
+    assert torch.equal(A.matmat(torch.stack([v, 1j * v], dim=1))[:, 1], 1j * found)
+
+
 def test_sum():
     """Every product is the weighted sum; it is symmetric if all parts are."""
     A, B, u, U = np.array(ENTRIES), np.eye(3) + 1, vectors(3), vectors(3, 2)

@@ -273,6 +273,11 @@ def test_bad_shapes(shape):
         lanczos(Matrix(np.eye(5)), torch.ones(shape), 1)
 
 
+def test_complex_starts():
+    with pytest.raises(ValueError, match=r"starts are real, got torch\.complex64"):
+        lanczos(Matrix(np.eye(5)), torch.ones(5) + 1j, 1)
+
+
 @pytest.mark.parametrize("bad", [0.0, np.nan, np.inf])
 def test_bad_starts(bad):
     """Zeros and what is not finite, alone or beside a good one."""
