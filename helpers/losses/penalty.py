@@ -42,7 +42,9 @@ class GradientPenalty:
     def shares(self, n: int) -> Tensor:
         """(n,) share of the real sample in each interpolate, the same at every call."""
         n = whole_number("n", n, 1)
-        return torch.rand(n, generator=torch.Generator().manual_seed(self.seed), device="cpu")
+        drawn = torch.Generator().manual_seed(self.seed)
+        # In float64, another default of torch's, other numbers would be drawn.
+        return torch.rand(n, generator=drawn, device="cpu", dtype=torch.float32)
 
     def __call__(
         self, discriminate: Callable[[Tensor], Tensor], reals: Tensor, fakes: Tensor, shares: Tensor

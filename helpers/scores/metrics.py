@@ -158,7 +158,8 @@ def score_range(classifier: Classifier, reals: Tensor, *, n: int, seed: int = 0)
     random = torch.Generator().manual_seed(seed)
     drawn = torch.randperm(len(reals), generator=random, device="cpu")[: 2 * n].to(reals.device)
     scored, others = reals[drawn].split(n)
-    noise = (2 * torch.rand(scored.shape, generator=random, device="cpu") - 1).to(reals)
+    noise = torch.rand(scored.shape, generator=random, device="cpu", dtype=torch.float32)
+    noise = (2 * noise - 1).to(reals)
     return ScoreRange(
         inception_score(classifier, scored),
         inception_score(classifier, noise),

@@ -368,9 +368,8 @@ def _without(held: Tensor, vectors: Tensor) -> Tensor:
 def _beyond(held: Tensor, draws: torch.Generator) -> Tensor:
     """(S, n) unit vectors orthogonal to the rows of held (S, m, n); 0 where m is n."""
     members, _, n = held.shape
-    found = _without(
-        held, torch.randn(n, generator=draws, device="cpu").to(held).expand(members, n)
-    )
+    drawn = torch.randn(n, generator=draws, device="cpu", dtype=torch.float32)
+    found = _without(held, drawn.to(held).expand(members, n))
     return found / found.norm(dim=1, keepdim=True).clamp(min=1e-30)
 
 

@@ -238,7 +238,7 @@ def leading_pairs(
     """
     hessians = MemberHessians(own, total, structure=structure)
     random = torch.Generator().manual_seed(seed)
-    start = torch.randn(hessians.shape[1], generator=random, device="cpu")
+    start = torch.randn(hessians.shape[1], generator=random, device="cpu", dtype=torch.float32)
     start = (start / start.norm()).expand(hessians.shape)  # one for all members
     if before is not None:
         start = start.to(before) + before.sum(dim=-1)

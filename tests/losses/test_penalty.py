@@ -5,6 +5,7 @@ import torch
 
 from helpers.losses.penalty import GradientPenalty
 from helpers.models import mlp
+from tests.common import default_dtype
 
 
 def test_by_hand():
@@ -143,3 +144,10 @@ def test_second_derivatives_where_it_is_flat():
     for found, right in zip(first, wanted, strict=True):
         assert torch.allclose(found, right)
     assert value == (1 + steep) / 2 and all(part.isfinite().all() for part in second)
+
+
+def test_the_same_shares_whatever_the_default_dtype():
+    penalty = GradientPenalty(1.0, seed=3)
+    wanted = penalty.shares(5)
+    with default_dtype(torch.float64):
+        assert torch.equal(penalty.shares(5), wanted)

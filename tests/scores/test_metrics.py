@@ -17,6 +17,7 @@ from helpers.scores.metrics import (
     modes,
     score_range,
 )
+from tests.common import default_dtype
 
 READS = Classifier(nn.Sequential(nn.Flatten(), nn.Identity()), accuracy=1.0)
 
@@ -134,6 +135,8 @@ def test_score_range():
     assert found.noise_distance == pytest.approx(law, rel=0.1)
     assert score_range(READS, reals, n=200, seed=3) == found
     assert score_range(READS, reals, n=200, seed=4) != found
+    with default_dtype(torch.float64):
+        assert score_range(READS, reals, n=200, seed=3) == found
 
 
 def test_the_caller_keeps_net_and_random_state():

@@ -17,8 +17,14 @@ from helpers.operators import MemberHessians, hessian
 from helpers.spectra import member_eigenpairs
 from helpers.training.data import EpochBatches, Members
 from helpers.training.nudged import Nudged
-from helpers.training.nudging import MemberDirections, Nudging, SharpDirections
+from helpers.training.nudging import (
+    MemberDirections,
+    Nudging,
+    SharpDirections,
+    leading_pairs,
+)
 from helpers.training.train import Recording, train, train_ensemble
+from tests.common import default_dtype
 
 ADAM = partial(torch.optim.Adam, lr=1e-2, betas=(0.5, 0.999))
 
@@ -318,3 +324,18 @@ def test_a_weighted_loss_made_twice():
     train(nets, batches, loss=of[1], optimizer=makers, iterations=1)
     with pytest.raises(ValueError, match=r"training's loss, 'js', got .*'js\*0.5'"):
         train(nets, batches, loss=LOSSES["js"], optimizer=makers, iterations=1)
+
+
+def test_the_same_search_whatever_the_default_dtype():
+    """Its random vectors too, the first one and those after an invariant span."""
+    own = {"w": torch.ones(1, 6, dtype=torch.float64)}
+    held = torch.diag(torch.tensor([9.0, 5, 5, 3, 1, 1]).double())
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        with default_dtype(dtype):
+            found.append(
+                leading_pairs(
+                    own, lambda w: (w["w"] @ held @ w["w"].T).sum(), None, Nudging(k=3), 0
+                )
+            )
+    assert torch.equal(found[0].vectors, found[1].vectors)
