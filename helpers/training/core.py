@@ -282,8 +282,7 @@ class Training(ABC):
                 losses = losses | {f"left_out_{name}": optimizer.mean_left_out()}
         self.recorded.append(self.done)
         for name, value in losses.items():
-            copy = torch.as_tensor(value, device="cpu").detach().clone()
-            self.records.setdefault(name, []).append(copy)
+            self.records.setdefault(name, []).append(_kept(value))
 
     def stacked_records(self) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
         """Iterations (k,), and what was recorded after them (k, ...) by name."""
@@ -387,3 +386,11 @@ def put_state(here: dict[str, Tensor], there: dict[str, Tensor]) -> None:
     """Write tensors of one state to those of the same names in another."""
     for name, part in here.items():
         part.copy_(there[name])
+
+
+def _kept(value: Any) -> Tensor:
+    """A copy on the CPU. Python's numbers keep their precision, whatever torch's default dtype."""
+    copy = torch.as_tensor(value, device="cpu")
+    if copy.is_floating_point() and not hasattr(value, "dtype"):
+        copy = torch.as_tensor(value, device="cpu", dtype=torch.float64)
+    return copy.detach().clone()

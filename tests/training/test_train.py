@@ -338,6 +338,17 @@ def test_records_are_as_often_as_asked():
     )
 
 
+def test_python_numbers_keep_their_precision():
+    """What an observer counts in Python is recorded as numpy would; tensors keep their own."""
+
+    def observe(*_):
+        return {"large": 1e39, "thirds": [1 / 3], "count": 2**40, "own": torch.ones(2)}
+
+    records = together(iterations=1, every=1, observe=observe).records
+    assert records["large"][0] == 1e39 and records["thirds"][0] == 1 / 3
+    assert records["count"][0] == 2**40 and records["own"].dtype == np.float32
+
+
 def test_no_iterations():
     run = together(iterations=0)
     assert run.records == {} and len(run.iterations) == 0
