@@ -13,13 +13,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from types import FunctionType
 from typing import Any, NoReturn
+from weakref import WeakSet
 
 import torch
 from torch import Tensor
 
 from helpers.inputs import real_number, shown
 from helpers.losses.scalars import IDENTITY, PAIRING, SEPARABLE
+
+# Losses that are means. An attribute of theirs would pass to whatever functools.wraps around them.
+_MEANS: WeakSet[FunctionType] = WeakSet()
 
 
 class _Looked(Exception):
@@ -96,16 +101,18 @@ def is_mean(loss: Any) -> bool:
     """Whether a player's loss is known to be a mean over samples, or over pairs of samples.
 
     The mean over samples of several nets is then the mean of their losses. The losses of this table
-    are means, weighted or not; a loss of one's own may couple samples.
+    are means, weighted or not; a loss of one's own may couple samples, as may one wrapped around a
+    loss of the table.
 
     >>> is_mean(LOSSES["rs"].weighted(0.5).discriminator), is_mean(lambda real, fake: fake.mean())
     (True, False)
     """
-    return getattr(loss, "is_mean", False) is True
+    return isinstance(loss, FunctionType) and loss in _MEANS
 
 
 def _marked(loss: Any, mean: bool = True) -> Any:
-    loss.is_mean = mean
+    if mean:
+        _MEANS.add(loss)
     return loss
 
 

@@ -1,10 +1,12 @@
 """The table of GAN losses, against the papers' formulas in float64."""
 
+from functools import wraps
+
 import numpy as np
 import pytest
 import torch
 
-from helpers.losses.table import LOSSES, GanLoss, find_loss
+from helpers.losses.table import LOSSES, GanLoss, find_loss, is_mean
 
 # D's loss and G's as printed, in the probabilities and differences of Goodfellow et al. 2014,
 # eq. 1, Mao et al. 2017, eq. 2, Sun et al. 2020, eq. 2 and 3, with the factor of the first.
@@ -178,6 +180,19 @@ def test_weighted(name):
     assert half.discriminator(real, fake) == loss.discriminator(real, fake) / 2
     assert half.generator(real, fake) == loss.generator(real, fake)
     assert (half.name, half.pairs) == (f"{name}*0.5", loss.pairs)
+
+
+def test_what_is_wrapped_around_a_mean_is_not_known_to_be_one():
+    """Though functools.wraps copies all attributes. What cannot be hashed is no mean either."""
+    loss = LOSSES["js"].discriminator
+
+    @wraps(loss)
+    def squared(real, fake):
+        return loss(real, fake) ** 2
+
+    assert is_mean(loss) and is_mean(LOSSES["js"].weighted(0.5).discriminator)
+    assert not is_mean(squared) and not is_mean([])
+    assert not is_mean(GanLoss("own", squared, squared).weighted(0.5).discriminator)
 
 
 @every
