@@ -80,10 +80,14 @@ class Nudged(Wrapper):
 
         Args:
             where: what the function that finds them needs: both players in their current state.
+
+        Raises:
+            ValueError: for directions that are not orthonormal. Columns may be zero or not finite,
+                as those of members that have diverged.
         """
         if self.find is None or not self.is_due:
             return
-        found = self.find(where, self.directions)
+        found = _orthonormal(self.find(where, self.directions), found=True)
         if self.directions is None:
             self.directions = found
         else:  # in place, since a captured step reads them there
@@ -218,14 +222,25 @@ def _along(span: Tensor, parts: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]
     return [own.reshape(part.shape) for part, own in zip(parts, found, strict=True)], share
 
 
-def _orthonormal(directions: Tensor) -> Tensor:
+def _orthonormal(directions: Tensor, *, found: bool = False) -> Tensor:
+    """The directions if they are orthonormal, else a ValueError.
+
+    Found ones may be those of networks that have diverged, which is for the training to say.
+    """
+    if not isinstance(directions, Tensor):
+        raise ValueError(f"directions are a tensor (..., n, k), got {shown(directions)}")
     if directions.ndim < 2 or not directions.is_floating_point():
         raise ValueError(
             "directions are floats (..., n, k), "
             f"got {tuple(directions.shape)} of {directions.dtype}"
         )
-    gram = (directions.mT @ directions).double()
+    held = directions
+    if found:
+        held = torch.where(held.isfinite().all(dim=-2, keepdim=True), held, 0.0)
+    gram = (held.mT @ held).double()
     one = torch.eye(gram.shape[-1], dtype=gram.dtype, device=gram.device)
+    if found:
+        one = one * (held != 0).any(dim=-2)[..., None]
     off = (gram - one).abs().max() if gram.numel() else 0.0
     if not off <= _ORTHONORMAL:
         raise ValueError(f"directions are orthonormal columns, got products off by {off:g}")

@@ -469,6 +469,23 @@ def test_nudged_refuses():
             Nudged(SGD([torch.zeros(12)]), wrong)
 
 
+def test_directions_that_were_found_are_checked():
+    """Orthonormal, but for columns of members that have diverged: zeros, or what is not finite."""
+    for wrong in (torch.ones(12, 1), 2 * orthonormal(2)):
+        _, made = in_two(lambda w, found=wrong: Nudged(SGD(w), lambda *_: found), vector(0))
+        with pytest.raises(ValueError, match="orthonormal columns, got products off by"):
+            made.refresh(None)
+    for other in (None, [[1.0]]):
+        _, made = in_two(lambda w, found=other: Nudged(SGD(w), lambda *_: found), vector(0))
+        with pytest.raises(ValueError, match=r"directions are a tensor \(\.\.\., n, k\), got"):
+            made.refresh(None)
+    for scale in (0.0, torch.nan, torch.inf):
+        right = torch.stack([orthonormal(2), orthonormal(2) * torch.tensor([1.0, scale])])
+        _, made = in_two(lambda w, found=right: Nudged(SGD(w), lambda *_: found), vector(0))
+        made.refresh(None)
+        assert made.directions is right
+
+
 def test_nudged_state(tmp_path):
     """Cut off between two searches, it goes on with the directions and the count that it had."""
 
