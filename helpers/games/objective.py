@@ -85,7 +85,9 @@ class Objective:
         """The same for the first samples, in another precision."""
 
         part = self._cut(slice(count))
-        return replace(part, latents=_as(part.latents, dtype), reals=_as(part.reals, dtype))
+        labels = None if part.labels is None else _as(part.labels, dtype)
+        data = {"latents": _as(part.latents, dtype), "reals": _as(part.reals, dtype)}
+        return replace(part, **data, labels=labels)
 
     def _cut(self, rows: slice) -> Objective:
         names = ("latents", "reals", "labels", "shares")

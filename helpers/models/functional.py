@@ -127,11 +127,12 @@ class FunctionalNet:
 
         Args:
             flat: (n,) weights, in whose precision the network computes.
-            inputs: latents or samples, and labels if there are any.
+            inputs: latents or samples, and labels if there are any. Floating-point ones are taken
+                in the precision of the weights; labels that are whole numbers stay what they are.
             records: those of this call's site, where something of the network is held.
         """
         tensors = self._tensors(flat)
-        inputs = (inputs[0].to(flat.dtype), *inputs[1:])
+        inputs = tuple(_as(each, flat.dtype) for each in inputs)
         if not self.effects.needs_care(self.settings.thrice):
             return functional_call(self.net, tensors, inputs)
         inputs = tuple(each.clone() for each in inputs)
@@ -154,7 +155,7 @@ class FunctionalNet:
     def observe(self, flat: Tensor, *inputs: Tensor) -> Any:
         """Call the network and note what it does; a ValueError names a layer that fails."""
         tensors = self._tensors(flat)
-        given = tuple(each.clone() for each in (inputs[0].to(flat.dtype), *inputs[1:]))
+        given = tuple(_as(each, flat.dtype).clone() for each in inputs)
         before = [each.detach().clone() for each in given]
         for name in self.constants:
             tensors[name] = tensors[name].clone()
@@ -371,6 +372,10 @@ def _unwrapped(net: nn.Module) -> nn.Module:
             if hasattr(child, "_orig_mod"):
                 setattr(module, name, child._orig_mod)
     return net
+
+
+def _as(given: Tensor, dtype: torch.dtype) -> Tensor:
+    return given.to(dtype) if given.is_floating_point() else given
 
 
 def _written(now: Tensor, old: Tensor) -> bool:

@@ -70,7 +70,7 @@ class EpochBatches:
         return tuple(whole_number("a latent has sizes, each of which", size, 1) for size in sizes)
 
     def tensors(self, dtype: torch.dtype) -> tuple[Tensor, Tensor | None]:
-        """The reals in this dtype, and the labels.
+        """The reals in this dtype, and the labels, in this dtype too unless they are whole numbers.
 
         Raises:
             ValueError: for reals that are fewer than a batch, not finite, or whole numbers (bytes
@@ -81,7 +81,7 @@ class EpochBatches:
             raise ValueError(
                 f"reals are (n, ...), n at least {self.size}, got {tuple(reals.shape)}"
             )
-        return reals, None if self.labels is None else _labels(self.labels, len(reals))
+        return reals, None if self.labels is None else _labels(self.labels, reals)
 
 
 @dataclass(frozen=True, eq=False)
@@ -158,7 +158,8 @@ def dtype_of(players: Players) -> torch.dtype:
     return of_g
 
 
-def _labels(labels: Any, count: int) -> Tensor:
+def _labels(labels: Any, reals: Tensor) -> Tensor:
+    count = len(reals)
     if not isinstance(labels, Tensor):
         try:
             labels = torch.as_tensor(np.array(labels), device="cpu")
@@ -167,6 +168,8 @@ def _labels(labels: Any, count: int) -> Tensor:
     if not labels.ndim or len(labels) != count or labels.is_complex():
         got = f"{tuple(labels.shape)} of {labels.dtype}"
         raise ValueError(f"labels are ({count}, ...), one for each real, got {got}")
+    if labels.is_floating_point():
+        labels = labels.to(reals.dtype)
     if not labels.isfinite().all():
-        raise ValueError("labels must be finite")
+        raise ValueError(f"labels must be finite, in {labels.dtype} too")
     return labels.detach()

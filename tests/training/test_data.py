@@ -3,11 +3,12 @@
 import re
 from functools import partial
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from helpers.games import network_game
+from helpers.games import joint_point, network_game
 from helpers.losses import LOSSES, GanLoss
 from helpers.models import Players
 from helpers.training import EpochBatches, Members, Turns, train, train_ensemble
@@ -79,3 +80,47 @@ def test_a_loss_that_pairs_says_so(turns):
         if turns != Turns(first="G"):
             with pytest.raises(ValueError, match=says):
                 train_ensemble(Members([pair], x[None], x[None]), loss=loss, **how)
+
+
+class Conditional(nn.Module):
+    """A network of a sample and a label, both of them real numbers."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = nn.Linear(2 + 3, 1)
+
+    def forward(self, x, y):
+        return self.inner(torch.cat([x, y], dim=1))
+
+
+def conditional():
+    torch.manual_seed(0)
+    G, D = Conditional(), Conditional()
+    G.inner = nn.Linear(2 + 3, 2)
+    return Players(G, D)
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.float16])
+def test_real_labels_are_taken_in_the_precision_of_the_networks(kind):
+    """In a training and in a game, at points of any precision; numbers of numpy are float64."""
+    x, labels = torch.ones(6, 2), np.eye(3, dtype=kind)[np.arange(6) % 3]
+    how = {"loss": LOSSES["js"], "optimizer": partial(torch.optim.SGD, lr=0.1), "iterations": 2}
+    ends = [
+        train(conditional(), EpochBatches(x, latent=2, size=3, labels=given), **how)
+        for given in (labels, torch.from_numpy(labels).float())
+    ]
+    wanted, found = ([*run.players.discriminator.parameters()] for run in ends)
+    assert all(torch.equal(*each) for each in zip(wanted, found, strict=True))
+    pair = conditional()
+    game = network_game(*pair, x, x, labels=torch.from_numpy(labels))
+    exact = network_game(*pair, x, x, labels=torch.from_numpy(labels).float())
+    for point in (joint_point(*pair), joint_point(*pair).double()):
+        assert torch.equal(game.vector_field(point), exact.vector_field(point))
+
+
+def test_labels_that_are_whole_numbers_stay():
+    for labels in ([0, 1, 0], torch.tensor([True, False, True])):
+        kept = EpochBatches(torch.ones(3, 1), latent=1, size=3, labels=labels)
+        assert not kept.tensors(torch.float64)[1].is_floating_point()
+    with pytest.raises(ValueError, match=r"labels must be finite, in torch\.float16 too"):
+        EpochBatches(torch.ones(3, 1), latent=1, size=3, labels=[1e9] * 3).tensors(torch.float16)
