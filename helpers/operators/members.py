@@ -54,8 +54,8 @@ class MemberHessians:
         if check:
             of = tuple((name, w.shape, w.dtype, w.device) for name, w in parameters.items())
             key = (structure, of)
-            if structure is None or key not in _RIGHT:
-                _check(parameters, total)
+            known = structure is not None and key in _RIGHT
+            if not known and _check(parameters, total):
                 while len(_RIGHT) >= _MOST:
                     del _RIGHT[next(iter(_RIGHT))]
                 _RIGHT[key] = None
@@ -95,8 +95,12 @@ def _slopes(
     return list(own.values()), found
 
 
-def _check(parameters: Mapping[str, Tensor], total: Total) -> None:
-    """Check products against differences of the slopes, in float64; a ValueError if they differ."""
+def _check(parameters: Mapping[str, Tensor], total: Total) -> bool:
+    """Check products against differences of the slopes, in float64; a ValueError if they differ.
+
+    False where nothing can be said: each member's slopes are not finite, or zero, as those of a
+    hinge that is satisfied.
+    """
     at = {name: w.detach().double() for name, w in parameters.items()}
     lengths = [w[0].numel() for w in at.values()]
 
@@ -108,7 +112,7 @@ def _check(parameters: Mapping[str, Tensor], total: Total) -> None:
     found = compared(slopes, _rows(list(at.values())), hessians.product)
     wrong = torch.nonzero(~found.is_right & found.is_finite)  # others have diverged
     if not len(wrong):
-        return
+        return bool((found.is_finite & (_rows(hessians._slopes) != 0).any(dim=1)).any())
     first = int(wrong[0])
     names = [name for name, length in zip(at, lengths, strict=True) for _ in range(length)]
     raise ValueError(

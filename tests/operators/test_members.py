@@ -188,6 +188,19 @@ def test_a_member_that_diverged_hides_nothing():
         MemberHessians(own, of_function(Crooked))
 
 
+@pytest.mark.parametrize("value", [torch.nan, 0.0])
+def test_where_nothing_could_be_told_nothing_is_remembered(value):
+    """Members that have all diverged, or whose losses have no slope, do not vouch for others."""
+
+    def total(own):
+        return own["a.weight"].square().sum() + Crooked.apply(own["b.weight"]).square().sum()
+
+    structure = ("nothing told", value)
+    MemberHessians({name: w * value for name, w in weights().items()}, total, structure=structure)
+    with pytest.raises(ValueError, match="most in"):
+        MemberHessians(weights(), total, structure=structure)
+
+
 @pytest.mark.parametrize("penalty", [None, GradientPenalty(1.0), GradientPenalty(1.0, "data")])
 @pytest.mark.parametrize("player", ["G", "D"])
 def test_directions_of_float32_ensembles_are_checked_in_float64(player, penalty):
