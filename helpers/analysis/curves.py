@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import ArrayLike, NDArray
-from scipy.ndimage import uniform_filter1d
 
 from helpers.inputs import real_array, shown, whole_number
 
@@ -140,7 +140,8 @@ def turning(values: ArrayLike) -> int:
     curve = real_array("values", values)
     if curve.ndim != 1 or not len(curve):
         raise ValueError(f"values are (t,), one or more, got {curve.shape}")
-    return int(uniform_filter1d(curve, 5, mode="nearest").argmin())
+    # Each mean by itself: in a running sum, a spike would spoil all that follows.
+    return int(sliding_window_view(np.pad(curve, 2, mode="edge"), 5).mean(axis=1).argmin())
 
 
 def _both(a: ArrayLike, b: ArrayLike, *, finite: bool = False) -> list[NDArray[np.float64]]:

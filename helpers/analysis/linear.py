@@ -120,7 +120,7 @@ def rotation(J: ArrayLike) -> float:
     >>> round(rotation([[1.0, -3.0], [3.0, 1.0]]), 9)
     3.0
     """
-    J = _square(J)
+    J = _moderate(_square(J))
     turning, symmetric = (float(np.linalg.norm(part)) for part in (J - J.T, J + J.T))
     if not symmetric:
         return np.inf if turning else np.nan
@@ -138,7 +138,7 @@ def evenness(J: ArrayLike) -> float:
     >>> round(evenness([[2.0, -1.0], [1.0, 2.0]]), 9)
     1.0
     """
-    J = _square(J)
+    J = _moderate(_square(J))
     symmetric = float(np.linalg.norm(J + J.T))
     return float(2 * np.trace(J) / np.sqrt(len(J))) / symmetric if symmetric else np.nan
 
@@ -182,6 +182,11 @@ def turns(
         step[own] -= rate * step[velocity]
         whole = np.linalg.matrix_power(step, whole_number("a number of steps", count, 0)) @ whole
     return whole
+
+
+def _moderate(J: NDArray[np.float64]) -> NDArray[np.float64]:
+    """J times a power of two, by which no digit changes and squares stay in the range of floats."""
+    return np.ldexp(J, -np.frexp(np.abs(J).max())[1])
 
 
 def _square(J: ArrayLike) -> NDArray[np.float64]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
 from helpers.games.game import Game, first_bad
+from helpers.inputs import real_array, whole_number
 from helpers.losses.scalars import PAIRING, SEPARABLE, check_loss
 
 
@@ -103,7 +103,8 @@ def quadratic_game(S1: ArrayLike, S2: ArrayLike, A: ArrayLike, B: ArrayLike) -> 
     tensor([ 3., -2.], dtype=torch.float64)
     """
     given = {"S1": S1, "S2": S2, "A": A, "B": B}
-    blocks = {k: torch.from_numpy(np.array(m, dtype=np.float64)) for k, m in given.items()}
+    arrays = {k: real_array(f"the entries of {k}", m, finite=False) for k, m in given.items()}
+    blocks = {k: torch.from_numpy(m) for k, m in arrays.items()}
     p, q = (len(blocks[k]) if blocks[k].ndim else 0 for k in ("S1", "S2"))
     wanted = {"S1": (p, p), "S2": (q, q), "A": (q, p), "B": (p, q)}
     for k, block in blocks.items():
@@ -140,7 +141,7 @@ def linear_game(J: ArrayLike, p: int) -> Game:
     >>> linear_game([[1.0, 2.0], [-2.0, 0.0]], 1).vector_field([1.0, 1.0])
     tensor([ 3., -2.], dtype=torch.float64)
     """
-    J = np.array(J, dtype=np.float64)
+    J, p = real_array("the entries of J", J, finite=False), whole_number("p", p, 0)
     if J.ndim != 2 or len(J) != J.shape[-1] or not 0 < p < len(J):
         raise ValueError(f"J is (n, n) and 0 < p < n, got {J.shape} and p = {p}")
     return quadratic_game(J[:p, :p], J[p:, p:], A=J[p:, :p], B=J[:p, p:])

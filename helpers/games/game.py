@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import cast
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 from torch.func import grad, vmap
 
+from helpers.inputs import real_array
 from helpers.machine.devices import usable
 
 PLAYERS = ("G", "D")
@@ -71,11 +71,12 @@ class Game:
         """omega as a checked tensor (..., p + q): float64, unless it is a tensor of floats.
 
         Raises:
-            ValueError: for a wrong last dimension, for entries that are not finite, and on a
-                device that lacks float64 ("mps").
+            ValueError: for a wrong last dimension, for entries that are not finite real numbers,
+                and on a device that lacks float64 ("mps").
         """
         if not isinstance(omega, Tensor):
-            omega = torch.from_numpy(np.array(omega, dtype=np.float64))
+            omega = real_array(f"the coordinates of {self.name}", omega, finite=False)
+            omega = torch.from_numpy(omega)
         usable(omega.device)
         if omega.is_complex():
             raise ValueError(f"a point of {self.name} is real, got {omega.dtype}")

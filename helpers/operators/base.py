@@ -6,12 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import cast
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from helpers.inputs import shown
+from helpers.inputs import real_array, shown
 
 Product = Callable[[Tensor], Tensor]
 _COLUMNS = 64  # of a dense matrix at once
@@ -93,7 +92,8 @@ class Matrix(Operator):
 
     def __init__(self, entries: ArrayLike | Tensor) -> None:
         if not isinstance(entries, Tensor):
-            entries = torch.from_numpy(np.array(entries, dtype=np.float64))
+            numbers = real_array("the entries of a matrix", entries, finite=False)
+            entries = torch.from_numpy(numbers)
         self.entries = entries.detach().clone()
         shape = tuple(self.entries.shape)
         if len(shape) != 2 or shape[0] != shape[1] or not shape[0]:
@@ -138,13 +138,20 @@ class Sum(Operator):
 class Block(Operator):
     """A diagonal block of an operator: some of its rows and the same columns.
 
+    Raises:
+        ValueError: for a row that comes twice.
+
     >>> Block(Matrix([[1.0, 2.0], [3.0, 4.0]]), torch.tensor([1])).dense()
     tensor([[4.]], dtype=torch.float64)
     """
 
-    def __init__(self, whole: Operator, rows: Tensor) -> None:
-        self.whole, self.rows = whole, rows.to(whole.device)
+    def __init__(self, whole: Operator, rows: Tensor | Sequence[int]) -> None:
+        self.whole, self.rows = whole, torch.as_tensor(rows, device=whole.device)
         self.like = whole.like[self.rows]
+        taken = torch.zeros(len(whole.like), dtype=torch.bool, device=whole.device)
+        taken[self.rows] = True
+        if int(taken.sum()) < len(self.like):  # a product would take one of the two
+            raise ValueError(f"a block has each of its rows once, got {shown(self.rows.tolist())}")
         self.symmetric = whole.symmetric
         self.route = whole.route
 

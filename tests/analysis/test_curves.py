@@ -148,5 +148,7 @@ def test_steps_and_values_that_are_none_are_refused():
 def test_turning_and_rising():
     values = np.abs(np.arange(40) - 25.0) + 1
     assert turning(values) == 25
+    assert turning([3, 2, 1, 1, 1, 1, 1, 2, 3, 1e17] + [4] * 10) == 4  # a spike is local
+    assert turning([2]) == 0 and turning([1, 2]) == 0 and turning([2, 1]) == 1
     assert rising_together([3, 2, 1], [1, 2, 3], 1) == 0
     assert np.isnan(rising_together([1, 2], [2, 1], 1))

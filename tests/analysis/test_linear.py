@@ -80,6 +80,9 @@ def test_rotation_and_evenness():
         assert rotation(7 * J) == pytest.approx(b / a)
     assert evenness(np.diag([1.0, 0.0, 0.0, 0.0])) == pytest.approx(0.5)
     assert rotation(TURN) == np.inf and np.isnan(evenness(TURN))
+    for scale in (1e200, 1e-200, 5e-324):
+        assert rotation(scale * np.array([[1.0, -3.0], [3.0, 1.0]])) == pytest.approx(3)
+        assert evenness(scale * np.eye(3)) == pytest.approx(1)
     nothing = np.zeros((2, 2))  # it neither turns nor pulls
     assert np.isnan(rotation(nothing)) and np.isnan(evenness(nothing))
 

@@ -443,6 +443,8 @@ def test_linear_game_has_its_matrix(p, q):
 def test_linear_game_refuses(J, p):
     with pytest.raises(ValueError, match="J is"):
         linear_game(J, p)
+    with pytest.raises(ValueError, match="p is a whole number"):
+        linear_game(J, 1.0)
 
 
 def test_linear_game_refuses_a_block_that_no_loss_has():
@@ -462,6 +464,16 @@ def test_inference_mode():
 def test_complex_points_are_refused():
     with pytest.raises(ValueError, match=r"is real, got torch\.complex64"):
         rotating_saddle().vector_field(torch.ones(3, dtype=torch.complex64))
+
+
+def test_complex_arrays_are_refused():
+    """As tensors are; numpy alone would drop the imaginary part."""
+    with pytest.raises(ValueError, match="coordinates of the rotating saddle are real numbers"):
+        rotating_saddle().vector_field(np.ones(3) + 1j)
+    with pytest.raises(ValueError, match="entries of A are real numbers"):
+        quadratic_game(ONE, ONE, [[1j]], ONE)
+    with pytest.raises(ValueError, match="entries of J are real numbers"):
+        linear_game(np.eye(2) * 1j, 1)
 
 
 def test_true_is_no_size():

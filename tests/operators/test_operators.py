@@ -527,6 +527,7 @@ def test_matrix():
         ([[np.inf]], "finite real numbers .*inf"),
         (torch.ones(1, 1, dtype=torch.int64), "real numbers .* got tensor"),
         (torch.ones(1, 1, dtype=torch.complex64), "real numbers .* got tensor"),
+        ([[1 + 2j]], "the entries of a matrix are real numbers, got"),
     ],
 )
 def test_entries_that_make_no_matrix(entries, message):
@@ -572,6 +573,10 @@ def test_block():
     close(part.matmat(U), wanted @ U.numpy())
     with pytest.raises(ValueError, match=r"multiplies tensors \(2,\), got \(3,\)"):
         part.matvec(vectors(3))
+    assert torch.equal(Block(Matrix(ENTRIES), [0, -1]).dense(), part.dense())
+    for twice in ([1, 1], [2, 0, -1]):
+        with pytest.raises(ValueError, match="each of its rows once, got"):
+            Block(Matrix(ENTRIES), torch.tensor(twice))
 
 
 def test_more_columns_than_fit_at_once():
