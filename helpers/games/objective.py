@@ -86,8 +86,8 @@ class Objective:
 
         part = self._cut(slice(count))
         labels = None if part.labels is None else _as(part.labels, dtype)
-        data = {"latents": _as(part.latents, dtype), "reals": _as(part.reals, dtype)}
-        return replace(part, **data, labels=labels)
+        latents, reals = _as(part.latents, dtype), _as(part.reals, dtype)
+        return replace(part, latents=latents, reals=reals, labels=labels)
 
     def _cut(self, rows: slice) -> Objective:
         names = ("latents", "reals", "labels", "shares")
