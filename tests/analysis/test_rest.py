@@ -54,7 +54,7 @@ def test_no_point_in_reach():
     [([3.0, 0.0], 2.5, 200), ([0.1, 0.0], 0.095, 200), ([3.0, 0.0], 0.2, 2)],
 )
 def test_a_point_outside_of_the_ball(start, within, most):
-    """A last step may lead out of the ball, to a point at rest or to where the search is cut off."""
+    """A last step may lead out of the ball, to rest or to where the search is cut off."""
     found = find_rest(linear_game(np.eye(2), 1), start, within=within, most=most)
     assert found.ending == "away" and not found.is_stationary and found.distance > within
 
