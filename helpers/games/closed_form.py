@@ -104,7 +104,8 @@ def quadratic_game(S1: ArrayLike, S2: ArrayLike, A: ArrayLike, B: ArrayLike) -> 
     """
     given = {"S1": S1, "S2": S2, "A": A, "B": B}
     arrays = {k: real_array(f"the entries of {k}", m, finite=False) for k, m in given.items()}
-    blocks = {k: torch.from_numpy(m) for k, m in arrays.items()}
+    with torch.inference_mode(False):  # the losses are differentiated
+        blocks = {k: torch.from_numpy(m) for k, m in arrays.items()}
     p, q = (len(blocks[k]) if blocks[k].ndim else 0 for k in ("S1", "S2"))
     wanted = {"S1": (p, p), "S2": (q, q), "A": (q, p), "B": (p, q)}
     for k, block in blocks.items():

@@ -100,6 +100,7 @@ def _slope(total: Callable[[Tensor], Tensor], points: Tensor) -> Tensor:
     """
     if torch._C._are_functorch_transforms_active():
         return grad(total)(points)
-    with torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():
+        points = points.clone() if points.is_inference() else points
         at = points if points.requires_grad else points.detach().requires_grad_()
         return torch.autograd.grad(total(at), at, create_graph=True)[0]

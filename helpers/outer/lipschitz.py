@@ -148,6 +148,7 @@ def best_discriminator(
     return at[..., :n], at[..., n:]
 
 
+@torch.inference_mode(False)  # Newton's method takes derivatives
 def _solved(
     x: ArrayLike, y: ArrayLike, loss: str, L: float, device: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -253,6 +253,22 @@ def test_points_of_other_networks():
         jacobian(live_game("layers"), point("layers") * torch.nan)
 
 
+@pytest.mark.parametrize("route", ROUTES)
+def test_a_game_made_in_inference_mode(route):
+    """It is the game that it is outside."""
+    nets, z, x = (
+        (mlp([1, 4, 1], seed=0), mlp([1, 4, 1], seed=1)),
+        torch.ones(4, 1),
+        torch.zeros(4, 1),
+    )
+    wanted = jacobian(network_game(*nets, z, x), joint_point(*nets), route=route)
+    u = torch.ones(wanted.shape[0])
+    with torch.inference_mode():
+        found = jacobian(network_game(*nets, z + 0, x + 0), joint_point(*nets), route=route)
+        assert torch.equal(found.matvec(u), wanted.matvec(u))
+        assert torch.equal(found.rmatvec(u), wanted.rmatvec(u))
+
+
 def test_more_than_one_logit():
     """A discriminator with several outputs a sample is refused, with what it gave."""
     nets = mlp([1, 4, 1], seed=0), mlp([1, 4, 3], seed=1)

@@ -151,3 +151,13 @@ def test_the_same_shares_whatever_the_default_dtype():
     wanted = penalty.shares(5)
     with default_dtype(torch.float64):
         assert torch.equal(penalty.shares(5), wanted)
+
+
+@pytest.mark.parametrize("where", ["data", "interpolates"])
+def test_inference_mode(where):
+    """The slope that it is outside, for samples made inside."""
+    penalty, D = GradientPenalty(2.0, where), mlp([1, 3, 1], seed=0)
+    x, y = torch.linspace(0, 1, 4, device="cpu")[:, None], torch.ones(4, 1)
+    wanted = penalty(D, x, y, penalty.shares(4))
+    with torch.inference_mode():
+        assert torch.equal(penalty(D, x + 0, y + 0, penalty.shares(4)), wanted)

@@ -259,3 +259,10 @@ def test_hinge_is_wgan_while_it_does_not_saturate(loss, reach, weight):
     L = reach / np.sqrt(2)  # times the unit square's diagonal: the reach
     found = phi_lipschitz(x, Y, loss, L) + 1 - weight * phi_lipschitz(x, Y, "wgan", L)
     assert np.abs(found).max() < 3 * GAP
+
+
+def test_inference_mode():
+    wanted = phi_lipschitz([0.0, 4.0], [0.0, 1.0], "js", 2.0)
+    with torch.inference_mode():
+        assert phi_lipschitz([0.0, 4.0], [0.0, 1.0], "js", 2.0) == wanted
+        best_discriminator([0.0, 4.0], [0.0, 1.0], "rs", 2.0)
