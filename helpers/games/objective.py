@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from helpers.games.judging import Judging
 from helpers.losses.penalty import GradientPenalty
 from helpers.losses.table import GanLoss
+from helpers.models.functional import in_precision
 
 _LOGISTIC = ("js", "js-saturating", "rs")  # losses that make no sense for probabilities
 # Steps that leave numbers as they are; a slice is the samples' part of one batch with the reals.
@@ -85,8 +86,8 @@ class Objective:
         """The same for the first samples, in another precision."""
 
         part = self._cut(slice(count))
-        labels = None if part.labels is None else _as(part.labels, dtype)
-        latents, reals = _as(part.latents, dtype), _as(part.reals, dtype)
+        labels = None if part.labels is None else in_precision(part.labels, dtype)
+        latents, reals = in_precision(part.latents, dtype), in_precision(part.reals, dtype)
         return replace(part, latents=latents, reals=reals, labels=labels)
 
     def _cut(self, rows: slice) -> Objective:
@@ -152,7 +153,3 @@ def ends_in_sigmoid(logits: Tensor) -> bool:
             return False
         step = step.next_functions[0][0]
     return False
-
-
-def _as(part: Tensor, dtype: torch.dtype) -> Tensor:
-    return part.to(dtype) if part.is_floating_point() else part

@@ -132,7 +132,7 @@ class FunctionalNet:
             records: those of this call's site, where something of the network is held.
         """
         tensors = self._tensors(flat)
-        inputs = tuple(_as(each, flat.dtype) for each in inputs)
+        inputs = tuple(in_precision(each, flat.dtype) for each in inputs)
         if not self.effects.needs_care(self.settings.thrice):
             return functional_call(self.net, tensors, inputs)
         inputs = tuple(each.clone() for each in inputs)
@@ -155,7 +155,7 @@ class FunctionalNet:
     def observe(self, flat: Tensor, *inputs: Tensor) -> Any:
         """Call the network and note what it does; a ValueError names a layer that fails."""
         tensors = self._tensors(flat)
-        given = tuple(_as(each, flat.dtype).clone() for each in inputs)
+        given = tuple(in_precision(each, flat.dtype).clone() for each in inputs)
         before = [each.detach().clone() for each in given]
         for name in self.constants:
             tensors[name] = tensors[name].clone()
@@ -374,7 +374,8 @@ def _unwrapped(net: nn.Module) -> nn.Module:
     return net
 
 
-def _as(given: Tensor, dtype: torch.dtype) -> Tensor:
+def in_precision(given: Tensor, dtype: torch.dtype) -> Tensor:
+    """A floating-point tensor in another precision; whole numbers stay what they are."""
     return given.to(dtype) if given.is_floating_point() else given
 
 

@@ -17,7 +17,7 @@ from torch.nn.functional import leaky_relu_
 
 from helpers.checkpoints.descriptions import architecture, difference
 from helpers.models.copying import copied
-from helpers.models.functional import HOOKS, signature
+from helpers.models.functional import HOOKS, in_precision, signature
 
 # In place, since autograd needs their outputs and not their inputs.
 _ACTIVATIONS: dict[type[nn.Module], Callable[[Any], Callable[[Tensor], Tensor]]] = {
@@ -116,7 +116,7 @@ class Stacked:
         """A call with other weights (S, ...), in their precision, differentiable to any order."""
         dtype = next(iter(parameters.values())).dtype if parameters else inputs.dtype
         own = {name: weight.to(dtype) for name, weight in (self.held | parameters).items()}
-        inputs = inputs.to(dtype) if inputs.is_floating_point() else inputs
+        inputs = in_precision(inputs, dtype)
 
         def call(weights: dict[str, Tensor], x: Tensor) -> Tensor:
             everywhere = {place: weights[name] for place, name in self._places.items()}

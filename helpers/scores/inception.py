@@ -19,13 +19,13 @@ from torch.overrides import TorchFunctionMode
 
 from helpers.models.players import seeded
 from helpers.scores.classifiers import Classifier
-from helpers.scores.weights import Source
+from helpers.scores.weights import WeightsFile
 
 VARIABLE = "GANSCAPES_INCEPTION"
 SIDE = 299  # pixels to which images are resized
 FILE = "pt_inception-2015-12-05-6726825d.pth"
 SHA = "6726825d"  # the first digits of its SHA-256
-_SOURCE = Source("Inception", FILE, SHA, VARIABLE)
+_WEIGHTS = WeightsFile("Inception", FILE, VARIABLE)
 _CLASSES = 1008
 _AVERAGED = ("5b", "5c", "5d", "6b", "6c", "6d", "6e", "7b")  # blocks, as torchvision names them
 _MAXIMAL = ("7c",)
@@ -53,7 +53,7 @@ def load_inception(path: str | Path | None = None, *, sha: str = SHA) -> Classif
     FileNotFoundError: no file of weights nowhere.pth
     """
     net = inception()
-    found = _SOURCE.put_into(net, path, sha)
+    found = _WEIGHTS.put_into(net, path, sha)
     name = f"Inception of 2015, SHA-256 {found[:8]}, resized to {SIDE} x {SIDE}"
     return Classifier(as_judge(net), float("nan"), name)
 

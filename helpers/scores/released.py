@@ -15,12 +15,12 @@ from torch import nn
 
 from helpers.models.players import seeded
 from helpers.scores.classifiers import Classifier
-from helpers.scores.weights import Source
+from helpers.scores.weights import WeightsFile
 
 VARIABLE = "GANSCAPES_LENET"
 FILE = "mnist_classifier.pt"
 SHA = "15206cff"  # the first digits of its SHA-256
-_SOURCE = Source("the LeNet of Berard et al.", FILE, SHA, VARIABLE)
+_WEIGHTS = WeightsFile("the LeNet of Berard et al.", FILE, VARIABLE)
 
 
 def load_released_lenet(path: str | Path | None = None, *, sha: str = SHA) -> Classifier:
@@ -41,7 +41,7 @@ def load_released_lenet(path: str | Path | None = None, *, sha: str = SHA) -> Cl
     FileNotFoundError: no file of weights nowhere.pt
     """
     net = released_lenet()
-    found = _SOURCE.put_into(net, path, sha)
+    found = _WEIGHTS.put_into(net, path, sha)
     return Classifier(net, float("nan"), f"LeNet of Berard et al., SHA-256 {found[:8]}")
 
 

@@ -76,12 +76,11 @@ def read_weights(path: str | Path) -> Any:
 
 
 @dataclass(frozen=True)
-class Source:
+class WeightsFile:
     """Weights that the package does not have, and whoever has them gives by path or variable."""
 
     of: str  # whose they are, in words
     file: str
-    sha: str  # the first digits of the file's SHA-256
     variable: str  # of the environment, with the path
 
     def put_into(self, net: nn.Module, path: str | Path | None, sha: str) -> str:
@@ -97,7 +96,7 @@ class Source:
             ValueError: for a damaged file, weights of another net, and another SHA-256; as an
                 `UnusableFile`, after which `gather` passes its run over.
 
-        >>> Source("A", "a.pt", "00", "NO_SUCH").put_into(nn.Linear(1, 1), None, "00")
+        >>> WeightsFile("A", "a.pt", "NO_SUCH").put_into(nn.Linear(1, 1), None, "00")
         Traceback (most recent call last):
         ...
         FileNotFoundError: no weights of A: give the path of a.pt, or set NO_SUCH to it

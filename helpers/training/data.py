@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from helpers import inputs
 from helpers.inputs import float_tensor, real_number, shown, whole_number
 from helpers.models import Players
+from helpers.models.functional import in_precision
 from helpers.models.players import check_weights
 
 
@@ -168,8 +169,7 @@ def _labels(labels: Any, reals: Tensor) -> Tensor:
     if not labels.ndim or len(labels) != count or labels.is_complex():
         got = f"{tuple(labels.shape)} of {labels.dtype}"
         raise ValueError(f"labels are ({count}, ...), one for each real, got {got}")
-    if labels.is_floating_point():
-        labels = labels.to(reals.dtype)
+    labels = in_precision(labels, reals.dtype)
     if not labels.isfinite().all():
         raise ValueError(f"labels must be finite, in {labels.dtype} too")
     return labels.detach()
