@@ -44,8 +44,7 @@ class EndPoint:
         Divided by the largest modulus are "imaginary_share", "lowest_leading" (the least real part
         of the leading eigenvalues) and "lowest" (that of all known ones). "negative_curvature" is
         G's lowest own eigenvalue over the largest modulus of its own: below 0 at a saddle. "lean"
-        is the median of Re / modulus of the leading ones, 0 on the imaginary axis; "sharpness" is
-        D's largest own eigenvalue.
+        is that of the leading ones, by `lean_of`; "sharpness" is D's largest own eigenvalue.
         """
         at, leading = self.classification, self.leading
         moduli, own = np.abs(leading), at.spectrum_g
@@ -55,7 +54,7 @@ class EndPoint:
             "modulus": moduli.max(),
             "imaginary": np.abs(leading.imag).max(),
             "imaginary_share": np.abs(leading.imag).max() / moduli.max(),
-            "lean": np.median(leading.real / moduli),
+            "lean": lean_of(leading),
             "lowest_leading": leading.real.min() / moduli.max(),
             "lowest": at.spectrum.real.min() / moduli.max(),
             "curvature_low": own.min(),
@@ -65,6 +64,24 @@ class EndPoint:
             "stable": at.is_lssp is True,
         }
         return {name: float(value) for name, value in numbers.items()}
+
+
+def lean_of(leading: ArrayLike) -> float:
+    """The median of Re / modulus of leading eigenvalues of a real matrix: 0 on the imaginary axis.
+
+    A list of the first k may end between two conjugates. The second one then counts as well: a
+    median over half a pair could fall between that half and a real eigenvalue, where there is none.
+
+    Args:
+        leading: (k,) eigenvalues, conjugates equal to the last bit; zeros do not count.
+
+    >>> lean_of([3j, -3j, 2.0, 1j])
+    0.0
+    """
+    values = np.asarray(leading, dtype=np.complex128)
+    values = np.append(values, values.conj()[~np.isin(values.conj(), values)])
+    values = values[values != 0]
+    return float(np.median(values.real / np.abs(values))) if len(values) else float("nan")
 
 
 def end_point(

@@ -8,6 +8,7 @@ from helpers.analysis.endpoints import (
     bump,
     end_point,
     leading_end_point,
+    lean_of,
     pairs_or_none,
     searched,
 )
@@ -54,6 +55,19 @@ def test_what_the_leading_ones_miss():
     at = end_point(linear_game(J, 3), START, END, top=2)
     assert at.summary()["lowest_leading"] > 0 > at.summary()["lowest"]
     assert at.classification.is_lssp is False
+
+
+def test_a_list_that_splits_a_pair():
+    """The second of two conjugates counts in the lean, wherever the list ends."""
+    reals = [9.0, 8.0, 7.0, -6.0, -5.0]
+    turning = 0.2 + 4j
+    cut = end_point(linear_game(J, 3), START, END, top=3).summary()["lean"]
+    assert cut == pytest.approx(end_point(linear_game(J, 3), START, END, top=4).summary()["lean"])
+    assert lean_of([*reals, turning]) == lean_of([*reals, turning, turning.conjugate()])
+    assert lean_of([*reals, turning]) == pytest.approx(0.2 / abs(turning))
+    assert lean_of([*reals, 0.1, 0.1, turning]) == 1
+    assert lean_of([2.0, 0.0, 0.0]) == 1
+    assert np.isnan(lean_of([])) and np.isnan(lean_of([np.nan, 1.0]))
 
 
 def test_far_from_stationary():
