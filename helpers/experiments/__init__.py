@@ -44,6 +44,7 @@ parts                 parts of a run that are computed once
 protocol              the shape of an experiment
 pull                  the smallest game that rotates, and methods made for games on it
 quadratic             nudged steps down a rotated quadratic
+released_nets         Sun et al. 2020: their own generators, under the judge of this book
 residual_judge        the judge of CIFAR-10: a small ResNet, whose weights the package ships
 ring                  a ring of eight Gaussians: mode collapse, nudging and sharpness
 ring_training         the ring: what is drawn, trained and recorded
@@ -86,6 +87,7 @@ ORDER = (
     "images",
     "image_edges",
     "narrow_nets",
+    "released_nets",
     "imbalance",
     "bad_starts",
 )

@@ -5,7 +5,6 @@ import json
 
 import pytest
 
-from helpers import experiments
 from tests.evidence import smoke
 
 pytestmark = pytest.mark.slow  # whole runs
@@ -13,7 +12,7 @@ pytestmark = pytest.mark.slow  # whole runs
 STORED = json.loads(smoke.FILE.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("name", experiments.ORDER)
+@pytest.mark.parametrize("name", smoke.ours())
 def test_a_smoke_run_gives_its_stored_numbers(name):
     assert not smoke.moved(name, smoke.numbers(name), STORED[name])
 
