@@ -8,7 +8,8 @@ from textwrap import fill
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import MaxNLocator, ScalarFormatter
+from numpy.typing import NDArray
 from pandas import DataFrame
 from scipy.stats import rankdata
 
@@ -46,7 +47,7 @@ def loss_planes(
         heights = own.filter(regex="^at ").dropna(axis=1).to_numpy()
         x, reach = own["x"].to_numpy(), own["reach"].iloc[0]
         y = np.linspace(-reach, reach, heights.shape[1])
-        filled = axes.contourf(x, y, heights.T, levels=24, cmap="viridis")
+        filled = axes.contourf(x, y, heights.T, levels=_levels(heights), cmap="viridis")
         axes.contour(x, y, heights.T, levels=12, colors=[WHITE], linewidths=0.4, alpha=0.5)
         way = _of(path, player, plane)
         axes.plot(way["first"], way["second"], color=WHITE, marker=".", markersize=6, linewidth=1.2)
@@ -69,7 +70,7 @@ def told_and_true(path: DataFrame, *, titles: Mapping[str, str]) -> Figure:
     Args:
         path: rows with "player" and "plane", a panel for each pair of them, "epoch", "plane_loss",
             "held_loss" and "true_loss", as `helpers.analysis.ProjectedPath` names them, and the
-            "share" of the displacement that is on the plane.
+            "share" of the displacement that is on the plane, drawn on a logarithmic axis.
         titles: of the planes, by name.
 
     >>> own = {"player": "G", "plane": "top", "epoch": [1, 2], "share": [0.5, 1.0]}
@@ -81,6 +82,7 @@ def told_and_true(path: DataFrame, *, titles: Mapping[str, str]) -> Figure:
     groups = list(path.groupby(["player", "plane"], sort=False))
     figure, axes_rows = panel_rows(len(groups), 2, width=4.3)
     last = [*axes_rows[:, -1], axes_rows.flat[len(groups) - 1]]  # the last panel of each row
+    lowest = min([0.1, *path["share"][path["share"] > 0]])
     for axes, ((player, plane), own) in zip(axes_rows.flat, groups, strict=False):
         for number, (name, column) in enumerate(
             {
@@ -95,7 +97,7 @@ def told_and_true(path: DataFrame, *, titles: Mapping[str, str]) -> Figure:
         share = right_axis(axes)
         name = "share held (right)"
         share.plot(own["epoch"], own["share"], ":", color=INK, linewidth=1.4, label=name)
-        share.set(ylim=(0, 1))
+        share.set(yscale="log", ylim=(lowest / 2, 1))  # a plane may hold a thousandth
         axes.set(title=f"{player}: {titles[plane]}", xlabel="epoch", yscale="log")
         if axes in last:
             share.set_ylabel("share of the displacement")
@@ -141,6 +143,13 @@ def lenses(found: DataFrame, *, shown: Mapping[str, str]) -> Figure:
     axes.tick_params(length=0)
     axes.grid(visible=False)
     return figure
+
+
+def _levels(heights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Round levels that contain all heights; rounded ones may miss the ends by a last digit."""
+    levels = np.array(MaxNLocator(25).tick_values(heights.min(), heights.max()))
+    levels[[0, -1]] = min(levels[0], heights.min()), max(levels[-1], heights.max())
+    return levels
 
 
 def _of(rows: DataFrame, player: str, plane: str) -> DataFrame:

@@ -608,6 +608,16 @@ def test_ticks_of_a_bar_differ(some):
     np.testing.assert_allclose([*map(float, labels)], figure.axes[-1].get_yticks(), atol=2e-5)
 
 
+def test_the_highest_place_is_coloured(some):
+    """Rounding may put the last level below the largest height, which then is a white hole."""
+    heights = np.full((4, 3), -0.1186)
+    heights[2:, :2] = -0.1142
+    surface = surface_of(np.arange(4.0), 1.0, heights)
+    figure = figures.loss_planes(surface, projected(some), PLANES, titles=TITLES)
+    filled = panel(figure, "G: two largest").collections[0]
+    assert filled.levels[0] <= heights.min() and filled.levels[-1] >= heights.max()
+
+
 @checks("told_and_true")
 def test_told_and_true(some):
     path = projected(some)
@@ -626,6 +636,17 @@ def test_told_and_true(some):
     assert line(right, "share held (right)")[1].tolist() == path["share"].tolist()
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [*told, "share held (right)"]
+
+
+def test_small_shares_are_seen(some):
+    """A plane may hold a thousandth of a displacement: that is no line on the frame."""
+    path = projected(some).assign(share=[2e-4, 4e-3, np.nan])
+    figure = figures.told_and_true(path, titles=TITLES)
+    right = twin(figure, panel(figure, "G: two largest"), "share of the displacement")
+    drawn = right.transData.transform([[0, share] for share in (*path["share"][:2], 1.0)])
+    heights = right.transAxes.inverted().transform(drawn)[:, 1]
+    assert heights[0] > 0.01 and heights[1] - heights[0] > 0.1
+    assert np.isclose(heights[2], 1)
 
 
 @checks("curvature_and_score")
