@@ -88,7 +88,8 @@ class Game:
             raise ValueError(f"a point of {self.name} is {wanted}, got {tuple(omega.shape)}")
         if not omega.isfinite().all():
             raise ValueError(f"a point of {self.name} must be finite, got {first_bad(omega)}")
-        return omega.detach()
+        with torch.inference_mode(False):  # tensors made in that mode have no derivatives
+            return omega.clone() if omega.is_inference() else omega.detach()
 
     def one_point(self, omega: ArrayLike | Tensor) -> Tensor:
         """As `point`, but a ValueError for a batch."""
@@ -108,7 +109,8 @@ class Game:
     def loss(self, player: str, omega: ArrayLike | Tensor) -> Tensor:
         """(...): one player's loss at one point or many."""
         check_player(player)
-        return self._many(player, *self.split(self.point(omega))).detach()
+        with torch.inference_mode(False):  # a penalty in the loss takes derivatives
+            return self._many(player, *self.split(self.point(omega))).detach()
 
     def gradient(self, player: str, omega: ArrayLike | Tensor) -> Tensor:
         """(..., p) or (..., q): the gradient of one player's loss in its own parameters."""

@@ -459,8 +459,10 @@ def test_inference_mode():
     with torch.inference_mode():
         for omega in (outside, outside + 0):
             assert torch.equal(rotating_saddle().vector_field(omega), wanted)
+        made = outside + 0
         inside = linear_game([[1.0, 2.0], [-2.0, 0.0]], 1)
         assert inside.vector_field([1.0, 1.0]).tolist() == [3, -2]
+    assert made.is_inference() and not rotating_saddle().point(made).is_inference()
 
 
 def test_complex_points_are_refused():

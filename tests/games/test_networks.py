@@ -9,6 +9,7 @@ from torch.nn.utils import parametrize, vector_to_parameters
 from torch.nn.utils.parametrizations import spectral_norm
 
 from helpers.games.networks import joint_point, network_game
+from helpers.losses.penalty import GradientPenalty
 from helpers.losses.table import LOSSES
 from helpers.models import mlp
 from helpers.models.functional import PassSettings
@@ -267,6 +268,25 @@ def test_a_game_made_in_inference_mode(route):
         found = jacobian(network_game(*nets, z + 0, x + 0), joint_point(*nets), route=route)
         assert torch.equal(found.matvec(u), wanted.matvec(u))
         assert torch.equal(found.rmatvec(u), wanted.rmatvec(u))
+
+
+@pytest.mark.parametrize("batch_size", [None, 2])
+@pytest.mark.parametrize("where", ["data", "interpolates"])
+def test_a_penalty_at_a_point_made_in_inference_mode(where, batch_size):
+    """The losses and the field are those at the same point made outside."""
+    nets = mlp([1, 4, 1], seed=0), mlp([1, 4, 1], seed=1)
+    game = network_game(
+        *nets, torch.ones(4, 1), torch.zeros(4, 1), penalty=GradientPenalty(1.0, where),
+        batch_size=batch_size,
+    )  # fmt: skip
+    point = joint_point(*nets)
+    with torch.inference_mode():
+        inside = point.clone()
+    for omega in (point, inside):
+        for mode in (True, False):
+            with torch.inference_mode(mode):
+                assert torch.equal(game.losses(omega), game.losses(point))
+                assert torch.equal(game.vector_field(omega), game.vector_field(point))
 
 
 def test_more_than_one_logit():
