@@ -19,7 +19,10 @@ from helpers.models.functional import in_precision
 
 _LOGISTIC = ("js", "js-saturating", "rs")  # losses that make no sense for probabilities
 # Steps that leave numbers as they are; a slice is the samples' part of one batch with the reals.
-_RESHAPING = ("View", "Reshape", "Squeeze", "Unsqueeze", "Select", "Slice", "Alias")
+_RESHAPING = (
+    "View", "Reshape", "Squeeze", "Unsqueeze", "Select", "Slice", "Split", "Transpose", "Permute",
+    "Alias",
+)  # fmt: skip
 Generate = Callable[..., Tensor]  # latents, and labels if there are any, to samples
 # Passes of D by what it sees ("reals", "fakes", "joint", "penalty"), in the order of the calls.
 Discriminate = Callable[..., Callable[..., Any]]
@@ -133,12 +136,16 @@ def plain_field(objective: Objective, copy_of: Sequence[Callable[[], nn.Module]]
     return torch.cat(found)
 
 
-def check_logits(loss: GanLoss, logits: Tensor) -> None:
-    """ValueError if what a loss takes for logits, which carry a graph, are probabilities."""
+def check_logits(loss: GanLoss, logits: Tensor, *, is_judged: bool = True) -> None:
+    """ValueError if what a loss takes for logits, which carry a graph, are probabilities.
+
+    Unless `is_judged`, there is no `Judging` that could make logits of them.
+    """
     if loss.name.split("*")[0] in _LOGISTIC and ends_in_sigmoid(logits):
+        other = ", or pass judging=Judging(logit=torch.logit)" if is_judged else ""
         raise ValueError(
             f"D ends in a sigmoid, but the loss {loss.name!r} takes logits; leave the "
-            "sigmoid out, or pass judging=Judging(logit=torch.logit)"
+            f"sigmoid out{other}"
         )
 
 

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from helpers.games.objective import check_logits
 from helpers.losses.table import GanLoss, is_mean
 from helpers.models import Players
 from helpers.models.stacked import Stacked
@@ -65,6 +66,11 @@ class MemberLosses:
             return self.judge(x), self.judge(y)
         joined = torch.cat([x, y], dim=1) if joined is None else joined
         return self.judge(joined).split([x.shape[1], y.shape[1]], dim=1)
+
+    def check(self, fake: Tensor) -> None:
+        """A ValueError if logits of samples, which carry a graph, are probabilities."""
+        for loss, _ in self.groups:
+            check_logits(loss, fake, is_judged=False)
 
     def for_generators(self, y: Tensor, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         """The logits that G's losses look at; separable losses look at the samples alone."""
@@ -149,6 +155,8 @@ class EnsembleTraining(Training):
         latents, reals = batch
         fakes = self.samples(latents)
         logits = self.members.both(reals, fakes)
+        if not self.done:
+            self.members.check(logits[1])
         loss_d = self.members.each("D", *logits)
         members = self.members
         if isinstance(self.settings.follow, Unrolled):
@@ -182,6 +190,8 @@ class EnsembleTraining(Training):
                 joined = torch.cat([x, y], dim=1)
                 x, y = joined.split([x.shape[1], y.shape[1]], dim=1)
             real, fake = members.both(x, y, joined)
+            if not self.done:
+                members.check(fake)
             self.take_turn(1, members.total("D", real, fake) + self.penalty(x, y))
         loss_d = members.each("D", real.detach(), fake.detach())
         for step in range(of_g):

@@ -35,7 +35,7 @@ from helpers.models import Players
 from helpers.models.stacked import Stacked
 from helpers.operators import MemberHessians, hessian
 from helpers.spectra import CHANCE, MemberPairs, member_eigenpairs, top_eigenpairs
-from helpers.training.ensemble import MemberLosses
+from helpers.training.ensemble import EnsembleSettings, MemberLosses
 from helpers.training.nudged import PROJECTIONS
 
 
@@ -123,30 +123,22 @@ class SharpDirections:
         """See that these are directions of the loss that a player descends in a training.
 
         Raises:
-            ValueError: for another player, loss, penalty, joint_batch or logit than the training's.
+            ValueError: for another player, loss, penalty, joint_batch or logit than the training's,
+                and in the training of an ensemble.
         """
+        if isinstance(settings, EnsembleSettings):
+            raise ValueError("an ensemble takes MemberDirections, got a SharpDirections")
         own = find_loss(self.loss) if isinstance(self.loss, str) else self.loss
-        pairs = [("player", self.player, player), ("loss", own, settings.loss)]
-        if player == "D":  # G's loss has no penalty
-            pairs.append(("penalty", self.penalty, settings.penalty))
-        pairs.append(("joint_batch", self.joint_batch, settings.joint_batch))
-        pairs.append(("logit", self.logit, settings.logit))
-        for name, found, wanted in pairs:
-            # Two functions may be one: a loss that was weighted twice by the same factor.
-            if found != wanted and described(found) != described(wanted):
-                one, other = (getattr(each, "name", each) for each in (found, wanted))
-                one, other = (found, wanted) if one == other else (one, other)
-                raise ValueError(
-                    f"directions of {player} are those of the training's {name}, {shown(other)}, "
-                    f"got a SharpDirections with {name}={shown(one)}"
-                )
+        pairs = [("loss", own, settings.loss), ("logit", self.logit, settings.logit)]
+        _check_same(self, player, settings, pairs)
 
 
 @dataclass
 class MemberDirections:
     """`SharpDirections` of all members of an ensemble at once.
 
-    Arguments that are not explained here are those of `SharpDirections`.
+    Arguments that are not explained here are those of `SharpDirections`, and a training refuses
+    directions of other losses than its own in the same way.
 
     Args:
         latents, reals: (S, m, ...) and (S, n, ...), the fixed subsets of the members.
@@ -177,6 +169,24 @@ class MemberDirections:
         """The eigenpairs: the leading ones, but for a chance of 1 in 10,000."""
         return self._pairs(players, before, CHANCE)
 
+    def check_training(self, player: str, settings: Any) -> None:
+        """See that these are directions of the losses that a player descends in a training.
+
+        Raises:
+            ValueError: for another player, number of members, loss of a member, penalty or
+                joint_batch than the training's, and in the training of one GAN.
+        """
+        if not isinstance(settings, EnsembleSettings):
+            raise ValueError("one GAN takes SharpDirections, got a MemberDirections")
+        own, wanted = (
+            [loss for loss, count in groups for _ in range(count)]
+            for groups in (self.groups, settings.losses)
+        )
+        pairs: list[tuple[str, Any, Any]] = [("number of members", len(own), len(wanted))]
+        for number, each in enumerate(zip(own, wanted, strict=False)):
+            pairs.append((f"loss of member {number}", *each))
+        _check_same(self, player, settings, pairs)
+
     def _pairs(
         self, players: tuple[Stacked, Stacked], before: Tensor | None, chance: float | None
     ) -> MemberPairs:
@@ -199,17 +209,46 @@ class MemberDirections:
         fakes = _called(players[0], sets[0], self.latents)
         judge = partial(_called, players[1], sets[1])
         members = MemberLosses(self.groups, self.joint_batch, judge, players[1].is_samplewise)
-        if self.player == "D":
-            logits = members.both(reals, fakes)
-        elif any(loss.pairs for loss, _ in self.groups):
-            logits = members.for_generators(fakes, *members.both(reals, fakes))
-        else:  # losses that look at generated samples alone
-            logits = (judge(fakes),) * 2
+        pairs = any(loss.pairs for loss, _ in self.groups)
+        alone = self.player == "G" and not pairs  # the loss looks at generated samples alone
+        logits = (judge(fakes),) * 2 if alone else members.both(reals, fakes)
+        members.check(logits[1])
+        if self.player == "G" and pairs:
+            logits = members.for_generators(fakes, *logits)
         total = members.total(self.player, *logits)
         if self.penalty is not None and self.player == "D":
             shares = self.penalty.shares(fakes.shape[1]).expand(len(reals), -1)
             total = total + len(reals) * self.penalty(judge, reals, fakes, shares)
         return total
+
+
+def _check_same(
+    find: SharpDirections | MemberDirections,
+    player: str,
+    settings: Any,
+    pairs: Sequence[tuple[str, Any, Any]],
+) -> None:
+    """A ValueError unless directions are those of a training's loss.
+
+    Args:
+        find: what finds them.
+        player: whose steps they are left out of.
+        settings: of the training.
+        pairs: what else is compared: its name, what `find` has, and what the training has.
+    """
+    pairs = [("player", find.player, player), *pairs]
+    if player == "D":  # G's loss has no penalty
+        pairs.append(("penalty", find.penalty, settings.penalty))
+    pairs.append(("joint_batch", find.joint_batch, settings.joint_batch))
+    for name, found, wanted in pairs:
+        # Two functions may be one: a loss that was weighted twice by the same factor.
+        if found != wanted and described(found) != described(wanted):
+            one, other = (getattr(each, "name", each) for each in (found, wanted))
+            one, other = (found, wanted) if one == other else (one, other)
+            raise ValueError(
+                f"directions of {player} are those of the training's {name}, {shown(other)}, "
+                f"got a {type(find).__name__} with {name}={shown(one)}"
+            )
 
 
 def _called(nets: Stacked, own: dict[str, Tensor], inputs: Tensor) -> Tensor:

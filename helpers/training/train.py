@@ -156,7 +156,7 @@ def train_ensemble(
 
     Raises:
         ValueError: for members that differ in more than the values of their weights; counts out of
-            range; and for optimisers and checkpoints as in `train`.
+            range; and for optimisers, logits and checkpoints as in `train`.
         Diverged: once every member has diverged; losses are checked as in `train`.
 
     >>> from functools import partial

@@ -326,6 +326,71 @@ def test_a_weighted_loss_made_twice():
         train(nets, batches, loss=LOSSES["js"], optimizer=makers, iterations=1)
 
 
+@pytest.mark.parametrize(
+    ("player", "of", "said"),
+    [
+        ("D", {"losses": ["js"] * 3}, r"training's loss of member 1, 'rs', got .*='js'"),
+        ("G", {"losses": ["js", "rs", "rs"]}, r"training's loss of member 2, 'js', got .*='rs'"),
+        ("G", {"losses": ["js", "rs"]}, r"training's number of members, 3, got .*=2"),
+        ("D", {"penalty": None}, r"training's penalty, .*weight=3.0.*, got .*=None"),
+        ("D", {"joint_batch": False}, "training's joint_batch, True, got .*=False"),
+        ("G", {"player": "D"}, "training's player, 'G', got .*='D'"),
+        ("G", {"penalty": None}, ""),  # G's loss has none
+        ("D", {}, ""),
+    ],
+)
+def test_directions_of_another_loss_of_members(player, of, said):
+    """As those of one GAN, member by member, however the losses are grouped."""
+    nets, (z, x) = [pair(10 * k) for k in range(3)], data(3)
+    right = {"player": player, "penalty": GradientPenalty(3.0), "joint_batch": True} | of
+    groups = [(LOSSES[name], 1) for name in right.pop("losses", ["js", "rs", "js"])]
+    find = MemberDirections(
+        nudging=Nudging(k=1), latents=z[: len(groups)], reals=x[: len(groups)], groups=groups,
+        **right,
+    )  # fmt: skip
+    plain = partial(torch.optim.SGD, lr=0.1)
+    makers = tuple((lambda w: Nudged(plain(w), find)) if p == player else plain for p in "GD")
+    run = partial(
+        train_ensemble, Members(nets, z, x), loss=[LOSSES[name] for name in ("js", "rs", "js")],
+        optimizer=makers, penalty=GradientPenalty(3.0), joint_batch=True, iterations=1,
+    )  # fmt: skip
+    if not said:
+        assert len(run().iterations) == 0
+        return
+    with pytest.raises(ValueError, match=f"directions of {player} .*{said}"):
+        run()
+
+
+def test_directions_of_one_gan_or_of_many():
+    """A training takes the kind that fits it, and names it."""
+    nets, (z, x) = [pair(10 * k) for k in range(2)], data(2)
+    one = SharpDirections("D", Nudging(k=1), z[0], x[0])
+    many = MemberDirections("D", Nudging(k=1), z, x, [(LOSSES["js"], 2)])
+    plain = partial(torch.optim.SGD, lr=0.1)
+    how = {"loss": LOSSES["js"], "iterations": 1}
+    with pytest.raises(ValueError, match="an ensemble takes MemberDirections, got a SharpDirect"):
+        train_ensemble(
+            Members(nets, z, x), optimizer=(plain, lambda w: Nudged(plain(w), one)), **how
+        )
+    with pytest.raises(ValueError, match="one GAN takes SharpDirections, got a MemberDirect"):
+        batches = EpochBatches(x[0], latent=2, size=8)
+        train(nets[0], batches, optimizer=(plain, lambda w: Nudged(plain(w), many)), **how)
+
+
+@pytest.mark.parametrize("player", ["G", "D"])
+@pytest.mark.parametrize("joint", [False, True])
+def test_members_whose_logits_are_probabilities(player, joint):
+    """Refused as one GAN is, by name, where a loss takes logits."""
+    nets, (z, x) = [pair(10 * k) for k in range(2)], data(2)
+    nets = [Players(G, torch.nn.Sequential(D, torch.nn.Sigmoid())) for G, D in nets]
+    stacked = tuple(Stacked([each[k] for each in nets]) for k in range(2))
+    with pytest.raises(ValueError, match="D ends in a sigmoid, but the loss 'rs' takes logits"):
+        groups = [(LOSSES["wgan"], 1), (LOSSES["rs"], 1)]
+        MemberDirections(player, Nudging(k=1), z, x, groups, joint_batch=joint)(stacked, None)
+    groups = [(LOSSES["wgan"], 2)]
+    MemberDirections(player, Nudging(k=1), z, x, groups, joint_batch=joint)(stacked, None)
+
+
 def test_the_same_search_whatever_the_default_dtype():
     """Its random vectors too, the first one and those after an invariant span."""
     own = {"w": torch.ones(1, 6, dtype=torch.float64)}

@@ -17,6 +17,7 @@ from helpers.games.networks import joint_point, network_game
 from helpers.losses.penalty import GradientPenalty
 from helpers.losses.table import LOSSES
 from helpers.models import Players, dcgan, mlp
+from helpers.models.stacked import Stacked
 from helpers.training import single
 from helpers.training.cuda_graph import Replay
 from helpers.training.data import EpochBatches
@@ -728,6 +729,22 @@ def test_probabilities_are_no_logits(turns, joint):
     assert str(said.value) == str(game.value)
     training.train(Players(G, D), batches, judging=Judging(joint, torch.logit), **how)
     training.train(Players(G, D), batches, **how | {"loss": LOSSES["wgan"]})
+
+
+@pytest.mark.parametrize("turns", [None, Turns(), Turns(d=2)])
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("joint", [False, True])
+def test_probabilities_of_an_ensemble_are_no_logits(turns, plain, joint):
+    """They are refused as those of one GAN are, as batched products and under vmap."""
+    G, D = small()
+    end = torch.nn.Sigmoid()
+    D = torch.nn.Sequential(*D, end) if plain else torch.nn.Sequential(D, end)
+    assert Stacked([D]).is_samplewise == plain
+    members = training.Members([Players(G, D)] * 2, *(torch.ones(2, 8, n) for n in (2, 3)))
+    how = {"optimizer": SGD, "iterations": 1, "turns": turns, "joint_batch": joint}
+    with pytest.raises(ValueError, match=r"ends in a sigmoid.*leave the sigmoid out$"):
+        training.train_ensemble(members, loss=LOSSES["js"], **how)
+    training.train_ensemble(members, loss=LOSSES["wgan"], **how)
 
 
 @pytest.mark.parametrize("steps", [(1, 1), None])
