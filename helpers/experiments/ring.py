@@ -29,6 +29,7 @@ COUNTS, PLAYERS, OFTEN = (1, 5, 20), ("G", "D", "GD"), (5, 500)
 _NUMBERS = ("modes", "good", "score", "top_g", "top_d", "low_g", "low_d")
 _SAID = ("project", "k", "players", "every")  # fields of a nudging
 _LEAST = 1e-6  # smaller eigenvalues are raised to this before a logarithm
+FALL = 0.05  # what counts as flatter, in log10 of the eigenvalue: the margin of A12's rule
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +223,8 @@ def gains(rows: DataFrame) -> DataFrame:
 def _flatter(rows: Rows, player: str) -> list[float]:
     """log10 of a player's largest eigenvalue with a nudge over that without, by member.
 
-    The arm is the one, of all in which the player is nudged, where it falls in most members.
+    The arm is the one, of all in which the player is nudged, where it falls by more than `FALL` in
+    the largest share of members.
     """
     column = f"top_{player.lower()}"
     found = [
@@ -235,7 +237,7 @@ def _flatter(rows: Rows, player: str) -> list[float]:
     ]
     if not found:
         raise KeyError(f"a member with {player} nudged that did not diverge")
-    return max(found, key=lambda own: float((own < 0).mean())).tolist()
+    return max(found, key=lambda own: float((own < -FALL).mean())).tolist()
 
 
 QUANTITIES: dict[str, dict[str, Quantity]] = {

@@ -151,3 +151,21 @@ def test_gains_by_hand():
     assert (step["gain"], step["k"], step["players"], step["every"]) == (2.0, 5, "G", 50)
     assert step["error"] == pytest.approx(2 / 3**0.5)
     assert (gradient["gain"], gradient["error"], gradient["beta"]) == (2.0, 1.0, 0.9)
+
+
+def test_a_member_that_is_hardly_flatter_does_not_count():
+    """A12 asks for falls beyond its margin, so by these the setting is picked, not by all falls."""
+
+    def rows(top_d):
+        return pd.DataFrame({"block": 100, "member": range(3), "top_d": top_d})
+
+    arms = {
+        "js 0.5 adam": rows([1.0, 1.0, 1.0]),
+        "js 0.5 gradient, k 1, D": rows([0.99, 0.99, 0.99]),  # flatter in all, by next to nothing
+        "js 0.5 gradient, k 5, D": rows([0.1, 2.0, 2.0]),
+    }
+    found = ring.QUANTITIES["A12"]["d_log_sharpness_ratio"](arms)
+    assert found == pytest.approx(np.log10([0.1, 2.0, 2.0]))
+    for name in ring.QUANTITIES["A12"]:
+        (rule,) = [q["each"] for q in claims.find("A12")["quantities"] if q["name"] == name]
+        assert (rule["rule"], rule["paper"], rule["margin"]) == ("sign", -1, ring.FALL)
