@@ -276,6 +276,21 @@ def first(output):
     return output[:, :1]
 
 
+def one_nudged(find, player):
+    """Plain descent for G and D, with a player's directions left out of its steps."""
+    plain = partial(torch.optim.SGD, lr=0.1)
+    return tuple((lambda w: Nudged(plain(w), find)) if p == player else plain for p in "GD")
+
+
+def taken_or_refused(run, player, said):
+    """A training runs with its directions, or refuses them in these words."""
+    if not said:
+        assert len(run().iterations) == 0
+        return
+    with pytest.raises(ValueError, match=f"directions of {player} .*{said}"):
+        run()
+
+
 @pytest.mark.parametrize(
     ("player", "of", "said"),
     [
@@ -300,17 +315,12 @@ def test_directions_of_another_loss(player, of, said):
     if "penalty" in said or "weight" in said or not of:
         right |= {"loss": "js", "penalty": None}  # the defaults
     find = SharpDirections(nudging=Nudging(k=1), latents=z[0], reals=x[0], **right | of)
-    plain = partial(torch.optim.SGD, lr=0.1)
-    makers = tuple((lambda w: Nudged(plain(w), find)) if p == player else plain for p in "GD")
     run = partial(
-        train, nets, EpochBatches(x[0], latent=2, size=8), loss=LOSSES["rs"], optimizer=makers,
-        penalty=GradientPenalty(3.0), judging=Judging(True, first), iterations=1,
+        train, nets, EpochBatches(x[0], latent=2, size=8), loss=LOSSES["rs"],
+        optimizer=one_nudged(find, player), penalty=GradientPenalty(3.0),
+        judging=Judging(True, first), iterations=1,
     )  # fmt: skip
-    if not said:
-        assert len(run().iterations) == 0
-        return
-    with pytest.raises(ValueError, match=f"directions of {player} .*{said}"):
-        run()
+    taken_or_refused(run, player, said)
 
 
 def test_a_weighted_loss_made_twice():
@@ -318,8 +328,7 @@ def test_a_weighted_loss_made_twice():
     nets, (z, x) = pair(0), data(1)
     of = [LOSSES["js"].weighted(0.5) for _ in range(2)]
     find = SharpDirections("D", Nudging(k=1), z[0], x[0], of[0])
-    plain = partial(torch.optim.SGD, lr=0.1)
-    makers = (plain, lambda w: Nudged(plain(w), find))
+    makers = one_nudged(find, "D")
     batches = EpochBatches(x[0], latent=2, size=8)
     train(nets, batches, loss=of[1], optimizer=makers, iterations=1)
     with pytest.raises(ValueError, match=r"training's loss, 'js', got .*'js\*0.5'"):
@@ -348,17 +357,12 @@ def test_directions_of_another_loss_of_members(player, of, said):
         nudging=Nudging(k=1), latents=z[: len(groups)], reals=x[: len(groups)], groups=groups,
         **right,
     )  # fmt: skip
-    plain = partial(torch.optim.SGD, lr=0.1)
-    makers = tuple((lambda w: Nudged(plain(w), find)) if p == player else plain for p in "GD")
     run = partial(
         train_ensemble, Members(nets, z, x), loss=[LOSSES[name] for name in ("js", "rs", "js")],
-        optimizer=makers, penalty=GradientPenalty(3.0), joint_batch=True, iterations=1,
+        optimizer=one_nudged(find, player), penalty=GradientPenalty(3.0), joint_batch=True,
+        iterations=1,
     )  # fmt: skip
-    if not said:
-        assert len(run().iterations) == 0
-        return
-    with pytest.raises(ValueError, match=f"directions of {player} .*{said}"):
-        run()
+    taken_or_refused(run, player, said)
 
 
 def test_directions_of_one_gan_or_of_many():
@@ -366,15 +370,12 @@ def test_directions_of_one_gan_or_of_many():
     nets, (z, x) = [pair(10 * k) for k in range(2)], data(2)
     one = SharpDirections("D", Nudging(k=1), z[0], x[0])
     many = MemberDirections("D", Nudging(k=1), z, x, [(LOSSES["js"], 2)])
-    plain = partial(torch.optim.SGD, lr=0.1)
     how = {"loss": LOSSES["js"], "iterations": 1}
     with pytest.raises(ValueError, match="an ensemble takes MemberDirections, got a SharpDirect"):
-        train_ensemble(
-            Members(nets, z, x), optimizer=(plain, lambda w: Nudged(plain(w), one)), **how
-        )
+        train_ensemble(Members(nets, z, x), optimizer=one_nudged(one, "D"), **how)
     with pytest.raises(ValueError, match="one GAN takes SharpDirections, got a MemberDirect"):
         batches = EpochBatches(x[0], latent=2, size=8)
-        train(nets[0], batches, optimizer=(plain, lambda w: Nudged(plain(w), many)), **how)
+        train(nets[0], batches, optimizer=one_nudged(many, "D"), **how)
 
 
 @pytest.mark.parametrize("player", ["G", "D"])
